@@ -1,0 +1,118 @@
+"""Runs a list of scenarios one after the other, and says with which exit code that ends.
+
+Rule: one broken run does not hide the others: what it raised becomes its outcome. Nothing run is never a success.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from chatsim.cli.doors import Progress, Result, Runner, Scenario, Wire
+from chatsim.cli.output import quantity
+from chatsim.errors import ChatsimError, UsageError
+
+PASSED: Final = 0
+FAILED: Final = 1
+INCONCLUSIVE: Final = 2
+USAGE: Final = 3
+BROKEN: Final = 4
+INTERRUPTED: Final = 130
+
+_CODES: Final = {"pass": PASSED, "fail": FAILED, "inconclusive": INCONCLUSIVE, "invalid": BROKEN}
+_WORST_FIRST: Final = (BROKEN, USAGE, FAILED, INCONCLUSIVE, PASSED)
+_VERDICTS: Final = {PASSED: "pass", FAILED: "fail", INCONCLUSIVE: "inconclusive", USAGE: "invalid", BROKEN: "invalid"}
+
+Row = tuple[str, str, str, str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one scenario: a result, or the sentence that says why there is none."""
+
+    scenario: str
+    wire: str
+    seed: int | None
+    result: Result | None
+    code: int
+    why: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """The one word for it."""
+        return _VERDICTS[self.code]
+
+    def document(self) -> Mapping[str, Any]:
+        """The run as `--json` shows it; a run without a result is `invalid` and has no figures."""
+        if self.result is not None:
+            return self.result.to_dict()
+        return {
+            "scenario": self.scenario,
+            "wire": self.wire,
+            "seed": self.seed,
+            "verdict": self.verdict,
+            "expectations": [],
+            "metrics": {},
+            "counters": {},
+            "trace_hash": "",
+            "valid": False,
+            "why_invalid": self.why,
+        }
+
+    def rows(self) -> Iterator[Row]:
+        """Its lines in the table."""
+        if self.result is not None:
+            for judged in self.result.expectations:
+                observed = quantity(judged.observed, judged.unit)
+                limit = quantity(judged.limit, judged.unit)
+                yield self.scenario, self.wire, judged.text, observed, limit, judged.verdict
+        if self.why:
+            yield self.scenario, self.wire, self.why, "", "", "invalid"
+
+
+Watch = Callable[[Scenario, Wire], Progress | None]
+"""Asked before each run who wants to hear how far it is."""
+
+
+def execute(
+    scenarios: Sequence[Scenario], *, on: Wire, seed: int | None, out: Path | None, runner: Runner, watch: Watch
+) -> Iterator[Outcome]:
+    """Run each scenario and yield its outcome; only what is no `ChatsimError` leaves here as an exception."""
+    for scenario in scenarios:
+        progress = watch(scenario, on)
+        try:
+            result = runner(scenario, on=on, seed=seed, out=out, progress=progress)
+        except ChatsimError as error:
+            yield Outcome(scenario.name, on, seed, None, error.exit_code, str(error))
+        else:
+            yield outcome_of(result)
+
+
+def outcome_of(result: Result) -> Outcome:
+    """A result with its exit code; a run that is not valid proves nothing, whatever its expectations say."""
+    code = _CODES[result.verdict] if result.valid else BROKEN
+    why = "" if result.valid else result.why_invalid or "the run is not valid"
+    return Outcome(result.scenario, result.wire, result.seed, result, code, why)
+
+
+def worst(outcomes: Iterable[Outcome]) -> int:
+    """The exit code of all together: harness, usage, failure, doubt, in this order; nothing run is a usage error."""
+    codes = {outcome.code for outcome in outcomes}
+    return next((code for code in _WORST_FIRST if code in codes), USAGE)
+
+
+def document(outcomes: Sequence[Outcome]) -> Mapping[str, Any]:
+    """All runs as `check --json` shows them."""
+    return {"verdict": _VERDICTS[worst(outcomes)], "runs": [outcome.document() for outcome in outcomes]}
+
+
+def loaded(found: tuple[Sequence[Scenario], Sequence[object]]) -> Sequence[Scenario]:
+    """The scenarios, or every problem of every file at once; no scenario at all is a problem too."""
+    scenarios, problems = found
+    if problems:
+        raise UsageError("\n".join(str(problem) for problem in problems))
+    if not scenarios:
+        raise UsageError("nothing to run: no scenario file (*.yaml) was found there; name one that exists")
+    return scenarios

@@ -1,0 +1,84 @@
+"""The command `chatsim`: puts the command groups together and turns what they raise into a sentence and an exit code.
+
+Rule: whatever happens, the person gets one sentence on stderr and one of the exit codes 0, 1, 2, 3, 4 and 130, never a
+traceback (CHATSIM_DEBUG=1 shows it). What a command does stands in the module of its group.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from chatsim.cli import reading, running, serving, tokens
+from chatsim.cli.doors import REAL, Doors
+from chatsim.cli.execute import BROKEN, INTERRUPTED, PASSED, USAGE
+from chatsim.cli.output import emit, say
+from chatsim.cli.version import __version__
+from chatsim.errors import ChatsimError
+
+
+def build(doors: Doors) -> typer.Typer:
+    """The application with all its commands, which call these doors."""
+    app = typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, invoke_without_command=True
+    )
+
+    @app.callback()
+    def chatsim(
+        context: typer.Context,
+        version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    ) -> None:
+        """One chat handler, simulated and served: run scenarios on either wire and judge them."""
+        if version:
+            emit(__version__)
+            raise typer.Exit(PASSED)
+        if context.invoked_subcommand is None:
+            say(context.get_help())
+            raise typer.Exit(USAGE)
+
+    reading.add(app, doors)
+    running.add(app, doors)
+    serving.add(app)
+    tokens.add(app)
+    return app
+
+
+def main(argv: Sequence[str], doors: Doors = REAL) -> int:
+    """Run one command line (without the program's name) and return the exit code."""
+    command = typer.main.get_command(build(doors))
+    try:
+        code = command.main(args=list(argv), prog_name="chatsim", standalone_mode=False)
+    except ChatsimError as error:
+        return _refuse(str(error), error.exit_code, error)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except Exception as error:
+        sentence = getattr(error, "format_message", None)
+        if callable(sentence):
+            return _refuse(f"{sentence()} (chatsim --help shows what there is)", USAGE, error)
+        return _refuse(f"something broke that should not: {type(error).__name__}: {error}", BROKEN, error)
+    if code == INTERRUPTED:
+        say("chatsim: interrupted")
+    return code if isinstance(code, int) else PASSED
+
+
+def entry() -> None:
+    """The installed command."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name that this terminal cannot show is shown escaped: it must not cost the result.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(main(sys.argv[1:]))
+
+
+def _refuse(sentence: str, code: int, error: BaseException) -> int:
+    """Say why, with the traceback for whoever asked for it."""
+    if os.environ.get("CHATSIM_DEBUG") == "1":
+        say("".join(traceback.format_exception(error)).rstrip())
+    say(f"chatsim: {sentence}")
+    return code

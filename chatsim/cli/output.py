@@ -1,0 +1,85 @@
+"""What people and programs read: the result on stdout, the log and the progress on stderr.
+
+Rule: stdout carries the result and nothing else, and a reader that went away is no failure: the command goes on to its
+own exit code. Which result there is, is decided elsewhere; how a number looks as JSON is decided by the store.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TextIO
+
+from rich.console import Console
+from rich.table import Table
+
+from chatsim.store.document import encode
+
+COLUMNS: Final = ("scenario", "wire", "expectation", "observed", "limit", "verdict")
+STYLES: Final = {"pass": "green", "fail": "bold red", "inconclusive": "yellow", "invalid": "bold magenta"}
+
+_PIPE_WIDTH: Final = 180
+"""Columns of a table that goes into a file or a pipe: wide enough that no line is folded in practice."""
+
+
+def emit(text: str) -> None:
+    """Write to stdout, at once and with a final newline."""
+    _write(sys.stdout, text)
+
+
+def say(text: str) -> None:
+    """Write to stderr, at once and with a final newline."""
+    _write(sys.stderr, text)
+
+
+def emit_document(document: Mapping[str, Any]) -> None:
+    """Write one JSON document to stdout."""
+    emit(encode(document))
+
+
+def emit_table(rows: Iterable[tuple[str, str, str, str, str, str]]) -> None:
+    """Write one table to stdout, a row for each expectation; its last value, the verdict, is coloured."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in COLUMNS:
+        table.add_column(name, justify="right" if name in ("observed", "limit") else "left", overflow="fold")
+    for row in rows:
+        style = STYLES.get(row[-1], "")
+        table.add_row(*(_literal(value) for value in row[:-1]), f"[{style}]{row[-1]}[/]" if style else row[-1])
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
+    with console.capture() as captured:
+        console.print(table)
+    emit("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")))
+
+
+def quantity(value: float, unit: str) -> str:
+    """A value as people read it: `12.3456 ms`, `7 s`, `25 %`, `3`; six digits, so that 104 never looks like 100."""
+    if math.isnan(value):
+        return "no sample"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    if unit == "s":
+        return f"{value * 1000:.6g} ms" if 0 < abs(value) < 1 else f"{value:.6g} s"
+    if unit == "share":
+        return f"{value * 100:.6g} %"
+    if unit == "count":
+        unit = ""
+    number = str(int(value)) if value == int(value) and abs(value) < 1e15 else f"{value:.6g}"
+    return f"{number} {unit}".rstrip()
+
+
+def _literal(text: str) -> str:
+    """Text in which rich finds no markup."""
+    return text.replace("[", r"\[")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write and flush; when nobody reads any more, send the rest of the stream to nowhere."""
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

@@ -1,0 +1,45 @@
+"""The commands that only read: `lint` and `schema`.
+
+Rule: nothing is run, and nothing heavy is imported. What is wrong with a file is the scenario reader's to say.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chatsim.cli.doors import Doors
+from chatsim.cli.execute import PASSED, USAGE
+from chatsim.cli.output import emit, emit_document, say
+from chatsim.errors import UsageError
+
+
+def add(app: typer.Typer, doors: Doors) -> None:
+    """Hang the commands into the application."""
+
+    @app.command()
+    def lint(
+        paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Scenario files and folders of them.")],
+    ) -> None:
+        """Print every error of every scenario file, and run nothing."""
+        scenarios, problems = doors.load(paths)
+        for problem in problems:
+            emit(str(problem))
+        if not scenarios and not problems:
+            raise UsageError("nothing to lint: no scenario file (*.yaml) was found there; name one that exists")
+        say(f"{_count(len(scenarios), 'good scenario')}, {_count(len(problems), 'error')}")
+        raise typer.Exit(USAGE if problems else PASSED)
+
+    @app.command()
+    def schema() -> None:
+        """Print the JSON Schema of scenario files (editors complete and check with it)."""
+        from chatsim.scenario.schema import schema as build
+
+        emit_document(build())
+
+
+def _count(number: int, word: str) -> str:
+    """`1 error`, `2 errors`."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"

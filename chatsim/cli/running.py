@@ -1,0 +1,162 @@
+"""The commands that run scenarios: `run`, `check` and `demo`.
+
+Decides what is run and what is shown. Rule: the table or the one JSON document goes to stdout when all is done,
+progress to stderr on the way. Running and judging is the runner's; the exit code is `execute`'s.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from chatsim.cli.doors import Doors, Scenario, Wire
+from chatsim.cli.doors import Progress as Told
+from chatsim.cli.execute import Outcome, document, execute, loaded, worst
+from chatsim.cli.output import STYLES, emit, emit_document, emit_table
+from chatsim.errors import HarnessError, UsageError
+from chatsim.store.folder import RUNS
+
+On = Annotated[str, typer.Option("--on", metavar="sim|live", help="The wire: simulated, or real sockets.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Replaces the scenario's seed.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where results go, instead of results/runs.")]
+
+LIVE_DEMO: Final = "tls-everywhere"
+"""The shipped scenario that the demonstration plays on real sockets too."""
+
+
+def add(app: typer.Typer, doors: Doors) -> None:
+    """Hang the commands into the application."""
+
+    @app.command()
+    def run(
+        file: Annotated[Path, typer.Argument(metavar="FILE", help="A scenario file.")],
+        on: On = "sim",
+        seed: Seed = None,
+        json: Json = False,
+        out: Out = None,
+    ) -> None:
+        """Run one scenario and judge it."""
+        wire = _wire(on)
+        if file.is_dir():
+            raise UsageError(f"{file} is a folder: run takes one file, check takes folders")
+        scenarios = loaded(doors.load([file]))
+        outcomes = _play(doors, [(scenario, wire) for scenario in scenarios], seed, out)
+        if json:
+            if outcomes[0].result is None:
+                _raise(outcomes[0])
+            emit_document(outcomes[0].document())
+        else:
+            _show(outcomes, out)
+        raise typer.Exit(worst(outcomes))
+
+    @app.command()
+    def check(
+        paths: Annotated[
+            list[Path] | None, typer.Argument(metavar="[PATH]...", help="Files and folders; the shipped scenarios.")
+        ] = None,
+        on: On = "sim",
+        seed: Seed = None,
+        json: Json = False,
+        out: Out = None,
+    ) -> None:
+        """Run many scenarios and judge them all."""
+        wire = _wire(on)
+        scenarios = loaded(doors.load(paths or []))
+        outcomes = _play(doors, [(scenario, wire) for scenario in scenarios], seed, out)
+        if json:
+            emit_document(document(outcomes))
+        else:
+            _show(outcomes, out)
+        raise typer.Exit(worst(outcomes))
+
+    @app.command(hidden=True)
+    def demo(seed: Seed = None, out: Out = None) -> None:
+        """Run every shipped scenario in simulation, then one on real sockets over TLS."""
+        scenarios = loaded(doors.load([]))
+        plays: list[tuple[Scenario, Wire]] = [(scenario, "sim") for scenario in scenarios]
+        plays += [(scenario, "live") for scenario in scenarios if scenario.name == LIVE_DEMO]
+        outcomes = _play(doors, plays, seed, out)
+        _show(outcomes, out)
+        raise typer.Exit(worst(outcomes))
+
+
+def _wire(text: str) -> Wire:
+    """The wire of that name."""
+    if text == "sim":
+        return "sim"
+    if text == "live":
+        return "live"
+    raise UsageError(f"--on {text}: there is no such wire; say sim or live")
+
+
+def _play(doors: Doors, plays: Sequence[tuple[Scenario, Wire]], seed: int | None, out: Path | None) -> list[Outcome]:
+    """Run them in turn, with a progress display on stderr and a line for each that is done."""
+    outcomes: list[Outcome] = []
+    with _display(len(plays)) as display:
+        for scenario, wire in plays:
+            started_at = time.monotonic()
+            for outcome in execute([scenario], on=wire, seed=seed, out=out, runner=doors.run, watch=display.begins):
+                display.ends(outcome, time.monotonic() - started_at)
+                outcomes.append(outcome)
+    return outcomes
+
+
+def _show(outcomes: Sequence[Outcome], out: Path | None) -> None:
+    """The table, and where everything was written."""
+    emit_table(row for outcome in outcomes for row in outcome.rows())
+    paths = [outcome.result.path for outcome in outcomes if outcome.result is not None and outcome.result.path]
+    if len(paths) == 1:
+        emit(f"\nwritten to {paths[0]}")
+    elif paths:
+        emit(f"\n{len(paths)} runs written below {RUNS if out is None else out}")
+
+
+def _raise(outcome: Outcome) -> None:
+    """A run without a result ends in its sentence on stderr."""
+    if outcome.code == UsageError.exit_code:
+        raise UsageError(outcome.why)
+    raise HarnessError(outcome.why)
+
+
+class _Display:
+    """A bar on a terminal; elsewhere only the lines of the runs that are done."""
+
+    def __init__(self, bars: Progress, total: int) -> None:
+        self._bars = bars
+        self._all = bars.add_task("all", total=total)
+
+    def begins(self, scenario: Scenario, wire: Wire) -> Told:
+        """Name the run that begins; the answer is to be told how far it is."""
+        name = f"{scenario.name} ({wire})".replace("[", r"\[")
+        done = sum(task.completed for task in self._bars.tasks if task.id == self._all)
+
+        def told(share: float) -> None:
+            self._bars.update(self._all, completed=done + min(max(share, 0.0), 1.0), description=name)
+
+        told(0.0)
+        self._done = done
+        return told
+
+    def ends(self, outcome: Outcome, took_s: float) -> None:
+        """Count the run and print its line."""
+        self._bars.update(self._all, completed=self._done + 1)
+        style = STYLES[outcome.verdict]
+        name = outcome.scenario.replace("[", r"\[")
+        self._bars.console.print(f"[{style}]{outcome.verdict:12}[/] {name} ({outcome.wire}) {took_s:.1f} s")
+
+
+@contextmanager
+def _display(total: int) -> Iterator[_Display]:
+    """The display for so many runs, on stderr."""
+    console = Console(stderr=True, highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        yield _Display(bars, total)

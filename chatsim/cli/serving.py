@@ -1,0 +1,168 @@
+"""The command `serve`: the chat backend on one port, until a signal asks it to go.
+
+Decides what the flags mean together, what is printed when it listens, and that SIGTERM and SIGINT both mean: drain, and
+leave with 0. Rule: stdout carries the line that says where it listens (and with `--dev` the ready URLs), nothing else
+ever. Serving is `live`'s.
+"""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import msgspec
+import typer
+
+from chatsim.cli.keys import read_key
+from chatsim.cli.output import emit, say
+from chatsim.cli.tokens import mint
+from chatsim.core.config import HandlerConfig
+from chatsim.errors import UsageError
+
+if TYPE_CHECKING:
+    from chatsim.live.server import ServerSettings
+
+DEV_USERS: Final = ("alice", "bob")
+DEV_SESSION: Final = "lobby"
+DEV_TTL_S: Final = 12 * 3600.0
+"""How long the tokens of `--dev` are good: a working day, for nobody but whoever reads this terminal."""
+
+PROFILES: Final = ("hardened", "baseline")
+
+
+class Options(msgspec.Struct, kw_only=True):
+    """The flags of `serve`, as they were given."""
+
+    host: str = "127.0.0.1"
+    port: int = 8765
+    config: Path | None = None
+    profile: str | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_self_signed: bool = False
+    secret_file: Path | None = None
+    admin_key_file: Path | None = None
+    insecure: bool = False
+    dev: bool = False
+    journal: Path | None = None
+    time_scale: float = 1.0
+
+
+def add(app: typer.Typer) -> None:
+    """Hang the command into the application."""
+
+    @app.command()
+    def serve(
+        host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+        port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8765,
+        config: Annotated[Path | None, typer.Option(metavar="FILE", help="The words of `handler:`, as YAML.")] = None,
+        profile: Annotated[str | None, typer.Option(metavar="hardened|baseline", help="Which rules.")] = None,
+        tls_cert: Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate chain, PEM.")] = None,
+        tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key, PEM.")] = None,
+        tls_self_signed: Annotated[bool, typer.Option(help="Make a certificate for loopback.")] = False,
+        secret_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Signs and checks tokens.")] = None,
+        admin_key_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Opens the admin routes.")] = None,
+        ephemeral: Annotated[bool, typer.Option(help="Keep nothing on disk, which is all there is so far.")] = True,
+        insecure: Annotated[bool, typer.Option(help="Plain text on an address that others reach.")] = False,
+        dev: Annotated[bool, typer.Option(help="Make a secret, print ready URLs for two users.")] = False,
+        journal: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every input and effect.")] = None,
+        time_scale: Annotated[float, typer.Option(help="Multiplies every duration of the handler.")] = 1.0,
+    ) -> None:
+        """Serve chat on one port: WebSocket at /ws, HTTP beside it."""
+        options = Options(
+            host=host,
+            port=port,
+            config=config,
+            profile=profile,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            tls_self_signed=tls_self_signed,
+            secret_file=secret_file,
+            admin_key_file=admin_key_file,
+            insecure=insecure,
+            dev=dev,
+            journal=journal,
+            time_scale=time_scale,
+        )
+        import asyncio
+
+        settings = settings_of(options)
+        asyncio.run(_until_told(settings, announcer(settings, options)))
+
+
+def settings_of(options: Options) -> ServerSettings:
+    """What the server is told. Raises UsageError for what cannot be, before anything listens."""
+    from chatsim.live.server import ServerSettings
+
+    if not 0 < options.time_scale < float("inf"):
+        raise UsageError(f"--time-scale {options.time_scale:g}: durations can only be multiplied by more than 0")
+    config = _config(options)
+    return ServerSettings(
+        host=options.host,
+        port=options.port,
+        config=config,
+        keys=(_secret(options, config),),
+        admin_key=None if options.admin_key_file is None else read_key(options.admin_key_file, "--admin-key-file"),
+        tls_cert=options.tls_cert,
+        tls_key=options.tls_key,
+        tls_self_signed=options.tls_self_signed,
+        insecure=options.insecure,
+        time_scale=options.time_scale,
+    )
+
+
+def announcer(settings: ServerSettings, options: Options) -> Callable[[str], None]:
+    """Prints where it listens, given the base URL (`http://...`), and the URLs of `--dev`."""
+
+    def ready(url: str) -> None:
+        address = "ws" + url.removeprefix("http") + "/ws"
+        emit(f"listening on {address}")
+        if options.dev:
+            for user in DEV_USERS:
+                token = mint(settings.keys[0], user, (DEV_SESSION,), DEV_TTL_S, wall=time.time())
+                emit(f"{user}: {address}?token={token}")
+            say(f"both may join the session {DEV_SESSION!r}; the tokens are good for {DEV_TTL_S / 3600:g} hours")
+
+    return ready
+
+
+async def _until_told(settings: ServerSettings, ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    import asyncio
+
+    from chatsim.live.server import serve
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve(settings, ready=ready, stop=stop)
+
+
+def _config(options: Options) -> HandlerConfig:
+    """The handler's configuration of the file, with `--profile` over it; the two together are judged once more."""
+    from chatsim.scenario.load import load_handler
+
+    config = HandlerConfig() if options.config is None else load_handler(options.config)
+    if options.profile is None:
+        return config
+    if options.profile not in PROFILES:
+        raise UsageError(f"--profile {options.profile}: there is no such profile; say {' or '.join(PROFILES)}")
+    config = msgspec.convert(msgspec.structs.asdict(config) | {"reliability": options.profile}, HandlerConfig)
+    found = config.problems()
+    if found:
+        raise UsageError("; ".join(f"--profile {options.profile}: {field}: {text}" for field, text in found))
+    return config
+
+
+def _secret(options: Options, config: HandlerConfig) -> bytes:
+    """The key that checks tokens: from the file, or for `--dev` a new one."""
+    if options.secret_file is not None:
+        return read_key(options.secret_file, "--secret-file", config.algorithms)
+    if options.dev:
+        return secrets.token_urlsafe(48).encode("ascii")
+    raise UsageError("serve needs a key that checks tokens: give --secret-file FILE, or --dev to try things out")

@@ -1,0 +1,297 @@
+"""What receivers still owe an ack for: first send, retries, giving up, and the messages kept for whoever comes back.
+
+Rule: a message leaves the ledger for a user in exactly one way, delivered or undelivered with a reason; `owed` counts the sum of both and what waits.
+Under `hardened` retries are spent on living connections only, and what waits for an absent user ends with the session's retention.
+Under `baseline` retries run and give up whether or not anyone is there, and nothing is kept.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from chatsim.core.config import HandlerConfig
+from chatsim.core.effects import Conn, Record, Send
+from chatsim.core.frames import Message
+from chatsim.core.pool import Member, Session
+from chatsim.core.timers import Line
+
+
+_NOBODY: dict[Member, int] = {}
+"""What a message waits for when everybody has it; never written to."""
+
+
+class Outgoing:
+    """One stored message on its way: `waiting` maps each member who has not acked to the attempt she was last sent.
+
+    The attempt is negative while no retry is under way, because nobody was there to have it.
+    """
+
+    __slots__ = ("message", "retained", "sender", "session", "waiting")
+
+    def __init__(self, session: Session, message: Message, waiting: dict[Member, int]) -> None:
+        self.session = session
+        self.message = message
+        self.sender = message.sender
+        self.waiting = waiting
+        self.retained = False
+
+
+class GivenUp(NamedTuple):
+    """A message that ends as undelivered for one user."""
+
+    outgoing: Outgoing
+    user: str
+    reason: str
+
+
+class _Round(NamedTuple):
+    """One retry timer: the members it is for (None: all that were there at the first send), and how many retries came before."""
+
+    outgoing: Outgoing
+    members: tuple[Member, ...] | None
+    attempt: int
+    tries: int
+
+
+def message_of(record: Record, attempt: int = 1) -> Message:
+    """The frame that a stored record is sent as."""
+    return Message(
+        record.message_id,
+        record.session,
+        record.epoch,
+        record.seq,
+        record.sender,
+        record.body,
+        record.sent_at,
+        attempt,
+    )
+
+
+def _again(message: Message, attempt: int) -> Message:
+    return Message(
+        message.message_id,
+        message.session,
+        message.epoch,
+        message.seq,
+        message.sender,
+        message.body,
+        message.sent_at,
+        attempt,
+    )
+
+
+def _within_reach(member: Member, seq: int) -> tuple[Conn, ...]:
+    """The member's connections, except those that started from a later message."""
+    starts = member.starts
+    if starts is None:
+        return member.names
+    return tuple(name for name in member.names if starts.get(name, 0) < seq)
+
+
+class Ledger:
+    """All messages of one handler that somebody has not acked, and those kept for replay."""
+
+    def __init__(self, config: HandlerConfig) -> None:
+        self._config = config
+        self._hardened = config.reliability == "hardened"
+        self._rounds: Line[_Round] = Line()
+        self._kept: Line[Outgoing] = Line()
+        self._by_id: dict[str, Outgoing] = {}
+        self.owed = 0
+        self.delivered = 0
+        self.undelivered = 0
+        self.retries = 0
+        self.gave_up = 0
+
+    @property
+    def next_at(self) -> float:
+        """When the next retry or the next end of retention is due."""
+        return min(self._rounds.next_at, self._kept.next_at)
+
+    @property
+    def waiting(self) -> int:
+        """How many (message, user) pairs are neither delivered nor undelivered."""
+        return self.owed - self.delivered - self.undelivered
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """What waits, as pairs of message id and user."""
+        return [(name, member.user.name) for name, outgoing in self._by_id.items() for member in outgoing.waiting]
+
+    def add(self, now: float, session: Session, message: Message) -> list[GivenUp]:
+        """A message was stored and goes out now; returns what its keeping pushed out of retention."""
+        sender = message.sender
+        waiting = {member: 1 for member in session.receivers if member.user.name != sender}
+        if not waiting and not self._hardened:
+            return []
+        outgoing = Outgoing(session, message, waiting)
+        if waiting:
+            self.owed += len(waiting)
+            self._by_id[message.message_id] = outgoing
+            for member in waiting:
+                member.owed.append(outgoing)
+            self._rounds.add(now + self._config.retry_interval_s, _Round(outgoing, None, 1, 0))
+        if not self._hardened:
+            return []
+        outgoing.retained = True
+        session.retained.append(outgoing)
+        session.retained_bytes += len(message.body)
+        self._kept.add(now + self._config.retention_s, outgoing)
+        lost: list[GivenUp] = []
+        while (
+            len(session.retained) > self._config.retention_messages
+            or session.retained_bytes > self._config.retention_bytes
+        ):
+            lost += self._let_go(session.retained[0])
+        return lost
+
+    def start(self, member: Member, conn: Conn) -> None:
+        """The connection starts from the newest message: what waits for the user goes on waiting for another device."""
+        if self._hardened and member.owed:
+            member.starts = {**(member.starts or {}), conn: member.session.seq}
+
+    def resume(self, member: Member, conn: Conn) -> None:
+        """The connection has what came before, or is gone: nothing is known of where it started."""
+        if member.starts is not None and conn in member.starts:
+            member.starts = {name: seq for name, seq in member.starts.items() if name != conn} or None
+
+    def ack_up_to(self, member: Member, seq: int, conn: Conn) -> list[Outgoing]:
+        """The member has everything up to `seq`, as far as this connection was sent it; returns what that settles, in order."""
+        owed = member.owed
+        if member.starts is not None and conn in member.starts:
+            return self._ack_between(member, member.starts[conn], seq)
+        settled = []
+        count = 0
+        for outgoing in owed:
+            if outgoing.message.seq > seq:
+                break
+            count += 1
+            if outgoing.waiting.pop(member, 0):
+                settled.append(outgoing)
+                self._settle(outgoing)
+        del owed[:count]
+        self.delivered += len(settled)
+        return settled
+
+    def _ack_between(self, member: Member, after: int, seq: int) -> list[Outgoing]:
+        settled: list[Outgoing] = [
+            outgoing
+            for outgoing in member.owed
+            if after < outgoing.message.seq <= seq and outgoing.waiting.pop(member, 0)
+        ]
+        for outgoing in settled:
+            self._settle(outgoing)
+        self._trim(member)
+        self.delivered += len(settled)
+        return settled
+
+    def ack_one(self, user: str, message_id: str) -> tuple[Member, Outgoing] | None:
+        """The user has this one message; returns what that settles, if anything."""
+        outgoing = self._by_id.get(message_id)
+        if outgoing is None:
+            return None
+        member = outgoing.session.members.get(user)
+        if member is None or not outgoing.waiting.pop(member, 0):
+            return None
+        self._settle(outgoing)
+        self._trim(member)
+        self.delivered += 1
+        return member, outgoing
+
+    def forsake(self, member: Member, reason: str) -> list[GivenUp]:
+        """The member is no receiver any more: all she was owed ends as undelivered."""
+        lost = [self._lose(outgoing, member, reason) for outgoing in tuple(member.owed) if member in outgoing.waiting]
+        member.owed.clear()
+        return lost
+
+    def missed(self, session: Session, last_seq: int) -> list[Outgoing] | None:
+        """The messages after `last_seq` that are kept, or None where one of them is gone."""
+        if not self._hardened or last_seq > session.seq:
+            return None
+        retained: list[Outgoing] = session.retained
+        wanted = session.seq - last_seq
+        if wanted > len(retained):
+            return None
+        return retained[len(retained) - wanted :]
+
+    def replay(self, now: float, member: Member, missed: list[Outgoing], conn: Conn) -> list[Send]:
+        """Send them again to one connection: each counts one more attempt, and has its retries anew."""
+        sends = []
+        for outgoing in missed:
+            attempt = abs(outgoing.waiting.get(member, 0)) + 1
+            if attempt > 1:
+                outgoing.waiting[member] = attempt
+                self._rounds.add(now + self._config.retry_interval_s, _Round(outgoing, (member,), attempt, 0))
+            sends.append(Send((conn,), _again(outgoing.message, attempt)))
+        return sends
+
+    def wake(self, now: float) -> tuple[list[Send], list[GivenUp]]:
+        """Everything that is due: retries to send, and what is given up."""
+        sends: list[Send] = []
+        lost: list[GivenUp] = []
+        while (round_ := self._rounds.pop(now)) is not None:
+            if round_.outgoing.waiting:
+                self._retry(now, round_, sends, lost)
+        while (outgoing := self._kept.pop(now)) is not None:
+            if outgoing.retained:
+                lost += self._let_go(outgoing)
+        return sends, lost
+
+    def _retry(self, now: float, round_: _Round, sends: list[Send], lost: list[GivenUp]) -> None:
+        outgoing, members, attempt, tries = round_
+        again: list[Member] = []
+        names: list[Conn] = []
+        for member in tuple(outgoing.waiting) if members is None else members:
+            if outgoing.waiting.get(member) != attempt:
+                continue
+            reached = _within_reach(member, outgoing.message.seq)
+            if self._hardened and not reached:
+                # It waits for her return as long as it is kept; `_let_go` ends it then.
+                if outgoing.retained:
+                    outgoing.waiting[member] = -attempt
+                else:
+                    lost.append(self._lose(outgoing, member, "expired"))
+            elif tries >= self._config.retries:
+                self.gave_up += 1
+                lost.append(self._lose(outgoing, member, "no_ack"))
+            else:
+                outgoing.waiting[member] = attempt + 1
+                again.append(member)
+                names += reached
+        if again:
+            self.retries += len(again)
+            if names:
+                sends.append(Send(tuple(names), _again(outgoing.message, attempt + 1)))
+            self._rounds.add(
+                now + self._config.retry_interval_s, _Round(outgoing, tuple(again), attempt + 1, tries + 1)
+            )
+
+    def _let_go(self, outgoing: Outgoing) -> list[GivenUp]:
+        """The message slides out of retention: it ends for every receiver who is not there, or whom no retry will reach."""
+        session = outgoing.session
+        assert session.retained[0] is outgoing, "messages leave retention in the order in which they came"
+        del session.retained[0]
+        session.retained_bytes -= len(outgoing.message.body)
+        outgoing.retained = False
+        absent = [m for m, attempt in outgoing.waiting.items() if attempt < 0 or not m.connections]
+        return [self._lose(outgoing, member, "expired") for member in absent]
+
+    def _lose(self, outgoing: Outgoing, member: Member, reason: str) -> GivenUp:
+        del outgoing.waiting[member]
+        self._settle(outgoing)
+        self._trim(member)
+        self.undelivered += 1
+        return GivenUp(outgoing, member.user.name, reason)
+
+    def _settle(self, outgoing: Outgoing) -> None:
+        if not outgoing.waiting:
+            del self._by_id[outgoing.message.message_id]
+            # It may be kept for minutes yet: an emptied dict holds on to its table, the shared one holds nothing.
+            outgoing.waiting = _NOBODY
+
+    def _trim(self, member: Member) -> None:
+        owed = member.owed
+        count = 0
+        while count < len(owed) and member not in owed[count].waiting:
+            count += 1
+        if count:
+            del owed[:count]

@@ -1,0 +1,785 @@
+"""The chat handler: every dated input of the server goes in here, and what to do about it comes out, in order.
+
+It is where the parts meet: the pool (who is here), the pulse (who is alive), the ledger (who has what), the limiters (who may send).
+Rule: no clock, no socket, no await, no logging; `now` is seconds since the start and never goes back; nothing that a peer sends raises.
+Verifying tokens, storing records and writing bytes is left to the shell.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from math import ceil, inf
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from chatsim.core.chance import Dice
+from chatsim.core.config import HandlerConfig
+from chatsim.core.delivery import GivenUp, Ledger, Outgoing, message_of
+from chatsim.core.effects import NOTHING, Append, Close, Conn, Effect, Effects, Ping, Record, Send, Tell
+from chatsim.core.frames import (
+    Ack,
+    AckIn,
+    ClientFrame,
+    Delivered,
+    Draining,
+    Error,
+    Heartbeat,
+    HeartbeatIn,
+    Joined,
+    Left,
+    Message,
+    Participant,
+    Presence,
+    PresenceIn,
+    RateLimit,
+    Refreshed,
+    Say,
+    ServerFrame,
+    StatusIn,
+    TokenExpiring,
+    Typing,
+    TypingIn,
+    Undelivered,
+    Welcome,
+)
+from chatsim.core.limiter import make_limiter
+from chatsim.core.pool import Connection, Member, Session, User
+from chatsim.core.pulse import Pulse
+from chatsim.core.timers import Heap, Line
+from chatsim.core.tokens import Claims
+
+GOING_AWAY = 1012
+TOO_SLOW, NO_PONG, TOKEN_EXPIRED, FLOOD, STALE = 4000, 4001, 4002, 4003, 4005
+TOKEN_REFUSED, TOKEN_REVOKED, REPLACED, VIOLATIONS = 4500, 4501, 4502, 4503
+_FATAL = {"binary": 1003, "bad_utf8": 1007, "too_large": 1009}
+
+
+class Counters(msgspec.Struct):
+    """What the handler has counted since its start; the words are those of scenario files."""
+
+    accepted: int = 0
+    duplicates_suppressed: int = 0
+    rate_limited: int = 0
+    resumes: int = 0
+    recovered: int = 0
+    unrecovered: int = 0
+    pings: int = 0
+    stale_closed: int = 0
+    no_pong_closed: int = 0
+    slow_closed: int = 0
+    token_expired: int = 0
+    presence_events: int = 0
+    typing_events: int = 0
+    errors: int = 0
+    connections_peak: int = 0
+
+
+class _Accepted:
+    """One client id within the dedupe time: its ack once the log has it, and who asked again before."""
+
+    __slots__ = ("ack", "asked")
+
+    def __init__(self) -> None:
+        self.ack: Ack | None = None
+        self.asked: tuple[Conn, ...] = ()
+
+
+class ChatHandler:
+    """One node's chat handler. All durations in its settings are seconds; `epoch` is the wall time of `now` = 0 (s since 1970)."""
+
+    def __init__(self, config: HandlerConfig, *, epoch: float, seed: int) -> None:
+        self.config = config
+        self.counters = Counters()
+        self.ledger = Ledger(config)
+        self._epoch = epoch
+        self._dice = Dice(seed)
+        self._pulse = Pulse(config, self._dice)
+        self._connections: dict[Conn, Connection] = {}
+        self._users: dict[str, User] = {}
+        self._sessions: dict[str, Session] = {}
+        self._numbered = 0
+        self._recent: dict[tuple[str, str, str], _Accepted] = {}
+        self._forget: deque[tuple[float, tuple[str, str, str]]] = deque()
+        self._graces: Line[tuple[Member, float]] = Line()
+        self._absences: Line[tuple[Member, float]] = Line()
+        self._lapses: Heap[Member] = Heap()
+        self._expiries: Heap[Connection] = Heap()
+        self._closings: Heap[Connection] = Heap()
+        self._revoked: set[str] = set()
+        self._shedding = 0
+        self._draining = False
+        self._next_at = inf
+        self._doors: dict[type, Callable[[float, Connection, Any], Effects]] = {
+            Say: self._say,
+            AckIn: self._ack,
+            TypingIn: self._typing,
+            PresenceIn: self._presence,
+            HeartbeatIn: self._heartbeat,
+            StatusIn: self._status,
+        }
+
+    # Coming and going.
+
+    def connect(self, now: float, conn: Conn, claims: Claims) -> Effects:
+        """A WebSocket opened with a verified token: `welcome`, and the user's oldest connection goes if there are too many."""
+        user = self._users.get(claims.sub)
+        if user is None:
+            user = self._users[claims.sub] = User(claims.sub, make_limiter(self.config))
+        effects: list[Effect] = []
+        while len(user.connections) >= self.config.connections_per_user:
+            effects += self._close(now, next(iter(user.connections.values())), REPLACED, "connection limit")
+        self._numbered += 1
+        exp_at = claims.exp - self._epoch
+        connection = Connection(conn, self._numbered, user, claims, exp_at, now)
+        self._connections[conn] = connection
+        user.connections[conn] = connection
+        self._pulse.add(now, connection)
+        self._expiries.add(exp_at - self.config.token_warning_s, connection)
+        self.counters.connections_peak = max(self.counters.connections_peak, len(self._connections))
+        own = self._sessions.get("@" + user.name)
+        if own is not None:
+            self._enter(own, connection)
+        config = self.config
+        effects.append(
+            Send(
+                (conn,),
+                Welcome(
+                    connection=conn,
+                    user=user.name,
+                    server_time=self._epoch + now,
+                    ping_interval_s=config.ping_interval_s,
+                    pong_timeout_s=config.pong_timeout_s,
+                    expires_in_s=exp_at - now,
+                    message_bytes_max=config.message_bytes_max,
+                    rate_limit=RateLimit(config.rate_limit, config.rate_window_s),
+                ),
+            )
+        )
+        if claims.jti is not None and claims.jti in self._revoked:
+            effects += self._close(now, connection, TOKEN_REVOKED, "token revoked")
+        self._rearm()
+        return tuple(effects)
+
+    def disconnect(self, now: float, conn: Conn) -> Effects:
+        """The WebSocket is gone, however it went; a connection that the handler closed itself is unknown already."""
+        connection = self._connections.get(conn)
+        if connection is None:
+            return NOTHING
+        effects = self._drop(now, connection)
+        self._rearm()
+        return effects
+
+    def knows(self, conn: Conn) -> bool:
+        """Whether the connection is open in the handler's eyes."""
+        return conn in self._connections
+
+    def revoked(self, claims: Claims) -> bool:
+        """Whether the token was revoked, by its `jti`."""
+        return claims.jti is not None and claims.jti in self._revoked
+
+    # What comes in.
+
+    def receive(self, now: float, conn: Conn, frame: ClientFrame) -> Effects:
+        """One well-formed frame from a client."""
+        connection = self._connections.get(conn)
+        if connection is None:
+            return NOTHING
+        connection.heard_at = now
+        connection.frames += 1
+        if connection.frames > self.config.frame_limit and (refusal := self._flood(now, connection, frame)) is not None:
+            return refusal
+        if now >= connection.exp_at:
+            return self._error(
+                connection, "token_expired", "the token has expired: refresh it", getattr(frame, "id", UNSET)
+            )
+        return self._doors[type(frame)](now, connection, frame)
+
+    def malformed(self, now: float, conn: Conn, code: str, detail: str) -> Effects:
+        """Bytes that are no frame: `bad_json bad_frame unknown_type` are answered, `binary bad_utf8 too_large` close."""
+        connection = self._connections.get(conn)
+        if connection is None:
+            return NOTHING
+        connection.heard_at = now
+        fatal = _FATAL.get(code)
+        if fatal is not None:
+            return self._close(now, connection, fatal, detail)
+        recent = [at for at in connection.violations or () if at + self.config.violation_window_s > now]
+        recent.append(now)
+        connection.violations = recent
+        if len(recent) > self.config.violation_limit:
+            return self._close(now, connection, VIOLATIONS, "protocol violations")
+        return self._error(connection, code, detail)
+
+    def pong(self, now: float, conn: Conn) -> Effects:
+        """The peer answered a ping."""
+        connection = self._connections.get(conn)
+        if connection is not None:
+            connection.heard_at = now
+        return NOTHING
+
+    def pressure(self, now: float, conn: Conn, queued_bytes: int, queued_frames: int = 0) -> Effects:
+        """How much waits to be written to a connection: above half of a limit it is spared typing and presence, above the whole closed."""
+        connection = self._connections.get(conn)
+        if connection is None:
+            return NOTHING
+        config = self.config
+        if queued_bytes > config.outbound_bytes or queued_frames > config.outbound_frames:
+            self.counters.slow_closed += 1
+            return self._close(now, connection, TOO_SLOW, "too slow a reader")
+        shedding = 2 * queued_bytes > config.outbound_bytes or 2 * queued_frames > config.outbound_frames
+        if shedding != connection.shedding:
+            connection.shedding = shedding
+            self._shedding += 1 if shedding else -1
+        return NOTHING
+
+    def refresh(self, now: float, conn: Conn, claims: Claims) -> Effects:
+        """A `refresh` whose token the shell has verified."""
+        connection = self._connections.get(conn)
+        if connection is None:
+            return NOTHING
+        if claims.sub != connection.user.name:
+            return self._close(now, connection, TOKEN_REFUSED, "the token is another user's")
+        if self.revoked(claims):
+            return self._close(now, connection, TOKEN_REVOKED, "token revoked")
+        connection.heard_at = now
+        connection.exp_at = claims.exp - self._epoch
+        connection.jti = claims.jti
+        connection.allowed = None if claims.sessions is None else frozenset(claims.sessions)
+        connection.warned = False
+        self._expiries.add(connection.exp_at - self.config.token_warning_s, connection)
+        self._rearm()
+        return (Send((conn,), Refreshed(expires_in_s=connection.exp_at - now)),)
+
+    def refuse_refresh(self, now: float, conn: Conn, code: str) -> Effects:
+        """A `refresh` whose token is no good: it counts for nothing, and an unusable token ends the connection."""
+        connection = self._connections.get(conn)
+        if connection is None:
+            return NOTHING
+        if code == "token_expired":
+            return self._error(connection, code, "the new token has expired already")
+        reason = TOKEN_REVOKED if code == "token_revoked" else TOKEN_REFUSED
+        return self._close(now, connection, reason, code)
+
+    def revoke(self, now: float, jti: str | None, user: str | None) -> Effects:
+        """A token (`jti`), or all of a user's, are good no more."""
+        if jti is not None:
+            self._revoked.add(jti)
+        victims = [
+            connection
+            for connection in self._connections.values()
+            if (jti is not None and connection.jti == jti) or connection.user.name == user
+        ]
+        return tuple(e for victim in victims for e in self._close(now, victim, TOKEN_REVOKED, "token revoked"))
+
+    def drain(self, now: float) -> Effects:
+        """The server is going away: everyone is told when to come back, and closes are spread over the window (protocol.md, section 3)."""
+        self._draining = True
+        window_s = min(max(len(self._connections) / 500.0, 1.0), self.config.drain_window_s)
+        effects = []
+        for place, connection in enumerate(tuple(self._connections.values())):
+            after_ms = int(1000 * window_s * self._dice.uniform())
+            effects.append(Send((connection.name,), Draining(reconnect_after_ms=after_ms)))
+            self._closings.add(now + window_s * place / len(self._connections), connection)
+        self._rearm()
+        return tuple(effects)
+
+    # What the log says.
+
+    def appended(self, now: float, record: Record) -> Effects:
+        """The log has the record: ack it to the sender's connection, and send it to everyone joined."""
+        session = self._session(record.session)
+        session.epoch = record.epoch
+        session.seq = record.seq
+        self.counters.accepted += 1
+        effects: list[Effect] = []
+        entry = self._recent.get((record.sender, record.session, record.id))
+        if entry is not None:
+            entry.ack = ack = Ack(record.id, record.message_id, record.session, record.epoch, record.seq, False)
+            if record.conn in self._connections:
+                effects.append(Send((record.conn,), ack))
+            asked = tuple(conn for conn in entry.asked if conn in self._connections)
+            if asked:
+                effects.append(Send(asked, _duplicate(ack)))
+                entry.asked = ()
+        message = message_of(record)
+        to = session.names_but(record.conn)
+        if to:
+            effects.append(Send(to, message))
+        lost = self.ledger.add(now, session, message)
+        if lost:
+            effects += self._report(lost)
+        due_at = now + self.config.retry_interval_s
+        if due_at < self._next_at:
+            self._next_at = due_at
+        return tuple(effects)
+
+    def append_failed(self, now: float, record: Record) -> Effects:
+        """The log could not take the record: nothing was accepted, and the same id may be tried again."""
+        entry = self._recent.pop((record.sender, record.session, record.id), None)
+        asked = [record.conn, *(entry.asked if entry is not None else ())]
+        to = tuple(conn for conn in asked if conn in self._connections)
+        if not to:
+            return NOTHING
+        self.counters.errors += 1
+        return (Send(to, Error("unavailable", "the log cannot take it now: try again", record.id)),)
+
+    def told(self, now: float, session: str, message: ServerFrame) -> Effects:
+        """A frame that is not stored, from this node or another: to the others of the session, except those who lag."""
+        room = self._sessions.get(session)
+        if room is None:
+            return NOTHING
+        assert isinstance(message, (Typing, Presence))
+        member = room.members.get(message.user)
+        to = room.names() if member is None else room.names_but_user(member)
+        if self._shedding:
+            to = tuple(name for name in to if not self._connections[name].shedding)
+        if not to:
+            return NOTHING
+        if isinstance(message, Typing):
+            self.counters.typing_events += len(to)
+        else:
+            self.counters.presence_events += len(to)
+        return (Send(to, message),)
+
+    # Time.
+
+    def wake_at(self) -> float:
+        """When `wake` wants to be called (s, inf if never); may be early, never late."""
+        return self._next_at
+
+    def wake(self, now: float) -> Effects:
+        """Do what is due; waking early does nothing."""
+        if now < self._next_at:
+            return NOTHING
+        effects: list[Effect] = []
+        for to in self._pulse.pings(now):
+            self.counters.pings += len(to)
+            effects.append(Ping(to))
+        for connection in self._pulse.silent(now):
+            self.counters.no_pong_closed += 1
+            effects += self._close(now, connection, NO_PONG, "no pong")
+        stale = self._pulse.stale(now)
+        if stale is not None:
+            for connection in stale:
+                self.counters.stale_closed += 1
+                effects += self._close(now, connection, STALE, "stale")
+            self._tidy(now)
+        while (closing := self._closings.pop(now)) is not None:
+            if self._connections.get(closing.name) is closing:
+                effects += self._close(now, closing, GOING_AWAY, "server going away")
+        effects += self._wake_tokens(now)
+        sends, lost = self.ledger.wake(now)
+        effects += sends
+        effects += self._report(lost)
+        effects += self._wake_people(now)
+        self._rearm()
+        return tuple(effects)
+
+    def _rearm(self) -> None:
+        self._next_at = min(
+            self._pulse.next_at,
+            self.ledger.next_at,
+            self._graces.next_at,
+            self._absences.next_at,
+            self._lapses.next_at,
+            self._expiries.next_at,
+            self._closings.next_at,
+        )
+
+    def _wake_tokens(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        config = self.config
+        while (connection := self._expiries.pop(now)) is not None:
+            if self._connections.get(connection.name) is not connection:
+                continue
+            end_at = connection.exp_at + config.token_grace_s
+            if now >= end_at:
+                self.counters.token_expired += 1
+                effects += self._close(now, connection, TOKEN_EXPIRED, "token expired")
+            elif now >= connection.exp_at - config.token_warning_s and not connection.warned:
+                connection.warned = True
+                left_s = max(connection.exp_at - now, 0.0)
+                effects.append(Send((connection.name,), TokenExpiring(expires_in_s=left_s)))
+                self._expiries.add(end_at, connection)
+        return effects
+
+    def _wake_people(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        while (grace := self._graces.pop(now)) is not None:
+            member, gone_at = grace
+            if member.gone_at == gone_at and not member.offline_told:
+                member.offline_told = True
+                member.session.told = None
+                effects.append(Tell(member.session.name, Presence(member.user.name, "offline", self._epoch + now)))
+        while (absence := self._absences.pop(now)) is not None:
+            member, gone_at = absence
+            if member.gone_at == gone_at and member.session.members.get(member.user.name) is member:
+                # Under `baseline` the retries that she is owed run on without her.
+                if self.config.reliability == "hardened":
+                    effects += self._report(self.ledger.forsake(member, "expired"))
+                self._part(member)
+        while (typist := self._lapses.pop(now)) is not None:
+            typist.typing_due_at = inf
+            if typist.typing and now >= typist.typing_until:
+                typist.typing = False
+                typist.typing_relayed_at = now
+                effects.append(Tell(typist.session.name, Typing(typist.session.name, typist.user.name, False)))
+            elif typist.typing:
+                self._lapse_at(typist, typist.typing_until)
+        return effects
+
+    def _tidy(self, now: float) -> None:
+        """Once a sweep: forget what can no longer change an answer."""
+        while self._forget and self._forget[0][0] <= now:
+            self._recent.pop(self._forget.popleft()[1], None)
+        idle = [u.name for u in self._users.values() if not u.connections and u.limiter.idle(now)]
+        for name in idle:
+            del self._users[name]
+
+    # The seven types.
+
+    def _say(self, now: float, connection: Connection, frame: Say) -> Effects:
+        session = self._sessions.get(frame.session)
+        user = connection.user
+        if session is None or user.name not in session.participants:
+            if frame.session != "@" + user.name:
+                return self._no_entry(connection, frame.session, frame.id)
+            session = self._session(frame.session)
+        key = (user.name, frame.session, frame.id)
+        forget = self._forget
+        while forget and forget[0][0] <= now:
+            self._recent.pop(forget.popleft()[1], None)
+        entry = self._recent.get(key)
+        if entry is not None:
+            self.counters.duplicates_suppressed += 1
+            if entry.ack is not None:
+                return (Send((connection.name,), _duplicate(entry.ack)),)
+            entry.asked += (connection.name,)
+            return NOTHING
+        wait_s = user.limiter.refusal(now)
+        if wait_s:
+            self.counters.rate_limited += 1
+            return self._error(
+                connection,
+                "rate_limited",
+                f"over {self.config.rate_limit} messages in {self.config.rate_window_s:g} s: try again later",
+                frame.id,
+                max(1, ceil(wait_s * 1000)) if wait_s < inf else UNSET,
+            )
+        self._recent[key] = _Accepted()
+        forget.append((now + self.config.dedupe_for_s, key))
+        return (Append(Record(frame.session, user.name, connection.name, frame.id, frame.body, self._epoch + now)),)
+
+    def _ack(self, now: float, connection: Connection, frame: AckIn) -> Effects:
+        if isinstance(frame.message_id, str):
+            found = self.ledger.ack_one(connection.user.name, frame.message_id)
+            if found is None:
+                return NOTHING
+            member, outgoing = found
+            return self._notice(member, [outgoing])
+        if not isinstance(frame.session, str) or not isinstance(frame.up_to, int):
+            return self.malformed(
+                now, connection.name, "bad_frame", "an ack names a message_id, or a session and up_to"
+            )
+        joined = connection.member_of.get(frame.session)
+        if joined is None or not joined.owed:
+            return NOTHING
+        settled = self.ledger.ack_up_to(joined, frame.up_to, connection.name)
+        return self._notice(joined, settled) if settled else NOTHING
+
+    def _notice(self, member: Member, settled: list[Outgoing]) -> Effects:
+        """Tell each sender, in one frame, which of her messages the member has."""
+        session = member.session
+        by_sender: dict[str, list[str]] = {}
+        for outgoing in settled:
+            by_sender.setdefault(outgoing.sender, []).append(outgoing.message.message_id)
+        effects = []
+        for sender, ids in by_sender.items():
+            effects.append(
+                Send(
+                    self._names_of(sender),
+                    Delivered(session=session.name, user=member.user.name, message_ids=tuple(ids)),
+                )
+            )
+        return tuple(effects)
+
+    def _report(self, lost: list[GivenUp]) -> list[Send]:
+        return [
+            Send(
+                self._names_of(outgoing.sender),
+                Undelivered(
+                    message_id=outgoing.message.message_id, session=outgoing.session.name, user=user, reason=reason
+                ),
+            )
+            for outgoing, user, reason in lost
+        ]
+
+    def _names_of(self, user: str) -> tuple[Conn, ...]:
+        """The user's connections of the moment; empty where nobody is there to hear (the notice still counts as issued)."""
+        found = self._users.get(user)
+        if found is None:
+            return ()
+        if len(found.names) != len(found.connections):
+            found.names = tuple(found.connections)
+        return found.names
+
+    def _typing(self, now: float, connection: Connection, frame: TypingIn) -> Effects:
+        member = connection.member_of.get(frame.session)
+        if member is None:
+            return self._no_entry(connection, frame.session)
+        config = self.config
+        free_at = member.typing_relayed_at + config.typing_interval_s
+        if not frame.active:
+            if not member.typing:
+                return NOTHING
+            if now < free_at:
+                # Too soon after the last: the end is told as soon as the interval allows.
+                member.typing_until = free_at
+                self._lapse_at(member, free_at)
+                return NOTHING
+            member.typing = False
+            member.typing_relayed_at = now
+            return (Tell(frame.session, Typing(frame.session, member.user.name, False)),)
+        member.typing_until = now + config.typing_lapse_s
+        if now < free_at:
+            if member.typing:
+                self._lapse_at(member, member.typing_until)
+            return NOTHING
+        member.typing = True
+        member.typing_relayed_at = now
+        self._lapse_at(member, member.typing_until)
+        return (Tell(frame.session, Typing(frame.session, member.user.name, True)),)
+
+    def _lapse_at(self, member: Member, due_at: float) -> None:
+        if due_at < member.typing_due_at:
+            member.typing_due_at = due_at
+            self._lapses.add(due_at, member)
+            self._next_at = min(self._next_at, due_at)
+
+    def _presence(self, now: float, connection: Connection, frame: PresenceIn) -> Effects:
+        user = connection.user
+        if user.state == frame.state:
+            return NOTHING
+        user.state = frame.state
+        told = []
+        for session in dict.fromkeys(m.session for c in user.connections.values() for m in c.member_of.values()):
+            session.told = None
+            if session.name[0] != "@":
+                told.append(Tell(session.name, Presence(user.name, frame.state, self._epoch + now)))
+        return tuple(told)
+
+    def _heartbeat(self, now: float, connection: Connection, frame: HeartbeatIn) -> Effects:
+        seqs = {name: member.session.seq for name, member in connection.member_of.items()}
+        return (Send((connection.name,), Heartbeat(self._epoch + now, seqs, frame.t)),)
+
+    def _status(self, now: float, connection: Connection, frame: StatusIn) -> Effects:
+        if not isinstance(frame.session, str):
+            return self.malformed(now, connection.name, "bad_frame", f"{frame.action} names a session")
+        if frame.action == "join":
+            effects = self._join(now, connection, frame, frame.session)
+        elif frame.action == "leave":
+            effects = self._leave(now, connection, frame.session)
+        else:
+            return self.malformed(now, connection.name, "bad_frame", "refresh names a token")
+        self._rearm()
+        return effects
+
+    # Sessions.
+
+    def _session(self, name: str) -> Session:
+        session = self._sessions.get(name)
+        if session is None:
+            session = self._sessions[name] = Session(name)
+            if name[0] == "@":
+                session.participants[name[1:]] = None
+                owner = self._users.get(name[1:])
+                for connection in tuple(owner.connections.values()) if owner is not None else ():
+                    self._enter(session, connection)
+        return session
+
+    def _enter(self, session: Session, connection: Connection) -> Member:
+        """The connection joins; its user becomes a member if she was none."""
+        user = connection.user
+        member = session.members.get(user.name)
+        if member is None:
+            member = session.members[user.name] = Member(session, user)
+        member.user = user
+        member.connections[connection.name] = connection
+        member.names = tuple(member.connections)
+        member.gone_at = inf
+        connection.member_of[session.name] = member
+        session.touch()
+        return member
+
+    def _join(self, now: float, connection: Connection, frame: StatusIn, name: str) -> Effects:
+        user = connection.user
+        session = self._sessions.get(name)
+        allowed = connection.allowed is not None and name in connection.allowed and name[0] != "@"
+        if name == "@" + user.name:
+            session = self._session(name)
+        elif session is None:
+            if not allowed:
+                return self._no_entry(connection, name)
+            session = self._session(name)
+        elif not allowed and (connection.allowed is not None or user.name not in session.participants):
+            return self._no_entry(connection, name)
+        effects: list[Effect] = []
+        if isinstance(frame.replaces, str) and frame.replaces != connection.name:
+            former = user.connections.get(frame.replaces)
+            if former is not None:
+                effects += self._close(now, former, REPLACED, "resumed by a newer connection")
+        if len(connection.member_of) >= self.config.sessions_per_connection and name not in connection.member_of:
+            effects += self._error(connection, "bad_frame", "too many sessions on one connection: leave one first")
+            return tuple(effects)
+        if user.name not in session.participants and len(session.participants) >= self.config.participants_max:
+            effects += self._error(connection, "not_a_participant", "the session is full")
+            return tuple(effects)
+        session.participants[user.name] = None
+        again = name in connection.member_of
+        known = session.members.get(user.name)
+        news = known is None or known.offline_told
+        member = self._enter(session, connection)
+        member.offline_told = False
+        if news:
+            session.told = None
+        missed = self._missed(session, frame)
+        if missed is not None:
+            self.ledger.resume(member, connection.name)
+        elif not again:
+            self.ledger.start(member, connection.name)
+        effects += self._answer_join(now, session, member, connection, missed)
+        if news and name[0] != "@":
+            effects.append(Tell(name, Presence(user.name, user.state, self._epoch + now)))
+        return tuple(effects)
+
+    def _missed(self, session: Session, frame: StatusIn) -> list[Outgoing] | None:
+        """What a resume wants and can have, all or nothing; None where the client starts from the newest instead."""
+        if not isinstance(frame.last_seq, int):
+            return None
+        self.counters.resumes += 1
+        missed = None
+        if frame.last_seq == 0 or frame.epoch is UNSET or frame.epoch == session.epoch:
+            missed = self.ledger.missed(session, frame.last_seq)
+        if missed is None:
+            self.counters.unrecovered += 1
+        else:
+            self.counters.recovered += 1
+        return missed
+
+    def _answer_join(
+        self, now: float, session: Session, member: Member, connection: Connection, missed: list[Outgoing] | None
+    ) -> list[Effect]:
+        if session.told is None:
+            session.told = tuple(self._participant(session, name) for name in session.participants)
+        joined = Joined(
+            session=session.name,
+            epoch=session.epoch,
+            seq=session.seq,
+            recovered=missed is not None,
+            replayed=len(missed or ()),
+            participants=session.told,
+        )
+        answer: list[Effect] = [Send((connection.name,), joined)]
+        if missed:
+            answer += self.ledger.replay(now, member, missed, connection.name)
+        return answer
+
+    def _participant(self, session: Session, name: str) -> Participant:
+        member = session.members.get(name)
+        if member is None or member.offline_told:
+            return Participant(name, "offline")
+        return Participant(name, member.user.state)
+
+    def _leave(self, now: float, connection: Connection, name: str) -> Effects:
+        member = connection.member_of.get(name)
+        if member is None or name[0] == "@":
+            return self._no_entry(connection, name)
+        effects: list[Effect] = [Send((connection.name,), Left(session=name, reason="left"))]
+        self._exit(now, member, connection)
+        del connection.member_of[name]
+        if not member.connections:
+            effects += self._report(self.ledger.forsake(member, "left"))
+            self._part(member)
+            if not member.offline_told:
+                member.offline_told = True
+                effects.append(Tell(name, Presence(member.user.name, "offline", self._epoch + now)))
+        return tuple(effects)
+
+    def _part(self, member: Member) -> None:
+        del member.session.members[member.user.name]
+        member.session.touch()
+
+    def _exit(self, now: float, member: Member, connection: Connection) -> None:
+        """The connection is joined no more; its user stays a receiver for the time of retention."""
+        del member.connections[connection.name]
+        member.names = tuple(member.connections)
+        self.ledger.resume(member, connection.name)
+        member.session.touch()
+        if not member.connections:
+            member.gone_at = now
+            self._graces.add(now + self.config.presence_grace_s, (member, now))
+            self._absences.add(now + self.config.retention_s, (member, now))
+
+    # Endings and refusals.
+
+    def _drop(self, now: float, connection: Connection) -> Effects:
+        """Forget a connection: no later effect names it."""
+        del self._connections[connection.name]
+        user = connection.user
+        del user.connections[connection.name]
+        user.names = ()
+        self._pulse.remove(connection)
+        if connection.shedding:
+            self._shedding -= 1
+        for member in connection.member_of.values():
+            self._exit(now, member, connection)
+        if not user.connections:
+            user.state = "online"
+        return NOTHING
+
+    def _close(self, now: float, connection: Connection, code: int, reason: str) -> Effects:
+        self._drop(now, connection)
+        self._rearm()
+        return (Close(connection.name, code, reason),)
+
+    def _flood(self, now: float, connection: Connection, frame: ClientFrame) -> Effects | None:
+        """More frames than the limit since the window began: None where that window is over, else the refusal."""
+        window_s = self.config.frame_window_s
+        if now - connection.frames_from >= window_s:
+            connection.frames = 1
+            connection.frames_from = now
+            return None
+        if connection.frames > self.config.frame_limit + 1 and not hasattr(frame, "id"):
+            return NOTHING
+        if now < connection.flooding_until and connection.frames == self.config.frame_limit + 1:
+            return self._close(now, connection, FLOOD, "frame flood")
+        connection.flooding_until = max(connection.flooding_until, connection.frames_from + 2 * window_s)
+        wait_s = connection.frames_from + window_s - now
+        return self._error(
+            connection,
+            "frame_rate",
+            f"over {self.config.frame_limit} frames in {window_s:g} s",
+            getattr(frame, "id", UNSET),
+            max(1, ceil(wait_s * 1000)),
+        )
+
+    def _no_entry(self, connection: Connection, session: str, frame_id: Any = UNSET) -> Effects:
+        if session in self._sessions:
+            return self._error(connection, "not_a_participant", "not a participant of this session", frame_id)
+        return self._error(connection, "no_such_session", "no such session", frame_id)
+
+    def _error(
+        self, connection: Connection, code: str, text: str, frame_id: Any = UNSET, retry_after_ms: Any = UNSET
+    ) -> Effects:
+        self.counters.errors += 1
+        return (Send((connection.name,), Error(code, text, frame_id, retry_after_ms)),)
+
+
+def _duplicate(ack: Ack) -> Ack:
+    return Ack(ack.id, ack.message_id, ack.session, ack.epoch, ack.seq, True)
+
+
+__all__ = ["ChatHandler", "Counters", "Message"]

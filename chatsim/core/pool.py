@@ -1,0 +1,178 @@
+"""Who is here: connections, users, sessions, and the maps between them.
+
+Decides nothing: it keeps user -> connections, session -> members -> connections, and the tuples that a fan-out goes to.
+Rule: the maps agree with each other after every call; a tuple handed out is never changed afterwards.
+
+| state of a connection | reached by               | leaves by                                   |
+|-----------------------|--------------------------|---------------------------------------------|
+| open                  | connect                  | disconnect, any close, replaced by a newer  |
+| expired               | `exp` passed, 25 s grace | refresh (open again), end of grace (closed) |
+| gone                  | all of the above         | - (the name is never used again)            |
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+from chatsim.core.effects import Conn
+from chatsim.core.frames import Participant, PresenceState
+from chatsim.core.limiter import Limiter
+from chatsim.core.tokens import Claims
+
+
+class Connection:
+    """One open WebSocket, as far as the handler cares."""
+
+    __slots__ = (
+        "allowed",
+        "exp_at",
+        "flooding_until",
+        "frames",
+        "frames_from",
+        "heard_at",
+        "jti",
+        "member_of",
+        "name",
+        "number",
+        "pinged_at",
+        "shedding",
+        "user",
+        "violations",
+        "warned",
+    )
+
+    def __init__(self, name: Conn, number: int, user: User, claims: Claims, exp_at: float, now: float) -> None:
+        self.name = name
+        self.number = number
+        self.user = user
+        self.allowed: frozenset[str] | None = None if claims.sessions is None else frozenset(claims.sessions)
+        self.jti = claims.jti
+        self.exp_at = exp_at
+        self.warned = False
+        self.heard_at = now
+        self.pinged_at = -inf
+        self.frames = 0
+        self.frames_from = now
+        self.flooding_until = -inf
+        self.shedding = False
+        self.violations: list[float] | None = None
+        self.member_of: dict[str, Member] = {}
+
+
+class User:
+    """One person, known while she has a connection or something that outlives it."""
+
+    __slots__ = ("connections", "gone_at", "limiter", "name", "names", "state")
+
+    def __init__(self, name: str, limiter: Limiter) -> None:
+        self.name = name
+        self.limiter = limiter
+        self.connections: dict[Conn, Connection] = {}
+        self.state: PresenceState = "online"
+        self.gone_at = -inf
+        self.names: tuple[Conn, ...] = ()
+
+
+class Member:
+    """One user in one session: her joined connections, what she is owed, and what the others were told of her.
+
+    `owed` holds the unacked messages in order of seq. `gone_at` is when her last joined connection went (inf while one is there).
+    `starts` holds the connections that came while something waited and did not ask for it: what they ack begins after this seq.
+    """
+
+    __slots__ = (
+        "connections",
+        "gone_at",
+        "names",
+        "offline_told",
+        "owed",
+        "session",
+        "starts",
+        "typing",
+        "typing_due_at",
+        "typing_relayed_at",
+        "typing_until",
+        "user",
+    )
+
+    def __init__(self, session: Session, user: User) -> None:
+        self.session = session
+        self.user = user
+        self.connections: dict[Conn, Connection] = {}
+        self.names: tuple[Conn, ...] = ()
+        self.gone_at = inf
+        self.offline_told = True
+        self.owed: list[Any] = []
+        self.starts: dict[Conn, int] | None = None
+        self.typing = False
+        self.typing_until = -inf
+        self.typing_due_at = inf
+        self.typing_relayed_at = -inf
+
+
+class Session:
+    """One conversation: its participants, the members of the moment, and its place in the log."""
+
+    __slots__ = (
+        "_names",
+        "_places",
+        "_receivers",
+        "epoch",
+        "members",
+        "name",
+        "participants",
+        "retained",
+        "retained_bytes",
+        "seq",
+        "told",
+    )
+
+    def __init__(self, name: str, epoch: int = 1, seq: int = 0) -> None:
+        self.name = name
+        self.epoch = epoch
+        self.seq = seq
+        self.participants: dict[str, None] = {}
+        self.members: dict[str, Member] = {}
+        self.retained: list[Any] = []
+        self.retained_bytes = 0
+        self.told: tuple[Participant, ...] | None = None
+        self._names: tuple[Conn, ...] | None = ()
+        self._places: dict[Conn, int] = {}
+        self._receivers: tuple[Member, ...] | None = ()
+
+    def touch(self) -> None:
+        """Someone came or went: the tuples are made anew when next asked for."""
+        self._names = None
+        self._receivers = None
+        self.told = None
+
+    @property
+    def receivers(self) -> tuple[Member, ...]:
+        """Every member, in the order of joining."""
+        if self._receivers is None:
+            self._receivers = tuple(self.members.values())
+        return self._receivers
+
+    def names(self) -> tuple[Conn, ...]:
+        """Every joined connection, those of one user side by side."""
+        if self._names is None:
+            self._names = tuple(name for member in self.members.values() for name in member.names)
+            self._places = {name: place for place, name in enumerate(self._names)}
+        return self._names
+
+    def names_but(self, conn: Conn) -> tuple[Conn, ...]:
+        """Every joined connection but this one."""
+        names = self.names()
+        place = self._places.get(conn)
+        if place is None:
+            return names
+        return names[:place] + names[place + 1 :]
+
+    def names_but_user(self, member: Member) -> tuple[Conn, ...]:
+        """Every joined connection but those of this user."""
+        names = self.names()
+        if not member.names:
+            return names
+        place = self._places[member.names[0]]
+        return names[:place] + names[place + len(member.names) :]

@@ -1,0 +1,239 @@
+"""Tokens: who somebody is, and until when.
+
+Decides whether a JWT is good at a given wall time, and mints new ones; PyJWT's algorithms make and check signatures.
+Rule: `verify` is pure and never raises, whatever the text; the clock is an argument; expiry is judged without leeway.
+What follows from a refusal (an HTTP status, a close code), and what is revoked, is left to the shell and the handler.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Annotated, Any, Literal, TypeAlias
+
+import jwt
+import msgspec
+from msgspec import Meta
+
+from chatsim.core.frames import Name
+from chatsim.errors import UsageError
+
+ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
+"""What can be pinned (protocol.md, section 1); HS256 wants a secret, the others a public key in PEM."""
+
+KEYS_MAX = 2
+"""Keys that are good at once, so that one can be rotated out."""
+
+SECRET_BYTES_MIN = 16
+"""128 bits, under which an HMAC secret can be guessed; RFC 7518, 3.2 advises 32 bytes."""
+
+ISSUED_AHEAD_S = 1.0
+"""How far ahead of ours an issuer's clock may be in `iat`; `nbf` and `exp` are taken at their word."""
+
+TOKEN_BYTES_MAX = 8192
+"""Longer texts are refused before any work is spent on them."""
+
+RefusalCode: TypeAlias = Literal["token_missing", "token_invalid", "token_expired", "token_revoked"]
+
+
+class Claims(msgspec.Struct, array_like=True, gc=False):
+    """What a good token says. Moments are wall time in seconds since the Unix epoch.
+
+    `sessions` are the sessions that the bearer may join, None where the token says nothing about them.
+    """
+
+    sub: str
+    exp: float
+    iat: float | None = None
+    nbf: float | None = None
+    jti: str | None = None
+    sessions: tuple[str, ...] | None = None
+
+
+class Refusal(msgspec.Struct, array_like=True, gc=False):
+    """A token that is no good: the code of the protocol, and one sentence about it that quotes nothing of the token."""
+
+    code: RefusalCode
+    detail: str
+
+
+class _Header(msgspec.Struct, gc=False):
+    alg: str
+    crit: Any = None
+    b64: Any = None
+
+
+class _Payload(msgspec.Struct, gc=False):
+    """Shape of the claims; numbers are JSON numbers (no booleans, no texts)."""
+
+    sub: Name
+    exp: float
+    iat: float | None = None
+    nbf: float | None = None
+    jti: Annotated[str, Meta(max_length=256)] | None = None
+    aud: str | tuple[str, ...] | None = None
+    iss: str | None = None
+    sessions: tuple[Name, ...] | None = None
+
+
+_header_decoder = msgspec.json.Decoder(_Header)
+_payload_decoder = msgspec.json.Decoder(_Payload)
+
+_MISSING = Refusal("token_missing", "a token is needed")
+_NO_JWT = Refusal("token_invalid", "not a JSON Web Token")
+_ALGORITHM = Refusal("token_invalid", "the token's algorithm is not one of those allowed")
+_SIGNATURE = Refusal("token_invalid", "the token's signature is wrong")
+_CLAIMS = Refusal("token_invalid", "the token's claims are not of the right kind: sub and exp are needed")
+_AUDIENCE = Refusal("token_invalid", "the token is for another audience")
+_ISSUER = Refusal("token_invalid", "the token is from another issuer")
+_EARLY = Refusal("token_invalid", "the token is not valid yet")
+_EXPIRED = Refusal("token_expired", "the token has expired: get a new one")
+
+
+class Keys:
+    """Up to two keys and the pinned algorithms, with the key objects made once."""
+
+    __slots__ = ("_checks", "algorithms")
+
+    def __init__(self, keys: tuple[bytes, ...], algorithms: tuple[str, ...] = ("HS256",)) -> None:
+        """`keys` are secrets (HS256) or PEM texts. Raises UsageError where a key is too short or fits no algorithm."""
+        if not 1 <= len(keys) <= KEYS_MAX:
+            raise UsageError(f"Tokens need one key, or {KEYS_MAX} while one is being replaced: {len(keys)} were given.")
+        self.algorithms = algorithms
+        self._checks: dict[str, list[tuple[Any, Any]]] = {name: [] for name in algorithms}
+        for key in keys:
+            problems = [self._add(name, key) for name in algorithms]
+            if all(problems):
+                raise UsageError(f"The token key does not fit {' or '.join(algorithms)}: {problems[0]}.")
+
+    def _add(self, name: str, key: bytes) -> str:
+        """Prepare a key for one algorithm; what is wrong with it, or nothing."""
+        prepared = _prepare(name, key)
+        if isinstance(prepared, _Unfit):
+            return prepared.why
+        algorithm = jwt.get_algorithm_by_name(name)
+        self._checks[name].append((algorithm, prepared.public_key() if hasattr(prepared, "public_key") else prepared))
+        return ""
+
+    def signed(self, algorithm: str, text: bytes, signature: bytes) -> bool:
+        """Whether one of the keys has signed `text`; an algorithm that is not pinned has no key."""
+        return any(check.verify(text, key, signature) for check, key in self._checks.get(algorithm, ()))
+
+
+class _Unfit:
+    """Why a key cannot be used."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+
+def _prepare(name: str, key: bytes) -> Any:
+    """The key object of PyJWT, which refuses public keys as HMAC secrets and the other way round, or `_Unfit`."""
+    if name not in ALGORITHMS:
+        return _Unfit(f"{name} is not one of {', '.join(ALGORITHMS)}")
+    if name == "HS256" and len(key) < SECRET_BYTES_MIN:
+        return _Unfit(f"a secret has at least {SECRET_BYTES_MIN} bytes, this one has {len(key)}")
+    try:
+        return jwt.get_algorithm_by_name(name).prepare_key(key)
+    except (jwt.PyJWTError, ValueError, TypeError):
+        # PyJWT's own text may quote the key, so it is not passed on.
+        return _Unfit("HS256 wants a secret, the others a key in PEM of their own kind")
+
+
+def verify(
+    token: str, keys: Keys, wall: float, *, audience: str | None = None, issuer: str | None = None
+) -> Claims | Refusal:
+    """The claims of a good token, or why it is refused; never raises, whatever the text.
+
+    `wall` is the present in seconds since the Unix epoch: a token whose `exp` is not after it has expired.
+    `audience` and `issuer` are compared only where they are set; a token that was made for others is refused then.
+    """
+    if not token:
+        return _MISSING
+    parts = _parts(token)
+    if parts is None:
+        return _NO_JWT
+    header, payload, text, signature = parts
+    if header.crit is not None or header.b64 not in (None, True):
+        return Refusal("token_invalid", "the token's header asks for extensions that are not understood")
+    if header.alg not in keys.algorithms:
+        return _ALGORITHM
+    if not keys.signed(header.alg, text, signature):
+        return _SIGNATURE
+    try:
+        said = _payload_decoder.decode(payload)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return _CLAIMS
+    return _judge(said, wall, audience, issuer)
+
+
+def _judge(said: _Payload, wall: float, audience: str | None, issuer: str | None) -> Claims | Refusal:
+    """Claims whose signature is good, against the clock and the settings."""
+    if audience is not None and audience != said.aud and not (isinstance(said.aud, tuple) and audience in said.aud):
+        return _AUDIENCE
+    if issuer is not None and issuer != said.iss:
+        return _ISSUER
+    if (said.nbf is not None and said.nbf > wall) or (said.iat is not None and said.iat > wall + ISSUED_AHEAD_S):
+        return _EARLY
+    if said.exp <= wall:
+        return _EXPIRED
+    return Claims(said.sub, said.exp, said.iat, said.nbf, said.jti, said.sessions)
+
+
+def _parts(token: str) -> tuple[_Header, bytes, bytes, bytes] | None:
+    """Header, payload, signed text and signature of a compact JWT, or None where it is none."""
+    if len(token) > TOKEN_BYTES_MAX or not token.isascii():
+        return None
+    segments = token.encode("ascii").split(b".")
+    if len(segments) != 3:
+        return None
+    try:
+        header = _header_decoder.decode(_unpack(segments[0]))
+        return header, _unpack(segments[1]), segments[0] + b"." + segments[1], _unpack(segments[2])
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, binascii.Error):
+        return None
+
+
+def _unpack(segment: bytes) -> bytes:
+    """Bytes of a base64url segment; raises binascii.Error where a character or the spare bits are wrong."""
+    data = urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))
+    # The decoder skips what it does not know, so that many texts would stand for one token.
+    if urlsafe_b64encode(data).rstrip(b"=") != segment:
+        raise binascii.Error("not the canonical base64url of anything")
+    return data
+
+
+def _pack(data: bytes) -> bytes:
+    return urlsafe_b64encode(data).rstrip(b"=")
+
+
+def issue(
+    key: bytes,
+    algorithm: str,
+    *,
+    sub: str,
+    exp: float,
+    wall: float,
+    jti: str,
+    sessions: tuple[str, ...] | None = None,
+    nbf: float | None = None,
+    audience: str | None = None,
+    issuer: str | None = None,
+) -> str:
+    """A new token. `exp`, `nbf` and `wall` (which becomes `iat`) are seconds since the Unix epoch.
+
+    `key` is the secret, or the private key in PEM. Raises UsageError where it does not fit the algorithm.
+    """
+    prepared = _prepare(algorithm, key)
+    if isinstance(prepared, _Unfit):
+        raise UsageError(f"The token key does not fit {algorithm}: {prepared.why}.")
+    if algorithm != "HS256" and not hasattr(prepared, "public_key"):
+        raise UsageError(f"Minting {algorithm} tokens needs the private key, and this is the public one.")
+    claims: dict[str, Any] = {"sub": sub, "exp": exp, "iat": wall, "jti": jti}
+    for name, value in (("nbf", nbf), ("aud", audience), ("iss", issuer), ("sessions", sessions)):
+        if value is not None:
+            claims[name] = value
+    head = _pack(msgspec.json.encode({"typ": "JWT", "alg": algorithm}))
+    text = head + b"." + _pack(msgspec.json.encode(claims))
+    signature: bytes = jwt.get_algorithm_by_name(algorithm).sign(text, prepared)
+    return (text + b"." + _pack(signature)).decode("ascii")

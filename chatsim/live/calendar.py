@@ -1,0 +1,113 @@
+"""The crowd's one clock and one timer: everything that is to happen at a moment, in order.
+
+Decides when the loop is woken for it. Rule: moments are seconds since the calendar's start, `now` never goes back, and
+what was asked for the same moment happens in the order of asking. What happens is the askers' affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from array import array
+from collections.abc import Callable
+from math import inf
+from typing import Any
+
+from chatsim.errors import HarnessError
+
+TIMER_S = 0.0005
+"""Half of the resolution of the loop's timers (epoll, libuv: 1 ms): what is due within it is done at once."""
+
+ENTRIES_MAX = 1_000_000
+LAG_INTERVAL_S = 0.05
+LAG_SAMPLES_MAX = 100_000
+
+
+class Calendar:
+    """One heap of actions on one loop. `lag_s` holds how late the loop was at each sample."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.started_at = time.monotonic()
+        self.lag_s = array("d")
+        self.failure: BaseException | None = None
+        self._now = 0.0
+        self._heap: list[tuple[float, int, Callable[[float, Any, Any], None], Any, Any]] = []
+        self._count = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = inf
+        self._ringing = False
+        self._stopped = False
+
+    def now(self) -> float:
+        """Seconds since the start (CLOCK_MONOTONIC, read at once, not once per turn of the loop)."""
+        now = time.monotonic() - self.started_at
+        if now > self._now:
+            self._now = now
+        return self._now
+
+    def at(self, moment: float, action: Callable[[float, Any, Any], None], a: Any = None, b: Any = None) -> None:
+        """Have `action(now, a, b)` called at the moment, or at once where it is past; a moment of inf never comes.
+
+        Raises HarnessError when more is planned than could ever be meant.
+        """
+        if moment == inf or self._stopped:
+            return
+        if len(self._heap) >= ENTRIES_MAX:
+            raise HarnessError(f"The crowd has over {ENTRIES_MAX} things to do at once: let fewer people do less.")
+        self._count += 1
+        heapq.heappush(self._heap, (moment, self._count, action, a, b))
+        if not self._ringing:
+            self._rearm()
+
+    def watch_lag(self) -> None:
+        """Sample the loop's lag from now on."""
+        self.at(self.now() + LAG_INTERVAL_S, self._sample, self.now() + LAG_INTERVAL_S)
+
+    def stop(self) -> None:
+        """Nothing happens any more."""
+        self._stopped = True
+        self._heap.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _sample(self, now: float, due_at: float, _: Any) -> None:
+        # The loop's own stamp, not the drain's: what was done before this entry in the same turn is lag too.
+        now = self.now()
+        if len(self.lag_s) < LAG_SAMPLES_MAX:
+            self.lag_s.append(max(0.0, now - due_at))
+            self.at(now + LAG_INTERVAL_S, self._sample, now + LAG_INTERVAL_S)
+
+    def _rearm(self) -> None:
+        if not self._heap:
+            return
+        due_at = self._heap[0][0]
+        if due_at >= self._timer_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = due_at
+        self._timer = self.loop.call_later(max(0.0, due_at - self.now()), self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._timer_at = inf
+        self._ringing = True
+        heap = self._heap
+        limit = self.now() + TIMER_S
+        try:
+            while heap and heap[0][0] <= limit:
+                moment, _, action, a, b = heapq.heappop(heap)
+                if moment > self._now:
+                    self._now = moment
+                action(self.now(), a, b)
+        except Exception as problem:
+            # An action that fails is a fault of the harness: the run ends, and says so.
+            self.failure = self.failure or problem
+            self.stop()
+        finally:
+            self._ringing = False
+        if not self._stopped:
+            self._rearm()

@@ -1,0 +1,501 @@
+"""The asyncio shell around a handler: dated inputs in, effects performed in order.
+
+Decides nothing about chat: it takes `now` from its loop's clock, calls the handler, performs what comes back, and
+keeps one timer for the whole server. It decides when bytes are written: each frame is encoded and framed once, queued
+per connection, and each connection is flushed once per turn of the loop.
+Rule: inputs reach the handler one at a time, in the order of the journal; `now` never goes back; no token comes here.
+Sockets, handshakes and parsing are left to `chatsim.live.protocol`; nothing here knows whether the clock is real.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from math import inf
+from typing import Any, Protocol
+
+from chatsim.core.effects import Append, Close, Effect, Effects, Ping, Record, Send, Tell
+from chatsim.core.frames import ClientFrame, Fault, ServerFrame, encode
+from chatsim.core.tokens import Claims
+
+CLOSE_TIMEOUT_S = 5.0
+"""How long a closing connection may take to flush and to answer the close (protocol.md, section 3)."""
+
+LAG_INTERVAL_S = 0.1
+"""How often the loop's lag is sampled, once asked for."""
+
+LAG_SAMPLES_MAX = 36_000
+"""One hour of samples; the older ones are dropped."""
+
+LAG_BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, inf)
+"""Upper edges of the histogram of loop lag."""
+
+WRITE_HIGH_BYTES = 32 * 1024
+"""What the transport may hold before it pauses us; it resumes us only when empty, so that what waits can be counted."""
+
+
+class Handler(Protocol):
+    """What the driver asks of `chatsim.core.handler.ChatHandler`."""
+
+    def connect(self, now: float, conn: str, claims: Claims) -> Effects: ...
+    def disconnect(self, now: float, conn: str) -> Effects: ...
+    def receive(self, now: float, conn: str, frame: ClientFrame) -> Effects: ...
+    def malformed(self, now: float, conn: str, code: str, detail: str) -> Effects: ...
+    def pong(self, now: float, conn: str) -> Effects: ...
+    def refresh(self, now: float, conn: str, claims: Claims) -> Effects: ...
+    def refuse_refresh(self, now: float, conn: str, code: str) -> Effects: ...
+    def pressure(self, now: float, conn: str, queued_bytes: int, queued_frames: int) -> Effects: ...
+    def appended(self, now: float, record: Record) -> Effects: ...
+    def append_failed(self, now: float, record: Record) -> Effects: ...
+    def told(self, now: float, session: str, message: ServerFrame) -> Effects: ...
+    def revoke(self, now: float, jti: str | None, user: str | None) -> Effects: ...
+    def drain(self, now: float) -> Effects: ...
+    def wake(self, now: float) -> Effects: ...
+    def wake_at(self) -> float: ...
+
+
+class Log(Protocol):
+    """Where accepted messages go; None says that the log cannot take the record now."""
+
+    def append(self, record: Record) -> Record | None: ...
+
+
+class Journal(Protocol):
+    """Hears of every input with the effects it had, before they are performed."""
+
+    def step(self, now: float, door: str, args: tuple[Any, ...], effects: Effects) -> None: ...
+
+
+class Outlet:
+    """One connection's way out: its transport, and the frames that wait for the next flush."""
+
+    __slots__ = (
+        "closing",
+        "deadline",
+        "dirty",
+        "half_close",
+        "in_transport",
+        "name",
+        "paused",
+        "pressed",
+        "queue",
+        "transport",
+    )
+
+    def __init__(self, name: str, transport: asyncio.Transport) -> None:
+        self.name = name
+        self.transport = transport
+        self.queue: list[bytes] = []
+        self.in_transport = 0
+        self.dirty = False
+        self.paused = False
+        self.pressed = False
+        self.closing = False
+        self.half_close = False
+        self.deadline: asyncio.TimerHandle | None = None
+
+    def pending_bytes(self) -> int:
+        """Bytes that wait here and in the transport."""
+        return sum(map(len, self.queue)) + self.transport.get_write_buffer_size()
+
+
+def _text_header(length: int) -> bytes:
+    if length < 126:
+        return bytes((0x81, length))
+    if length < 65536:
+        return b"\x81\x7e" + length.to_bytes(2, "big")
+    return b"\x81\x7f" + length.to_bytes(8, "big")
+
+
+_SHORT_HEADERS = tuple(_text_header(length) for length in range(126))
+_PING = b"\x89\x00"
+
+
+def text_frame(payload: bytes) -> bytes:
+    """One unmasked WebSocket text frame (RFC 6455, 5.2): the same bytes for every receiver."""
+    length = len(payload)
+    return (_SHORT_HEADERS[length] if length < 126 else _text_header(length)) + payload
+
+
+def close_frame(code: int, reason: str) -> bytes:
+    """One unmasked WebSocket close frame; the reason is cut to the 123 bytes that a control frame leaves."""
+    payload = code.to_bytes(2, "big") + reason.encode()[:123].decode(errors="ignore").encode()
+    return bytes((0x88, len(payload))) + payload
+
+
+class Driver:
+    """One handler on one loop. Made and used in the loop's thread only."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        log: Log,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        epoch: float,
+        journal: Journal | None = None,
+    ) -> None:
+        """`epoch` is the wall time of this moment, in seconds since the Unix epoch; the handler was given the same."""
+        self.loop = loop
+        self.draining = False
+        self.empty = asyncio.Event()
+        self.empty.set()
+        self._handler = handler
+        self._log = log
+        self._journal = journal
+        self._epoch = epoch
+        self._start = loop.time()
+        self._now = 0.0
+        self._outlets: dict[str, Outlet] = {}
+        self._dirty: list[Outlet] = []
+        self._flush_due = False
+        self._todo: deque[Effects] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = inf
+        self._numbered = 0
+        self._lag_due = inf
+        self._lags: deque[float] = deque(maxlen=LAG_SAMPLES_MAX)
+        self._lag_counts = [0] * len(LAG_BUCKETS_S)
+        self._lag_sum_s = 0.0
+        self._frames_in = self._frames_out = self._bytes_in = self._bytes_out = 0
+        self._pings = self._flushes = self._connections_total = self._connections_peak = 0
+        self._perform: dict[type[Effect], Callable[[Any], None]] = {
+            Send: self._send,
+            Ping: self._ping,
+            Close: self._close,
+            Append: self._append,
+            Tell: self._tell,
+        }
+        self._rearm()
+
+    # Time.
+
+    def now(self) -> float:
+        """Seconds since the driver's start; never goes back."""
+        now = self.loop.time() - self._start
+        if now > self._now:
+            self._now = now
+        return self._now
+
+    def wall(self) -> float:
+        """Seconds since the Unix epoch, by the driver's own clock."""
+        return self._epoch + self.now()
+
+    def _rearm(self) -> None:
+        wake_at = self._handler.wake_at()
+        # A timer that rings too early costs one call; only one that would ring too late must be replaced.
+        if wake_at >= self._timer_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = wake_at
+        self._timer = self.loop.call_at(self._start + wake_at, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._timer_at = inf
+        now = self.now()
+        self._settle(now, "wake", (), self._handler.wake(now))
+
+    # The doors.
+
+    def connect(self, transport: asyncio.Transport, claims: Claims) -> Outlet:
+        """A handshake is done: the connection gets its name, and the handler hears of it."""
+        self._numbered += 1
+        outlet = Outlet(f"c{self._numbered}", transport)
+        transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES, low=0)
+        self._outlets[outlet.name] = outlet
+        self._connections_total += 1
+        self._connections_peak = max(self._connections_peak, len(self._outlets))
+        self.empty.clear()
+        now = self.now()
+        self._settle(now, "connect", (outlet.name, claims), self._handler.connect(now, outlet.name, claims))
+        return outlet
+
+    def receive(self, outlet: Outlet, frame: ClientFrame) -> None:
+        """One well-formed frame from the peer."""
+        now = self.now()
+        self._settle(now, "receive", (outlet.name, frame), self._handler.receive(now, outlet.name, frame))
+
+    def malformed(self, outlet: Outlet, fault: Fault) -> None:
+        """Text that is no frame; the handler answers, or closes."""
+        self.violated(outlet, fault.code, fault.detail)
+
+    def violated(self, outlet: Outlet, code: str, detail: str) -> None:
+        """The peer broke the protocol: `code` is a fault's, or `binary`, `bad_utf8`, `too_large`."""
+        now = self.now()
+        args = (outlet.name, code, detail)
+        self._settle(now, "malformed", args, self._handler.malformed(now, outlet.name, code, detail))
+
+    def pong(self, outlet: Outlet) -> None:
+        """The peer gave a sign of life that is no frame of the protocol."""
+        now = self.now()
+        self._settle(now, "pong", (outlet.name,), self._handler.pong(now, outlet.name))
+
+    def refresh(self, outlet: Outlet, claims: Claims) -> None:
+        """The peer sent a new token, and it is good."""
+        now = self.now()
+        self._settle(now, "refresh", (outlet.name, claims), self._handler.refresh(now, outlet.name, claims))
+
+    def refuse_refresh(self, outlet: Outlet, code: str) -> None:
+        """The peer sent a new token, and it is refused with this code."""
+        now = self.now()
+        self._settle(now, "refuse_refresh", (outlet.name, code), self._handler.refuse_refresh(now, outlet.name, code))
+
+    def revoke(self, jti: str | None = None, user: str | None = None) -> None:
+        """A token, or all of a user's, are good no more: their connections are closed."""
+        now = self.now()
+        self._settle(now, "revoke", (jti, user), self._handler.revoke(now, jti, user))
+
+    def drain(self) -> None:
+        """Take nobody in any more, and let the handler close everyone, spread over its window."""
+        if self.draining:
+            return
+        self.draining = True
+        now = self.now()
+        self._settle(now, "drain", (), self._handler.drain(now))
+
+    def leave(self, outlet: Outlet) -> None:
+        """The peer closes, or has broken the framing: the handler forgets it; what is queued may still be flushed."""
+        if outlet.closing:
+            return
+        outlet.closing = True
+        now = self.now()
+        self._settle(now, "disconnect", (outlet.name,), self._handler.disconnect(now, outlet.name))
+
+    def lost(self, outlet: Outlet) -> None:
+        """The transport is gone."""
+        self.leave(outlet)
+        if outlet.deadline is not None:
+            outlet.deadline.cancel()
+        outlet.queue.clear()
+        del self._outlets[outlet.name]
+        if not self._outlets:
+            self.empty.set()
+
+    def paused(self, outlet: Outlet) -> None:
+        """The transport holds as much as it should: what follows waits here."""
+        outlet.paused = True
+
+    def resumed(self, outlet: Outlet) -> None:
+        """The transport is empty again."""
+        outlet.paused = False
+        outlet.in_transport = 0
+        if outlet.queue:
+            self._soil(outlet)
+        if outlet.pressed and not outlet.closing:
+            outlet.pressed = False
+            now = self.now()
+            self._settle(now, "pressure", (outlet.name, 0, 0), self._handler.pressure(now, outlet.name, 0, 0))
+
+    def knew(self, name: str) -> bool:
+        """Whether this name was given to a connection since the start."""
+        digits = name[1:]
+        return name[:1] == "c" and digits.isascii() and digits.isdecimal() and 0 < int(digits[:18]) <= self._numbered
+
+    def connections(self) -> int:
+        """How many are connected, those that are closing included."""
+        return len(self._outlets)
+
+    def reply(self, outlet: Outlet, data: bytes) -> None:
+        """Send what the WebSocket layer itself answers, in its turn."""
+        self._queue((outlet.name,), data)
+
+    def heard(self, frames: int, size_bytes: int) -> None:
+        """Count what came in."""
+        self._frames_in += frames
+        self._bytes_in += size_bytes
+
+    def hang_up(self, outlet: Outlet, code: int, reason: str) -> None:
+        """Close without the handler's having asked: the framing is broken, or the server ends."""
+        self.leave(outlet)
+        self._shut(outlet, code, reason)
+
+    # Effects.
+
+    def _settle(self, now: float, door: str, args: tuple[Any, ...], effects: Effects) -> None:
+        """Journal one input, and perform its effects and those of the inputs that they lead to."""
+        if self._journal is not None:
+            self._journal.step(now, door, args, effects)
+        if effects:
+            todo = self._todo
+            todo.append(effects)
+            perform = self._perform
+            while todo:
+                for effect in todo.popleft():
+                    perform[type(effect)](effect)
+        self._rearm()
+
+    def _follow(self, now: float, door: str, args: tuple[Any, ...], effects: Effects) -> None:
+        """Journal an input that an effect led to; its own effects wait their turn, so that nothing recurses."""
+        if self._journal is not None:
+            self._journal.step(now, door, args, effects)
+        if effects:
+            self._todo.append(effects)
+
+    def _send(self, effect: Send) -> None:
+        payload = text_frame(encode(effect.message))
+        to = effect.to
+        outlets = self._outlets
+        self._frames_out += len(to)
+        # With nothing pending anywhere, waiting for the end of the turn gains nothing.
+        if len(to) == 1 and not self._dirty:
+            outlet = outlets.get(to[0])
+            if outlet is not None and not (outlet.queue or outlet.paused or outlet.closing):
+                self._bytes_out += len(payload)
+                outlet.in_transport = 1
+                outlet.transport.write(payload)
+                return
+        self._queue(to, payload)
+
+    def _queue(self, to: tuple[str, ...], payload: bytes) -> None:
+        outlets = self._outlets
+        dirty = self._dirty
+        for name in to:
+            outlet = outlets.get(name)
+            if outlet is None or outlet.closing:
+                continue
+            outlet.queue.append(payload)
+            if not outlet.dirty:
+                outlet.dirty = True
+                dirty.append(outlet)
+        if dirty and not self._flush_due:
+            self._flush_due = True
+            self.loop.call_soon(self._flush)
+
+    def _soil(self, outlet: Outlet) -> None:
+        """Have the connection flushed at the end of this turn."""
+        if not outlet.dirty:
+            outlet.dirty = True
+            self._dirty.append(outlet)
+        if not self._flush_due:
+            self._flush_due = True
+            self.loop.call_soon(self._flush)
+
+    def _ping(self, effect: Ping) -> None:
+        self._pings += len(effect.to)
+        self._queue(effect.to, _PING)
+
+    def _close(self, effect: Close) -> None:
+        outlet = self._outlets.get(effect.to)
+        if outlet is not None and not outlet.closing:
+            outlet.closing = True
+            self._shut(outlet, effect.code, effect.reason)
+
+    def _shut(self, outlet: Outlet, code: int, reason: str) -> None:
+        """Queue the close frame behind what waits, and give the peer its time to answer."""
+        if outlet.deadline is not None:
+            return
+        outlet.queue.append(close_frame(code, reason))
+        outlet.deadline = self.loop.call_later(CLOSE_TIMEOUT_S, outlet.transport.abort)
+        self._soil(outlet)
+
+    def _append(self, effect: Append) -> None:
+        record = self._log.append(effect.record)
+        now = self.now()
+        if record is None:
+            failed = effect.record
+            self._follow(now, "append_failed", (failed,), self._handler.append_failed(now, failed))
+        else:
+            self._follow(now, "appended", (record,), self._handler.appended(now, record))
+
+    def _tell(self, effect: Tell) -> None:
+        now = self.now()
+        args = (effect.session, effect.message)
+        self._follow(now, "told", args, self._handler.told(now, effect.session, effect.message))
+
+    # Writing.
+
+    def _flush(self) -> None:
+        """One write per connection that has something to say; those that cannot take it are reported to the handler."""
+        dirty, self._dirty = self._dirty, []
+        self._flush_due = False
+        slow = []
+        for outlet in dirty:
+            outlet.dirty = False
+            if outlet.paused:
+                slow.append(outlet)
+            elif outlet.queue:
+                self.flush(outlet)
+        for outlet in slow:
+            if outlet.closing or not outlet.queue:
+                continue
+            outlet.pressed = True
+            now = self.now()
+            waiting = (outlet.pending_bytes(), len(outlet.queue) + outlet.in_transport)
+            self._settle(now, "pressure", (outlet.name, *waiting), self._handler.pressure(now, outlet.name, *waiting))
+
+    def flush(self, outlet: Outlet) -> None:
+        """Write what is queued for one connection, in one call."""
+        queue = outlet.queue
+        if queue and not outlet.transport.is_closing():
+            data = queue[0] if len(queue) == 1 else b"".join(queue)
+            outlet.in_transport = len(queue)
+            self._flushes += 1
+            self._bytes_out += len(data)
+            outlet.transport.write(data)
+        queue.clear()
+        if outlet.half_close and not outlet.transport.is_closing():
+            outlet.half_close = False
+            end_writing(outlet.transport)
+
+    # What can be seen from outside.
+
+    def watch_lag(self) -> None:
+        """Sample from now on how late the loop is, every 100 ms."""
+        if self._lag_due == inf:
+            self._lag_due = self.loop.time() + LAG_INTERVAL_S
+            self.loop.call_at(self._lag_due, self._sample_lag)
+
+    def _sample_lag(self) -> None:
+        time = self.loop.time()
+        lag_s = max(0.0, time - self._lag_due)
+        self._lags.append(lag_s)
+        self._lag_sum_s += lag_s
+        place = next(place for place, edge in enumerate(LAG_BUCKETS_S) if lag_s <= edge)
+        self._lag_counts[place] += 1
+        self._lag_due = time + LAG_INTERVAL_S
+        self.loop.call_at(self._lag_due, self._sample_lag)
+
+    def loop_lag_s(self) -> float:
+        """The loop's lag: the newest sample, or how late the next one already is (s)."""
+        late_s = self.loop.time() - self._lag_due
+        return max(0.0, late_s, self._lags[-1] if self._lags else 0.0)
+
+    def statistics(self) -> dict[str, Any]:
+        """Counts since the start, and the samples of loop lag (s) of the last hour."""
+        return {
+            "connections": len(self._outlets),
+            "connections_total": self._connections_total,
+            "connections_peak": self._connections_peak,
+            "frames_in": self._frames_in,
+            "frames_out": self._frames_out,
+            "bytes_in": self._bytes_in,
+            "bytes_out": self._bytes_out,
+            "pings": self._pings,
+            "flushes": self._flushes,
+            "draining": self.draining,
+            "loop_lag_s": tuple(self._lags),
+            "loop_lag_counts": tuple(self._lag_counts),
+            "loop_lag_sum_s": self._lag_sum_s,
+        }
+
+    def abort(self) -> None:
+        """Drop every connection that is left: the end of patience."""
+        for outlet in tuple(self._outlets.values()):
+            outlet.transport.abort()
+
+    def close(self) -> None:
+        """Stop the timer: nothing wakes the handler any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def end_writing(transport: asyncio.Transport) -> None:
+    """Say that nothing follows: a half-close where the transport knows it, else a close that still flushes (TLS)."""
+    if transport.can_write_eof():
+        transport.write_eof()
+    else:
+        transport.close()

@@ -1,0 +1,190 @@
+"""The faults of a scenario, done to the real crowd.
+
+Decides how each event strikes and heals on real sockets. Rule: the victims are the plan's, and every event reports whom
+it touched. Events that need the server's help are refused before anything runs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec import Raw
+
+from chatsim.core.frames import StatusIn
+from chatsim.errors import UsageError
+from chatsim.journal.record import Fired
+from chatsim.live.crowd import Crowd
+from chatsim.live.peer import Peer
+from chatsim.load.people import Device, Person
+from chatsim.network.link import Link
+from chatsim.scenario import events as ev
+
+LAST_MOMENT_S = 0.2
+"""What a token of `expire_tokens` still lives when it is made: the server would refuse one that has expired already."""
+
+LOSS_MAX = 0.999
+FLOOD_FRAMES_MAX = 1_000_000
+_BODY = Raw(b'"flood"')
+_BAD = b"{this is no JSON"
+_HERE = (
+    ev.Drop,
+    ev.Vanish,
+    ev.Freeze,
+    ev.SlowReader,
+    ev.Latency,
+    ev.Loss,
+    ev.Partition,
+    ev.Flood,
+    ev.WithholdAcks,
+    ev.ExpireTokens,
+    ev.BadFrames,
+    ev.Arrive,
+)
+
+
+def check_events(events: Sequence[ev.Event]) -> None:
+    """Raises UsageError at the first event that the live wire cannot do."""
+    for number, event in enumerate(events):
+        if not isinstance(event, _HERE):
+            raise UsageError(
+                f"events[{number}]: {event.do} is not done on the live wire yet: take it out, or run on sim."
+            )
+        if isinstance(event, ev.Flood | ev.BadFrames) and event.rate_per_s * event.for_s > FLOOD_FRAMES_MAX:
+            raise UsageError(f"events[{number}]: over {FLOOD_FRAMES_MAX} frames a user: lower rate or for.")
+
+
+class Mischief:
+    """All events of one run; `choose(number, event, there)` picks the victims among the people who are there."""
+
+    def __init__(
+        self,
+        crowd: Crowd,
+        choose: Callable[[int, ev.VictimEvent, list[int]], Sequence[int]],
+        expiring_token: Callable[[Device, float, float], str],
+        ends_at: float,
+    ) -> None:
+        """`expiring_token(device, wall, ttl_s)` mints a token that ends so soon; floods end at `ends_at`."""
+        self.fired: list[Fired] = []
+        self._crowd = crowd
+        self._calendar = crowd.calendar
+        self._choose = choose
+        self._expiring_token = expiring_token
+        self._ends_at = ends_at
+        self._acts: dict[type, Callable[[float, Any, Sequence[Person]], None]] = {
+            ev.Drop: self._drop,
+            ev.Vanish: self._vanish,
+            ev.Freeze: self._freeze,
+            ev.SlowReader: self._slow_reader,
+            ev.Latency: self._latency,
+            ev.Loss: self._loss,
+            ev.Partition: self._partition,
+            ev.Flood: self._flood,
+            ev.WithholdAcks: self._withhold_acks,
+            ev.ExpireTokens: self._expire_tokens,
+            ev.BadFrames: self._bad_frames,
+        }
+
+    def schedule(self, events: Sequence[ev.Event]) -> None:
+        """Put every event on the calendar."""
+        check_events(events)
+        for number, event in enumerate(events):
+            self._calendar.at(event.at_s, self._strike, number, event)
+
+    def _strike(self, now: float, number: int, event: Any) -> None:
+        if isinstance(event, ev.Arrive):
+            # The plan has these people already; here is only the report.
+            self.fired.append(Fired(event.do, now, (f"{event.users} more",)))
+            return
+        people = self._crowd.people
+        there = [p.number for p in people.persons if any(d.number in self._crowd.peers for d in p.devices)]
+        victims = [people.persons[user] for user in self._choose(number, event, there)]
+        self.fired.append(Fired(event.do, now, tuple(person.name for person in victims)))
+        self._acts[type(event)](now, event, victims)
+
+    def _peers(self, victims: Sequence[Person]) -> list[Peer]:
+        peers = self._crowd.peers
+        return [peers[d.number] for person in victims for d in person.devices if d.number in peers]
+
+    def _heal(self, now: float, whom: Any, what: tuple[str, Any]) -> None:
+        """Set an attribute back to what it was before the fault."""
+        setattr(whom, *what)
+
+    def _calm(self, now: float, link: Link, factor: float) -> None:
+        # Two faults may overlap, so each takes back its own part.
+        link.factor /= factor
+
+    def _drop(self, now: float, event: ev.Drop, victims: Sequence[Person]) -> None:
+        for peer in self._peers(victims):
+            self._crowd.drop(now, peer)
+
+    def _vanish(self, now: float, event: ev.Vanish, victims: Sequence[Person]) -> None:
+        for peer in self._peers(victims):
+            self._crowd.vanish(now, peer, event.for_s)
+
+    def _freeze(self, now: float, event: ev.Freeze, victims: Sequence[Person]) -> None:
+        for peer in self._peers(victims):
+            self._crowd.freeze(now, peer, event.for_s)
+
+    def _slow_reader(self, now: float, event: ev.SlowReader, victims: Sequence[Person]) -> None:
+        for peer in self._peers(victims):
+            down, before = peer.down, peer.down.bandwidth_bit_per_s
+            down.bandwidth_bit_per_s = event.bandwidth_bits_per_s
+            self._later(
+                now + event.for_s, lambda down=down, before=before: setattr(down, "bandwidth_bit_per_s", before)
+            )
+
+    def _latency(self, now: float, event: ev.Latency, victims: Sequence[Person]) -> None:
+        for peer in self._peers(victims):
+            for link in (peer.up, peer.down):
+                link.factor *= event.factor
+                self._calendar.at(now + event.for_s, self._calm, link, event.factor)
+
+    def _loss(self, now: float, event: ev.Loss, victims: Sequence[Person]) -> None:
+        for peer in self._peers(victims):
+            for link in (peer.up, peer.down):
+                link.extra_loss = min(event.rate, LOSS_MAX)
+                self._calendar.at(now + event.for_s, self._heal, link, ("extra_loss", 0.0))
+
+    def _partition(self, now: float, event: ev.Partition, victims: Sequence[Person]) -> None:
+        for peer in self._peers(victims):
+            peer.up.blocked_until = peer.down.blocked_until = now + event.for_s
+
+    def _repeat(self, now: float, event: ev.Flood | ev.BadFrames, action: Callable[[float, Any], None], whom: Any) -> None:
+        """Have the action done at the event's rate: one entry at a time stands on the calendar."""
+        count = int(min(event.for_s, self._ends_at - now) * event.rate_per_s)
+
+        def again(moment: float, place: int, _: Any) -> None:
+            action(moment, whom)
+            if place + 1 < count:
+                self._calendar.at(now + (place + 1) / event.rate_per_s, again, place + 1)
+
+        if count:
+            self._calendar.at(now, again, 0)
+
+    def _flood(self, now: float, event: ev.Flood, victims: Sequence[Person]) -> None:
+        for person in victims:
+            self._repeat(now, event, self._flooded, person)
+
+    def _flooded(self, now: float, person: Person) -> None:
+        self._crowd.people.say(now, person, now, _BODY)
+
+    def _bad_frames(self, now: float, event: ev.BadFrames, victims: Sequence[Person]) -> None:
+        for peer in self._peers(victims):
+            self._repeat(now, event, self._garbled, peer)
+
+    def _garbled(self, now: float, peer: Peer) -> None:
+        peer.send(_BAD)
+
+    def _withhold_acks(self, now: float, event: ev.WithholdAcks, victims: Sequence[Person]) -> None:
+        for person in victims:
+            for device in person.devices:
+                client, before = device.client, device.client.acks
+                client.acks = False
+                self._calendar.at(now + event.for_s, self._heal, client, ("acks", before))
+
+    def _expire_tokens(self, now: float, event: ev.ExpireTokens, victims: Sequence[Person]) -> None:
+        for peer in self._peers(victims):
+            token = self._expiring_token(peer.device, time.time(), LAST_MOMENT_S)
+            self._crowd.transmit(now, peer.device, StatusIn("refresh", token=token))

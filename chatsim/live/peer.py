@@ -1,0 +1,244 @@
+"""One client connection of the crowd: a WebSocket whose bytes travel over a link of the scenario's network.
+
+Decides when bytes are written and when read bytes count as arrived; `websockets` frames, masks and parses.
+Rule: each direction keeps its order, whatever the link does. What frames mean is the crowd's and the client's affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Protocol
+
+from websockets.client import ClientProtocol
+from websockets.frames import Close, Frame, Opcode
+from websockets.http11 import Response
+from websockets.uri import parse_uri
+
+from chatsim.live.calendar import Calendar
+from chatsim.load.people import Device
+from chatsim.network.link import Link
+
+HANDSHAKE_S_MAX = 10.0
+CLOSE_S_MAX = 5.0
+ABNORMAL = 1006
+HELD_BYTES_MAX = 16 * 1024
+"""A reader whose link holds more than this stops reading, so that the rest waits at the server."""
+
+# `websockets` writes headers, and so tokens, to its log at level DEBUG: its logger here is one that nobody can turn on.
+_SILENT = logging.Logger("chatsim.silent", logging.CRITICAL + 1)
+
+
+class Ears(Protocol):
+    """Who hears what happens to a peer."""
+
+    def opened(self, now: float, peer: Peer) -> None:
+        """The server accepted the handshake."""
+
+    def refused(self, now: float, peer: Peer, status: int, retry_after_s: float | None) -> None:
+        """It did not: `status` 0 where there was no answer."""
+
+    def text(self, now: float, peer: Peer, data: bytes) -> None:
+        """One text frame arrived."""
+
+    def pinged(self, now: float, peer: Peer) -> None:
+        """A ping arrived, and was answered."""
+
+    def closed(self, now: float, peer: Peer, code: int) -> None:
+        """The connection ended: `code` is 1006 where there was no close frame."""
+
+
+class Peer(asyncio.Protocol):
+    """One connection, from the dial to its end. `name` is the server's name for it, once welcomed."""
+
+    def __init__(
+        self, ears: Ears, calendar: Calendar, device: Device, url: str, token: str | None, links: tuple[Link, Link]
+    ) -> None:
+        self.device = device
+        self.up, self.down = links
+        self.name = ""
+        self.frozen_until = 0.0
+        self.vanished = False
+        self.open = False
+        self.done = False
+        self._ears = ears
+        self._calendar = calendar
+        self._token = token
+        self._parser = ClientProtocol(parse_uri(url), max_size=2**24, logger=_SILENT)
+        self._transport: asyncio.Transport | None = None
+        self._writing = 0
+        self._reading = 0
+        self._held = False
+
+    # What the transport says.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        request = self._parser.connect()
+        if self._token is not None:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        self._parser.send_request(request)
+        self._flush()
+        self._calendar.at(self._calendar.now() + HANDSHAKE_S_MAX, self._too_late)
+
+    def data_received(self, data: bytes) -> None:
+        if self.vanished or self.done:
+            return
+        now = self._calendar.now()
+        at = self.down.arrival(now, len(data))
+        if at <= now and not self._reading and self.frozen_until <= now:
+            self._read(now, data)
+            return
+        self._reading += 1
+        self._calendar.at(at, self._arrived, data)
+        if not self._held and self.down.queued_bytes(now) > HELD_BYTES_MAX:
+            self._hold(at)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if self.vanished or self.done:
+            return
+        now = self._calendar.now()
+        if self._reading:
+            self._calendar.at(max(now, self.down.arrival(now, 0)), self._ended)
+        else:
+            self._ended(now)
+
+    # What the crowd asks for.
+
+    def send(self, data: bytes) -> None:
+        """Write one text frame."""
+        if self.open and not self.vanished and not self.done:
+            self._parser.send_text(data)
+            self._flush()
+
+    def close(self, code: int) -> None:
+        """Close from our side, politely; nothing is heard of it any more."""
+        if self.done:
+            return
+        self.done = True
+        if self.open and not self.vanished:
+            self._parser.send_close(code)
+            self._flush()
+            self._calendar.at(self._calendar.now() + CLOSE_S_MAX, self._abort)
+        else:
+            self._abort(0.0)
+
+    def abort(self) -> None:
+        """Cut the connection so that both sides know; nothing is heard of it any more."""
+        self.done = True
+        self._abort(0.0)
+
+    def vanish(self) -> None:
+        """Be gone without a word: the socket stays, and nobody is there."""
+        self.vanished = True
+        self._pause()
+
+    def freeze(self, now: float, until: float) -> None:
+        """Stop reading and answering until then."""
+        self.frozen_until = until
+        self._hold(until)
+
+    # Both directions.
+
+    def _flush(self) -> None:
+        data = b"".join(self._parser.data_to_send())
+        if not data:
+            return
+        now = self._calendar.now()
+        at = self.up.arrival(now, len(data))
+        if at <= now and not self._writing:
+            self._write(data)
+        else:
+            self._writing += 1
+            self._calendar.at(at, self._travelled, data)
+
+    def _travelled(self, now: float, data: bytes, _: Any) -> None:
+        self._writing -= 1
+        if not self.vanished:
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def _arrived(self, now: float, data: bytes, _: Any) -> None:
+        if self.frozen_until > now:
+            self._calendar.at(self.frozen_until, self._arrived, data)
+            return
+        self._reading -= 1
+        if not (self.vanished or self.done):
+            self._read(now, data)
+
+    def _hold(self, until: float) -> None:
+        self._held = True
+        self._pause()
+        self._calendar.at(until, self._release)
+
+    def _release(self, now: float, *_: Any) -> None:
+        if self.frozen_until > now:
+            self._calendar.at(self.frozen_until, self._release)
+            return
+        self._held = False
+        if self._transport is not None and not (self.vanished or self._transport.is_closing()):
+            self._transport.resume_reading()
+
+    def _pause(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def _read(self, now: float, data: bytes) -> None:
+        parser = self._parser
+        parser.receive_data(data)
+        for event in parser.events_received():
+            if self.done or self.vanished:
+                return
+            if isinstance(event, Frame):
+                self._frame(now, event)
+            elif isinstance(event, Response):
+                self._answered(now, event)
+        self._flush()
+
+    def _frame(self, now: float, frame: Frame) -> None:
+        if frame.opcode is Opcode.TEXT:
+            self._ears.text(now, self, bytes(frame.data))
+        elif frame.opcode is Opcode.PING:
+            self._ears.pinged(now, self)
+        elif frame.opcode is Opcode.CLOSE:
+            # The parser has the answer ready; the server hangs up when it has that.
+            self._flush()
+            self.done = True
+            self._calendar.at(now + CLOSE_S_MAX, self._abort)
+            self._ears.closed(now, self, Close.parse(bytes(frame.data)).code)
+
+    def _answered(self, now: float, response: Response) -> None:
+        if self._parser.handshake_exc is None:
+            self.open = True
+            self._ears.opened(now, self)
+            return
+        self.done = True
+        self._abort(now)
+        wait = response.headers.get("Retry-After", "")
+        known = wait.isascii() and wait.isdigit()
+        self._ears.refused(now, self, response.status_code, float(wait) if known else None)
+
+    def _ended(self, now: float, *_: Any) -> None:
+        if self.done or self.vanished:
+            return
+        if self.frozen_until > now:
+            self._calendar.at(self.frozen_until, self._ended)
+            return
+        self.done = True
+        if self.open:
+            self._ears.closed(now, self, ABNORMAL)
+        else:
+            self._ears.refused(now, self, 0, None)
+
+    def _too_late(self, now: float, *_: Any) -> None:
+        if not (self.open or self.done):
+            self._abort(now)
+
+    def _abort(self, now: float, *_: Any) -> None:
+        if self._transport is not None:
+            self._transport.abort()

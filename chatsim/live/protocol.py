@@ -1,0 +1,442 @@
+"""One WebSocket of the server: handshake, inbound frames, and the end of it, as a plain asyncio protocol.
+
+Decides who may open a connection (`Gate`), and turns bytes into inputs of the driver; `websockets` parses the masked
+inbound frames, the driver frames what goes out.
+Rule: nothing that a peer sends raises, and a token goes no further than the gate: never into a log or a journal.
+What frames mean is left to the handler, when bytes are written to the driver.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from typing import Any, ClassVar, cast
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+from websockets.exceptions import PayloadTooBig
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from chatsim.core.config import HandlerConfig
+from chatsim.core.frames import Fault, StatusIn, decode_client
+from chatsim.core.limiter import TokenBucket
+from chatsim.core.tokens import Claims, Keys, Refusal, verify
+from chatsim.live.driver import Driver, Outlet
+
+PATH = "/ws"
+SUBPROTOCOL = Subprotocol("chatsim.v1")
+BEARER_PREFIX = "bearer."
+
+HANDSHAKE_TIMEOUT_S = 10.0
+"""How long a peer may take from the first byte to a complete request."""
+
+RETRY_AFTER_S_MAX = 5
+"""`Retry-After` of a refusal is drawn from 1 to this, so that those refused together do not come back together."""
+
+REVOKED_MAX = 100_000
+"""Revoked tokens that one server remembers; the next is refused, since forgetting one would let it in again."""
+
+_INTERNAL_ERROR, _PROTOCOL_ERROR, _GOING_AWAY = 1011, 1002, 1012
+
+# `websockets` writes headers, and so tokens, to its log at level DEBUG: its logger here is one that nobody can turn on.
+_SILENT = logging.Logger("chatsim.silent", logging.CRITICAL + 1)
+
+
+class Denial(msgspec.Struct, gc=False):
+    """A request that is not upgraded: HTTP status, code and one sentence; `retry_after_s` 0 is not told."""
+
+    status: int
+    code: str
+    message: str
+    retry_after_s: int = 0
+
+
+class Gate:
+    """Who may come in: origin, token, and whether there is room."""
+
+    def __init__(self, driver: Driver, keys: Keys, config: HandlerConfig, *, seed: int = 0) -> None:
+        """`config` is as the handler has it; `seed` is that of the jitter in `Retry-After`."""
+        self.driver = driver
+        self.config = config
+        self.revoked: set[str] = set()
+        self._keys = keys
+        self._random = random.Random(seed)
+        # Buckets of one second's worth each; those who resume do not queue behind those who are new.
+        self._new = _bucket(config.accept_rate_per_s)
+        self._back = _bucket(config.resume_rate_per_s)
+
+    def verify(self, token: str) -> Claims | Refusal:
+        """The claims of a token that is good now, or why it is not."""
+        config = self.config
+        found = verify(token, self._keys, self.driver.wall(), audience=config.audience, issuer=config.issuer)
+        if isinstance(found, Claims) and found.jti is not None and found.jti in self.revoked:
+            return Refusal("token_revoked", "the token was revoked")
+        return found
+
+    def revoke(self, jti: str) -> bool:
+        """The token is good no more, here and for those who hold it now; False where no more can be remembered."""
+        if len(self.revoked) >= REVOKED_MAX and jti not in self.revoked:
+            return False
+        self.revoked.add(jti)
+        self.driver.revoke(jti=jti)
+        return True
+
+    def enter(self, request: Request) -> Claims | Denial:
+        """The claims of somebody who may come in, or what to answer instead."""
+        if not self._origin_allowed(request):
+            return Denial(403, "origin_forbidden", "this origin may not connect: name it in origins")
+        found = self.verify(_token(request))
+        if isinstance(found, Refusal):
+            return Denial(401, found.code, found.detail)
+        return self._room(request) or found
+
+    def _room(self, request: Request) -> Denial | None:
+        driver = self.driver
+        if driver.draining:
+            return Denial(503, "draining", "the server is going away: come back later", self._retry_after_s())
+        back = driver.knew(_query(request, "resume"))
+        bucket = self._back if back else self._new
+        if driver.connections() >= self.config.connections_max or bucket.refusal(driver.now()):
+            return Denial(503, "overloaded", "too many connections: come back later", self._retry_after_s())
+        return None
+
+    def _retry_after_s(self) -> int:
+        return self._random.randint(1, RETRY_AFTER_S_MAX)
+
+    def _origin_allowed(self, request: Request) -> bool:
+        """Browsers name the page's origin: it is the same host, or one of those configured; others name none."""
+        origins = request.headers.get_all("Origin")
+        if not origins:
+            return True
+        allowed = self.config.origins
+        if len(origins) > 1:
+            return False
+        if origins[0] in allowed or "*" in allowed:
+            return True
+        try:
+            said = urlsplit(origins[0])
+            host = urlsplit("//" + ",".join(request.headers.get_all("Host")))
+            default = {"http": 80, "https": 443}.get(said.scheme)
+            return (
+                said.hostname is not None
+                and said.hostname == host.hostname
+                and (said.port or default) == (host.port or default)
+            )
+        except ValueError:
+            return False
+
+
+def _bucket(rate_per_s: float) -> TokenBucket:
+    burst = max(1, int(rate_per_s))
+    return TokenBucket(burst, burst / rate_per_s)
+
+
+def _token(request: Request) -> str:
+    """The token of a handshake, from the first of the three places that has one; empty where none has."""
+    for value in request.headers.get_all("Authorization"):
+        scheme, _, rest = value.partition(" ")
+        if scheme.lower() == "bearer":
+            return rest.strip()
+    found = _query(request, "token")
+    if found:
+        return found
+    for value in request.headers.get_all("Sec-WebSocket-Protocol"):
+        for offer in value.split(","):
+            if offer.strip().startswith(BEARER_PREFIX):
+                return offer.strip()[len(BEARER_PREFIX) :]
+    return ""
+
+
+def _query(request: Request, name: str) -> str:
+    """The first value of a query parameter; empty where there is none, or the query is none."""
+    try:
+        return parse_qs(request.path.partition("?")[2], max_num_fields=16).get(name, [""])[0]
+    except ValueError:
+        return ""
+
+
+def _offer(_protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    return SUBPROTOCOL if SUBPROTOCOL in offered else None
+
+
+def denial_bytes(denial: Denial) -> bytes:
+    """The whole HTTP answer of a request that is not upgraded; the connection ends with it."""
+    body = msgspec.json.encode({"error": denial.code, "message": denial.message})
+    phrase = _PHRASES.get(denial.status, "Refused")
+    lines = [
+        f"HTTP/1.1 {denial.status} {phrase}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        "Cache-Control: no-store",
+        "Connection: close",
+    ]
+    if denial.status == 401:
+        lines.append('WWW-Authenticate: Bearer realm="chatsim"')
+    if denial.status == 426:
+        lines.append("Upgrade: websocket")
+    if denial.retry_after_s:
+        lines.append(f"Retry-After: {denial.retry_after_s}")
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+_PHRASES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    426: "Upgrade Required",
+    503: "Service Unavailable",
+}
+_HANDSHAKE_CODES = {405: "method_not_allowed", 426: "upgrade_required"}
+
+
+class ChatProtocol(asyncio.Protocol):
+    """One connection from its upgrade request to its end. uvicorn makes it, and hands the request over as bytes."""
+
+    __slots__ = ("_buffer", "_deadline", "_loop", "_outlet", "_parser", "_state", "_transport")
+
+    gate: ClassVar[Gate]
+    """Set by `protocol_for`, since uvicorn makes the protocols."""
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        server_state: ServerState | None = None,
+        app_state: dict[str, Any] | None = None,
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """The arguments are those that uvicorn gives; none of them is needed on another loop."""
+        self._state = server_state
+        self._loop = _loop or self.gate.driver.loop
+        self._parser: ServerProtocol | None = ServerProtocol(
+            select_subprotocol=_offer, max_size=self.gate.config.message_bytes_max, logger=_SILENT
+        )
+        self._outlet: Outlet | None = None
+        self._buffer: bytearray | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._transport: asyncio.Transport
+
+    # What the transport says.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports have the methods of `asyncio.Transport`, and are none by class.
+        self._transport = cast(asyncio.Transport, transport)
+        self._deadline = self._loop.call_later(HANDSHAKE_TIMEOUT_S, self._transport.abort)
+        if self._state is not None:
+            # uvicorn's set is typed for its own protocols; what it asks of a member is `shutdown`.
+            self._state.connections.add(self)  # type: ignore[arg-type]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._done_waiting()
+        self._parser = None
+        if self._state is not None:
+            self._state.connections.discard(self)
+        if self._outlet is not None:
+            self.gate.driver.lost(self._outlet)
+
+    def pause_writing(self) -> None:
+        if self._outlet is not None:
+            self.gate.driver.paused(self._outlet)
+
+    def resume_writing(self) -> None:
+        if self._outlet is not None:
+            self.gate.driver.resumed(self._outlet)
+
+    def data_received(self, data: bytes) -> None:
+        parser = self._parser
+        if parser is None:
+            return
+        parser.receive_data(data)
+        events = parser.events_received()
+        self.gate.driver.heard(len(events), len(data))
+        try:
+            for event in events:
+                if isinstance(event, Frame):
+                    self._frame(event)
+                else:
+                    assert isinstance(event, Request)
+                    self._request(event)
+        except Exception as problem:
+            self._crashed(problem)
+        else:
+            if parser.parser_exc is not None:
+                self._broken(parser.parser_exc)
+            elif parser.handshake_exc is not None and self._outlet is None and not self._transport.is_closing():
+                self._deny(Denial(400, "bad_request", "not a WebSocket handshake"))
+
+    def shutdown(self) -> None:
+        """uvicorn is ending: whoever is still here is told to come back later."""
+        if self._outlet is None:
+            self._transport.close()
+        else:
+            self.gate.driver.hang_up(self._outlet, _GOING_AWAY, "the server is going away")
+
+    # Opening.
+
+    def _request(self, request: Request) -> None:
+        assert self._parser is not None
+        if request.path.partition("?")[0] != PATH:
+            self._deny(Denial(404, "not_found", f"WebSockets are served at {PATH} only"))
+            return
+        response = self._parser.accept(request)
+        if response.status_code != 101:
+            code = _HANDSHAKE_CODES.get(response.status_code, "bad_request")
+            status = response.status_code if response.status_code in _PHRASES else 400
+            self._deny(Denial(status, code, "not a WebSocket handshake of version 13"))
+            return
+        found = self.gate.enter(request)
+        if isinstance(found, Denial):
+            self._deny(found)
+            return
+        self._open(response, found)
+
+    def _open(self, response: Response, claims: Claims) -> None:
+        assert self._parser is not None
+        self._done_waiting()
+        self._parser.send_response(response)
+        self._transport.write(b"".join(self._parser.data_to_send()))
+        self._outlet = self.gate.driver.connect(self._transport, claims)
+
+    def _deny(self, denial: Denial) -> None:
+        self._done_waiting()
+        self._parser = None
+        self._transport.write(denial_bytes(denial))
+        self._transport.close()
+
+    def _done_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    # Open.
+
+    def _frame(self, frame: Frame) -> None:
+        outlet = self._outlet
+        if outlet is None:
+            return
+        opcode = frame.opcode
+        if opcode is Opcode.CLOSE:
+            self._closed(outlet)
+        elif outlet.closing:
+            return
+        elif opcode is Opcode.TEXT:
+            if frame.fin:
+                self._text(outlet, bytes(frame.data))
+            else:
+                self._buffer = bytearray(frame.data)
+        elif opcode is Opcode.CONT:
+            self._continued(outlet, frame)
+        elif opcode is Opcode.BINARY:
+            self.gate.driver.violated(outlet, "binary", "frames are text")
+        else:
+            self._control(outlet, opcode)
+
+    def _text(self, outlet: Outlet, data: bytes) -> None:
+        """One whole text message: the way that almost everything takes."""
+        driver = self.gate.driver
+        # The decoder checks the texts that it makes, and the body is none of them: it stays raw.
+        if not data.isascii() and not _is_utf8(data):
+            driver.violated(outlet, "bad_utf8", "text is UTF-8")
+            return
+        frame = decode_client(data)
+        if isinstance(frame, Fault):
+            driver.malformed(outlet, frame)
+        elif type(frame) is StatusIn and frame.action == "refresh":
+            self._refresh(outlet, frame)
+        else:
+            driver.receive(outlet, frame)
+
+    def _continued(self, outlet: Outlet, frame: Frame) -> None:
+        """A further fragment; the parser bounds the sum, and refuses one that nothing went before."""
+        if self._buffer is None:
+            return
+        self._buffer += frame.data
+        if frame.fin:
+            data = bytes(self._buffer)
+            self._buffer = None
+            self._text(outlet, data)
+
+    def _control(self, outlet: Outlet, opcode: Opcode) -> None:
+        """A ping, which the parser has answered, or a pong: both are signs of life."""
+        assert self._parser is not None
+        answer = b"".join(self._parser.data_to_send())
+        # A peer that pings without reading gets no answers to hoard.
+        if answer and not outlet.paused:
+            self.gate.driver.reply(outlet, answer)
+        self.gate.driver.pong(outlet)
+
+    def _refresh(self, outlet: Outlet, frame: StatusIn) -> None:
+        found = self.gate.verify(frame.token) if isinstance(frame.token, str) else Refusal("token_missing", "")
+        if isinstance(found, Claims):
+            self.gate.driver.refresh(outlet, found)
+        else:
+            self.gate.driver.refuse_refresh(outlet, found.code)
+
+    # Ending.
+
+    def _closed(self, outlet: Outlet) -> None:
+        """The peer's close frame: the answer to ours, or to be answered with the same code."""
+        assert self._parser is not None
+        answer = b"".join(self._parser.data_to_send())
+        self._parser = None
+        driver = self.gate.driver
+        if outlet.deadline is None:
+            driver.leave(outlet)
+            driver.flush(outlet)
+            self._transport.write(answer)
+        else:
+            driver.flush(outlet)
+        self._transport.close()
+
+    def _broken(self, problem: Exception) -> None:
+        """The parser has given up: no more is read from this peer, and our close is the last word."""
+        self._parser = None
+        outlet = self._outlet
+        if outlet is None:
+            self._transport.close()
+            return
+        outlet.half_close = True
+        driver = self.gate.driver
+        if outlet.closing:
+            driver.flush(outlet)
+        elif isinstance(problem, PayloadTooBig):
+            limit = self.gate.config.message_bytes_max
+            driver.violated(outlet, "too_large", f"a message has at most {limit} bytes")
+        elif isinstance(problem, UnicodeDecodeError):
+            driver.violated(outlet, "bad_utf8", "text is UTF-8")
+        else:
+            driver.hang_up(outlet, _PROTOCOL_ERROR, "not the WebSocket protocol")
+
+    def _crashed(self, problem: Exception) -> None:
+        """A fault of ours, met while serving this peer: it costs this connection and no other."""
+        self._loop.call_exception_handler({"message": "the handler failed", "exception": problem, "protocol": self})
+        if self._outlet is None:
+            self._transport.abort()
+        else:
+            self.gate.driver.hang_up(self._outlet, _INTERNAL_ERROR, "internal error")
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def protocol_for(made_gate: Gate) -> type[ChatProtocol]:
+    """The protocol class of one server, for uvicorn's `ws`."""
+
+    class Bound(ChatProtocol):
+        __slots__ = ()
+        gate = made_gate
+
+    return Bound

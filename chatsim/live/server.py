@@ -1,0 +1,227 @@
+"""The server: one handler on one port, with WebSocket, HTTP and TLS, from its first line to its last.
+
+Decides what is listened on, and how the server ends: it drains, waits for those who go, and drops who is left.
+Rule: what a person got wrong is a UsageError before anything listens; tokens never reach a log.
+The chat is left to the handler, bytes to the driver and the protocol, signals to the command line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import secrets
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import uvicorn
+import uvloop
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from chatsim.core.config import HandlerConfig
+from chatsim.core.handler import ChatHandler
+from chatsim.core.memory_log import MemoryLog
+from chatsim.core.tokens import Keys
+from chatsim.errors import UsageError
+from chatsim.live.driver import Driver, Journal, Log
+from chatsim.live.http import Minter, Routes
+from chatsim.live.protocol import HANDSHAKE_TIMEOUT_S, Gate, protocol_for
+from chatsim.live.tls import self_signed, server_context
+
+DRAIN_S_MAX = 28.0
+"""How long draining may take; with `END_S_MAX` it keeps the hard stop of 30 s (protocol.md, section 3)."""
+
+END_S_MAX = 1
+"""How long requests under way may take after that, in whole seconds, as uvicorn wants it."""
+
+
+class ServerSettings(msgspec.Struct, kw_only=True):
+    """What one server is told. Durations of `config` are multiplied by `time_scale`; `seed` None takes a new one.
+
+    `keys` are one or two secrets or public keys in PEM; `signing_key` (secret or private key) lets the admin route make
+    tokens, and defaults to the first key where that is a secret. `port` 0 takes a free one.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    config: HandlerConfig = msgspec.field(default_factory=HandlerConfig)
+    keys: tuple[bytes, ...] = ()
+    signing_key: bytes | None = None
+    admin_key: bytes | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_self_signed: bool = False
+    insecure: bool = False
+    journal: Journal | None = None
+    log: Log | None = None
+    time_scale: float = 1.0
+    seed: int | None = None
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, told apart in two things: who listens for signals, and who hears that it listens."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._started = started
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the command line's: it sets `stop`."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._started()
+
+
+class _TimedHttp(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """uvicorn's HTTP protocol, which drops a peer that has not sent one whole request in time."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        kept = cast(asyncio.Transport, transport)
+        self._handshake = asyncio.get_running_loop().call_later(HANDSHAKE_TIMEOUT_S, self._too_late, kept)
+
+    def _too_late(self, transport: asyncio.Transport) -> None:
+        # `cycle` is there from the first whole request on; after an upgrade the transport has another protocol.
+        if transport.get_protocol() is self and getattr(self, "cycle", None) is None:
+            transport.abort()
+
+    def handle_websocket_upgrade(self, *event: Any) -> None:
+        self._handshake.cancel()
+        super().handle_websocket_upgrade(*event)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._handshake.cancel()
+        super().connection_lost(exc)
+
+
+def run(settings: ServerSettings, *, ready: Callable[[str], None], stop: asyncio.Event) -> dict[str, Any]:
+    """`serve` on a new uvloop, until `stop` is set in that loop; returns the statistics of the run."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(serve(settings, ready=ready, stop=stop))
+
+
+async def serve(settings: ServerSettings, *, ready: Callable[[str], None], stop: asyncio.Event) -> dict[str, Any]:
+    """Serve until `stop` is set, then drain and end within 30 s; returns the driver's statistics.
+
+    `ready` is called once with the base URL (`http://` or `https://`, with the real port) as soon as it listens.
+    Raises UsageError for what a person can mend: keys, certificate, a port in use, plain text on an open address.
+    """
+    with contextlib.ExitStack() as stack:
+        context = _tls(settings, stack)
+        if context is None and not settings.insecure and not _is_loopback(settings.host):
+            raise UsageError(
+                f"Plain text on {settings.host} could be read by others: give a TLS certificate and key, listen on "
+                "127.0.0.1, or say --insecure."
+            )
+        config = settings.config if settings.time_scale == 1.0 else settings.config.scaled(settings.time_scale)
+        keys = Keys(settings.keys, config.algorithms)
+        listener = stack.enter_context(_listen(settings.host, settings.port))
+        loop = asyncio.get_running_loop()
+        epoch = time.time()
+        seed = secrets.randbits(63) if settings.seed is None else settings.seed
+        handler = ChatHandler(config, epoch=epoch, seed=seed)
+        log = settings.log or MemoryLog()
+        driver = Driver(handler, log, loop=loop, epoch=epoch, journal=settings.journal)
+        stack.callback(driver.close)
+        driver.watch_lag()
+        gate = Gate(driver, keys, config, seed=seed)
+        app = Routes(gate, admin_key=settings.admin_key, minter=_minter(settings, config)).app()
+        url = _url(settings.host, listener, context is not None)
+        server = _Server(_uvicorn_config(app, gate, context), lambda: ready(url))
+        await _until(server, listener, driver, stop)
+        return driver.statistics()
+
+
+async def _until(server: _Server, listener: socket.socket, driver: Driver, stop: asyncio.Event) -> None:
+    """Run uvicorn's server, and end it in good order once `stop` is set."""
+    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        driver.drain()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S_MAX):
+                await driver.empty.wait()
+        driver.abort()
+    finally:
+        stopping.cancel()
+        server.should_exit = True
+        await serving
+
+
+def _tls(settings: ServerSettings, stack: contextlib.ExitStack) -> ssl.SSLContext | None:
+    if settings.tls_self_signed:
+        if settings.tls_cert is not None or settings.tls_key is not None:
+            raise UsageError("A self-signed certificate and one from a file exclude each other: give one of them.")
+        return server_context(*stack.enter_context(self_signed()))
+    if settings.tls_cert is None and settings.tls_key is None:
+        return None
+    if settings.tls_cert is None or settings.tls_key is None:
+        raise UsageError("TLS needs a certificate and its key: give both files.")
+    return server_context(settings.tls_cert, settings.tls_key)
+
+
+def _minter(settings: ServerSettings, config: HandlerConfig) -> Minter | None:
+    algorithm = config.algorithms[0]
+    key = settings.signing_key
+    if key is None and algorithm == "HS256":
+        key = settings.keys[0]
+    return None if key is None else Minter(key, algorithm, config.audience, config.issuer)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket; raises UsageError where the address is taken, forbidden or unknown."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        # Both kinds have the port second; IPv6 has more behind it.
+        return socket.create_server(address, family=family, backlog=2048)
+    except socket.gaierror:
+        raise UsageError(f"The host {host} is not known here: give an address of this machine.") from None
+    except OverflowError:
+        raise UsageError(f"{port} is no port: give one from 0 (any free one) to 65535.") from None
+    except OSError as problem:
+        raise UsageError(
+            f"Cannot listen on {host} port {port} ({problem.strerror}): give another port, or stop what uses it."
+        ) from None
+
+
+def _url(host: str, listener: socket.socket, tls: bool) -> str:
+    port = listener.getsockname()[1]
+    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _uvicorn_config(app: Any, gate: Gate, context: ssl.SSLContext | None) -> uvicorn.Config:
+    """uvicorn's settings: our protocol for WebSockets, and no log that could hold a query string."""
+    config = uvicorn.Config(
+        app,
+        http=_TimedHttp,
+        ws=protocol_for(gate),
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=END_S_MAX,
+    )
+    config.load()
+    config.ssl = context
+    return config

@@ -1,0 +1,267 @@
+"""The people of a scenario: what they do with their devices, and what they see.
+
+The same code drives the simulated and the real crowd: a wire calls in when something happens to a device, and is called back to dial, write and hang up.
+Rule: messages are sent at their intended moments whatever the server answers; everything a verdict needs is noted here, exactly.
+How bytes travel, and when a device is called, is left to the wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf, nan
+from typing import Any, Protocol
+
+from chatsim.core.client import ChatClient, ClientConfig
+from chatsim.core.effects import ClientEffects, Dial, HangUp, Show, Transmit
+from chatsim.core.frames import Ack, Body, ClientFrame, Error, HeartbeatIn, Joined, Message, ServerFrame, TokenExpiring
+from chatsim.journal.record import Outage, Sent
+
+
+class Device:
+    """One connection's worth of a person: a client, and whether she wants it to be connected."""
+
+    __slots__ = ("armed_at", "client", "joined", "lost_at", "number", "user", "wanted")
+
+    def __init__(self, number: int, user: Person, client: ChatClient) -> None:
+        self.number = number
+        self.user = user
+        self.client = client
+        self.wanted = False
+        self.joined = False
+        self.lost_at = nan
+        self.armed_at = inf
+
+
+class Person:
+    """One user of a group, with her devices; the first of them does the writing."""
+
+    __slots__ = ("devices", "group", "name", "number", "session", "typing")
+
+    def __init__(self, number: int, name: str, group: str, session: str, *, typing: bool) -> None:
+        self.number = number
+        self.name = name
+        self.group = group
+        self.session = session
+        self.typing = typing
+        self.devices: list[Device] = []
+
+
+class CrowdWire(Protocol):
+    """What a wire does for a device."""
+
+    def dial(self, now: float, device: Device, after_s: float) -> None:
+        """Open a connection `after_s` from now; a later call replaces an earlier one."""
+
+    def transmit(self, now: float, device: Device, frame: ClientFrame) -> None:
+        """Write one frame."""
+
+    def refresh(self, now: float, device: Device) -> None:
+        """Fetch a new token and hand it in on the open connection."""
+
+    def hang_up(self, now: float, device: Device, code: int) -> None:
+        """Close the device's connection."""
+
+    def arm(self, now: float, device: Device) -> None:
+        """The device's `client.wake_at()` may have moved earlier than `device.armed_at`."""
+
+
+class People:
+    """All people of one run, and the notes about them (moments in seconds since the start of the run)."""
+
+    def __init__(self, wire: CrowdWire) -> None:
+        self._wire = wire
+        self.persons: list[Person] = []
+        self.devices: list[Device] = []
+        self.sent: list[Sent] = []
+        self.receipts: dict[str, dict[str, float]] = {}
+        self.outages: list[Outage] = []
+        self.on_ack: Callable[[float, Person], None] | None = None
+        self.auth_refused = 0
+        self.duplicates = 0
+        self.out_of_order = 0
+        self._notes: dict[type, Callable[[float, Device, Any], None]] = {
+            Message: self._saw,
+            Ack: self._acked,
+            Joined: self._joined,
+            Error: self._refusal,
+            TokenExpiring: self._expiring,
+        }
+        self._open: dict[str, Sent] = {}
+        self._newest: dict[tuple[str, str], tuple[int, int]] = {}
+
+    def add(
+        self,
+        name: str,
+        group: str,
+        session: str,
+        *,
+        devices: int,
+        seed: int,
+        config: ClientConfig,
+        typing: bool = False,
+    ) -> Person:
+        """A person who will be in `session`; her devices' dice come from `seed`."""
+        person = Person(len(self.persons), name, group, session, typing=typing)
+        for place in range(devices):
+            client = ChatClient(config, user=name, seed=seed + place)
+            device = Device(len(self.devices), person, client)
+            person.devices.append(device)
+            self.devices.append(device)
+        self.persons.append(person)
+        return person
+
+    # What people do.
+
+    def arrive(self, now: float, person: Person) -> None:
+        """She opens all her devices."""
+        for device in person.devices:
+            if device.client.state != "idle":
+                continue
+            device.wanted = True
+            self.perform(now, device, device.client.join(now, person.session))
+            self.perform(now, device, device.client.start(now))
+
+    def say(self, now: float, person: Person, intended_at: float, body: Body) -> None:
+        """She writes a message that she meant to write at `intended_at`."""
+        id_ = f"{len(self.sent)}"
+        row = Sent(person.name, person.group, person.session, id_, intended_at, nan, "")
+        self.sent.append(row)
+        self._open[id_] = row
+        device = person.devices[0]
+        client = device.client
+        if person.typing:
+            self.perform(now, device, client.typing(now, person.session, True))
+        self.perform(now, device, client.say(now, id_, person.session, body))
+        if person.typing:
+            self.perform(now, device, client.typing(now, person.session, False))
+
+    def beat(self, now: float, person: Person) -> None:
+        """Each of her devices sends a heartbeat."""
+        for device in person.devices:
+            if device.joined:
+                self._wire.transmit(now, device, HeartbeatIn(now))
+
+    def show_presence(self, now: float, person: Person, state: str) -> None:
+        """She says that she is online, or away."""
+        device = person.devices[0]
+        self.perform(now, device, device.client.presence(now, state))
+
+    def leave(self, now: float, person: Person) -> None:
+        """She closes everything and does not come back."""
+        for device in person.devices:
+            device.wanted = False
+            self.perform(now, device, device.client.hang_up(now))
+
+    # What happens to devices.
+
+    def opened(self, now: float, device: Device) -> None:
+        """The WebSocket is open."""
+        device.client.opened(now)
+
+    def refused(self, now: float, device: Device, status: int, retry_after_s: float | None = None) -> None:
+        """The dial was refused: `status` is that of the HTTP answer, 0 where there was none."""
+        if status in (401, 403):
+            self.auth_refused += 1
+        self.perform(now, device, device.client.refused(now, status, retry_after_s))
+
+    def closed(self, now: float, device: Device, code: int) -> None:
+        """The WebSocket is gone."""
+        effects = device.client.closed(now, code)
+        self._lost(now, device)
+        self.perform(now, device, effects)
+
+    def receive(self, now: float, device: Device, frame: ServerFrame) -> None:
+        """One frame arrived."""
+        client = device.client
+        effects = client.receive(now, frame)
+        if effects:
+            self.perform(now, device, effects)
+        # Being heard from only moves the alarm away; a delayed ack brings it nearer, and the first frame sets it.
+        armed_at = device.armed_at
+        if client.ack_at < armed_at or armed_at == inf:
+            self._wire.arm(now, device)
+
+    def heard(self, now: float, device: Device) -> None:
+        """A ping arrived."""
+        device.client.heard(now)
+
+    def wake(self, now: float, device: Device) -> None:
+        """The moment that the device was armed for."""
+        self.perform(now, device, device.client.wake(now))
+        if device.client.wake_at() < device.armed_at:
+            self._wire.arm(now, device)
+
+    def perform(self, now: float, device: Device, effects: ClientEffects) -> None:
+        """Do what the client asks for, in order."""
+        wire = self._wire
+        for effect in effects:
+            kind = effect.__class__
+            if kind is Show:
+                message = effect.message  # type: ignore[union-attr]
+                note = self._notes.get(message.__class__)
+                if note is not None:
+                    note(now, device, message)
+            elif kind is Transmit:
+                wire.transmit(now, device, effect.message)  # type: ignore[union-attr, arg-type]
+            elif isinstance(effect, Dial):
+                wire.dial(now, device, effect.after_s)
+            elif isinstance(effect, HangUp):
+                if effect.code != 1000:
+                    self._lost(now, device)
+                wire.hang_up(now, device, effect.code)
+
+    # What people see.
+
+    def _acked(self, now: float, device: Device, frame: Ack) -> None:
+        row = self._open.pop(frame.id, None)
+        if row is not None:
+            row.acked_at = now
+            row.message_id = frame.message_id
+            if self.on_ack is not None:
+                self.on_ack(now, device.user)
+
+    def _joined(self, now: float, device: Device, frame: Joined) -> None:
+        person = device.user
+        if frame.session == person.session:
+            device.joined = True
+            if device.lost_at == device.lost_at:
+                self.outages.append(Outage(person.name, person.group, device.lost_at, now))
+                device.lost_at = nan
+
+    def _expiring(self, now: float, device: Device, frame: TokenExpiring) -> None:
+        self._wire.refresh(now, device)
+
+    def _refusal(self, now: float, device: Device, frame: Error) -> None:
+        if isinstance(frame.id, str) and frame.code != "unavailable":
+            self._open.pop(frame.id, None)
+
+    def _saw(self, now: float, device: Device, frame: Message) -> None:
+        person = device.user
+        if frame.sender == person.name:
+            return
+        seen = self.receipts.get(frame.message_id)
+        if seen is None:
+            seen = self.receipts[frame.message_id] = {}
+        if person.name in seen:
+            if len(person.devices) == 1:
+                self.duplicates += 1
+            return
+        seen[person.name] = now
+        if len(person.devices) == 1:
+            key = (person.name, frame.session)
+            place = (frame.epoch, frame.seq)
+            if self._newest.get(key, (0, 0)) > place:
+                self.out_of_order += 1
+            self._newest[key] = place
+
+    def _lost(self, now: float, device: Device) -> None:
+        if device.wanted and device.joined and device.client.state == "waiting":
+            device.lost_at = now
+        device.joined = False
+
+    def finish(self) -> None:
+        """The run is over: who is still away never came back."""
+        for device in self.devices:
+            if device.lost_at == device.lost_at:
+                self.outages.append(Outage(device.user.name, device.user.group, device.lost_at, inf))
+                device.lost_at = nan

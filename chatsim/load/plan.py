@@ -1,0 +1,231 @@
+"""Who comes when, and who means to send what when: the whole load of a run, laid out before it starts.
+
+Decides users, sessions, connect moments, and the intended moments and sizes of open-loop messages; a closed loop gets
+its thinking times. Rule: everything depends on the scenario and its streams alone, and on nothing that happens in the
+run, so every wire plays the same plan. Each user draws from streams of her own: another user more or less changes
+nobody's moments.
+Sending, connecting and what the events do to their victims are left to the wires.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from chatsim.errors import UsageError
+from chatsim.load.streams import Draws, FloatArray, Streams
+from chatsim.scenario.events import Arrive, VictimEvent
+from chatsim.scenario.model import Closed, Group, Periodic, Poisson, Profile, Scenario, Trace
+
+IntArray = npt.NDArray[np.int64]
+
+BODY_BYTES_MIN = 2
+"""The least size of a body: it is a JSON string, and these are its quotes."""
+
+
+class User(msgspec.Struct, frozen=True):
+    """One person of the plan: `number` in the whole run, `index` in her group, `connect_at` in seconds."""
+
+    number: int
+    name: str
+    group: str
+    index: int
+    session: str
+    connections: int
+    connect_at: float
+
+
+class ClosedLoop(msgspec.Struct, frozen=True):
+    """One closed-loop user: she sends `think` seconds after connecting, and after each ack, a body of `body_bytes`."""
+
+    think: Draws
+    body_bytes: Draws
+
+
+class Plan:
+    """The load of one run.
+
+    `at_s` (float64), `user` (int64, a user's `number`) and `body_bytes` (int64) are parallel, one entry an open-loop
+    message, ascending by `at_s`; all lie between the user's connect moment and the end of sending. `closed` maps the
+    numbers of closed-loop users to their draws.
+    """
+
+    def __init__(self, scenario: Scenario, streams: Streams) -> None:
+        self._streams = streams
+        self.users: list[User] = []
+        self.closed: dict[int, ClosedLoop] = {}
+        parts: list[tuple[FloatArray, IntArray, IntArray]] = []
+        for group in scenario.groups:
+            first = len(self.users)
+            connect_at = _connect_moments(scenario, group, streams)
+            self.users += [_user(group, first, index, at) for index, at in enumerate(connect_at.tolist())]
+            if isinstance(group.messages, Closed):
+                for index in range(connect_at.size):
+                    self.closed[first + index] = _closed_loop(group, group.messages, index, streams)
+            elif group.messages is not None:
+                at_s, who = _moments(group, connect_at, scenario.duration_s, streams)
+                parts.append((at_s, who + first, _body_bytes(group, who, connect_at.size, streams)))
+        self.at_s, self.user, self.body_bytes = _merged(parts)
+
+    def victims(self, number: int, event: VictimEvent, candidates: Sequence[int]) -> list[int]:
+        """The users whom the event (`number` in the scenario) strikes, out of `candidates`; ascending user numbers.
+
+        A share is rounded to the nearest count, but strikes one at least where there is one. Each user has a lot of her
+        own in each event, so that one candidate more or less changes at most one victim.
+        """
+        there = [user for user in sorted(candidates) if event.group in (None, self.users[user].group)]
+        if event.count is not None:
+            count = min(event.count, len(there))
+        elif event.share is not None:
+            count = min(max(1, int(event.share * len(there) + 0.5)), len(there))
+        else:
+            return there
+        lots = self._streams.generator("victims", number).random(len(self.users))
+        return sorted(sorted(there, key=lambda user: lots[user])[:count])
+
+
+def _user(group: Group, first: int, index: int, connect_at: float) -> User:
+    session = f"{group.name}-s{index // group.session_size + 1:04d}"
+    name = f"{group.name}-{index + 1:04d}"
+    return User(first + index, name, group.name, index, session, group.connections_per_user, connect_at)
+
+
+def _connect_moments(scenario: Scenario, group: Group, streams: Streams) -> FloatArray:
+    """Connect moments of a group's users in seconds, by index: its own, ascending, then those who arrive later."""
+    own = np.sort(streams.generator(f"arrive/{group.name}").random(group.users)) * group.arrive_over_s
+    later = [
+        np.full(event.users, event.at_s)
+        for event in sorted((e for e in scenario.events if isinstance(e, Arrive)), key=lambda e: e.at_s)
+        # Without a name there is only one group that could be meant: the scenario's reader has seen to it.
+        if event.group in (None, group.name)
+    ]
+    return np.concatenate([own, *later])
+
+
+def _closed_loop(group: Group, messages: Closed, index: int, streams: Streams) -> ClosedLoop:
+    return ClosedLoop(
+        streams.draws(f"think/{group.name}", index, messages.think),
+        streams.draws(f"body/{group.name}", index, group.body_bytes),
+    )
+
+
+def _moments(group: Group, connect_at: FloatArray, end_s: float, streams: Streams) -> tuple[FloatArray, IntArray]:
+    """Intended moments of an open-loop group and the index of their user: parallel, in any order."""
+    messages = group.messages
+    if isinstance(messages, Trace):
+        return _trace_moments(group.name, messages.moments_s, connect_at, end_s)
+    if isinstance(messages, Periodic):
+        return _periodic_moments(group.name, 1.0 / messages.rate_per_s, connect_at, end_s, streams)
+    assert isinstance(messages, Poisson | Profile)
+    points = messages.profile if isinstance(messages, Profile) else ((0.0, messages.rate_per_s),)
+    return _profile_moments(group.name, points, connect_at, end_s, streams)
+
+
+def _profile_moments(
+    name: str, points: Sequence[tuple[float, float]], connect_at: FloatArray, end_s: float, streams: Streams
+) -> tuple[FloatArray, IntArray]:
+    """Poisson processes whose rate is a step function of absolute time, by inversion of the integrated rate.
+
+    With unit exponential gaps E_k, the moments are L^-1(L(connect) + E_1 + ... + E_k), L the integral of the rate from
+    0 (Cinlar 1975, 4.7): exact, and nothing falls where the rate is 0.
+    """
+    steps = [(at, rate) for at, rate in points if at < end_s]
+    starts = np.array([at for at, _ in steps])
+    rates = np.array([rate for _, rate in steps])
+    # L at the start of each step and at the end; between them it is a straight line.
+    grid = np.append(starts, end_s)
+    integral = np.concatenate(([0.0], np.cumsum(rates * np.diff(grid))))
+    if integral[-1] == 0.0:
+        return np.empty(0), np.empty(0, dtype=np.int64)
+    since = np.interp(connect_at, grid, integral)
+    sums = [
+        _unit_poisson(streams, f"messages/{name}", index, float(integral[-1] - begun))
+        for index, begun in enumerate(since)
+    ]
+    index = np.repeat(np.arange(connect_at.size), [part.size for part in sums])
+    height = since[index] + np.concatenate(sums)
+    # Rounding of the sum may reach the very end, where no step rises any more.
+    inside = (height > 0.0) & (height < integral[-1])
+    height, index = height[inside], index[inside]
+    # The step in which L rises through this height: a step of rate 0 has no height that it could be found by.
+    step = np.searchsorted(integral, height, side="left") - 1
+    at_s = starts[step] + (height - integral[step]) / rates[step]
+    # Rounding may put a moment a hair outside the time in which its user sends.
+    kept = (at_s < end_s) & (at_s >= connect_at[index])
+    return at_s[kept], index[kept]
+
+
+def _unit_poisson(streams: Streams, name: str, entity: int, until: float) -> FloatArray:
+    """Moments of a Poisson process of rate 1 on (0, until), from the user's own stream."""
+    if until <= 0.0:
+        return np.empty(0)
+    generator = streams.borrowed(name, entity)
+    expected = int(until + 4.0 * until**0.5 + 4.0)
+    gaps = generator.standard_exponential(expected)
+    sums = np.cumsum(gaps)
+    while sums[-1] < until:
+        gaps = np.concatenate((gaps, generator.standard_exponential(expected)))
+        sums = np.cumsum(gaps)
+    return sums[: np.searchsorted(sums, until)]
+
+
+def _periodic_moments(
+    name: str, period_s: float, connect_at: FloatArray, end_s: float, streams: Streams
+) -> tuple[FloatArray, IntArray]:
+    """Moments at a fixed distance from a phase uniform in one period after connecting."""
+    phases = [streams.borrowed(f"messages/{name}", index).random() for index in range(connect_at.size)]
+    first = connect_at + np.array(phases) * period_s
+    counts = np.maximum(np.ceil((end_s - first) / period_s), 0.0).astype(np.int64)
+    index = np.repeat(np.arange(connect_at.size), counts)
+    turn = np.arange(index.size) - np.repeat(np.cumsum(counts) - counts, counts)
+    at_s = first[index] + turn * period_s
+    kept = at_s < end_s
+    return at_s[kept], index[kept]
+
+
+def _trace_moments(
+    name: str, moments_s: Sequence[float], connect_at: FloatArray, end_s: float
+) -> tuple[FloatArray, IntArray]:
+    """Recorded moments, dealt in turn to the users who are there by then. Raises UsageError where nobody is."""
+    at_s = np.sort(np.array(moments_s, dtype=np.float64))
+    at_s = at_s[: np.searchsorted(at_s, end_s)]
+    order = np.argsort(connect_at, kind="stable")
+    there = np.searchsorted(connect_at[order], at_s, side="right")
+    if at_s.size and there[0] == 0:
+        raise UsageError(
+            f"groups.{name}: the trace sends at {at_s[0]:g} s, before the first user connects at "
+            f"{connect_at.min():g} s: set arrive_over to 0s, or let the trace begin later"
+        )
+    return at_s, order[np.arange(at_s.size) % np.maximum(there, 1)]
+
+
+def _body_bytes(group: Group, index: IntArray, users: int, streams: Streams) -> IntArray:
+    """Sizes of a group's messages, whole bytes, drawn for each user from her own stream.
+
+    `index` holds the messages' users; one user's messages stand in the order of their moments.
+    """
+    law = group.body_bytes
+    if law.is_constant:
+        sizes = np.full(index.size, law.mean)
+    else:
+        counts = np.bincount(index, minlength=users)
+        parts = [
+            law.sample(streams.borrowed(f"body/{group.name}", user), n) for user, n in enumerate(counts.tolist()) if n
+        ]
+        sizes = np.empty(index.size)
+        sizes[np.argsort(index, kind="stable")] = np.concatenate([np.empty(0), *parts])
+    whole: IntArray = np.maximum(np.rint(sizes), BODY_BYTES_MIN).astype(np.int64)
+    return whole
+
+
+def _merged(parts: list[tuple[FloatArray, IntArray, IntArray]]) -> tuple[FloatArray, IntArray, IntArray]:
+    """The messages of all groups in one, ascending by moment; equal moments by user number."""
+    at_s = np.concatenate([np.empty(0), *(part[0] for part in parts)])
+    none = np.empty(0, dtype=np.int64)
+    user = np.concatenate([none, *(part[1] for part in parts)])
+    body_bytes = np.concatenate([none, *(part[2] for part in parts)])
+    order = np.lexsort((user, at_s))
+    return at_s[order], user[order], body_bytes[order]

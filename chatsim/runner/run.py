@@ -1,0 +1,140 @@
+"""One scenario, one wire, one verdict: plays it, judges it, and writes what happened.
+
+Decides the order of things and what a run leaves behind. Rule: both wires end in the same rows (`RunRecord`), which are judged in one place.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from chatsim.errors import HarnessError
+from chatsim.journal.record import RunRecord
+from chatsim.scenario.model import Scenario
+from chatsim.store.folder import RunFolder
+from chatsim.verdict.judge import Judged, judge
+from chatsim.verdict.metrics import check_conservation, counters, summary
+
+Verdict = Literal["pass", "fail", "inconclusive", "invalid"]
+
+
+class RunResult(msgspec.Struct):
+    """What came of one run. `metrics` maps each metric to its aggregates (s, or shares), `path` is the folder that was written."""
+
+    scenario: str
+    wire: str
+    seed: int
+    verdict: Verdict
+    expectations: list[Judged]
+    metrics: dict[str, dict[str, float]]
+    counters: dict[str, int]
+    trace_hash: str
+    valid: bool
+    why_invalid: str
+    path: Path | None
+    record: RunRecord
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as the one JSON document of `--json`."""
+        return {
+            "scenario": self.scenario,
+            "wire": self.wire,
+            "seed": self.seed,
+            "verdict": self.verdict,
+            "expectations": [
+                {"text": j.text, "observed": j.observed, "limit": j.limit, "verdict": j.verdict, "n": j.n, "unit": j.unit}
+                for j in self.expectations
+            ],
+            "metrics": self.metrics,
+            "counters": self.counters,
+            "events": [{"do": f.do, "at_s": f.at, "users": len(f.users)} for f in self.record.fired],
+            "trace_hash": self.trace_hash,
+            "valid": self.valid,
+            "why_invalid": self.why_invalid,
+        }
+
+
+def run(
+    scenario: Scenario,
+    *,
+    on: str = "sim",
+    seed: int | None = None,
+    out: Path | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> RunResult:
+    """Play a scenario on a wire and judge it; writes a folder below `out` (default `results/runs`).
+
+    `progress` hears the share that is done. Raises UsageError where the wire cannot play the scenario, HarnessError where it failed.
+    """
+    if seed is not None:
+        scenario = scenario.with_seed(seed)
+    with RunFolder(scenario.name, on, scenario.seed, at=time.time(), out=out) as folder:
+        if on == "sim":
+            from chatsim.sim.run import simulate
+
+            outcome = simulate(scenario, journal=folder.journal, progress=progress)
+            record, trace_hash, valid, why = outcome.record, outcome.trace_hash, True, ""
+        else:
+            from chatsim.live.run import run_live
+
+            lived = run_live(scenario, seed=scenario.seed, out_dir=folder.path, progress=progress)
+            record, trace_hash, valid, why = lived.record, lived.trace_hash, lived.valid, lived.why_invalid
+            scenario = scenario.with_live_overrides()
+            scenario = scenario.scaled(scenario.time_scale)
+        result = _judged(scenario, on, record, trace_hash, valid, why)
+        _write(folder, result)
+    result.path = folder.path
+    return result
+
+
+def _judged(scenario: Scenario, wire: str, record: RunRecord, trace_hash: str, valid: bool, why: str) -> RunResult:
+    check_conservation(record)
+    idle = [fired for fired in record.fired if not fired.users]
+    if idle:
+        raise HarnessError(
+            f"{scenario.name}: {idle[0].do} at {idle[0].at:g} s touched nobody: choose a moment or a group with somebody there"
+        )
+    expectations = judge(scenario.expect, record)
+    verdict: Verdict = "pass" if all(j.verdict == "pass" for j in expectations) else "fail"
+    return RunResult(
+        scenario=scenario.name,
+        wire=wire,
+        seed=scenario.seed,
+        verdict=verdict if valid else "invalid",
+        expectations=expectations,
+        metrics=summary(record),
+        counters=counters(record),
+        trace_hash=trace_hash,
+        valid=valid,
+        why_invalid=why,
+        path=None,
+        record=record,
+    )
+
+
+def _write(folder: RunFolder, result: RunResult) -> None:
+    folder.write_document(result.to_dict())
+    record = result.record
+    folder.write_table(
+        "messages",
+        ("user", "group", "session", "id", "intended_at_s", "acked_at_s", "message_id"),
+        ((r.user, r.group, r.session, r.id, r.intended_at, r.acked_at, r.message_id) for r in record.sent),
+    )
+    folder.write_table(
+        "receipts",
+        ("message_id", "user", "outcome", "received_at_s"),
+        (
+            (message_id, user, outcome, record.receipts.get(message_id, {}).get(user))
+            for message_id, owed in record.owed.items()
+            for user, outcome in owed.items()
+        ),
+    )
+    folder.write_table(
+        "outages",
+        ("user", "group", "lost_at_s", "joined_at_s"),
+        ((r.user, r.group, r.lost_at, r.joined_at) for r in record.outages),
+    )

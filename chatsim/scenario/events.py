@@ -1,0 +1,206 @@
+"""What may happen to the people and the node of a scenario: one class per word of `do:`.
+
+Decides which arguments each event takes. Rule: an event that has victims may choose them by group, share or count; an
+event that has none (the node, the log, the clock) may not. What an event does to a wire is decided there.
+"""
+
+from typing import Annotated, Final, Literal, TypeAlias, get_args
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from chatsim.scenario import units
+from chatsim.scenario.words import (
+    SIGNED_DURATION_SCHEMA,
+    Bandwidth,
+    Count,
+    Duration,
+    PositiveDuration,
+    PositiveShare,
+    Rate,
+    Text,
+    Words,
+)
+
+
+def _jump(value: object) -> float:
+    found = units.duration(value, signed=True)
+    if found == 0:
+        raise ValueError(f"{value!s} moves nothing: write 1h, or -10s to go back")
+    return found
+
+
+def _factor(value: object) -> float:
+    found = units.number(value)
+    if found <= 0:
+        raise ValueError(f"{value!s} must be more than 0: 2 doubles the latency")
+    return found
+
+
+class EventBase(Words):
+    """Moment of an event, in seconds since the start of the run."""
+
+    at_s: Duration
+
+
+class VictimEvent(EventBase):
+    """Whom it strikes: a share or a count of a group, or of everyone; without both, all of them."""
+
+    group: Text | None = None
+    share: PositiveShare | None = None
+    count: Count | None = None
+
+
+class Drop(VictimEvent):
+    """The connection is closed, and both sides know."""
+
+    do: Literal["drop"]
+
+
+class Vanish(VictimEvent):
+    """The peer is gone without a word; after `for_s` the person comes back on a new connection, without it never."""
+
+    do: Literal["vanish"]
+    for_s: PositiveDuration | None = None
+
+
+class Freeze(VictimEvent):
+    """The client stops reading and answering, then goes on."""
+
+    do: Literal["freeze"]
+    for_s: PositiveDuration
+
+
+class SlowReader(VictimEvent):
+    """The client reads no faster than this."""
+
+    do: Literal["slow_reader"]
+    bandwidth_bits_per_s: Bandwidth
+    for_s: PositiveDuration
+
+
+class Latency(VictimEvent):
+    """Network latency is multiplied by `factor`."""
+
+    do: Literal["latency"]
+    factor: Annotated[float, BeforeValidator(_factor), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})]
+    for_s: PositiveDuration
+
+
+class Loss(VictimEvent):
+    """This share of segments is lost and sent again."""
+
+    do: Literal["loss"]
+    rate: PositiveShare
+    for_s: PositiveDuration
+
+
+class Partition(VictimEvent):
+    """Nothing passes between the victims and the node; connections stay."""
+
+    do: Literal["partition"]
+    for_s: PositiveDuration
+
+
+class Flood(VictimEvent):
+    """Each victim sends messages at this rate on top of its own."""
+
+    do: Literal["flood"]
+    rate_per_s: Rate
+    for_s: PositiveDuration
+
+
+class WithholdAcks(VictimEvent):
+    """The client reads and answers pings, and does not ack."""
+
+    do: Literal["withhold_acks"]
+    for_s: PositiveDuration
+
+
+class ExpireTokens(VictimEvent):
+    """The victims' tokens expire at this moment."""
+
+    do: Literal["expire_tokens"]
+
+
+class Revoke(VictimEvent):
+    """The victims' tokens are revoked."""
+
+    do: Literal["revoke"]
+
+
+class BadFrames(VictimEvent):
+    """Each victim sends malformed frames at this rate."""
+
+    do: Literal["bad_frames"]
+    rate_per_s: Rate
+    for_s: PositiveDuration
+
+
+class RestartNode(EventBase):
+    """The node is stopped in order and started again after `down_s`."""
+
+    do: Literal["restart_node"]
+    down_s: PositiveDuration
+
+
+class DrainNode(EventBase):
+    """The node is told to drain."""
+
+    do: Literal["drain_node"]
+
+
+class CrashNode(EventBase):
+    """The node is killed and started again after `down_s`."""
+
+    do: Literal["crash_node"]
+    down_s: PositiveDuration
+
+
+class LogOutage(EventBase):
+    """The log takes no appends."""
+
+    do: Literal["log_outage"]
+    for_s: PositiveDuration
+
+
+class ClockJump(EventBase):
+    """The node's wall clock moves by `by_s`, which may be negative."""
+
+    do: Literal["clock_jump"]
+    by_s: Annotated[float, BeforeValidator(_jump), WithJsonSchema(SIGNED_DURATION_SCHEMA["anyOf"][0])]
+
+
+class Arrive(EventBase):
+    """More users of a group arrive at once."""
+
+    do: Literal["arrive"]
+    users: Count
+    group: Text | None = None
+
+
+Event: TypeAlias = (
+    Drop
+    | Vanish
+    | Freeze
+    | SlowReader
+    | Latency
+    | Loss
+    | Partition
+    | Flood
+    | WithholdAcks
+    | ExpireTokens
+    | Revoke
+    | BadFrames
+    | RestartNode
+    | DrainNode
+    | CrashNode
+    | LogOutage
+    | ClockJump
+    | Arrive
+)
+AnyEvent: TypeAlias = Annotated[Event, Field(discriminator="do")]
+
+EVENTS: Final[dict[str, type[EventBase]]] = {
+    get_args(kind.model_fields["do"].annotation)[0]: kind for kind in get_args(Event)
+}
+"""Each event by its word."""

@@ -1,0 +1,165 @@
+"""From files to scenarios.
+
+Decides which files are scenarios and where each fault stands. Rule: all errors of all files at once, each as
+`file:line:column: path: what is wrong`. What a scenario may say is decided by the models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import chatsim
+from chatsim.core.config import HandlerConfig
+from chatsim.errors import UsageError
+from chatsim.scenario import faults as f
+from chatsim.scenario.handler import handler_config
+from chatsim.scenario.model import Scenario
+from chatsim.scenario.yaml import Document, YamlError, YamlProblem, read_yaml
+
+SUFFIXES: Final = (".yaml", ".yml")
+MARKS: Final = ("name", "groups", "expect")
+"""Keys at the top by which a file in a folder is known to be a scenario."""
+
+
+class Problem(NamedTuple):
+    """One fault of one file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    text: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}: "
+        return f"{where}{self.path}: {self.text}" if self.path else f"{where}{self.text}"
+
+
+class ScenarioErrors(UsageError):  # noqa: N818 - several errors are one exception
+    """The problems of one or more files, one line each."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+
+def load(path: str | Path) -> Scenario:
+    """The scenario of one file. Raises ScenarioErrors with every problem."""
+    found, problems = load_all([path])
+    if problems:
+        raise ScenarioErrors(problems)
+    return found[0]
+
+
+def load_all(paths: Iterable[str | Path]) -> tuple[list[Scenario], list[Problem]]:
+    """The scenarios of the files that are right, and every problem of the others, in the order of the paths."""
+    scenarios: list[Scenario] = []
+    problems: list[Problem] = []
+    for path in map(Path, paths):
+        try:
+            scenarios.append(_read(path))
+        except ScenarioErrors as errors:
+            problems.extend(errors.problems)
+    return scenarios, problems
+
+
+def load_handler(path: str | Path) -> HandlerConfig:
+    """The handler's configuration of a file in the words of `handler:`. Raises ScenarioErrors with every problem."""
+    document = _document(Path(path))
+    problems = [_problem(Path(path), problem) for problem in document.problems]
+    try:
+        config = handler_config(document.value if document.value is not None else {})
+    except f.FaultsError as faults:
+        problems += _placed(Path(path), faults, document)
+        raise ScenarioErrors(_in_order(problems)) from None
+    if problems:
+        raise ScenarioErrors(problems)
+    return config
+
+
+def discover(paths: Iterable[str | Path] = ()) -> list[Path]:
+    """The scenario files among files and folders, each once; without a path the shipped ones.
+
+    A file named outright always counts, a file in a folder (at any depth) when it looks like a scenario. Raises
+    UsageError for a folder without any.
+    """
+    given = [Path(path) for path in paths] or [shipped()]
+    found: dict[Path, None] = {}
+    for path in given:
+        if not path.is_dir():
+            found[path] = None
+            continue
+        inside = [file for file in sorted(path.rglob("*")) if file.suffix in SUFFIXES and file.is_file()]
+        scenarios = [file for file in inside if _looks_like_a_scenario(file)]
+        if not scenarios:
+            raise UsageError(f"{path} holds no scenario: a scenario is a YAML file with {', '.join(MARKS)} at the top")
+        found.update(dict.fromkeys(scenarios))
+    return list(found)
+
+
+def shipped() -> Path:
+    """The folder of the scenarios that come with chatsim: inside the installed package, or beside it in a checkout."""
+    package = Path(chatsim.__file__).parent
+    inside = package / "_scenarios"
+    beside = package.parent / "scenarios"
+    if inside.is_dir():
+        return inside
+    if not beside.is_dir():
+        raise UsageError(f"no scenarios were shipped with {package}: name a file or a folder")
+    return beside
+
+
+def _looks_like_a_scenario(path: Path) -> bool:
+    """Whether two of the keys that mark a scenario stand at the beginning of lines.
+
+    Two, so that a scenario with one of them misspelt is refused and not passed over. A cheap look: files are read
+    again later.
+    """
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return False
+    keys = {line.partition(b":")[0].strip(b"\xef\xbb\xbf \"'") for line in lines if line[:1] not in b" \t#-"}
+    return sum(mark.encode() in keys for mark in MARKS) >= 2
+
+
+def _read(path: Path) -> Scenario:
+    """One file's scenario; ScenarioErrors with all that is wrong."""
+    document = _document(path)
+    problems = [_problem(path, problem) for problem in document.problems]
+    if not isinstance(document.value, dict):
+        what = "is not a mapping: a scenario starts with keys like `name:`"
+        raise ScenarioErrors([*problems, Problem(str(path), 1, 1, "", what)])
+    lines = {at: place.line for at, place in document.places.items()}
+    try:
+        scenario = Scenario.of(document.value, folder=path.parent, path=path, lines=lines)
+    except f.FaultsError as faults:
+        raise ScenarioErrors(_in_order(problems + _placed(path, faults, document))) from None
+    if problems:
+        raise ScenarioErrors(problems)
+    return scenario
+
+
+def _document(path: Path) -> Document:
+    """The file's YAML; ScenarioErrors when it is none."""
+    try:
+        return read_yaml(path)
+    except YamlError as error:
+        raise ScenarioErrors([_problem(path, problem) for problem in error.problems]) from None
+
+
+def _problem(path: Path, problem: YamlProblem) -> Problem:
+    return Problem(str(path), *problem.place, f.dotted(problem.path), problem.text)
+
+
+def _placed(path: Path, faults: f.FaultsError, document: Document) -> list[Problem]:
+    """The faults with the lines and columns of their paths; the same fault is said once."""
+    found = [Problem(str(path), *document.place(at), f.dotted(at), text) for at, text in faults.found]
+    return list(dict.fromkeys(found))
+
+
+def _in_order(problems: list[Problem]) -> list[Problem]:
+    """Problems as they stand in the file."""
+    return sorted(problems, key=lambda problem: (problem.line, problem.column))

@@ -1,0 +1,169 @@
+"""Quantities as people write them: `30s`, `60/min`, `10%`, `64KiB`, `5Mbit/s`.
+
+Decides which spellings exist and what each is worth in the one unit that the code computes with. Rule: a number
+without its unit is refused, because nobody can tell seconds from milliseconds later; only zero needs none (and bytes
+are plain counts). Every refusal is a ValueError whose text says what to write instead. Where a quantity stands is the
+reader's affair.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Final
+
+SECONDS: Final = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
+WINDOWS: Final = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
+BYTES: Final = {
+    "B": 1,
+    "KiB": 1024,
+    "MiB": 1024**2,
+    "GiB": 1024**3,
+    "kB": 1000,
+    "KB": 1000,
+    "MB": 1000**2,
+    "GB": 1000**3,
+}
+BITS: Final = {"bit/s": 1.0, "kbit/s": 1e3, "Kbit/s": 1e3, "Mbit/s": 1e6, "Gbit/s": 1e9}
+
+NUMBER: Final = r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+_QUANTITY: Final = re.compile(rf"\s*([+-]?{NUMBER})\s*(\S*)\s*")
+
+# Divided by the reciprocal where that is a whole number, so that 200ms is 0.2 and not 0.2 plus a rounding.
+_PARTS_PER_SECOND: Final = {"us": 1e6, "µs": 1e6, "ms": 1e3}
+
+
+def pattern(units: list[str] | tuple[str, ...], *, signed: bool = False) -> str:
+    """A regular expression (ECMA dialect, anchored) for a number followed by one of the units."""
+    sign = "[+-]?" if signed else r"\+?"
+    return rf"^\s*{sign}{NUMBER}\s*({'|'.join(re.escape(unit) for unit in units)})\s*$"
+
+
+def duration(value: object, *, signed: bool = False) -> float:
+    """Seconds of `100ms`, `30s`, `5min`, `2h`, `30d`; a bare 0 is allowed, and `signed` allows what lies in the past.
+
+    Raises ValueError with the cure in its text.
+    """
+    number, unit = _split(value, "a duration", "30s, 100ms, 5min or 2h")
+    if not unit:
+        if number == 0:
+            return 0.0
+        raise ValueError(f"{value!s} has no unit: write {value!s}s, {value!s}ms or {value!s}min")
+    if unit not in SECONDS:
+        raise ValueError(_unknown_unit(value, unit, "a duration", SECONDS))
+    if number < 0 and not signed:
+        raise ValueError(f"{value!s} is negative: a duration is 0 or more")
+    return number / _PARTS_PER_SECOND[unit] if unit in _PARTS_PER_SECOND else number * SECONDS[unit]
+
+
+def rate(value: object) -> float:
+    """Occurrences per second of `60/min`, `5/s`, `10/h`; a bare 0 is allowed."""
+    count, window_s = count_per_window(value)
+    return count / window_s
+
+
+def count_per_window(value: object) -> tuple[float, float]:
+    """Count and window in seconds of `60/min`: (60, 60). A bare 0 is zero per second."""
+    number, unit = _split(value, "a rate", "60/min, 5/s or 10/h")
+    if number < 0:
+        raise ValueError(f"{value!s} is negative: a rate is 0 or more")
+    if not unit and number == 0:
+        return 0.0, 1.0
+    if not unit:
+        raise ValueError(f"{value!s} has no unit: write {value!s}/min, {value!s}/s or {value!s}/h")
+    window = unit.removeprefix("/")
+    if not unit.startswith("/") or window not in WINDOWS:
+        raise ValueError(_unknown_unit(value, unit, "a rate", {f"/{name}": 1 for name in WINDOWS}))
+    return number, WINDOWS[window]
+
+
+def share(value: object) -> float:
+    """A share between 0 and 1 of `10%`, or of a bare number that already lies there."""
+    number, unit = _split(value, "a share", "10% or 0.1")
+    if unit not in ("", "%"):
+        raise ValueError(_unknown_unit(value, unit, "a share", {"%": 1}))
+    found = number / 100.0 if unit else number
+    if not 0.0 <= found <= 1.0:
+        cure = (
+            "a share lies between 0% and 100%" if unit else f"a share lies between 0 and 1 (did you mean {value!s}%?)"
+        )
+        raise ValueError(f"{value!s} is out of range: {cure}")
+    return found
+
+
+def size(value: object) -> float:
+    """Bytes of `64KiB`, `1MiB`, `10kB`, or of a bare number, which counts bytes."""
+    number, unit = _split(value, "a size", "64KiB, 1MiB or a number of bytes")
+    if unit and unit not in BYTES:
+        raise ValueError(_unknown_unit(value, unit, "a size", BYTES))
+    if number < 0:
+        raise ValueError(f"{value!s} is negative: a size is 0 or more")
+    return number * BYTES[unit] if unit else number
+
+
+def whole_bytes(value: object) -> int:
+    """A size that must come to whole bytes."""
+    found = size(value)
+    if found != int(found):
+        raise ValueError(f"{value!s} is {found:g} bytes: a limit is a whole number of bytes")
+    return int(found)
+
+
+def bandwidth(value: object) -> float:
+    """Bits per second of `5Mbit/s`, `64kbit/s`; more than zero."""
+    number, unit = _split(value, "a bandwidth", "5Mbit/s or 64kbit/s")
+    if not unit:
+        raise ValueError(f"{value!s} has no unit: write {value!s}Mbit/s or {value!s}kbit/s")
+    if unit not in BITS:
+        raise ValueError(_unknown_unit(value, unit, "a bandwidth", BITS))
+    if number <= 0:
+        raise ValueError(f"{value!s} lets nothing pass: leave bandwidth out for no limit, or use the event `partition`")
+    return number * BITS[unit]
+
+
+def number(value: object) -> float:
+    """A plain number of 0 or more, without a unit."""
+    found, unit = _split(value, "a number", "2 or 0.5")
+    if unit:
+        raise ValueError(f"{value!s} should be a plain number: leave {unit!r} out")
+    if found < 0:
+        raise ValueError(f"{value!s} is negative: a number of 0 or more is expected")
+    return found
+
+
+def _split(value: object, what: str, examples: str) -> tuple[float, str]:
+    """Number and unit of a quantity; a YAML number has no unit."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError(f"{_shown(value)} is not {what}: write {examples}")
+    if not isinstance(value, str):
+        found, unit = _to_float(value), ""
+    else:
+        match = _QUANTITY.fullmatch(value)
+        if match is None:
+            raise ValueError(f"{value!r} is not {what}: write {examples}")
+        found, unit = float(match[1]), match[2]
+    if not math.isfinite(found):
+        raise ValueError(f"{str(value)[:40]} is not {what}: it must be finite; write {examples}")
+    return found, unit
+
+
+def _to_float(value: int | float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _unknown_unit(value: object, unit: str, what: str, known: dict[str, float] | dict[str, int]) -> str:
+    """The refusal of a unit, naming those that exist; wrong case gets its own hint."""
+    guess = next((name for name in known if name.lower() == unit.lower()), None)
+    hint = f" (did you mean {guess}?)" if guess else f": write one of {' '.join(known)}"
+    return f"{value!s} has the unit {unit!r}, which {what} does not know{hint}"
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else repr(value)

@@ -1,0 +1,227 @@
+"""The simulated crowd: devices at the far ends of simulated links.
+
+It is the `CrowdWire` of the simulation: it dials, carries frames over the links, and keeps one alarm a device.
+Rule: what a device does is decided by the people and the client; here is only what the network and the faults make of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import Any
+
+import msgspec
+
+from chatsim.core.effects import ClientEffects
+from chatsim.core.frames import ClientFrame, ServerFrame, encode
+from chatsim.core.tokens import Claims
+from chatsim.journal.record import Detection
+from chatsim.load.people import Device, People
+from chatsim.network.link import Link
+from chatsim.sim.engine import Engine
+from chatsim.sim.node import Node
+from chatsim.sim.pipe import Pipe
+
+CLIENT_FRAME_BYTES = 8
+"""Header and mask of a client frame of 126 to 65,535 bytes (RFC 6455, section 5.2)."""
+HANDSHAKE_BYTES = 600
+ABNORMAL = 1006
+
+
+class Knock(msgspec.Struct, frozen=True):
+    """How a group knocks at the door: `claims(wall)` None is a token that the server refuses with 401, after verifying it if `verified`."""
+
+    claims: Callable[[str, float], Claims | None]
+    verified: bool = True
+    tls: bool = False
+
+
+class Crowd:
+    """All devices of a run; `links(number, device)` makes the two directions of a connection, `knocks` maps groups to their tokens."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        node: Node,
+        links: Callable[[int, Device], tuple[Link, Link]],
+        knocks: dict[str, Knock],
+    ) -> None:
+        self.engine = engine
+        self.node = node
+        node.serve(self)
+        self.people = People(self)
+        self._read = self.people.receive
+        self.pipes: dict[int, Pipe] = {}
+        self.detections: list[Detection] = []
+        self.gone: dict[str, Pipe] = {}
+        self._links = links
+        self._knocks = knocks
+        self._dials: dict[int, int] = {}
+        self._numbered = 0
+
+    # What people ask of the wire.
+
+    def dial(self, now: float, device: Device, after_s: float) -> None:
+        serial = self._dials.get(device.number, 0) + 1
+        self._dials[device.number] = serial
+        self.engine.at(now + after_s, self._dial, device, serial)
+
+    def transmit(self, now: float, device: Device, frame: ClientFrame) -> None:
+        pipe = self.pipes.get(device.number)
+        if pipe is None or pipe.vanished:
+            return
+        size = len(encode(frame)) + CLIENT_FRAME_BYTES if pipe.limited else 0
+        self.engine.at(pipe.up.arrival(now, size), self.node.arrived, pipe, frame)
+
+    def refresh(self, now: float, device: Device) -> None:
+        pipe = self.pipes.get(device.number)
+        claims = self._knocks[device.user.group].claims(device.user.name, now)
+        if pipe is not None and claims is not None and not pipe.vanished:
+            self.engine.at(pipe.up.arrival(now, HANDSHAKE_BYTES), self.node.refreshed, pipe, claims)
+
+    def hang_up(self, now: float, device: Device, code: int) -> None:
+        pipe = self.pipes.pop(device.number, None)
+        if pipe is None:
+            return
+        pipe.client_open = False
+        if not pipe.vanished:
+            self.engine.at(pipe.up.arrival(now, 8), self.node.hung_up, pipe)
+
+    def arm(self, now: float, device: Device) -> None:
+        device.armed_at = wake_at = device.client.wake_at()
+        self.engine.at(max(wake_at, now), self._wake, device, wake_at)
+
+    def _wake(self, now: float, device: Device, armed_at: float) -> None:
+        if armed_at != device.armed_at:
+            return
+        device.armed_at = inf
+        wake_at = device.client.wake_at()
+        if wake_at > now:
+            # Heard from since: being heard from only stores a moment, and the alarm catches up here.
+            if wake_at < inf:
+                self.arm(now, device)
+            return
+        pipe = self.pipes.get(device.number)
+        if pipe is not None and (pipe.frozen_until > now or pipe.vanished):
+            if not pipe.vanished:
+                device.armed_at = pipe.frozen_until
+                self.engine.at(pipe.frozen_until, self._wake, device, pipe.frozen_until)
+            return
+        self.people.wake(now, device)
+
+    # Opening.
+
+    def _dial(self, now: float, device: Device, serial: int) -> None:
+        if self._dials[device.number] != serial or device.client.state != "waiting":
+            return
+        self._numbered += 1
+        up, down = self._links(self._numbered, device)
+        limited = up.bandwidth_bit_per_s is not None or down.bandwidth_bit_per_s is not None
+        self.node.limits = self.node.limits or limited
+        pipe = Pipe(self._numbered, device, up, down, limited=limited)
+        # One round trip for TCP and, where it is used, one for TLS 1.3; then the upgrade travels.
+        at = down.arrival(up.arrival(now, 0), 0)
+        knock = self._knocks[device.user.group]
+        if knock.tls:
+            at = down.arrival(up.arrival(at, HANDSHAKE_BYTES), HANDSHAKE_BYTES)
+        self.engine.at(up.arrival(at, HANDSHAKE_BYTES), self._knock, pipe, now)
+
+    def _knock(self, now: float, pipe: Pipe, dialled_at: float) -> None:
+        device = pipe.peer
+        knock = self._knocks[device.user.group]
+        claims = knock.claims(device.user.name, now)
+        cost_s = self.node.cost_s("verify") if knock.verified else self.node.cost_s("frame")
+        if knock.tls:
+            cost_s += self.node.cost_s("tls_handshake")
+        if claims is None:
+            answered_at = self.node.refused(now, cost_s)
+            self.engine.at(pipe.down.arrival(answered_at, HANDSHAKE_BYTES), self._refused, device)
+            return
+        start_at = self.node.loop.start(now)
+        self.engine.at(pipe.down.arrival(start_at + cost_s, HANDSHAKE_BYTES), self._opened, pipe)
+        self.node.opened(now, pipe, claims, cost_s)
+
+    def _refused(self, now: float, device: Device, _: Any) -> None:
+        self.people.refused(now, device, 401)
+
+    def _opened(self, now: float, pipe: Pipe, _: Any) -> None:
+        device = pipe.peer
+        if device.client.state != "waiting" or not pipe.client_open:
+            self.engine.at(pipe.up.arrival(now, 8), self.node.hung_up, pipe)
+            return
+        self.pipes[device.number] = pipe
+        self.people.opened(now, device)
+
+    # What arrives at a device.
+
+    def deliver(self, now: float, pipe: Pipe, frame: ServerFrame) -> None:
+        """A frame reached the device: it is read, unless the peer is gone, or later, if it is frozen."""
+        if pipe.frozen_until > now:
+            self.engine.at(pipe.frozen_until, self.deliver, pipe, frame)
+        elif pipe.client_open and not pipe.vanished:
+            self._read(now, pipe.peer, frame)
+
+    def pinged(self, now: float, pipe: Pipe, _: Any) -> None:
+        """A ping reached the device: the pong goes back at once."""
+        if pipe.frozen_until > now:
+            self.engine.at(pipe.frozen_until, self.pinged, pipe)
+        elif pipe.client_open and not pipe.vanished:
+            pipe.peer.client.heard(now)
+            self.engine.at(pipe.up.arrival(now, 6), self.node.ponged, pipe)
+
+    def closed(self, now: float, pipe: Pipe, code: int) -> None:
+        """The server's close reached the device."""
+        if pipe.frozen_until > now:
+            self.engine.at(pipe.frozen_until, self.closed, pipe, code)
+        elif pipe.client_open and not pipe.vanished:
+            self._cut(now, pipe, code)
+
+    def _cut(self, now: float, pipe: Pipe, code: int) -> None:
+        pipe.client_open = False
+        if self.pipes.get(pipe.peer.number) is pipe:
+            del self.pipes[pipe.peer.number]
+            self.people.closed(now, pipe.peer, code)
+
+    # What faults do to connections.
+
+    def drop(self, now: float, pipe: Pipe) -> None:
+        """Both sides lose the connection, and know it."""
+        self.engine.at(pipe.up.arrival(now, 0), self.node.hung_up, pipe)
+        self._cut(now, pipe, ABNORMAL)
+
+    def vanish(self, now: float, pipe: Pipe, for_s: float | None) -> None:
+        """The peer is gone without a word; after `for_s` the person is back, on a new connection, and has kept her memory."""
+        pipe.vanished = True
+        pipe.gone_at = now
+        self.gone[pipe.name] = pipe
+        if for_s is None:
+            pipe.peer.wanted = False
+        else:
+            self.engine.at(now + for_s, self._returns, pipe)
+
+    def _returns(self, now: float, pipe: Pipe, _: Any) -> None:
+        self._cut(now, pipe, ABNORMAL)
+
+    def freeze(self, now: float, pipe: Pipe, for_s: float) -> None:
+        """The client stops reading and answering, then goes on."""
+        pipe.frozen_until = now + for_s
+        pipe.gone_at = now
+        self.gone[pipe.name] = pipe
+
+    def found(self) -> list[Detection]:
+        """For each peer that vanished or froze, when the server closed it; the frozen that woke in time give none."""
+        rows = []
+        for name, pipe in self.gone.items():
+            closed_at = self.node.closed_at.get(name, inf)
+            if closed_at == inf and not pipe.vanished:
+                continue
+            rows.append(Detection(pipe.peer.user.name, pipe.peer.user.group, pipe.gone_at, closed_at))
+        return rows
+
+    def undetected(self) -> bool:
+        """Whether the server still believes in a peer that vanished."""
+        return any(pipe.vanished and pipe.server_open for pipe in self.gone.values())
+
+    def perform(self, now: float, device: Device, effects: ClientEffects) -> None:
+        """Let a device do what its client asks for."""
+        self.people.perform(now, device, effects)

@@ -1,0 +1,38 @@
+"""The node's event loop as one FIFO server: when a piece of work starts, and when it ends.
+
+Rule: work starts in the order in which it became ready, never before that and never before the work ahead of it has ended
+(Lindley, 1952: W' = max(0, W + S - A)). What each piece costs is left to the node.
+A turn is all the work that was ready when the turn began; it is what collected writes are shared over.
+"""
+
+from __future__ import annotations
+
+
+class EventLoop:
+    """Moments and durations in seconds."""
+
+    __slots__ = ("_turn_began_at", "busy_s", "free_at", "turn")
+
+    def __init__(self) -> None:
+        self.free_at = 0.0
+        self.busy_s = 0.0
+        self.turn = 0
+        self._turn_began_at = -1.0
+
+    def start(self, ready_at: float) -> float:
+        """When work that is ready at `ready_at` starts."""
+        start_at = ready_at if ready_at > self.free_at else self.free_at
+        if ready_at > self._turn_began_at:
+            self.turn += 1
+            self._turn_began_at = start_at
+        return start_at
+
+    def end(self, start_at: float, cost_s: float) -> float:
+        """The work that started at `start_at` took `cost_s`: the moment when it ends."""
+        self.busy_s += cost_s
+        self.free_at = end_at = start_at + cost_s
+        return end_at
+
+    def lag_s(self, now: float) -> float:
+        """How long work that became ready now would wait."""
+        return self.free_at - now if self.free_at > now else 0.0

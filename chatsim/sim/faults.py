@@ -1,0 +1,173 @@
+"""The faults of a scenario, done to a simulated crowd and node.
+
+Decides how each event strikes and how it heals. Rule: victims come from the event's own random stream, and every event reports whom it touched.
+Events that need a node to stop, or its clock to move, are refused before anything runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec import Raw
+
+from chatsim.core.tokens import Claims
+from chatsim.errors import UsageError
+from chatsim.journal.record import Fired
+from chatsim.load.people import Person
+from chatsim.scenario import events as ev
+from chatsim.sim.crowd import Crowd
+from chatsim.sim.engine import Engine
+from chatsim.sim.node import Node
+from chatsim.sim.pipe import Pipe
+
+_REFUSED = (ev.RestartNode, ev.CrashNode, ev.DrainNode, ev.ClockJump)
+_BODY = Raw(b'"flood"')
+
+
+class Faults:
+    """All events of one run; `choose(number, event)` gives the victims of the event with that place in the scenario."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        node: Node,
+        crowd: Crowd,
+        choose: Callable[[int, ev.VictimEvent], Sequence[Person]],
+        epoch: float,
+        ends_at: float,
+    ) -> None:
+        self.fired: list[Fired] = []
+        self._engine = engine
+        self._node = node
+        self._crowd = crowd
+        self._choose = choose
+        self._epoch = epoch
+        self._ends_at = ends_at
+        self._acts: dict[type, Callable[[float, Any, Sequence[Person]], None]] = {
+            ev.Drop: self._drop,
+            ev.Vanish: self._vanish,
+            ev.Freeze: self._freeze,
+            ev.SlowReader: self._slow_reader,
+            ev.Latency: self._latency,
+            ev.Loss: self._loss,
+            ev.Partition: self._partition,
+            ev.Flood: self._flood,
+            ev.WithholdAcks: self._withhold_acks,
+            ev.ExpireTokens: self._expire_tokens,
+            ev.Revoke: self._revoke,
+            ev.BadFrames: self._bad_frames,
+        }
+
+    def schedule(self, events: Sequence[ev.Event]) -> None:
+        """Put every event on the calendar. Raises UsageError for one that this wire cannot do."""
+        for number, event in enumerate(events):
+            if isinstance(event, _REFUSED):
+                raise UsageError(f"events[{number}]: {event.do} is not simulated yet: take it out, or run another wire")
+            self._engine.at(event.at_s, self._strike, number, event)
+
+    def _strike(self, now: float, number: int, event: ev.Event) -> None:
+        if isinstance(event, ev.LogOutage):
+            self._node.log_down_until = now + event.for_s
+            self.fired.append(Fired(event.do, now, ("log",)))
+        elif isinstance(event, ev.Arrive):
+            # The plan has these people already; here is only the report.
+            self.fired.append(Fired(event.do, now, (f"{event.users} more",)))
+        else:
+            assert isinstance(event, ev.VictimEvent)
+            victims = self._choose(number, event)
+            self.fired.append(Fired(event.do, now, tuple(person.name for person in victims)))
+            self._acts[type(event)](now, event, victims)
+
+    def _pipes(self, victims: Sequence[Person]) -> list[Pipe]:
+        pipes = self._crowd.pipes
+        return [pipes[d.number] for person in victims for d in person.devices if d.number in pipes]
+
+    def _later(self, moment: float, action: Callable[[], None]) -> None:
+        self._engine.at(moment, lambda now, a, b: action())
+
+    def _drop(self, now: float, event: ev.Drop, victims: Sequence[Person]) -> None:
+        for pipe in self._pipes(victims):
+            self._crowd.drop(now, pipe)
+
+    def _vanish(self, now: float, event: ev.Vanish, victims: Sequence[Person]) -> None:
+        for pipe in self._pipes(victims):
+            self._crowd.vanish(now, pipe, event.for_s)
+
+    def _freeze(self, now: float, event: ev.Freeze, victims: Sequence[Person]) -> None:
+        for pipe in self._pipes(victims):
+            self._crowd.freeze(now, pipe, event.for_s)
+
+    def _slow_reader(self, now: float, event: ev.SlowReader, victims: Sequence[Person]) -> None:
+        for pipe in self._pipes(victims):
+            before, limited = pipe.down.bandwidth_bit_per_s, pipe.limited
+            pipe.down.bandwidth_bit_per_s = event.bandwidth_bits_per_s
+            pipe.limited = self._node.limits = True
+
+            def heal(pipe: Pipe = pipe, before: float | None = before, limited: bool = limited) -> None:
+                pipe.down.bandwidth_bit_per_s = before
+                pipe.limited = limited
+
+            self._later(now + event.for_s, heal)
+
+    def _latency(self, now: float, event: ev.Latency, victims: Sequence[Person]) -> None:
+        for pipe in self._pipes(victims):
+            for link in (pipe.up, pipe.down):
+                link.factor *= event.factor
+
+                def heal(link: Any = link) -> None:
+                    link.factor /= event.factor
+
+                self._later(now + event.for_s, heal)
+
+    def _loss(self, now: float, event: ev.Loss, victims: Sequence[Person]) -> None:
+        for pipe in self._pipes(victims):
+            for link in (pipe.up, pipe.down):
+                link.extra_loss = min(event.rate, 0.999)
+
+                def heal(link: Any = link) -> None:
+                    link.extra_loss = 0.0
+
+                self._later(now + event.for_s, heal)
+
+    def _partition(self, now: float, event: ev.Partition, victims: Sequence[Person]) -> None:
+        for pipe in self._pipes(victims):
+            pipe.up.blocked_until = pipe.down.blocked_until = now + event.for_s
+
+    def _flood(self, now: float, event: ev.Flood, victims: Sequence[Person]) -> None:
+        count = int(min(event.for_s, self._ends_at - now) * event.rate_per_s)
+        for person in victims:
+            for place in range(count):
+                self._engine.at(now + place / event.rate_per_s, self._flooded, person)
+
+    def _flooded(self, now: float, person: Person, _: Any) -> None:
+        self._crowd.people.say(now, person, now, _BODY)
+
+    def _withhold_acks(self, now: float, event: ev.WithholdAcks, victims: Sequence[Person]) -> None:
+        for person in victims:
+            for device in person.devices:
+                before = device.client.acks
+                device.client.acks = False
+
+                def heal(device: Any = device, before: bool = before) -> None:
+                    device.client.acks = before
+
+                self._later(now + event.for_s, heal)
+
+    def _expire_tokens(self, now: float, event: ev.ExpireTokens, victims: Sequence[Person]) -> None:
+        for pipe in self._pipes(victims):
+            self._node.refreshed(now, pipe, Claims(sub=pipe.peer.user.name, exp=self._epoch + now))
+
+    def _revoke(self, now: float, event: ev.Revoke, victims: Sequence[Person]) -> None:
+        for person in victims:
+            self._node.revoke(now, person.name)
+
+    def _bad_frames(self, now: float, event: ev.BadFrames, victims: Sequence[Person]) -> None:
+        count = int(event.for_s * event.rate_per_s)
+        for pipe in self._pipes(victims):
+            for place in range(count):
+                self._engine.at(now + place / event.rate_per_s, self._garble, pipe)
+
+    def _garble(self, now: float, pipe: Pipe, _: Any) -> None:
+        if pipe.client_open and not pipe.vanished:
+            self._engine.at(pipe.up.arrival(now, 16), self._node.garbled, pipe, "bad_json")

@@ -1,0 +1,298 @@
+"""One simulated node: the real handler behind an event loop of costs, a log with a latency, and pipes to the crowd.
+
+It is the simulation's shell: it takes the moment at which work starts, calls the handler, and performs the effects when that work ends.
+Rule: every input of the handler goes through `_work`, in the order in which it became ready; nothing about the protocol is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import Any, Protocol
+
+from chatsim.core.effects import NOTHING, Append, Close, Effects, Ping, Record, Send, Tell
+from chatsim.core.frames import ClientFrame, ServerFrame, encode
+from chatsim.core.handler import ChatHandler
+from chatsim.core.memory_log import MemoryLog
+from chatsim.core.tokens import Claims
+from chatsim.load.streams import Draws, Streams
+from chatsim.scenario.costs import WORDS, Costs
+from chatsim.scenario.distributions import Distribution
+from chatsim.sim.engine import Engine
+from chatsim.sim.event_loop import EventLoop
+from chatsim.sim.pipe import Pipe
+
+WIRE_BYTES = 4
+"""Header of a server frame of 126 to 65,535 bytes (RFC 6455, section 5.2)."""
+
+
+class Observer(Protocol):
+    """Who sees every step of the handler: a tally, a journal."""
+
+    def step(self, now: float, door: str, args: tuple[Any, ...], effects: Effects) -> None:
+        """One input and what came of it."""
+
+
+class CrowdSide(Protocol):
+    """What the node calls when something reaches a device."""
+
+    def deliver(self, now: float, pipe: Pipe, frame: ServerFrame) -> None:
+        """A frame arrived."""
+
+    def pinged(self, now: float, pipe: Pipe, _: Any) -> None:
+        """A ping arrived; `Node.ponged` is the answer."""
+
+    def closed(self, now: float, pipe: Pipe, code: int) -> None:
+        """A close frame arrived."""
+
+
+class Node:
+    """A node whose parts cost the given time (s of its event loop)."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        handler: ChatHandler,
+        streams: Streams,
+        costs: Costs,
+        log_latency: Distribution,
+        observers: tuple[Observer, ...],
+    ) -> None:
+        self.engine = engine
+        self.handler = handler
+        self.loop = EventLoop()
+        self.log = MemoryLog()
+        self.log_down_until = -inf
+        self.pipes: dict[str, Pipe] = {}
+        self.limits = False
+        self._crowd: CrowdSide
+        self.closed_at: dict[str, float] = {}
+        self._observers = observers
+        self._receive = handler.receive
+        self._wake_at = handler.wake_at
+        self._armed_at = inf
+        self._cost = 0.0
+        self._out: list[Send | Ping | Close] = []
+        self._draws = {word: streams.draws(f"cost/{word}", 0, getattr(costs, word)) for word in WORDS}
+        self._fixed = {word: draws.constant for word, draws in self._draws.items()}
+        self._log_latency = streams.draws("log/latency", 0, log_latency)
+        self._frame_s, self._recipient_s, self._write_s, self._ping_s, self._append_s = (
+            self._rate(word) for word in ("frame", "recipient", "write", "ping", "append")
+        )
+
+    def serve(self, crowd: CrowdSide) -> None:
+        """Know who is at the other end."""
+        self._crowd = crowd
+        self._deliver = crowd.deliver
+
+    def _rate(self, word: str) -> float | Draws:
+        fixed = self._fixed[word]
+        return self._draws[word] if fixed is None else fixed
+
+    def cost_s(self, word: str) -> float:
+        """What one piece of work of this kind costs now."""
+        fixed = self._fixed[word]
+        return self._draws[word].next() if fixed is None else fixed
+
+    # Inputs, as the crowd's links bring them.
+
+    def opened(self, now: float, pipe: Pipe, claims: Claims, cost_s: float) -> float:
+        """A handshake with a good token arrived; returns when the answer leaves."""
+        pipe.server_open = True
+        self.pipes[pipe.name] = pipe
+        return self._work(now, cost_s, "connect", self.handler.connect, pipe.name, claims)
+
+    def refused(self, now: float, cost_s: float) -> float:
+        """A handshake with a bad token arrived; returns when the answer leaves."""
+        return self.loop.end(self.loop.start(now), cost_s)
+
+    def arrived(self, now: float, pipe: Pipe, frame: ClientFrame) -> None:
+        """A frame arrived from the crowd."""
+        if not pipe.server_open:
+            return
+        # This is `_work` written out: most of a run is spent here.
+        loop = self.loop
+        start_at = loop.start(now)
+        cost = self._frame_s
+        self._cost = cost if cost.__class__ is float else cost.next()  # type: ignore[union-attr]
+        effects = self._receive(start_at, pipe.name, frame)
+        for observer in self._observers:
+            observer.step(start_at, "receive", (pipe.name, frame), effects)
+        if effects:
+            self._sort_out(start_at, effects)
+            end_at = loop.end(start_at, self._cost)
+            if self._out:
+                out, self._out = self._out, []
+                for effect in out:
+                    self._leave(end_at, effect)
+            wake_at = self._wake_at()
+            if wake_at < self._armed_at:
+                self._arm(wake_at)
+        else:
+            loop.end(start_at, self._cost)
+
+    def garbled(self, now: float, pipe: Pipe, code: str) -> None:
+        """Bytes that are no frame arrived."""
+        if pipe.server_open:
+            self._work(now, self.cost_s("frame"), "malformed", self.handler.malformed, pipe.name, code, "no frame")
+
+    def ponged(self, now: float, pipe: Pipe, _: Any) -> None:
+        """A pong arrived; its cost is part of the ping's."""
+        if pipe.server_open:
+            start_at = self.loop.start(now)
+            self.handler.pong(start_at, pipe.name)
+            for observer in self._observers:
+                observer.step(start_at, "pong", (pipe.name,), NOTHING)
+
+    def hung_up(self, now: float, pipe: Pipe, _: Any) -> None:
+        """The peer's closing arrived."""
+        if pipe.server_open:
+            pipe.server_open = False
+            self._work(now, 0.0, "disconnect", self.handler.disconnect, pipe.name)
+            del self.pipes[pipe.name]
+
+    def revoke(self, now: float, user: str) -> None:
+        """The order to revoke a user's tokens."""
+        self._work(now, 0.0, "revoke", self.handler.revoke, None, user)
+
+    def refreshed(self, now: float, pipe: Pipe, claims: Claims) -> None:
+        """A new token arrived on an open connection, and is good."""
+        if pipe.server_open:
+            self._work(now, self.cost_s("verify"), "refresh", self.handler.refresh, pipe.name, claims)
+
+    # The shell's cycle: start, call the core, perform the effects, re-arm.
+
+    def _work(self, ready_at: float, cost_s: float, door: str, call: Callable[..., Effects], *args: Any) -> float:
+        loop = self.loop
+        start_at = loop.start(ready_at)
+        self._cost = cost_s
+        effects = call(start_at, *args)
+        for observer in self._observers:
+            observer.step(start_at, door, args, effects)
+        if effects:
+            self._sort_out(start_at, effects)
+        end_at = loop.end(start_at, self._cost)
+        if self._out:
+            out, self._out = self._out, []
+            for effect in out:
+                self._leave(end_at, effect)
+        wake_at = self.handler.wake_at()
+        if wake_at < self._armed_at:
+            self._arm(wake_at)
+        return end_at
+
+    def _arm(self, wake_at: float) -> None:
+        self._armed_at = wake_at
+        self.engine.at(max(wake_at, self.engine.now), self._wake, wake_at)
+
+    def _wake(self, now: float, armed_at: float, _: Any) -> None:
+        if armed_at != self._armed_at:
+            return  # an earlier alarm has replaced this one
+        self._armed_at = inf
+        self._work(now, 0.0, "wake", self.handler.wake)
+
+    def _sort_out(self, start_at: float, effects: Effects) -> None:
+        """Feed back what the log and the relay answer at once, and count what the rest costs; it leaves when the work ends."""
+        for effect in effects:
+            kind = effect.__class__
+            if kind is Send:
+                self._charge(effect.to)  # type: ignore[union-attr, arg-type]
+                self._out.append(effect)  # type: ignore[arg-type]
+            elif isinstance(effect, Append):
+                self._append(start_at, effect.record)
+            elif isinstance(effect, Tell):
+                again = self.handler.told(start_at, effect.session, effect.message)
+                self._note(start_at, "told", (effect.session, effect.message), again)
+                self._sort_out(start_at, again)
+            elif isinstance(effect, Ping):
+                cost = self._ping_s
+                self._cost += (
+                    cost * len(effect.to) if isinstance(cost, float) else sum(cost.next() for _ in effect.to)
+                )
+                self._out.append(effect)
+            else:
+                assert isinstance(effect, Close)
+                self._closing(start_at, effect)
+                self._out.append(effect)
+
+    def _charge(self, to: tuple[str, ...]) -> None:
+        recipient, write, turn, pipes = self._recipient_s, self._write_s, self.loop.turn, self.pipes
+        if len(to) == 1 and recipient.__class__ is float and write.__class__ is float:
+            pipe = pipes[to[0]]
+            if pipe.turn != turn:
+                pipe.turn = turn
+                self._cost += recipient + write  # type: ignore[operator]
+            else:
+                self._cost += recipient  # type: ignore[operator]
+            return
+        total = recipient * len(to) if isinstance(recipient, float) else sum(recipient.next() for _ in to)
+        flushed = 0
+        for name in to:
+            pipe = pipes[name]
+            if pipe.turn != turn:
+                # The connections written to in one turn of the loop are flushed once each.
+                pipe.turn = turn
+                flushed += 1
+        total += write * flushed if isinstance(write, float) else sum(write.next() for _ in range(flushed))
+        self._cost += total
+
+    def _append(self, start_at: float, record: Record) -> None:
+        cost = self._append_s
+        self._cost += cost if isinstance(cost, float) else cost.next()
+        latency_s = self._log_latency.next()
+        if latency_s > 0.0 or start_at < self.log_down_until:
+            self.engine.at(max(start_at + latency_s, self.engine.now), self._logged, record)
+            return
+        stored = self.log.append(record)
+        again = self.handler.appended(start_at, stored)
+        self._note(start_at, "appended", (stored,), again)
+        self._sort_out(start_at, again)
+
+    def _logged(self, now: float, record: Record, _: Any) -> None:
+        if now < self.log_down_until:
+            self._work(now, 0.0, "append_failed", self.handler.append_failed, record)
+        else:
+            self._work(now, 0.0, "appended", self.handler.appended, self.log.append(record))
+
+    def _note(self, now: float, door: str, args: tuple[Any, ...], effects: Effects) -> None:
+        for observer in self._observers:
+            observer.step(now, door, args, effects)
+
+    def _closing(self, start_at: float, effect: Close) -> None:
+        pipe = self.pipes[effect.to]
+        pipe.server_open = False
+        self.closed_at[pipe.name] = start_at
+
+    def _leave(self, at: float, effect: Send | Ping | Close) -> None:
+        """An effect leaves the node: onto the links."""
+        engine = self.engine
+        if isinstance(effect, Send):
+            pipes = [self.pipes[name] for name in effect.to]
+            if self.limits:
+                self._leave_limited(at, pipes, effect.message)
+            else:
+                engine.each(self._deliver, [(pipe.arrival(at, 0), pipe) for pipe in pipes], effect.message)
+        elif isinstance(effect, Ping):
+            for name in effect.to:
+                pipe = self.pipes[name]
+                engine.at(pipe.down.arrival(at, 2), self._crowd.pinged, pipe)
+        else:
+            pipe = self.pipes.pop(effect.to)
+            engine.at(pipe.down.arrival(at, 4), self._crowd.closed, pipe, effect.code)
+
+    def _leave_limited(self, at: float, pipes: list[Pipe], message: ServerFrame) -> None:
+        """Where some pipe has a bandwidth, frames have a size, and a queue may build up."""
+        size = len(encode(message)) + WIRE_BYTES
+        for pipe in pipes:
+            self.engine.at(pipe.arrival(at, size), self._deliver, pipe, message)
+            if pipe.limited:
+                self._press(at, pipe)
+
+    def _press(self, at: float, pipe: Pipe) -> None:
+        queued = pipe.down.queued_bytes(at)
+        if queued > 0.0:
+            self.engine.at(at, self._pressed, pipe, int(queued))
+
+    def _pressed(self, now: float, pipe: Pipe, queued: int) -> None:
+        if pipe.server_open:
+            self._work(now, 0.0, "pressure", self.handler.pressure, pipe.name, queued)

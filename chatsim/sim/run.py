@@ -1,0 +1,170 @@
+"""One scenario in virtual time: puts node, crowd, script and faults together, plays them, and hands over what happened.
+
+Rule: nothing here depends on anything but the scenario and its seed, so the same seed gives the same bytes.
+Sending stops at the scenario's duration; the run goes on until all is settled, within a bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from chatsim.core.handler import ChatHandler
+from chatsim.core.tokens import Claims
+from chatsim.journal.record import RunRecord
+from chatsim.journal.steps import Header, JournalWriter
+from chatsim.load.people import Device, Person
+from chatsim.load.plan import Plan
+from chatsim.load.script import Script
+from chatsim.load.streams import UNIFORM, Streams
+from chatsim.network.link import Link
+from chatsim.scenario.distributions import Constant
+from chatsim.scenario.events import VictimEvent
+from chatsim.scenario.model import Group, Scenario
+from chatsim.sim.crowd import Crowd, Knock
+from chatsim.sim.engine import Engine
+from chatsim.sim.faults import Faults
+from chatsim.sim.node import Node, Observer
+from chatsim.verdict.metrics import check_conservation
+from chatsim.verdict.tally import Tally
+
+EPOCH = 1_700_000_000.0
+"""Wall time of the start of every simulated run (s since 1970): a constant, so that journals of equal seeds are equal."""
+
+LAG_SAMPLE_S = 0.1
+QUANTUM_S = 0.25
+
+
+class Simulated(msgspec.Struct):
+    """What came of a simulated run."""
+
+    record: RunRecord
+    trace_hash: str
+
+
+def simulate(
+    scenario: Scenario, *, journal: Path | None = None, progress: Callable[[float], None] | None = None
+) -> Simulated:
+    """Play the scenario; `journal` is where the node's journal goes (None: only its hash), `progress` hears the share done.
+
+    Raises UsageError for what the simulation cannot play.
+    """
+    world = _World(scenario, journal)
+    return world.play(progress)
+
+
+class _World:
+    """Everything of one simulated run."""
+
+    def __init__(self, scenario: Scenario, journal: Path | None) -> None:
+        self.scenario = scenario
+        self.streams = streams = Streams(scenario.seed)
+        self.engine = engine = Engine(quantum_s=QUANTUM_S)
+        self.handler = ChatHandler(scenario.handler, epoch=EPOCH, seed=scenario.seed)
+        self.tally = Tally()
+        self.journal = JournalWriter(journal, Header(config=scenario.handler, epoch=EPOCH, seed=scenario.seed))
+        observers: tuple[Observer, ...] = (self.tally, self.journal)
+        self.node = Node(engine, self.handler, streams, scenario.costs, scenario.log.latency, observers)
+        self.plan = Plan(scenario, streams)
+        knocks = {group.name: _knock(group, scenario, self.plan) for group in scenario.groups}
+        self.crowd = Crowd(engine, self.node, self._links, knocks)
+        Script(scenario, self.plan, streams, self.crowd.people, engine)
+        self.faults = Faults(engine, self.node, self.crowd, self._choose, EPOCH, scenario.duration_s)
+        self.faults.schedule(scenario.events)
+        self.lags: list[float] = []
+        self.utilisation = 0.0
+        engine.at(LAG_SAMPLE_S, self._sample)
+        engine.at(scenario.duration_s, self._ends)
+
+    def play(self, progress: Callable[[float], None] | None) -> Simulated:
+        """Run to the end, and collect."""
+        scenario, handler = self.scenario, self.scenario.handler
+        settle_s = (
+            handler.retry_interval_s * (handler.retries + 1)
+            + handler.retention_s
+            + handler.stale_after_s
+            + handler.sweep_interval_s
+            + 60.0 * scenario.played_scale
+        )
+        bound = scenario.duration_s + settle_s
+        told = None if progress is None else lambda now: progress(min(now / scenario.duration_s, 1.0))
+        self.engine.run(bound, stop_when=self._settled, progress=told)
+        self.crowd.people.finish()
+        for message_id, user in self.handler.ledger.pairs():
+            self.tally.await_(message_id, user)
+        self.journal.close()
+        return Simulated(self._record(), self.journal.trace_hash)
+
+    def _record(self) -> RunRecord:
+        people = self.crowd.people
+        record = RunRecord(
+            sent=people.sent,
+            accepted={},
+            receipts=people.receipts,
+            owed={},
+            groups={person.name: person.group for person in people.persons},
+            outages=people.outages,
+            detections=self.crowd.found(),
+            fired=self.faults.fired,
+            drain_time_s=[],
+            loop_lag_s=self.lags,
+            utilisation=[self.utilisation],
+            counters={
+                "auth_refused": people.auth_refused,
+                "duplicates": people.duplicates,
+                "out_of_order": people.out_of_order,
+            },
+            duration_s=self.scenario.duration_s,
+            warmup_s=self.scenario.warmup_s,
+        )
+        self.tally.fill(record)
+        ledger = self.handler.ledger
+        check_conservation(record, receivers=ledger.owed, waiting=ledger.waiting)
+        return record
+
+    def _settled(self, now: float) -> bool:
+        if now < self.scenario.duration_s or self.handler.ledger.waiting or self.crowd.undetected():
+            return False
+        return not any(device.wanted and device.client.state == "waiting" for device in self.crowd.people.devices)
+
+    def _sample(self, now: float, _: Any, __: Any) -> None:
+        self.lags.append(self.node.loop.lag_s(now))
+        if now + LAG_SAMPLE_S <= self.scenario.duration_s:
+            self.engine.at(now + LAG_SAMPLE_S, self._sample)
+
+    def _ends(self, now: float, _: Any, __: Any) -> None:
+        # Work that was begun and ends after this moment belongs to the time after.
+        self.utilisation = (self.node.loop.busy_s - self.node.loop.lag_s(now)) / now
+
+    def _choose(self, number: int, event: VictimEvent) -> Sequence[Person]:
+        people = self.crowd.people
+        there = [p.number for p in people.persons if any(d.number in self.crowd.pipes for d in p.devices)]
+        return [people.persons[user] for user in self.plan.victims(number, event, there)]
+
+    def _links(self, number: int, device: Device) -> tuple[Link, Link]:
+        network = self.scenario.group(device.user.group).network
+        return self._link("up", number, network), self._link("down", number, network)
+
+    def _link(self, way: str, number: int, network: Any) -> Link:
+        streams, latency = self.streams, network.latency
+        return Link(
+            None if latency == Constant(value=0.0) else streams.draws(f"latency/{way}", number, latency),
+            network.loss,
+            streams.draws(f"loss/{way}", number, UNIFORM),
+            network.bandwidth_bits_per_s,
+        )
+
+
+def _knock(group: Group, scenario: Scenario, plan: Plan) -> Knock:
+    sessions = {user.name: (user.session,) for user in plan.users if user.group == group.name}
+    good = group.credentials == "good"
+
+    def claims(user: str, now: float) -> Claims | None:
+        if not good:
+            return None
+        return Claims(sub=user, exp=EPOCH + now + group.token_ttl_s, sessions=sessions[user])
+
+    return Knock(claims, verified=group.credentials != "missing", tls=scenario.tls)

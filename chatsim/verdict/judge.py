@@ -1,0 +1,59 @@
+"""The verdict on a single run: each expectation against what was observed.
+
+Decides pass or fail, and is the one place that does. Rule: the exact value is compared with the exact limit (104 ms is
+not within 100 ms), and a metric without a sample fails. Intervals over replications are not for single runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import nan
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from chatsim.journal.record import RunRecord
+from chatsim.scenario.expectations import Expectation
+from chatsim.verdict.metrics import Metrics, counters
+
+Verdict: TypeAlias = Literal["pass", "fail", "inconclusive"]
+
+_UNITS: Final = {"s": "s", "share": "share", "count": ""}
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """One expectation, judged. `observed` and `limit` are in `unit`: "s", "share", or "" for a count.
+
+    `observed` is nan where there was no sample; `n` is the number of samples, 1 for a counter.
+    """
+
+    text: str
+    observed: float
+    limit: float
+    verdict: Verdict
+    n: int
+    unit: str
+
+
+def judge(expectations: Sequence[Expectation], record: RunRecord) -> list[Judged]:
+    """Every expectation of a single run, judged on its own exact values, in the order given."""
+    metrics = Metrics(record)
+    counted = counters(record)
+    return [_judged(expectation, *_observe(expectation, metrics, counted)) for expectation in expectations]
+
+
+def _observe(expectation: Expectation, metrics: Metrics, counted: dict[str, int]) -> tuple[float, int]:
+    """What was observed, and over how many samples; nan and 0 where there is none."""
+    if expectation.aggregate is None:
+        return float(counted[expectation.metric]), 1
+    n = metrics.samples(expectation.metric, expectation.group).size
+    # A count of none is an observation: who writes `count(...) == 0` has thought of the empty metric.
+    if n == 0 and expectation.aggregate != "count":
+        return nan, 0
+    return metrics.aggregate(expectation.aggregate, expectation.metric, expectation.group), n
+
+
+def _judged(expectation: Expectation, observed: float, n: int) -> Judged:
+    # No comparison holds for nan, so that a metric without a sample fails.
+    verdict: Verdict = "pass" if expectation.holds(observed) else "fail"
+    return Judged(expectation.text, observed, expectation.limit, verdict, n, _UNITS[expectation.unit])

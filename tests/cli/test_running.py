@@ -1,0 +1,139 @@
+"""`run`, `check` and `demo`: what is run, what is printed where, and with which exit code it ends."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from chatsim.cli.doors import Wire
+from chatsim.cli.main import main
+from chatsim.cli.running import LIVE_DEMO
+from chatsim.errors import HarnessError, UsageError
+from tests.cli.fakes import FakeJudged, FakeResult, Fakes, FakeScenario
+
+Capture = pytest.CaptureFixture[str]
+
+
+def failing(scenario: FakeScenario, on: Wire, seed: int | None) -> FakeResult:
+    judged = FakeJudged(observed=math.inf, verdict="fail")
+    return FakeResult(scenario.name, on, 1, "fail", [judged])
+
+
+def test_run_prints_a_table_and_passes(capsys: Capture) -> None:
+    fakes = Fakes()
+    assert main(["run", "steady.yaml"], fakes.doors()) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0].split() == ["scenario", "wire", "expectation", "observed", "limit", "verdict"]
+    assert "p99(delivery_latency) <= 100ms" in out
+    assert "42.1 ms" in out
+    assert "pass" in err
+    assert "steady (sim)" in err
+    assert fakes.asked == [("steady", "sim", None, None)]
+
+
+def test_flags_reach_the_runner(tmp_path: Path, capsys: Capture) -> None:
+    fakes = Fakes()
+    assert main(["run", "x.yaml", "--on", "live", "--seed", "9", "--out", str(tmp_path)], fakes.doors()) == 0
+    assert fakes.asked == [("steady", "live", 9, tmp_path)]
+
+
+def test_run_json_is_one_document_with_infinity_as_text(capsys: Capture) -> None:
+    assert main(["run", "x.yaml", "--json"], Fakes(answer=failing).doors()) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["verdict"] == "fail"
+    assert document["expectations"][0]["observed"] == "inf"
+    assert document["metrics"]["delivery_latency"]["max"] == "inf"
+
+
+def test_check_json_has_all_runs_and_the_worst_verdict(capsys: Capture) -> None:
+    def answer(scenario: FakeScenario, on: Wire, seed: int | None) -> FakeResult:
+        return FakeResult(scenario.name, on, 1, "fail" if scenario.name == "b" else "pass")
+
+    fakes = Fakes([FakeScenario("a"), FakeScenario("b"), FakeScenario("c")], answer=answer)
+    assert main(["check", "folder", "--json"], fakes.doors()) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["verdict"] == "fail"
+    assert [run["scenario"] for run in document["runs"]] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "valid", "code"),
+    [("pass", True, 0), ("fail", True, 1), ("inconclusive", True, 2), ("invalid", False, 4), ("pass", False, 4)],
+)
+def test_exit_codes(verdict: str, valid: bool, code: int, capsys: Capture) -> None:
+    def answer(scenario: FakeScenario, on: Wire, seed: int | None) -> FakeResult:
+        return FakeResult(verdict=verdict, valid=valid, why_invalid="the generator was the bottleneck")
+
+    assert main(["run", "x.yaml"], Fakes(answer=answer).doors()) == code
+    assert ("bottleneck" in capsys.readouterr().out) is not valid
+
+
+def test_a_broken_run_does_not_hide_the_others(capsys: Capture) -> None:
+    def answer(scenario: FakeScenario, on: Wire, seed: int | None) -> FakeResult:
+        if scenario.name == "b":
+            raise HarnessError("the server never came up")
+        return FakeResult(scenario.name)
+
+    fakes = Fakes([FakeScenario("a"), FakeScenario("b"), FakeScenario("c")], answer=answer)
+    assert main(["check", "folder", "--json"], fakes.doors()) == 4
+    document = json.loads(capsys.readouterr().out)
+    assert [run["verdict"] for run in document["runs"]] == ["pass", "invalid", "pass"]
+    assert document["runs"][1]["why_invalid"] == "the server never came up"
+
+
+def test_run_json_without_a_result_is_a_sentence_and_no_document(capsys: Capture) -> None:
+    def answer(scenario: FakeScenario, on: Wire, seed: int | None) -> FakeResult:
+        raise UsageError("crash_node needs two nodes: say nodes: 2")
+
+    assert main(["run", "x.yaml", "--json"], Fakes(answer=answer).doors()) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "chatsim: crash_node needs two nodes" in err
+
+
+def test_every_problem_is_said_and_nothing_is_run(capsys: Capture) -> None:
+    fakes = Fakes(problems=["a.yaml:1:1: name: is missing", "b.yaml:2:3: seed: is no number"])
+    assert main(["check", "folder"], fakes.doors()) == 3
+    err = capsys.readouterr().err
+    assert "a.yaml:1:1" in err
+    assert "b.yaml:2:3" in err
+    assert fakes.asked == []
+
+
+def test_nothing_run_is_a_usage_error(capsys: Capture) -> None:
+    assert main(["check", "folder"], Fakes(scenarios=[]).doors()) == 3
+    assert "nothing to run" in capsys.readouterr().err
+
+
+def test_check_without_a_path_takes_the_shipped_scenarios(capsys: Capture) -> None:
+    fakes = Fakes()
+    assert main(["check"], fakes.doors()) == 0
+    assert (fakes.loads, fakes.paths) == (1, [])
+
+
+def test_run_takes_no_folder_and_only_known_wires(tmp_path: Path, capsys: Capture) -> None:
+    assert main(["run", str(tmp_path)], Fakes().doors()) == 3
+    assert "is a folder" in capsys.readouterr().err
+    assert main(["run", "x.yaml", "--on", "moon"], Fakes().doors()) == 3
+    assert "say sim or live" in capsys.readouterr().err
+
+
+def test_the_demonstration_simulates_all_and_serves_one(capsys: Capture) -> None:
+    fakes = Fakes([FakeScenario("steady"), FakeScenario(LIVE_DEMO)])
+    assert main(["demo"], fakes.doors()) == 0
+    asked = [(name, wire) for name, wire, _, _ in fakes.asked]
+    assert asked == [("steady", "sim"), (LIVE_DEMO, "sim"), (LIVE_DEMO, "live")]
+
+
+def test_the_paths_are_printed(tmp_path: Path, capsys: Capture) -> None:
+    def answer(scenario: FakeScenario, on: Wire, seed: int | None) -> FakeResult:
+        return FakeResult(scenario.name, path=tmp_path / scenario.name)
+
+    assert main(["run", "x.yaml"], Fakes(answer=answer).doors()) == 0
+    assert f"written to {tmp_path / 'steady'}" in capsys.readouterr().out
+    several = Fakes([FakeScenario("a"), FakeScenario("b")], answer=answer)
+    assert main(["check", "x", "--out", str(tmp_path)], several.doors()) == 0
+    assert f"2 runs written below {tmp_path}" in capsys.readouterr().out

@@ -1,0 +1,465 @@
+"""Acks from receivers, retries, giving up, retention and resume (protocol.md, section 2)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chatsim.core.config import HandlerConfig
+from chatsim.core.effects import Send
+from chatsim.core.frames import AckIn, Delivered, Joined, Message, Undelivered
+from tests.core.world import World, sends
+
+BASELINE = HandlerConfig(reliability="baseline")
+
+
+def attempts(world: World, conn: str) -> list[tuple[float, int]]:
+    return [(at, message.attempt) for at, message in world.dated(conn, Message)]
+
+
+# A receiving user has it when one of the user's connections acks.
+
+
+def test_an_ack_settles_and_the_sender_hears_delivered() -> None:
+    world = World()
+    world.arrive("ann", "bob1", "bob2")
+    world.say("ann")
+    [message] = world.heard("bob1", Message)
+    [(to, notice)] = sends(world.ack("bob2", 1), Delivered)
+    assert to == ("ann",)
+    assert notice == Delivered(session="s", user="bob", message_ids=(message.message_id,))
+    assert (world.handler.ledger.delivered, world.handler.ledger.waiting) == (1, 0)
+    world.until(200)
+    assert len(world.heard("bob1", Message)) == 1
+
+
+def test_a_cumulative_ack_is_one_notice() -> None:
+    world = World()
+    world.arrive("ann", "bob")
+    for number in range(5):
+        world.say("ann", str(number))
+    [(_, notice)] = sends(world.ack("bob", 4), Delivered)
+    assert len(notice.message_ids) == 4
+    assert world.handler.ledger.waiting == 1
+    assert world.ack("bob", 4) == []
+
+
+def test_each_sender_hears_of_her_own_messages() -> None:
+    world = World()
+    world.arrive("ann", "bob", "cid")
+    world.say("ann", "1")
+    world.say("bob", "2")
+    assert [to for to, _ in sends(world.ack("cid", 2), Delivered)] == [("ann",), ("bob",)]
+
+
+def test_an_ack_may_name_one_message() -> None:
+    world = World()
+    world.arrive("ann", "bob")
+    world.say("ann", "1")
+    world.say("ann", "2")
+    second = world.heard("bob", Message)[1].message_id
+    [(_, notice)] = sends(world.receive("bob", AckIn(message_id=second)), Delivered)
+    assert notice.message_ids == (second,)
+    assert world.receive("bob", AckIn(message_id=second)) == []
+    [(_, rest)] = sends(world.ack("bob", 2), Delivered)
+    assert rest.message_ids == (world.heard("bob", Message)[0].message_id,)
+
+
+def test_the_other_connections_of_the_sender_owe_nothing() -> None:
+    world = World()
+    world.arrive("ann1", "ann2")
+    world.say("ann1")
+    assert len(world.heard("ann2", Message)) == 1
+    assert world.handler.ledger.owed == 0
+    world.until(200)
+    assert len(world.heard("ann2", Message)) == 1
+
+
+def test_who_joined_later_is_no_receiver() -> None:
+    world = World()
+    world.arrive("ann")
+    world.say("ann")
+    world.arrive("bob")
+    assert world.handler.ledger.owed == 0
+
+
+# Retries and giving up.
+
+
+@pytest.mark.parametrize("config", [HandlerConfig(), BASELINE], ids=["hardened", "baseline"])
+def test_three_retries_30_s_apart_then_it_is_given_up(config: HandlerConfig) -> None:
+    world = World(config)
+    world.arrive("ann", "bob")
+    world.until(7.0)
+    world.say("ann")
+    world.until(126.9)
+    assert attempts(world, "bob") == [(7, 1), (37, 2), (67, 3), (97, 4)]
+    assert world.heard("ann", Undelivered) == []
+    world.until(127.0)
+    [notice] = world.heard("ann", Undelivered)
+    assert (notice.session, notice.user, notice.reason) == ("s", "bob", "no_ack")
+    assert notice.message_id == world.heard("bob", Message)[0].message_id
+    world.until(600)
+    assert len(attempts(world, "bob")) == 4
+    ledger = world.handler.ledger
+    assert (ledger.retries, ledger.gave_up, ledger.undelivered, ledger.waiting) == (3, 1, 1, 0)
+
+
+def test_a_retry_goes_to_who_has_not_acked_only() -> None:
+    world = World()
+    world.arrive("ann", "bob1", "bob2", "cid")
+    world.say("ann")
+    world.ack("cid", 1)
+    world.until(30)
+    assert [len(world.heard(conn, Message)) for conn in ("bob1", "bob2", "cid", "ann")] == [2, 2, 1, 0]
+
+
+def test_an_ack_between_retries_ends_them() -> None:
+    world = World()
+    world.arrive("ann", "bob")
+    world.say("ann")
+    world.until(65)
+    world.ack("bob", 1)
+    world.until(300)
+    assert attempts(world, "bob") == [(0, 1), (30, 2), (60, 3)]
+    assert world.heard("ann", Undelivered) == []
+
+
+def test_notices_go_to_every_connection_of_the_sender_of_that_moment() -> None:
+    world = World()
+    world.arrive("ann1", "bob")
+    world.say("ann1")
+    world.gone("ann1")
+    world.connect("ann2")
+    [(to, _)] = sends(world.ack("bob", 1), Delivered)
+    assert to == ("ann2",)
+
+
+def test_baseline_gives_up_though_nobody_is_there() -> None:
+    world = World(BASELINE)
+    world.arrive("ann", "bob")
+    world.gone("bob")
+    world.until(5)
+    world.say("ann")
+    world.until(124.9)
+    assert world.heard("ann", Undelivered) == []
+    world.until(125)
+    assert [notice.reason for notice in world.heard("ann", Undelivered)] == ["no_ack"]
+
+
+def test_baseline_gives_up_what_was_sent_late_in_an_absence_too() -> None:
+    world = World(BASELINE)
+    world.arrive("ann", "bob")
+    world.gone("bob")
+    world.until(250)
+    world.say("ann")
+    world.until(370)
+    assert world.handler.ledger.gave_up == 1
+    [(at, notice)] = world.dated("ann", Undelivered)
+    assert (at, notice.reason) == (370, "no_ack")
+
+
+# Hardened: what waits for an absent user.
+
+
+def test_hardened_spends_no_retry_on_nobody_and_ends_with_retention() -> None:
+    world = World()
+    world.arrive("ann", "bob")
+    world.until(1)
+    world.say("ann")
+    world.gone("bob")
+    world.until(300.9)
+    assert world.heard("ann", Undelivered) == []
+    assert world.handler.ledger.retries == 0
+    world.until(301)
+    assert [notice.reason for notice in world.heard("ann", Undelivered)] == ["expired"]
+    assert world.handler.ledger.waiting == 0
+
+
+def test_who_was_there_within_retention_is_a_receiver() -> None:
+    world = World()
+    world.arrive("ann", "bob")
+    world.gone("bob")
+    world.until(299)
+    world.say("ann", "1")
+    assert world.handler.ledger.owed == 1
+    world.until(301)
+    world.say("ann", "2")
+    assert world.handler.ledger.owed == 1
+    assert [notice.reason for notice in world.heard("ann", Undelivered)] == ["expired"]
+
+
+def test_the_257th_message_pushes_the_first_out_of_retention() -> None:
+    world = World(HandlerConfig(rate_limit=1000))
+    world.arrive("ann", "bob")
+    world.gone("bob")
+    for number in range(256):
+        world.say("ann", str(number))
+    assert world.heard("ann", Undelivered) == []
+    world.say("ann", "256")
+    assert [notice.reason for notice in world.heard("ann", Undelivered)] == ["expired"]
+    world.connect("bob2")
+    [(_, joined)] = sends(world.join("bob2", last_seq=0, epoch=1), Joined)
+    assert (joined.recovered, joined.replayed) == (False, 0)
+
+
+def test_a_mebibyte_of_bodies_is_kept() -> None:
+    world = World(HandlerConfig(retention_bytes=1000))
+    world.arrive("ann", "bob")
+    world.gone("bob")
+    for number in range(10):
+        world.say("ann", str(number), body=b'"' + b"x" * 98 + b'"')
+    assert world.heard("ann", Undelivered) == []
+    world.say("ann", "10", body=b"1")
+    assert len(world.heard("ann", Undelivered)) == 1
+
+
+def test_who_is_there_keeps_her_retries_when_retention_ends_early() -> None:
+    world = World(HandlerConfig(retention_messages=1))
+    world.arrive("ann", "bob")
+    world.say("ann", "1")
+    world.say("ann", "2")
+    world.until(30)
+    assert [m.attempt for m in world.heard("bob", Message)] == [1, 1, 2, 2]
+
+
+def test_an_absence_after_retention_ended_early_expires_at_the_next_retry() -> None:
+    world = World(HandlerConfig(retention_messages=1))
+    world.arrive("ann", "bob")
+    world.say("ann", "1")
+    world.say("ann", "2")
+    world.gone("bob")
+    world.until(30)
+    assert [notice.reason for notice in world.heard("ann", Undelivered)] == ["expired"]
+
+
+# Resume.
+
+
+def test_a_resume_replays_what_was_missed_in_order_with_one_more_attempt() -> None:
+    world = World()
+    world.arrive("ann", "bob1")
+    world.say("ann", "1")
+    world.ack("bob1", 1)
+    world.say("ann", "2")
+    world.gone("bob1")
+    world.say("ann", "3")
+    world.until(50)
+    world.connect("bob2")
+    effects = world.join("bob2", last_seq=1, epoch=1)
+    [(_, joined)] = sends(effects, Joined)
+    assert (joined.recovered, joined.replayed, joined.seq) == (True, 2, 3)
+    assert [(m.seq, m.attempt) for _, m in sends(effects, Message)] == [(2, 2), (3, 2)]
+    order = [type(effect.message) for effect in effects if isinstance(effect, Send)]
+    assert order.index(Joined) < order.index(Message)
+    world.ack("bob2", 3)
+    assert world.handler.ledger.waiting == 0
+
+
+def test_a_replayed_message_has_its_three_retries_anew() -> None:
+    world = World()
+    world.arrive("ann", "bob1")
+    world.say("ann")
+    world.until(65)
+    world.gone("bob1")
+    world.until(100)
+    world.connect("bob2")
+    world.join("bob2", last_seq=0, epoch=1)
+    world.until(219.9)
+    assert attempts(world, "bob1") == [(0, 1), (30, 2), (60, 3)]
+    assert attempts(world, "bob2") == [(100, 4), (130, 5), (160, 6), (190, 7)]
+    world.until(220)
+    assert [notice.reason for notice in world.heard("ann", Undelivered)] == ["no_ack"]
+
+
+def test_a_resume_is_answered_from_what_was_acked_too() -> None:
+    world = World()
+    world.arrive("ann", "bob1")
+    world.say("ann")
+    world.ack("bob1", 1)
+    world.connect("bob2")
+    effects = world.join("bob2", last_seq=0, epoch=1)
+    assert [(m.seq, m.attempt) for _, m in sends(effects, Message)] == [(1, 1)]
+
+
+@pytest.mark.parametrize(("last_seq", "epoch"), [(1, 2), (3, 1)])
+def test_another_epoch_or_a_position_ahead_is_not_recovered(last_seq: int, epoch: int) -> None:
+    world = World()
+    world.arrive("ann", "bob1")
+    world.say("ann", "1")
+    world.say("ann", "2")
+    world.gone("bob1")
+    world.connect("bob2")
+    effects = world.join("bob2", last_seq=last_seq, epoch=epoch)
+    [(_, joined)] = sends(effects, Joined)
+    assert (joined.recovered, joined.replayed, joined.seq, joined.epoch) == (False, 0, 2, 1)
+    assert sends(effects, Message) == []
+    assert world.handler.counters.unrecovered == 1
+
+
+def test_a_resume_after_retention_replays_nothing() -> None:
+    world = World()
+    world.arrive("ann", "bob1")
+    world.say("ann", "1")
+    world.until(100)
+    world.say("ann", "2")
+    world.gone("bob1")
+    world.until(301)
+    world.connect("bob2")
+    effects = world.join("bob2", last_seq=0, epoch=1)
+    assert not sends(effects, Joined)[0][1].recovered
+    assert sends(effects, Message) == []
+
+
+def test_a_resume_with_nothing_missed_is_recovered() -> None:
+    world = World()
+    world.arrive("ann")
+    [(_, joined)] = sends(world.join("ann", last_seq=0, epoch=1), Joined)
+    assert (joined.recovered, joined.replayed) == (True, 0)
+
+
+def test_baseline_replays_nothing() -> None:
+    world = World(BASELINE)
+    world.arrive("ann", "bob1")
+    world.gone("bob1")
+    world.say("ann")
+    world.connect("bob2")
+    effects = world.join("bob2", last_seq=0, epoch=1)
+    assert not sends(effects, Joined)[0][1].recovered
+    assert sends(effects, Message) == []
+
+
+def test_a_new_device_leaves_waiting_what_waits_for_another() -> None:
+    world = World()
+    world.arrive("ann", "bob1")
+    world.gone("bob1")
+    world.say("ann", "1")
+    world.connect("bob2")
+    world.join("bob2")
+    world.say("ann", "2")
+    [(_, notice)] = sends(world.ack("bob2", 2), Delivered)
+    assert len(notice.message_ids) == 1
+    world.until(100)
+    assert [m.seq for m in world.heard("bob2", Message)] == [2]
+    world.connect("bob3")
+    world.join("bob3", last_seq=0, epoch=1)
+    assert [m.seq for m in world.heard("bob3", Message)] == [1, 2]
+    world.ack("bob3", 2)
+    assert world.handler.ledger.waiting == 0
+
+
+def test_what_waits_beside_a_new_device_ends_with_retention() -> None:
+    world = World()
+    world.arrive("ann", "bob1")
+    world.gone("bob1")
+    world.say("ann")
+    world.connect("bob2")
+    world.join("bob2")
+    world.until(299)
+    assert world.heard("ann", Undelivered) == []
+    world.until(300)
+    assert [notice.reason for notice in world.heard("ann", Undelivered)] == ["expired"]
+
+
+def test_what_a_resumed_client_claims_to_have_but_never_acked_ends_with_retention() -> None:
+    world = World()
+    world.arrive("ann", "bob1")
+    world.say("ann")
+    world.gone("bob1")
+    world.until(60)
+    world.connect("bob2")
+    world.join("bob2", last_seq=1, epoch=1)
+    world.until(400)
+    assert [notice.reason for notice in world.heard("ann", Undelivered)] == ["expired"]
+    assert world.handler.ledger.waiting == 0
+
+
+# Leaving.
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_who_leaves_ends_all_that_she_was_owed(count: int) -> None:
+    world = World()
+    world.arrive("ann", "bob")
+    for number in range(count):
+        world.say("ann", str(number))
+    world.leave("bob")
+    assert [(notice.user, notice.reason) for notice in world.heard("ann", Undelivered)] == [("bob", "left")] * count
+    assert world.handler.ledger.waiting == 0
+    world.balance()
+    world.until(400)
+    assert world.handler.ledger.undelivered == count
+
+
+def test_leaving_on_one_of_two_connections_ends_nothing() -> None:
+    world = World()
+    world.arrive("ann", "bob1", "bob2")
+    world.say("ann")
+    world.leave("bob1")
+    assert world.heard("ann", Undelivered) == []
+    world.until(30)
+    assert (len(world.heard("bob1", Message)), len(world.heard("bob2", Message))) == (1, 2)
+
+
+# Conservation.
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("say"), st.sampled_from(["ann", "bob1", "cid"])),
+        st.tuples(st.just("ack"), st.sampled_from(["bob1", "bob2", "cid"]), st.integers(0, 12)),
+        st.tuples(st.just("gone"), st.sampled_from(["bob1", "bob2", "cid"])),
+        st.tuples(st.just("back"), st.sampled_from(["bob1", "bob2", "cid"]), st.none() | st.integers(0, 8)),
+        st.tuples(st.just("leave"), st.sampled_from(["bob1", "bob2", "cid"])),
+        st.tuples(st.just("pass"), st.sampled_from([1.0, 20.0, 31.0, 150.0])),
+    ),
+    max_size=30,
+)
+
+
+@pytest.mark.parametrize("reliability", ["hardened", "baseline"])
+@settings(max_examples=60, deadline=None)
+@given(steps=STEPS)
+def test_what_is_owed_is_delivered_undelivered_or_waiting(reliability: str, steps: list[tuple[object, ...]]) -> None:
+    small = HandlerConfig(retention_messages=4)
+    world = World(small if reliability == "hardened" else BASELINE)
+    world.arrive("ann", "bob1", "bob2", "cid")
+    for number, (what, *args) in enumerate(steps):
+        conn = str(args[0])
+        if what == "pass":
+            world.pass_s(float(conn))
+        elif what == "back":
+            if not world.handler.knows(conn):
+                world.connect(conn)
+            world.join(conn, last_seq=args[1] if isinstance(args[1], int) else None, epoch=1)
+        elif what == "say":
+            world.say(conn, str(number))
+        elif what == "ack":
+            assert isinstance(args[1], int)
+            world.ack(conn, args[1])
+        elif what == "leave":
+            world.leave(conn)
+        else:
+            world.gone(conn)
+        world.balance()
+    world.pass_s(900)
+    world.balance()
+    assert world.handler.ledger.waiting == 0
+    issued = [e for _, e in world.done if isinstance(e, Send) and isinstance(e.message, Undelivered)]
+    assert len(issued) == world.handler.ledger.undelivered
+
+
+def test_the_chance_of_delivery_follows_from_the_number_of_sends() -> None:
+    # Each send or its ack is lost with p = 1/2: four sends deliver 1 - p^4 = 15/16 of all sixteen patterns of loss.
+    delivered = 0
+    for pattern in range(16):
+        world = World()
+        world.arrive("ann", "bob")
+        world.say("ann")
+        for attempt in range(4):
+            world.until(30.0 * attempt)
+            if pattern >> attempt & 1:
+                world.ack("bob", 1)
+        world.until(200)
+        delivered += world.handler.ledger.delivered
+    assert delivered == 15

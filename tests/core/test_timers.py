@@ -1,0 +1,55 @@
+"""Timers: due in order, never late, never lost."""
+
+from __future__ import annotations
+
+from math import inf
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatsim.core.timers import Heap, Line
+
+MOMENTS = st.lists(st.floats(0, 1000), max_size=40)
+
+
+def drain(timers: Line[int] | Heap[int], now: float) -> list[int]:
+    found = []
+    while (item := timers.pop(now)) is not None:
+        found.append(item)
+    return found
+
+
+def test_an_empty_timer_never_wakes() -> None:
+    for timers in (Line[int](), Heap[int]()):
+        assert timers.next_at == inf
+        assert timers.pop(inf) is None
+        assert len(timers) == 0
+
+
+@given(MOMENTS)
+def test_a_line_gives_back_in_the_order_of_adding(moments: list[float]) -> None:
+    line: Line[int] = Line()
+    for place, due_at in enumerate(sorted(moments)):
+        line.add(due_at, place)
+    assert len(line) == len(moments)
+    assert line.next_at == min(moments, default=inf)
+    assert drain(line, 1000) == list(range(len(moments)))
+
+
+@given(MOMENTS, st.floats(0, 1000))
+def test_a_heap_gives_what_is_due_and_keeps_the_rest(moments: list[float], now: float) -> None:
+    heap: Heap[int] = Heap()
+    for place, due_at in enumerate(moments):
+        heap.add(due_at, place)
+    due = [place for place, _ in sorted(enumerate(moments), key=lambda entry: entry[1]) if moments[place] <= now]
+    assert drain(heap, now) == due
+    assert len(heap) == len(moments) - len(due)
+    assert heap.next_at == min((m for m in moments if m > now), default=inf)
+
+
+def test_entries_of_one_moment_keep_their_order() -> None:
+    heap: Heap[int] = Heap()
+    for place in range(20):
+        heap.add(5.0, place)
+    assert drain(heap, 4.999) == []
+    assert drain(heap, 5.0) == list(range(20))

@@ -1,0 +1,461 @@
+"""Invariant: effects are performed in order, one write per connection and turn, and the journal is what happened."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from heapq import heappop, heappush
+from math import inf
+from typing import Any, cast
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+from websockets.uri import parse_uri
+
+from chatsim.core.config import HandlerConfig
+from chatsim.core.effects import Append, Close, Effects, Ping, Record, Send, Tell
+from chatsim.core.frames import AckIn, ClientFrame, Fault, Heartbeat, HeartbeatIn, Say, StatusIn
+from chatsim.core.handler import ChatHandler
+from chatsim.core.memory_log import MemoryLog
+from chatsim.core.tokens import Claims
+from chatsim.live.driver import CLOSE_TIMEOUT_S, Driver, Handler, Outlet, close_frame, text_frame
+
+EPOCH = 1_700_000_000.0
+ANN = Claims("ann", EPOCH + 3600)
+
+
+class Timer:
+    def __init__(self, act: Callable[[], object]) -> None:
+        self.act: Callable[[], object] | None = act
+
+    def cancel(self) -> None:
+        self.act = None
+
+
+class FakeLoop:
+    """A loop whose clock moves when told to; it starts anywhere but at 0."""
+
+    def __init__(self) -> None:
+        self.at = 1000.0
+        self.soon: list[Callable[[], object]] = []
+        self.timers: list[tuple[float, int, Timer]] = []
+        self.made = 0
+
+    def time(self) -> float:
+        return self.at
+
+    def call_soon(self, act: Callable[[], object]) -> None:
+        self.soon.append(act)
+
+    def call_at(self, when: float, act: Callable[[], object]) -> Timer:
+        self.made += 1
+        timer = Timer(act)
+        heappush(self.timers, (when, self.made, timer))
+        return timer
+
+    def call_later(self, delay: float, act: Callable[[], object]) -> Timer:
+        return self.call_at(self.at + delay, act)
+
+    def waiting(self) -> int:
+        return sum(timer.act is not None for _, _, timer in self.timers)
+
+    def turn(self) -> None:
+        """What was called soon, once; what comes of it waits for the next turn."""
+        soon, self.soon = self.soon, []
+        for act in soon:
+            act()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, timer by timer."""
+        end = self.at + seconds
+        while self.timers and self.timers[0][0] <= end:
+            when, _, timer = heappop(self.timers)
+            self.at = max(self.at, when)
+            if timer.act is not None:
+                timer.act()
+            self.turn()
+        self.at = end
+
+
+class FakeTransport:
+    """Keeps what is written, call by call."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.buffered = 0
+        self.closed = self.aborted = self.ended = False
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.buffered
+
+    def set_write_buffer_limits(self, high: int, low: int) -> None:
+        assert low == 0 < high
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.ended = True
+
+    def abort(self) -> None:
+        self.aborted = self.closed = True
+
+
+class Script:
+    """A handler that answers each input with what the test says, and remembers the inputs."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Callable[..., Effects]] = {}
+        self.heard: list[tuple[Any, ...]] = []
+        self.next_at = inf
+
+    def wake_at(self) -> float:
+        return self.next_at
+
+    def __getattr__(self, door: str) -> Callable[..., Effects]:
+        def enter(now: float, *args: Any) -> Effects:
+            self.heard.append((now, door, *args))
+            if door == "wake":
+                self.next_at = inf
+            answer = self.answers.get(door)
+            return answer(*args) if answer is not None else ()
+
+        return enter
+
+    def doors(self) -> list[str]:
+        return [heard[1] for heard in self.heard]
+
+
+class Notes:
+    """A journal in memory."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[float, str, tuple[Any, ...], Effects]] = []
+
+    def step(self, now: float, door: str, args: tuple[Any, ...], effects: Effects) -> None:
+        self.steps.append((now, door, args, effects))
+
+
+class World:
+    """A driver on a fake loop, with a scripted handler."""
+
+    def __init__(self, handler: Handler | None = None) -> None:
+        self.loop = FakeLoop()
+        self.script = Script()
+        self.notes = Notes()
+        self.driver = Driver(
+            handler or cast(Handler, self.script),
+            MemoryLog(),
+            loop=cast(asyncio.AbstractEventLoop, self.loop),
+            epoch=EPOCH,
+            journal=self.notes,
+        )
+
+    def join(self, claims: Claims = ANN) -> tuple[Outlet, FakeTransport]:
+        transport = FakeTransport()
+        return self.driver.connect(cast(asyncio.Transport, transport), claims), transport
+
+
+def beat(number: float = 0) -> Heartbeat:
+    return Heartbeat(number, {})
+
+
+def parsed(data: bytes) -> list[Frame]:
+    """Frames of a server, as the independent parser of `websockets` reads them."""
+    reader = ClientProtocol(parse_uri("ws://here/"), state=State.OPEN, max_size=None)
+    reader.receive_data(data)
+    assert reader.parser_exc is None
+    return [event for event in reader.events_received() if isinstance(event, Frame)]
+
+
+@given(st.binary(max_size=200) | st.integers(0, 70_000).map(lambda n: b"x" * n))
+def test_text_frames_read_back(payload: bytes) -> None:
+    (frame,) = parsed(text_frame(payload))
+    assert (frame.opcode, bytes(frame.data), frame.fin) == (Opcode.TEXT, payload, True)
+
+
+@given(st.sampled_from([1000, 1012, 4000, 4999]), st.text(max_size=200))
+def test_close_frames_read_back(code: int, reason: str) -> None:
+    (frame,) = parsed(close_frame(code, reason))
+    assert frame.opcode is Opcode.CLOSE
+    assert int.from_bytes(frame.data[:2], "big") == code
+    said = bytes(frame.data[2:]).decode()
+    assert reason.startswith(said)
+    assert len(reason.encode()) > 123 or said == reason
+
+
+def test_names_count_up_and_are_known() -> None:
+    world = World()
+    assert [world.join()[0].name for _ in range(3)] == ["c1", "c2", "c3"]
+    assert world.driver.knew("c3")
+    assert not any(map(world.driver.knew, ["", "c", "c0", "c4", "d1", "c-1", "c٣", "c" + "9" * 5000]))
+
+
+def test_now_starts_at_zero_and_never_goes_back() -> None:
+    world = World()
+    assert world.driver.now() == 0.0
+    world.loop.at += 5
+    assert world.driver.now() == 5.0
+    assert world.driver.wall() == EPOCH + 5
+    world.loop.at -= 3
+    assert world.driver.now() == 5.0
+
+
+def test_every_input_is_heard_and_journaled_with_its_effects() -> None:
+    world = World()
+    driver = world.driver
+    answer = (Send(("c1",), beat()),)
+    world.script.answers["receive"] = lambda *_: answer
+    outlet, _ = world.join()
+    frame = HeartbeatIn()
+    driver.receive(outlet, frame)
+    driver.malformed(outlet, Fault("bad_json", "no"))
+    driver.violated(outlet, "binary", "text only")
+    driver.pong(outlet)
+    driver.refresh(outlet, ANN)
+    driver.refuse_refresh(outlet, "token_expired")
+    driver.revoke(jti="t")
+    driver.drain()
+    driver.drain()
+    driver.leave(outlet)
+    driver.leave(outlet)
+    heard = [
+        ("connect", "c1", ANN),
+        ("receive", "c1", frame),
+        ("malformed", "c1", "bad_json", "no"),
+        ("malformed", "c1", "binary", "text only"),
+        ("pong", "c1"),
+        ("refresh", "c1", ANN),
+        ("refuse_refresh", "c1", "token_expired"),
+        ("revoke", "t", None),
+        ("drain",),
+        ("disconnect", "c1"),
+    ]
+    assert [step[1:] for step in world.script.heard] == heard
+    assert [(door, *args) for _, door, args, _ in world.notes.steps] == heard
+    assert world.notes.steps[1][3] is answer
+
+
+def test_the_journal_hears_before_anything_is_written() -> None:
+    world = World()
+    seen: list[int] = []
+    outlet, transport = world.join()
+    world.notes.step = lambda *_: seen.append(len(transport.writes))  # type: ignore[method-assign]
+    world.script.answers["receive"] = lambda *_: (Send(("c1",), beat()),)
+    world.driver.receive(outlet, HeartbeatIn())
+    assert seen == [0]
+    assert len(transport.writes) == 1
+
+
+def test_one_receiver_with_nothing_pending_is_written_at_once() -> None:
+    world = World()
+    world.script.answers["receive"] = lambda *_: (Send(("c1",), beat()),)
+    outlet, transport = world.join()
+    world.driver.receive(outlet, HeartbeatIn())
+    assert len(transport.writes) == 1
+    assert not world.loop.soon
+
+
+def test_many_frames_are_one_write_per_connection_and_turn() -> None:
+    world = World()
+    world.script.answers["receive"] = lambda *_: (Send(("c1", "c2", "c3"), beat(1)), Send(("c2",), beat(2)))
+    transports = [world.join()[1] for _ in range(3)]
+    outlet = world.join()[0]
+    for _ in range(4):
+        world.driver.receive(outlet, HeartbeatIn())
+    assert [len(t.writes) for t in transports] == [0, 0, 0]
+    assert len(world.loop.soon) == 1
+    world.loop.turn()
+    assert [len(t.writes) for t in transports] == [1, 1, 1]
+    assert [len(parsed(t.writes[0])) for t in transports] == [4, 8, 4]
+    times = [msgspec.json.decode(f.data)["server_time"] for f in parsed(transports[1].writes[0])]
+    assert times == [1, 2] * 4
+    assert world.driver.statistics()["flushes"] == 3
+    assert world.driver.statistics()["frames_out"] == 16
+
+
+def test_a_late_single_frame_does_not_overtake_what_waits() -> None:
+    world = World()
+    outlet, transport = world.join()
+    world.join()
+    world.script.answers["receive"] = lambda *_: (Send(("c1", "c2"), beat(1)),)
+    world.script.answers["pong"] = lambda *_: (Send(("c1",), beat(2)),)
+    world.driver.receive(outlet, HeartbeatIn())
+    world.driver.pong(outlet)
+    world.loop.turn()
+    (data,) = transport.writes
+    assert [msgspec.json.decode(f.data)["server_time"] for f in parsed(data)] == [1, 2]
+
+
+def test_pings_go_to_everyone_named() -> None:
+    world = World()
+    world.script.answers["wake"] = lambda *_: (Ping(("c1", "c2")),)
+    transports = [world.join()[1] for _ in range(2)]
+    world.script.next_at = 1.0
+    world.driver.pong(world.join()[0])
+    world.loop.advance(1.0)
+    world.loop.turn()
+    assert [parsed(b"".join(t.writes))[0].opcode for t in transports] == [Opcode.PING] * 2
+    assert world.driver.statistics()["pings"] == 2
+
+
+def test_the_log_answers_in_turn_without_recursion() -> None:
+    world = World()
+    record = Record("s", "ann", "c1", "1", msgspec.Raw(b"1"), EPOCH)
+    left = [5000]
+
+    def again(done: Record) -> Effects:
+        left[0] -= 1
+        return (Append(record),) if left[0] else (Send(("c1",), beat(done.seq)),)
+
+    world.script.answers["receive"] = lambda *_: (Append(record), Tell("s", beat()))
+    world.script.answers["appended"] = again
+    outlet, transport = world.join()
+    world.driver.receive(outlet, HeartbeatIn())
+    assert world.script.doors()[:4] == ["connect", "receive", "appended", "told"]
+    assert world.script.doors().count("appended") == 5000
+    assert b"5000" in transport.writes[0]
+
+
+def test_a_log_that_cannot_take_it_is_an_input() -> None:
+    class Full:
+        def append(self, record: Record) -> None:
+            return None
+
+    script = Script()
+    loop = cast(asyncio.AbstractEventLoop, FakeLoop())
+    driver = Driver(cast(Handler, script), Full(), loop=loop, epoch=EPOCH)
+    record = Record("s", "ann", "c1", "1", msgspec.Raw(b"1"), EPOCH)
+    script.answers["receive"] = lambda *_: (Append(record),)
+    outlet = driver.connect(cast(asyncio.Transport, FakeTransport()), ANN)
+    driver.receive(outlet, HeartbeatIn())
+    assert script.heard[-1][1:] == ("append_failed", record)
+
+
+def test_one_timer_serves_and_moves_only_to_earlier() -> None:
+    world = World()
+    outlet, _ = world.join()
+    for next_at in (9.0, 5.0, 7.0):
+        world.script.next_at = next_at
+        world.driver.pong(outlet)
+        assert world.loop.waiting() == 1
+    world.loop.advance(5.0)
+    assert world.script.heard[-1] == (5.0, "wake")
+    world.loop.advance(100.0)
+    assert world.script.doors().count("wake") == 1
+
+
+def test_closing_flushes_first_and_forgets() -> None:
+    world = World()
+    outlet, transport = world.join()
+    world.script.answers["receive"] = lambda *_: (
+        Send(("c1", "c1"), beat(1)),
+        Close("c1", 4001, "no pong"),
+        Send(("c1",), beat(2)),
+    )
+    world.driver.receive(outlet, HeartbeatIn())
+    world.loop.turn()
+    assert [f.opcode for f in parsed(b"".join(transport.writes))] == [Opcode.TEXT, Opcode.TEXT, Opcode.CLOSE]
+    world.driver.lost(outlet)
+    assert "disconnect" not in world.script.doors()
+    assert world.driver.empty.is_set()
+    assert world.loop.waiting() == 0
+
+
+def test_a_peer_that_does_not_finish_closing_is_dropped() -> None:
+    world = World()
+    outlet, transport = world.join()
+    world.script.answers["pong"] = lambda *_: (Close("c1", 4000, "slow"),)
+    world.driver.paused(outlet)
+    world.driver.pong(outlet)
+    world.loop.advance(CLOSE_TIMEOUT_S - 0.1)
+    assert not transport.aborted
+    world.loop.advance(0.2)
+    assert transport.aborted
+
+
+def test_what_a_slow_reader_has_waiting_is_told_once_a_turn() -> None:
+    world = World()
+    outlet, transport = world.join()
+    world.join()
+    world.script.answers["receive"] = lambda *_: (Send(("c1", "c2"), beat()), Send(("c1", "c2"), beat()))
+    world.driver.paused(outlet)
+    transport.buffered = 1000
+    size = len(text_frame(msgspec.json.encode(beat())))
+    world.driver.receive(outlet, HeartbeatIn())
+    world.loop.turn()
+    assert world.script.heard[-1][1:] == ("pressure", "c1", 1000 + 2 * size, 2)
+    assert transport.writes == []
+    transport.buffered = 0
+    world.driver.resumed(outlet)
+    assert world.script.heard[-1][1:] == ("pressure", "c1", 0, 0)
+    world.loop.turn()
+    assert len(parsed(b"".join(transport.writes))) == 2
+
+
+def test_a_healthy_reader_makes_no_pressure() -> None:
+    world = World()
+    outlet, transport = world.join()
+    world.join()
+    world.script.answers["receive"] = lambda *_: (Send(("c1", "c2"), beat()),) * 1000
+    world.driver.receive(outlet, HeartbeatIn())
+    world.loop.turn()
+    world.driver.paused(outlet)
+    world.driver.resumed(outlet)
+    world.loop.turn()
+    assert "pressure" not in world.script.doors()
+    assert len(transport.writes) == 1
+
+
+def test_lag_is_what_the_clock_says() -> None:
+    world = World()
+    world.driver.watch_lag()
+    world.driver.watch_lag()
+    world.loop.advance(0.35)
+    world.loop.at += 0.5
+    assert abs(world.driver.loop_lag_s() - 0.45) < 1e-9
+    world.loop.advance(0.0)
+    statistics = world.driver.statistics()
+    assert len(statistics["loop_lag_s"]) == 4
+    assert abs(statistics["loop_lag_s"][-1] - 0.45) < 1e-9
+    assert sum(statistics["loop_lag_counts"]) == 4
+    assert statistics["loop_lag_counts"][7] == 1
+
+
+_frames: st.SearchStrategy[ClientFrame] = st.one_of(
+    st.builds(HeartbeatIn, t=st.integers(0, 9)),
+    st.builds(StatusIn, action=st.sampled_from(["join", "leave"]), session=st.sampled_from(["r", "@ann", "x"])),
+    st.builds(
+        Say,
+        id=st.sampled_from("abc"),
+        session=st.sampled_from(["r", "@ann"]),
+        body=st.builds(msgspec.Raw, st.sampled_from([b"1", b'"x"'])),
+    ),
+    st.builds(AckIn, session=st.just("r"), up_to=st.integers(0, 4)),
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), _frames, st.sampled_from([0.0, 0.5, 31.0])), max_size=30))
+def test_replay_a_journal_gives_the_same_effects(plan: list[tuple[int, ClientFrame, float]]) -> None:
+    world = World(ChatHandler(HandlerConfig(), epoch=EPOCH, seed=7))
+    outlets = [world.join(Claims(user, EPOCH + 900, sessions=("r",)))[0] for user in ("ann", "ann", "bob")]
+    for place, frame, wait_s in plan:
+        if not outlets[place].closing:
+            world.driver.receive(outlets[place], frame)
+        world.loop.advance(wait_s)
+    fresh: Any = ChatHandler(HandlerConfig(), epoch=EPOCH, seed=7)
+    last = 0.0
+    for now, door, args, effects in world.notes.steps:
+        assert now >= last
+        last = now
+        assert getattr(fresh, door)(now, *args) == effects

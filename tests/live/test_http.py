@@ -1,0 +1,156 @@
+"""Invariant: every route answers as the protocol says, and every refusal is JSON with a code and a sentence."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+
+from chatsim.core.config import HandlerConfig
+from tests.live.running import ADMIN, SECRET, Peer, Running, on_loop, running
+
+KEY = {"Authorization": "Bearer " + ADMIN.decode()}
+
+
+def is_error(answer: httpx.Response, status: int, code: str) -> bool:
+    body = answer.json()
+    return (answer.status_code, body["error"], sorted(body)) == (status, code, ["error", "message"])
+
+
+def test_health_is_told() -> None:
+    async def work() -> None:
+        async with running() as server:
+            assert (await server.request("GET", "/health/live")).status_code == 200
+            assert (await server.request("GET", "/health/ready")).json() == {"status": "ready"}
+
+    on_loop(work)
+
+
+def test_a_late_loop_is_not_ready() -> None:
+    async def work() -> None:
+        async with running() as server:
+            # This blocks the server's own loop, as a handler that computes for too long would.
+            end = time.monotonic() + 0.5
+            while time.monotonic() < end:
+                pass
+            assert is_error(await server.request("GET", "/health/ready"), 503, "overloaded")
+
+    on_loop(work)
+
+
+def test_draining_is_not_ready_and_takes_nobody_in() -> None:
+    async def work() -> None:
+        async with running() as server, server.peer() as first, server.peer("bob") as second:
+            server.stop.set()
+            assert (await first.read())["status"] == "draining"
+            # The second is closed half a second after the first, so the port is open still.
+            assert is_error(await server.request("GET", "/health/ready"), 503, "draining")
+            assert (await server.request("GET", "/health/live")).status_code == 200
+            assert await second.close_code() == 1012
+
+    on_loop(work)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/", 404, "not_found"),
+        ("GET", "/health/live/", 404, "not_found"),
+        ("GET", "/api/tokens/x/y", 404, "not_found"),
+        ("POST", "/health/live", 405, "method_not_allowed"),
+        ("GET", "/api/tokens", 405, "method_not_allowed"),
+        ("GET", "/ws", 426, "upgrade_required"),
+        ("POST", "/api/tokens", 401, "token_missing"),
+        ("DELETE", "/api/tokens/x", 401, "token_missing"),
+    ],
+)
+def test_refusals_are_json(method: str, path: str, status: int, code: str) -> None:
+    async def work() -> None:
+        async with running() as server:
+            answer = await server.request(method, path)
+            assert is_error(answer, status, code)
+            if status == 405:
+                assert answer.headers["Allow"]
+
+    on_loop(work)
+
+
+def test_metrics_are_prometheus_text_with_an_edge_at_100_ms() -> None:
+    async def work() -> None:
+        async with running() as server, server.peer():
+            answer = await server.request("GET", "/metrics")
+            assert answer.headers["Content-Type"].startswith("text/plain")
+            lines = answer.text.splitlines()
+            assert "chatsim_connections 1" in lines
+            assert any(line.startswith('chatsim_loop_lag_seconds_bucket{le="0.1"} ') for line in lines)
+            samples = [line for line in lines if not line.startswith("#")]
+            assert all(float(line.rpartition(" ")[2]) >= 0 for line in samples)
+            counts = [int(line.rpartition(" ")[2]) for line in samples if "_bucket" in line]
+            assert counts == sorted(counts)
+
+    on_loop(work)
+
+
+async def make(server: Running, body: Any, headers: dict[str, str] | None = None) -> httpx.Response:
+    return await server.request("POST", "/api/tokens", json=body, headers=KEY if headers is None else headers)
+
+
+def test_the_admin_makes_tokens_that_open_the_door() -> None:
+    async def work() -> None:
+        async with running(config=HandlerConfig(audience="chat", issuer="us")) as server:
+            answer = await make(server, {"user": "ann", "ttl_s": 90, "sessions": ["room"]})
+            assert answer.status_code == 201
+            made = answer.json()
+            assert sorted(made) == ["expires_at", "jti", "token"]
+            claims = jwt.decode(made["token"], SECRET, ["HS256"], audience="chat", issuer="us")
+            assert (claims["sub"], claims["sessions"], claims["jti"]) == ("ann", ["room"], made["jti"])
+            assert abs(made["expires_at"] - time.time() - 90) < 5
+            async with server.dial("?token=" + made["token"]) as socket:
+                assert (await Peer(socket).read())["user"] == "ann"
+                assert (await server.request("DELETE", f"/api/tokens/{made['jti']}", headers=KEY)).status_code == 204
+                assert await Peer(socket).close_code() == 4501
+
+    on_loop(work)
+
+
+def test_the_wrong_key_makes_and_revokes_nothing() -> None:
+    async def work() -> None:
+        async with running() as server:
+            for wrong in ("Bearer wrong", "Bearer the admin ke\xff", "Bearer " + SECRET.decode()):
+                headers = {"Authorization": wrong}
+                assert is_error(await make(server, {"user": "a"}, headers), 401, "token_invalid")
+                assert is_error(await server.request("DELETE", "/api/tokens/x", headers=headers), 401, "token_invalid")
+            assert is_error(await make(server, {"user": "a"}, {"Authorization": "Basic x"}), 401, "token_missing")
+        async with running(admin_key=None) as server:
+            assert is_error(await make(server, {"user": "a"}), 401, "token_invalid")
+
+    on_loop(work)
+
+
+def test_bodies_that_ask_for_no_token_are_refused() -> None:
+    wrong = [
+        [],
+        {},
+        {"user": ""},
+        {"user": 7},
+        {"user": "a" * 129},
+        {"user": "a", "ttl_s": 0},
+        {"user": "a", "ttl_s": "1h"},
+        {"user": "a", "ttl_s": 1e12},
+        {"user": "a", "sessions": "room"},
+    ]
+
+    async def work() -> None:
+        async with running() as server:
+            for body in wrong:
+                assert is_error(await make(server, body), 400, "bad_request")
+            for content in (b"", b"{", b"\xff", b"[" * 5000):
+                answer = await server.request("POST", "/api/tokens", content=content, headers=KEY)
+                assert is_error(answer, 400, "bad_request")
+            answer = await server.request("POST", "/api/tokens", content=b"x" * 70_000, headers=KEY)
+            assert is_error(answer, 413, "too_large")
+
+    on_loop(work)

@@ -1,0 +1,365 @@
+"""Invariant: whatever one peer sends, it gets the answer of the protocol, and everybody else is served."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+from typing import Any
+
+import jwt
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import InvalidStatus
+from websockets.frames import Frame, Opcode
+
+from chatsim.core.config import HandlerConfig
+from chatsim.live.protocol import RETRY_AFTER_S_MAX
+from tests.live.running import ADMIN, PATIENCE_S, SECRET, Peer, Running, on_loop, running, token
+
+
+async def refusal(server: Running, query: str = "", **options: Any) -> tuple[int, str]:
+    """Status and error code of a handshake that is refused."""
+    with pytest.raises(InvalidStatus) as caught:
+        await server.dial(query, **options)
+    response = caught.value.response
+    body = json.loads(response.body or b"")
+    assert sorted(body) == ["error", "message"]
+    assert response.headers["Content-Type"] == "application/json"
+    if response.status_code == 503:
+        assert 1 <= int(response.headers["Retry-After"]) <= RETRY_AFTER_S_MAX
+    return response.status_code, body["error"]
+
+
+def bearer(value: str) -> dict[str, Any]:
+    return {"additional_headers": {"Authorization": f"Bearer {value}"}}
+
+
+def test_each_kind_of_bad_token_has_its_refusal() -> None:
+    forged = token()[:-8] + "AAAAAAAA"
+    unsigned = jwt.encode({"sub": "ann", "exp": 4e9}, "", "none")
+
+    async def work() -> None:
+        async with running(config=HandlerConfig(audience="chat")) as server:
+            good = token(audience="chat")
+            async with server.dial("?token=" + good) as socket:
+                assert (await Peer(socket).read())["user"] == "ann"
+            assert await refusal(server) == (401, "token_missing")
+            for bad in ("junk", forged, unsigned, token(), token(audience="chat", nbf=4e9)):
+                assert await refusal(server, **bearer(bad)) == (401, "token_invalid")
+            assert await refusal(server, **bearer(token(life_s=-1, audience="chat"))) == (401, "token_expired")
+            await server.request("DELETE", "/api/tokens/t-ann", headers={"Authorization": "Bearer " + ADMIN.decode()})
+            assert await refusal(server, **bearer(good)) == (401, "token_revoked")
+
+    on_loop(work)
+
+
+def test_the_token_is_taken_from_the_first_of_three_places() -> None:
+    async def user(server: Running, query: str = "", **options: Any) -> tuple[Any, str | None]:
+        async with server.dial(query, **options) as socket:
+            return (await Peer(socket).read())["user"], socket.subprotocol
+
+    async def work() -> None:
+        async with running() as server:
+            offered: Any = {"subprotocols": ["chatsim.v1", "bearer." + token("cat")]}
+            assert await user(server, **offered) == ("cat", "chatsim.v1")
+            assert await user(server, "?token=" + token("bob"), **offered) == ("bob", "chatsim.v1")
+            everything = bearer(token("ann")) | offered
+            assert await user(server, "?token=" + token("bob"), **everything) == ("ann", "chatsim.v1")
+            assert await user(server, subprotocols=["other"], **bearer(token("ann"))) == ("ann", None)
+            assert await refusal(server, "?token=" + token("bob"), **bearer("junk")) == (401, "token_invalid")
+
+    on_loop(work)
+
+
+@pytest.mark.parametrize(
+    ("origins", "origin", "good"),
+    [
+        ((), "http://127.0.0.1:{port}", True),
+        ((), "http://127.0.0.1:1", False),
+        ((), "https://evil.example", False),
+        ((), "null", False),
+        ((), "http://[", False),
+        (("https://app.example",), "https://app.example", True),
+        (("https://app.example",), "https://evil.example", False),
+        (("*",), "https://evil.example", True),
+    ],
+)
+def test_origins_of_browsers(origins: tuple[str, ...], origin: str, good: bool) -> None:
+    async def work() -> None:
+        async with running(config=HandlerConfig(origins=origins)) as server:
+            said = origin.format(port=server.port)
+            if good:
+                async with server.dial("?token=" + token(), origin=said) as socket:
+                    assert (await Peer(socket).read())["status"] == "welcome"
+            else:
+                assert await refusal(server, "?token=" + token(), origin=said) == (403, "origin_forbidden")
+
+    on_loop(work)
+
+
+def test_a_full_node_and_a_rush_are_told_to_come_back() -> None:
+    async def work() -> None:
+        async with running(config=HandlerConfig(connections_max=1)) as server, server.peer():
+            assert await refusal(server, "?token=" + token()) == (503, "overloaded")
+        slow = HandlerConfig(accept_rate_per_s=1e-3, resume_rate_per_s=1e-3)
+        async with running(config=slow) as server, server.peer():
+            assert await refusal(server, "?token=" + token()) == (503, "overloaded")
+            assert await refusal(server, "?resume=c7&token=" + token()) == (503, "overloaded")
+            async with server.dial("?resume=c1&token=" + token()) as back:
+                assert (await Peer(back).read())["connection"] == "c2"
+
+    on_loop(work)
+
+
+async def raw_answer(server: Running, request: bytes) -> bytes:
+    """What the server answers to these bytes, up to the end of the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(request)
+    answer = await asyncio.wait_for(reader.read(), PATIENCE_S)
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+_UPGRADE = "Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+_KEY = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: "
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "code"),
+    [
+        (f"GET /other HTTP/1.1\r\n{_UPGRADE}{_KEY}13\r\n\r\n", 404, "not_found"),
+        (f"GET /ws/ HTTP/1.1\r\n{_UPGRADE}{_KEY}13\r\n\r\n", 404, "not_found"),
+        (f"GET /ws HTTP/1.1\r\n{_UPGRADE}{_KEY}8\r\n\r\n", 400, "bad_request"),
+        (f"GET /ws HTTP/1.1\r\n{_UPGRADE}\r\n", 400, "bad_request"),
+        (f"POST /ws HTTP/1.1\r\n{_UPGRADE}{_KEY}13\r\n\r\n", 405, "method_not_allowed"),
+        (f"GET /ws HTTP/1.1\r\n{_UPGRADE}{_KEY}13\r\nX: {'y' * 9000}\r\n\r\n", 400, "bad_request"),
+        (f"GET /ws HTTP/1.1\r\n{_UPGRADE}{_KEY}13\r\n\r\n", 401, "token_missing"),
+    ],
+)
+def test_requests_that_are_no_handshake(head: str, status: int, code: str) -> None:
+    async def work() -> None:
+        async with running() as server:
+            answer = await raw_answer(server, head.encode())
+            assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+            assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"] == code
+
+    on_loop(work)
+
+
+def test_a_message_goes_round() -> None:
+    async def work() -> None:
+        async with running() as server, server.peer("ann") as ann, server.peer("bob") as bob:
+            await ann.join()
+            await bob.join()
+            await ann.send(type="message", id="1", session="room", body={"text": "grüß dich"})
+            ack = await ann.read_type("ack")
+            message = await bob.read_type("message")
+            assert (ack["id"], ack["seq"], ack["duplicate"]) == ("1", 1, False)
+            assert (message["message_id"], message["from"]) == (ack["message_id"], "ann")
+            assert message["body"] == {"text": "grüß dich"}
+            await bob.send(type="ack", session="room", up_to=1)
+            assert (await ann.read_type("status"))["message_ids"] == [ack["message_id"]]
+
+    on_loop(work)
+
+
+async def write_frame(socket: ClientConnection, opcode: Opcode, data: bytes, fin: bool = True) -> None:
+    """One masked frame, as no well-behaved library would let us write it."""
+    socket.transport.write(Frame(opcode, data, fin).serialize(mask=True))
+
+
+def test_what_is_no_text_closes_with_its_code() -> None:
+    limit = HandlerConfig().message_bytes_max
+    beat = b'{"type":"heartbeat","t":1,"x":"'
+
+    async def code_of(server: Running, *frames: tuple[Opcode, bytes, bool]) -> int:
+        async with server.peer("ann") as ann:
+            for frame in frames:
+                await write_frame(ann.socket, *frame)
+            return await ann.close_code()
+
+    async def work() -> None:
+        text, cont = Opcode.TEXT, Opcode.CONT
+        async with running() as server, server.peer("bob") as bob:
+            assert await code_of(server, (Opcode.BINARY, b"x", True)) == 1003
+            assert await code_of(server, (Opcode.BINARY, b"x", False)) == 1003
+            assert await code_of(server, (text, b"x" * (limit + 1), True)) == 1009
+            assert await code_of(server, (text, b"x" * limit, False), (cont, b"x", True)) == 1009
+            assert await code_of(server, (text, beat + b"\xff" + b'"}', True)) == 1007
+            bad_body = b'{"type":"message","id":"1","session":"s","body":"\xc3("}'
+            assert await code_of(server, (text, bad_body, True)) == 1007
+            assert await code_of(server, (text, beat + b"\xc3", False), (cont, b'("}', True)) == 1007
+            assert await code_of(server, (cont, b"x", True)) == 1002
+            assert await code_of(server, (text, b"x", False), (text, b"x", True)) == 1002
+            await bob.send(type="heartbeat", t=5)
+            assert (await bob.read_type("heartbeat"))["t"] == 5
+
+    on_loop(work)
+
+
+def test_the_largest_message_passes_whole_or_in_fragments() -> None:
+    limit = HandlerConfig().message_bytes_max
+    head = b'{"type":"heartbeat","t":7,"x":"'
+    whole = head + b"\xc3\xbc" * ((limit - len(head) - 2) // 2) + b'"}'
+
+    async def work() -> None:
+        async with running() as server, server.peer() as ann:
+            await write_frame(ann.socket, Opcode.TEXT, whole)
+            assert (await ann.read_type("heartbeat"))["t"] == 7
+            cut = len(head) + 1
+            await write_frame(ann.socket, Opcode.TEXT, whole[:cut], False)
+            await write_frame(ann.socket, Opcode.PING, b"between")
+            await write_frame(ann.socket, Opcode.CONT, b"", False)
+            await write_frame(ann.socket, Opcode.CONT, whole[cut:])
+            assert (await ann.read_type("heartbeat"))["t"] == 7
+
+    on_loop(work)
+
+
+def test_pings_are_answered_both_ways() -> None:
+    async def work() -> None:
+        brisk = HandlerConfig(ping_interval_s=0.05, pong_timeout_s=5.0)
+        async with running(config=brisk) as server, server.peer() as ann:
+            await asyncio.wait_for(await ann.socket.ping(b"hello"), PATIENCE_S)
+            # `websockets` answers the server's pings itself: a connection that outlives many of them was answered.
+            while "chatsim_pings_total 0\n" in (await server.request("GET", "/metrics")).text:
+                pass
+            await ann.send(type="heartbeat", t=1)
+            assert (await ann.read_type("heartbeat"))["t"] == 1
+
+    on_loop(work)
+
+
+def test_a_peer_that_answers_no_ping_is_closed() -> None:
+    async def work() -> None:
+        brisk = HandlerConfig(ping_interval_s=0.05, pong_timeout_s=0.05)
+        async with running(config=brisk) as server:
+            upgrade = f"GET /ws?token={token()} HTTP/1.1\r\n{_UPGRADE}{_KEY}13\r\n\r\n"
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(upgrade.encode())
+            await asyncio.wait_for(reader.readuntil(b"\x88"), PATIENCE_S)
+            length = (await reader.readexactly(1))[0]
+            assert int.from_bytes((await reader.readexactly(length))[:2], "big") == 4001
+            writer.close()
+            await writer.wait_closed()
+
+    on_loop(work)
+
+
+def test_refresh_is_verified_before_the_handler_hears_of_it() -> None:
+    async def work() -> None:
+        async with running() as server:
+            async with server.peer() as ann:
+                await ann.send(type="status", action="refresh", token=token(life_s=1200))
+                assert 1190 < (await ann.read_type("status"))["expires_in_s"] <= 1200
+                await ann.send(type="status", action="refresh", token=token(life_s=-1))
+                assert (await ann.read_type("error"))["code"] == "token_expired"
+                await ann.send(type="status", action="refresh", token="junk")
+                assert await ann.close_code() == 4500
+            async with server.peer() as ann:
+                await ann.send(type="status", action="refresh")
+                assert await ann.close_code() == 4500
+            async with server.peer() as ann:
+                await ann.send(type="status", action="refresh", token=token("bob"))
+                assert await ann.close_code() == 4500
+
+    on_loop(work)
+
+
+def test_revoking_closes_those_who_hold_the_token() -> None:
+    async def work() -> None:
+        async with running() as server, server.peer("ann") as ann, server.peer("bob") as bob:
+            key = {"Authorization": "Bearer " + ADMIN.decode()}
+            assert (await server.request("DELETE", "/api/tokens/t-ann", headers=key)).status_code == 204
+            assert await ann.close_code() == 4501
+            await bob.send(type="heartbeat", t=5)
+            assert (await bob.read_type("heartbeat"))["t"] == 5
+
+    on_loop(work)
+
+
+def test_the_peer_may_close() -> None:
+    async def work() -> None:
+        async with running() as server:
+            async with server.peer() as ann:
+                await ann.socket.close(1000, "bye")
+                assert await ann.close_code() == 1000
+            async with server.peer() as ann:
+                ann.socket.transport.abort()
+            statistics = await server.end()
+            assert (statistics["connections"], statistics["connections_total"]) == (0, 2)
+
+    on_loop(work)
+
+
+def test_no_token_reaches_a_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    # The client's own library logs what it sends; the server's half must not.
+    logging.getLogger("websockets.client").setLevel(logging.CRITICAL)
+    secret = token("ann")
+
+    async def work() -> None:
+        async with running() as server:
+            async with server.dial("?token=" + secret) as socket:
+                await Peer(socket).send(type="status", action="refresh", token=secret)
+            assert await refusal(server, "?token=" + secret + "x") == (401, "token_invalid")
+
+    try:
+        on_loop(work)
+    finally:
+        logging.getLogger("websockets.client").setLevel(logging.NOTSET)
+    assert secret not in caplog.text
+    assert SECRET.decode() not in caplog.text
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False) | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+_objects = st.fixed_dictionaries(
+    {"type": st.sampled_from(["message", "ack", "typing", "presence", "heartbeat", "status", "error", "x"])},
+    optional={
+        "id": _json | st.just("1"),
+        "session": _json | st.just("room"),
+        "body": _json,
+        "up_to": _json,
+        "action": st.sampled_from(["join", "leave", "refresh", "x"]),
+        "token": _json,
+        "last_seq": _json,
+        "active": st.booleans(),
+    },
+)
+_inputs = st.one_of(
+    st.binary(max_size=60),
+    _objects.map(lambda frame: Frame(Opcode.TEXT, json.dumps(frame).encode()).serialize(mask=True)),
+    st.tuples(st.sampled_from(list(Opcode)), st.binary(max_size=40), st.booleans()).map(
+        lambda parts: Frame(*parts).serialize(mask=True) if parts[0] < 8 or parts[2] else b"\x00"
+    ),
+)
+
+
+# One server for all examples would hide which input hurt it; each fresh one takes a fifth of a second.
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(_inputs, max_size=12))
+def test_arbitrary_bytes_leave_everyone_else_served(inputs: list[bytes]) -> None:
+    async def work() -> None:
+        async with running() as server, server.peer("bob") as bob:
+            async with server.peer("ann") as ann:
+                for data in inputs:
+                    ann.socket.transport.write(data)
+                await bob.send(type="heartbeat", t=1)
+                assert (await bob.read_type("heartbeat"))["t"] == 1
+                ann.socket.transport.abort()
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(b"".join(inputs) + os.linesep.encode() * 2)
+            writer.transport.abort()
+            await bob.send(type="heartbeat", t=2)
+            assert (await bob.read_type("heartbeat"))["t"] == 2
+
+    on_loop(work)

@@ -1,0 +1,194 @@
+"""Invariant: a server listens where its url says, ends when told to, and refuses wrong settings in one sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatsim.core.config import HandlerConfig
+from chatsim.core.effects import Effects
+from chatsim.core.handler import ChatHandler
+from chatsim.errors import UsageError
+from chatsim.live.server import DRAIN_S_MAX, END_S_MAX
+from chatsim.live.tls import client_context, self_signed
+from tests.live.running import SECRET, on_loop, running, token
+
+
+def test_everything_is_served_over_tls_on_one_port() -> None:
+    async def work() -> None:
+        with self_signed() as files:
+            trust = client_context(files.cert)
+            async with running(trust, tls_cert=files.cert, tls_key=files.key) as server:
+                assert server.url.startswith("https://127.0.0.1:")
+                assert (await server.request("GET", "/health/live")).status_code == 200
+                async with server.peer("ann") as ann, server.peer("bob") as bob:
+                    await ann.join()
+                    await bob.join()
+                    await ann.send(type="message", id="1", session="room", body="x" * 60_000)
+                    assert (await ann.read_type("ack"))["seq"] == 1
+                    assert len((await bob.read_type("message"))["body"]) == 60_000
+                    await ann.socket.send("x" * 70_000)
+                    assert await ann.close_code() == 1009
+                    await bob.socket.send(b"binary")
+                    assert await bob.close_code() == 1003
+
+    on_loop(work)
+
+
+def test_a_self_signed_server_needs_no_files() -> None:
+    async def work() -> None:
+        async with running(tls_self_signed=True) as server:
+            assert server.url.startswith("https://")
+            with socket.create_connection(("127.0.0.1", server.port)):
+                pass
+
+    on_loop(work)
+
+
+def test_it_ends_at_once_where_nobody_is_connected() -> None:
+    async def work() -> float:
+        async with running() as server:
+            async with server.peer():
+                pass
+            start = time.monotonic()
+            assert (await server.end())["connections"] == 0
+            return time.monotonic() - start
+
+    assert on_loop(work) < 5
+
+
+def test_it_ends_within_the_hard_stop() -> None:
+    assert DRAIN_S_MAX + END_S_MAX < 30
+
+
+def test_connections_are_closed_with_1012_when_it_ends() -> None:
+    async def work() -> None:
+        async with running() as server, server.peer("ann") as ann, server.peer("bob") as bob:
+            server.stop.set()
+            assert (await ann.read_type("status"))["status"] == "draining"
+            assert [await ann.close_code(), await bob.close_code()] == [1012, 1012]
+            assert (await server.done)["connections_total"] == 2
+
+    on_loop(work)
+
+
+def test_a_peer_that_does_not_close_does_not_keep_it() -> None:
+    async def work() -> None:
+        async with running() as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(
+                f"GET /ws?token={token()} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+            )
+            await reader.readuntil(b"welcome")
+            server.stop.set()
+            await reader.readuntil(b"draining")
+            # The close frame is never answered: the connection is dropped, and `done` comes all the same.
+            await server.done
+            writer.close()
+
+    on_loop(work)
+
+
+def test_a_live_journal_replays_to_the_same_effects() -> None:
+    steps: list[tuple[float, str, tuple[Any, ...], Effects]] = []
+
+    class Notes:
+        def step(self, now: float, door: str, args: tuple[Any, ...], effects: Effects) -> None:
+            steps.append((now, door, args, effects))
+
+    config = HandlerConfig(ping_interval_s=0.05)
+
+    async def work() -> float:
+        async with running(journal=Notes(), config=config, seed=5) as server:
+            async with server.peer("ann") as ann, server.peer("bob") as bob:
+                await ann.join()
+                await bob.join()
+                for number in range(20):
+                    await ann.send(type="message", id=str(number), session="room", body=number)
+                    await bob.send(type="ack", message_id=(await bob.read_type("message"))["message_id"])
+                await ann.send(type="status", action="refresh", token=token("ann"))
+                await ann.send(type="nonsense")
+                assert (await ann.read_type("error"))["code"] == "unknown_type"
+            await server.end()
+            first = next(args[1] for _, door, args, _ in steps if door == "connect")
+            welcome = next(effects[0].message for _, door, _, effects in steps if door == "connect")  # type: ignore[union-attr]
+            # The epoch is not told outside; the first welcome has it, by its own moment.
+            assert first.sub == "ann"
+            return float(welcome.server_time) - next(now for now, door, _, _ in steps if door == "connect")  # type: ignore[union-attr]
+
+    epoch = on_loop(work)
+    fresh: Any = ChatHandler(config, epoch=epoch, seed=5)
+    doors = {door for _, door, _, _ in steps}
+    assert {"connect", "receive", "appended", "told", "refresh", "malformed", "wake", "disconnect", "drain"} <= doors
+    for now, door, args, effects in steps:
+        assert repr(rounded(getattr(fresh, door)(now, *args))) == repr(rounded(effects))
+    assert SECRET.decode() not in repr(steps)
+    assert "eyJ" not in repr(steps)
+
+
+def rounded(effects: Effects) -> Effects:
+    return effects
+
+
+def test_time_scale_plays_the_same_rules_faster() -> None:
+    async def work() -> None:
+        async with (
+            running(time_scale=0.1) as server,
+            server.dial(additional_headers={"Authorization": f"Bearer {token()}"}) as ann,
+        ):
+            assert '"ping_interval_s":3.0' in str(await ann.recv())
+
+    on_loop(work)
+
+
+def test_wrong_settings_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    taken = socket.create_server(("127.0.0.1", 0))
+    port = taken.getsockname()[1]
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"port": port}, f"port {port} .*in use"),
+        ({"port": 70_000}, "70000 is no port"),
+        ({"host": "nowhere.invalid"}, "not known here"),
+        ({"host": "192.0.2.1", "insecure": True}, "Cannot listen on 192.0.2.1"),
+        ({"host": "0.0.0.0"}, "--insecure"),
+        ({"keys": ()}, "need one key"),
+        ({"keys": (b"short",)}, "at least 16 bytes"),
+        ({"tls_cert": tmp_path / "cert.pem"}, "give both"),
+        ({"tls_cert": tmp_path / "cert.pem", "tls_key": tmp_path / "key.pem"}, "cannot be read"),
+        ({"tls_cert": tmp_path / "cert.pem", "tls_self_signed": True}, "exclude each other"),
+    ]
+
+    async def work(settings: dict[str, Any]) -> None:
+        async with running(**settings):
+            pytest.fail("it listens")
+
+    with taken:
+        for settings, complaint in wrong:
+            with pytest.raises(UsageError, match=complaint) as problem:
+                on_loop(lambda settings=settings: work(settings))  # type: ignore[misc]
+            assert "\n" not in str(problem.value)
+
+
+def test_an_open_address_is_served_where_insecure_was_said() -> None:
+    async def work() -> None:
+        async with running(host="0.0.0.0", insecure=True) as server:
+            assert server.url.startswith("http://0.0.0.0:")
+
+    on_loop(work)
+
+
+def test_ipv6_loopback_has_its_brackets() -> None:
+    if not socket.has_dualstack_ipv6():
+        return
+
+    async def work() -> None:
+        async with running(host="::1") as server:
+            assert server.url.startswith("http://[::1]:")
+            assert (await server.request("GET", "/health/live")).status_code == 200
+
+    on_loop(work)

@@ -1,0 +1,117 @@
+"""Files become scenarios, or every problem of every file with its line and column."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chatsim.errors import UsageError
+from chatsim.scenario.load import ScenarioErrors, discover, load, load_all, load_handler, shipped
+from tests.scenario.examples import EXAMPLE
+
+BAD = """\
+name: bad
+duration: 5
+sede: 1
+groups:
+  - name: mobile
+    users: 3
+    network: {bandwith: 5Mbit/s}
+events:
+  - {at: 20min, do: drop, group: mobil}
+expect:
+  - p99(delivery_latecy) <= 100ms
+name: again
+"""
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_the_example_loads_verbatim(tmp_path: Path) -> None:
+    path = write(tmp_path, "example.yaml", EXAMPLE)
+    made = load(path)
+    assert (made.name, made.path) == ("reconnect-storm", path)
+    assert [expectation.line for expectation in made.expect] == [28, 29, 30]
+    assert made.line_of(("groups", 0, "network", "bandwidth")) == 24
+    assert made.with_live_overrides().scaled().expect[2].line == 30
+
+
+def test_every_problem_of_every_file_at_once(tmp_path: Path) -> None:
+    bad, good = write(tmp_path, "bad.yaml", BAD), write(tmp_path, "good.yaml", EXAMPLE)
+    missing, broken = tmp_path / "none.yaml", write(tmp_path, "broken.yaml", "a: [\n")
+    scenarios, problems = load_all([bad, good, missing, broken, tmp_path])
+    assert [scenario.name for scenario in scenarios] == ["reconnect-storm"]
+    assert [str(problem).replace(f"{tmp_path}/", "") for problem in problems[:7]] == [
+        "bad.yaml:2:1: duration: 5 has no unit: write 5s, 5ms or 5min",
+        "bad.yaml:3:1: sede: unknown key 'sede' (did you mean seed?)",
+        "bad.yaml:7:15: groups[0].network.bandwith: unknown key 'bandwith' (did you mean bandwidth?)",
+        "bad.yaml:9:27: events[0].group: unknown group 'mobil' (did you mean mobile?)",
+        "bad.yaml:11:5: expect[0]: unknown metric 'delivery_latecy' (did you mean delivery_latency?)",
+        "bad.yaml:12:1: name: the key 'name' is given twice, first in line 1: keep one",
+        "none.yaml:1:1: there is no such file: check the path",
+    ]
+    assert "is not YAML" in problems[7].text
+    assert "is a folder" in problems[8].text
+    assert len(problems) == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [("", "is empty"), ("- a\n", "not a mapping"), ("just text", "not a mapping"), ("null", "mapping")],
+)
+def test_what_is_no_scenario_at_all(text: str, hint: str, tmp_path: Path) -> None:
+    with pytest.raises(ScenarioErrors, match=hint) as caught:
+        load(write(tmp_path, "x.yaml", text))
+    assert caught.value.exit_code == 3
+
+
+def test_a_duplicate_key_alone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioErrors, match=r"x\.yaml:32:1: seed: the key 'seed' is given twice, first in line 5"):
+        load(write(tmp_path, "x.yaml", EXAMPLE + "seed: 2\n"))
+
+
+def test_files_beside_the_scenario(tmp_path: Path) -> None:
+    write(tmp_path, "deep/costs.yaml", "frame: 3us\n")
+    path = write(tmp_path, "deep/x.yaml", EXAMPLE.replace("costs: default", "costs: costs.yaml"))
+    assert load(path).costs.frame.mean == 3e-6
+    assert load(path).with_live_overrides().costs.frame.mean == 3e-6
+
+
+def test_folders_are_searched_for_what_looks_like_a_scenario(tmp_path: Path) -> None:
+    first = write(tmp_path, "b/c/one.yml", EXAMPLE)
+    second = write(tmp_path, "b/two.yaml", EXAMPLE.replace("expect:", "expcet:"))
+    other = write(tmp_path, "b/costs.yaml", "frame: 1us\n")
+    write(tmp_path, "b/three.txt", EXAMPLE)
+    assert discover([tmp_path]) == [first, second]
+    assert discover([other, str(tmp_path), first]) == [other, first, second]
+    with pytest.raises(UsageError, match="holds no scenario"):
+        discover([write(tmp_path, "empty/x.yaml", "a: 1").parent])
+
+
+def test_a_missing_path_is_left_to_loading(tmp_path: Path) -> None:
+    assert discover([tmp_path / "none"]) == [tmp_path / "none"]
+
+
+def test_the_shipped_scenarios_are_found_and_right() -> None:
+    paths = discover()
+    scenarios, problems = load_all(paths)
+    assert problems == []
+    assert len(scenarios) == len(paths) > 0
+    assert all(path.is_relative_to(shipped()) for path in paths)
+
+
+def test_a_handlers_file(tmp_path: Path) -> None:
+    assert load_handler(write(tmp_path, "h.yaml", "ping_interval: 20s\n")).ping_interval_s == 20.0
+    with pytest.raises(ScenarioErrors) as caught:
+        load_handler(write(tmp_path, "h.yaml", "ping_interval: 20\nretries: 3\nretries: 4\nrtries: 1\n"))
+    assert [(problem.line, problem.path) for problem in caught.value.problems] == [
+        (1, "ping_interval"),
+        (3, "retries"),
+        (4, "rtries"),
+    ]

@@ -1,0 +1,114 @@
+"""Every spelling is worth what it says, and every refusal names its cure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatsim.scenario import units
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("100ms", 0.1),
+        ("30s", 30.0),
+        ("5min", 300.0),
+        ("2h", 7200.0),
+        ("30d", 2_592_000.0),
+        ("20us", 20e-6),
+        (" 1.5 s ", 1.5),
+    ],
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert units.duration(text) == seconds
+
+
+@pytest.mark.parametrize("zero", [0, 0.0, "0", "0s"])
+def test_a_bare_zero_is_a_duration(zero: object) -> None:
+    assert units.duration(zero) == 0.0
+
+
+@pytest.mark.parametrize(("text", "per_s"), [("60/min", 1.0), ("5/s", 5.0), ("36/h", 0.01), (0, 0.0)])
+def test_rates(text: object, per_s: float) -> None:
+    assert units.rate(text) == pytest.approx(per_s, abs=0)
+
+
+def test_a_rate_keeps_its_window() -> None:
+    assert units.count_per_window("600/min") == (600.0, 60.0)
+
+
+@pytest.mark.parametrize(("text", "share"), [("10%", 0.1), ("100%", 1.0), (0.25, 0.25), (0, 0.0), ("0%", 0.0)])
+def test_shares(text: object, share: float) -> None:
+    assert units.share(text) == share
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("64KiB", 65536), ("1MiB", 1048576), ("10kB", 10_000), (120, 120), ("7B", 7)]
+)
+def test_sizes(text: object, size: float) -> None:
+    assert units.size(text) == size
+    assert units.whole_bytes(text) == size
+
+
+@pytest.mark.parametrize(("text", "bits"), [("5Mbit/s", 5e6), ("64kbit/s", 64e3), ("1Gbit/s", 1e9), ("9bit/s", 9.0)])
+def test_bandwidths(text: str, bits: float) -> None:
+    assert units.bandwidth(text) == bits
+
+
+@pytest.mark.parametrize(
+    ("read", "value", "cure"),
+    [
+        (units.duration, 30, "write 30s"),
+        (units.duration, "30", "write 30s"),
+        (units.duration, "30S", "did you mean s?"),
+        (units.duration, "30 apples", "write one of"),
+        (units.duration, "-1s", "0 or more"),
+        (units.duration, None, "write 30s, 100ms"),
+        (units.duration, True, "true is not a duration"),
+        (units.duration, [1], "a list is not a duration"),
+        (units.duration, "soon", "write 30s"),
+        (units.duration, 10**400, "finite"),
+        (units.duration, float("nan"), "finite"),
+        (units.duration, "1e999s", "finite"),
+        (units.rate, 60, "write 60/min"),
+        (units.rate, "60/mn", "/min"),
+        (units.rate, "60s", "write one of"),
+        (units.rate, "-1/s", "0 or more"),
+        (units.share, 10, "did you mean 10%?"),
+        (units.share, "110%", "between 0% and 100%"),
+        (units.share, "1s", "a share"),
+        (units.size, "64kib", "did you mean KiB?"),
+        (units.size, -1, "0 or more"),
+        (units.whole_bytes, 1.5, "whole number of bytes"),
+        (units.bandwidth, 5, "write 5Mbit/s"),
+        (units.bandwidth, "0Mbit/s", "partition"),
+        (units.bandwidth, "5MB/s", "write one of"),
+        (units.number, "2s", "plain number"),
+        (units.number, -2, "0 or more"),
+    ],
+)
+def test_refusals_name_the_cure(read: Callable[[object], float], value: object, cure: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(cure)):
+        read(value)
+
+
+@given(st.floats(-1e9, 1e9))
+def test_signed_durations_go_back_in_time(seconds: float) -> None:
+    assert units.duration(f"{seconds!r}s", signed=True) == seconds
+
+
+@given(st.floats(0, 1e9), st.sampled_from([*units.SECONDS, "S", "m", ""]))
+def test_the_pattern_and_the_reader_accept_the_same(number: float, unit: str) -> None:
+    text = f"{number!r}{unit}"
+    matches = re.search(units.pattern([*units.SECONDS]), text) is not None
+    try:
+        units.duration(text)
+        reads = True
+    except ValueError:
+        reads = False
+    assert reads == (matches or (unit == "" and number == 0))

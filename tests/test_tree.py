@@ -1,0 +1,101 @@
+"""The tree itself: every source file has its test, and no file says what this project does not say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = ("chatsim", "tests", "scenarios", "notebooks", ".ci")
+TEXTS = (".py", ".yaml", ".md", ".toml", ".json", ".ipynb", "")
+
+LINES_MAX = 800
+"""A file that needs more has more than one subject."""
+
+WITHOUT_TEST = {
+    "chatsim/__main__.py": "one line, started by tests/cli/test_main.py",
+    "chatsim/errors.py": "three classes; tests/cli is about their exit codes",
+    "chatsim/journal/record.py": "rows without behaviour; what is made of them is tested in tests/verdict",
+}
+"""Source files without a mirrored test file, each with its reason."""
+
+BANNED = {
+    r"\bTODO\b|\bFIXME\b|\bXXX\b|\bHACK\b": "the finished thing, or a sentence in the README's limits",
+    r"unittest\.mock|MagicMock|mocker\b": "a fake: a small class that answers what the test told it",
+    r"pytest\.skip|mark\.skip|mark\.xfail": "a test that can pass and can fail everywhere",
+    r"np\.random\.(seed|rand|randn|choice)\b|random\.seed\(": "a named stream of chatsim.load.streams",
+    r"utcnow\(|datetime\.now\(\)": "wall time handed in as an argument, or datetime.now(UTC)",
+    r"(?i)\bwhite-?list|\bblack-?list": "allowlist, blocklist",
+    r"(?i)\bsanity[ -]check": "what is checked",
+    r"(?i)\bissue #?\d|\bpull request #?\d": "the reason itself",
+    r"\b(?!chatsim_)\w+_(millis|msecs|secs|seconds)\b": "a name ending in _s (only Prometheus wants _seconds)",
+}
+"""What must not be written, and what to write instead."""
+
+MACHINE_PATH = re.compile(r"(?<![\w.~-])/(home|root|Users|work|mnt|tmp)/\w|[A-Z]:\\\\?Users")
+
+
+def files() -> Iterator[Path]:
+    """Every text file of the project that people write."""
+    for folder in SOURCES:
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.is_file() and path.suffix in TEXTS and "__pycache__" not in path.parts:
+                yield path
+    yield from (path for path in sorted(ROOT.iterdir()) if path.is_file() and path.suffix in TEXTS[2:4])
+    yield ROOT / "Makefile"
+
+
+def modules() -> list[str]:
+    """Every source file with something in it, as a path from the top."""
+    found = sorted((ROOT / "chatsim").rglob("*.py"))
+    return [path.relative_to(ROOT).as_posix() for path in found if path.read_text(encoding="utf-8").strip()]
+
+
+@pytest.mark.parametrize("module", modules())
+def test_every_source_file_has_its_test_file(module: str) -> None:
+    inner = Path(module).relative_to("chatsim")
+    name = f"test_{inner.stem.strip('_')}.py"
+    mirrored = ROOT / "tests" / inner.parent / name
+    assert mirrored.is_file() != (module in WITHOUT_TEST), f"{module} wants tests/{inner.parent.as_posix()}/{name}"
+
+
+def test_every_exception_is_about_a_file() -> None:
+    assert set(WITHOUT_TEST) <= set(modules())
+    assert all(WITHOUT_TEST.values())
+
+
+@pytest.mark.parametrize("word", BANNED)
+def test_banned_words(word: str) -> None:
+    pattern = re.compile(word)
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {match[0]!r}; say instead: {BANNED[word]}"
+        for path in files()
+        if path != Path(__file__)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if (match := pattern.search(line))
+    ]
+    assert found == []
+
+
+def test_no_path_of_one_machine() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {match[0]}"
+        for path in files()
+        if path != Path(__file__)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if (match := MACHINE_PATH.search(line))
+    ]
+    assert found == []
+
+
+def test_files_stay_readable() -> None:
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in files() if path.suffix == ".py"}
+    assert {path.name: length for path, length in lengths.items() if length > LINES_MAX} == {}
+
+
+def test_the_tests_see_the_tree() -> None:
+    found = {path.relative_to(ROOT).as_posix() for path in files()}
+    assert {"chatsim/errors.py", "README.md", "pyproject.toml", "scenarios/steady.yaml", "Makefile", ".ci/run"} <= found
