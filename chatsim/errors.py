@@ -1,7 +1,8 @@
 """The errors that people meet: one sentence each, with the cure in it.
 
 Decides the exit code that goes with each kind; the command line prints the sentence and leaves with that code.
-Rule: peers' faults are values, programmers' faults are assertions; only users' faults and failures of the harness are exceptions of this family.
+Rule: peers' faults are values, programmers' faults are assertions; only users' faults and failures of the harness are
+exceptions of this family.
 """
 
 from __future__ import annotations

@@ -1,14 +1,12 @@
 """The command `serve`: the chat backend on one port, until a signal asks it to go.
 
-Decides what the flags mean together, what is printed when it listens, and that SIGTERM and SIGINT both mean: drain, and
-leave with 0. Rule: stdout carries the line that says where it listens (and with `--dev` the ready URLs), nothing else
-ever. Serving is `live`'s.
+Decides what the flags mean together, and what is printed when it listens. Rule: stdout carries the line that says where
+it listens (and with `--dev` the ready URLs), nothing else ever. Serving, and draining at a signal, is `live`'s.
 """
 
 from __future__ import annotations
 
 import secrets
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -63,12 +61,18 @@ def add(app: typer.Typer) -> None:
         profile: Annotated[str | None, typer.Option(metavar="hardened|baseline", help="Which rules.")] = None,
         tls_cert: Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate chain, PEM.")] = None,
         tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key, PEM.")] = None,
-        tls_self_signed: Annotated[bool, typer.Option(help="Make a certificate for loopback.")] = False,
+        tls_self_signed: Annotated[
+            bool, typer.Option("--tls-self-signed", help="Make a certificate for loopback.")
+        ] = False,
         secret_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Signs and checks tokens.")] = None,
         admin_key_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Opens the admin routes.")] = None,
-        ephemeral: Annotated[bool, typer.Option(help="Keep nothing on disk, which is all there is so far.")] = True,
-        insecure: Annotated[bool, typer.Option(help="Plain text on an address that others reach.")] = False,
-        dev: Annotated[bool, typer.Option(help="Make a secret, print ready URLs for two users.")] = False,
+        ephemeral: Annotated[
+            bool, typer.Option("--ephemeral", help="Keep nothing on disk, which is all there is so far.")
+        ] = True,
+        insecure: Annotated[
+            bool, typer.Option("--insecure", help="Plain text on an address that others reach.")
+        ] = False,
+        dev: Annotated[bool, typer.Option("--dev", help="Make a secret, print ready URLs for two users.")] = False,
         journal: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every input and effect.")] = None,
         time_scale: Annotated[float, typer.Option(help="Multiplies every duration of the handler.")] = 1.0,
     ) -> None:
@@ -88,10 +92,10 @@ def add(app: typer.Typer) -> None:
             journal=journal,
             time_scale=time_scale,
         )
-        import asyncio
+        from chatsim.live.server import run
 
         settings = settings_of(options)
-        asyncio.run(_until_told(settings, announcer(settings, options)))
+        run(settings, ready=announcer(settings, options))
 
 
 def settings_of(options: Options) -> ServerSettings:
@@ -111,6 +115,7 @@ def settings_of(options: Options) -> ServerSettings:
         tls_key=options.tls_key,
         tls_self_signed=options.tls_self_signed,
         insecure=options.insecure,
+        journal=options.journal,
         time_scale=options.time_scale,
     )
 
@@ -128,19 +133,6 @@ def announcer(settings: ServerSettings, options: Options) -> Callable[[str], Non
             say(f"both may join the session {DEV_SESSION!r}; the tokens are good for {DEV_TTL_S / 3600:g} hours")
 
     return ready
-
-
-async def _until_told(settings: ServerSettings, ready: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT."""
-    import asyncio
-
-    from chatsim.live.server import serve
-
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await serve(settings, ready=ready, stop=stop)
 
 
 def _config(options: Options) -> HandlerConfig:

@@ -1,6 +1,7 @@
 """The chat client: one device's side of the protocol, with reconnection, resume and deduplication inside.
 
-Rule: like the handler, no clock, no socket, no await; dated inputs in, effects out. What the person sees (`Show`) comes once and in order.
+Rule: like the handler, no clock, no socket, no await; dated inputs in, effects out. What the person sees (`Show`)
+comes once and in order.
 Dialling, writing and fetching tokens is left to the shell.
 
 | state   | means                                   | leaves by                                            |
@@ -38,11 +39,14 @@ from chatsim.core.frames import (
 
 TERMINAL = frozenset({1000, 1003, 1007, 1009})
 """Closes after which nobody comes back, beside 4500-4999 (protocol.md, section 3)."""
-SILENCE = 4001
+SILENCE, FLOODED, OVERLOADED = 4001, 4003, 1013
+OVERLOAD_STEPS = 4
+"""An overloaded server is given a backoff as after so many more failed attempts: 16 times the spread."""
 
 
 class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings of a client, in seconds: the backoff of protocol.md, how long an ack may wait for company, and the mirror rule's margin."""
+    """Settings of a client, in seconds: the backoff of protocol.md, how long an ack may wait for company, and the
+    mirror rule's margin."""
 
     backoff_base_s: float = 0.5
     backoff_s_max: float = 30.0
@@ -66,13 +70,14 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
 class _Place:
     """Where the client is in one session: `last_seq` None until the first join is answered."""
 
-    __slots__ = ("ack_due", "epoch", "joined", "last_seq")
+    __slots__ = ("ack_due", "epoch", "joined", "last_seq", "seen")
 
     def __init__(self) -> None:
         self.epoch = 0
         self.last_seq: int | None = None
         self.joined = False
         self.ack_due = False
+        self.seen = False
 
 
 class ChatClient:
@@ -83,6 +88,7 @@ class ChatClient:
         "_attempts",
         "_config",
         "_dice",
+        "_flooded_until",
         "_former",
         "_heard_at",
         "_opened_at",
@@ -116,6 +122,7 @@ class ChatClient:
         self._reconnect_after_s: float | None = None
         self.ack_at = inf
         self._acked_at = -inf
+        self._flooded_until = -inf
 
     # What the person wants.
 
@@ -128,6 +135,7 @@ class ChatClient:
     def hang_up(self, now: float) -> ClientEffects:
         """Go, and do not come back."""
         was, self.state = self.state, "idle"
+        self.connection = ""
         return (HangUp(1000, "bye"),) if was == "open" else NOTHING
 
     def join(self, now: float, session: str) -> ClientEffects:
@@ -167,12 +175,17 @@ class ChatClient:
 
     def opened(self, now: float) -> ClientEffects:
         """The WebSocket is open; the server speaks first."""
+        if self.state == "idle":
+            # The person went while the dial was under way.
+            return (HangUp(1000, "bye"),)
         self.state = "open"
         self._opened_at = self._heard_at = now
         return NOTHING
 
     def refused(self, now: float, status: int, retry_after_s: float | None = None) -> ClientEffects:
         """The dial failed: `status` is that of the HTTP answer, 0 where there was none. 4xx is final."""
+        if self.state == "idle":
+            return NOTHING
         if 400 <= status < 500 and status != 429:
             self.state = "idle"
             return NOTHING
@@ -194,6 +207,10 @@ class ChatClient:
             self.state = "idle"
             return NOTHING
         after_s, self._reconnect_after_s = self._reconnect_after_s, None
+        if code == FLOODED and self._flooded_until > now:
+            after_s = self._flooded_until - now
+        elif code == OVERLOADED:
+            self._attempts += OVERLOAD_STEPS
         self.state = "waiting"
         return self._dial_again(after_s)
 
@@ -214,10 +231,12 @@ class ChatClient:
         if isinstance(frame, Welcome):
             return self._welcome(frame)
         if isinstance(frame, Joined):
-            return self._joined(frame)
+            return self._joined(now, frame)
         if isinstance(frame, Draining):
             self._reconnect_after_s = frame.reconnect_after_ms / 1000
-        elif isinstance(frame, Error) and isinstance(frame.id, str) and frame.code != "unavailable":
+        elif isinstance(frame, Error) and frame.code == "frame_rate" and isinstance(frame.retry_after_ms, int):
+            self._flooded_until = now + frame.retry_after_ms / 1000
+        if isinstance(frame, Error) and isinstance(frame.id, str) and frame.code != "unavailable":
             self._unacked.pop(frame.id, None)
         return (Show(frame),)
 
@@ -263,7 +282,7 @@ class ChatClient:
             return Transmit(StatusIn("join", session, replaces=self._former or UNSET))
         return Transmit(StatusIn("join", session, place.epoch, place.last_seq, self._former or UNSET))
 
-    def _joined(self, frame: Joined) -> ClientEffects:
+    def _joined(self, now: float, frame: Joined) -> ClientEffects:
         place = self._places.setdefault(frame.session, _Place())
         again = place.joined
         place.joined = True
@@ -272,6 +291,10 @@ class ChatClient:
         place.epoch = frame.epoch
         effects: list[ClientEffect] = [Show(frame)]
         if not again:
+            if frame.recovered and place.seen:
+                # The last ack may have been lost with the former connection, and what it was for is not replayed.
+                self._acked_at = now
+                effects.append(Transmit(AckIn(frame.session, place.last_seq or 0)))
             effects += [Transmit(say) for say in self._unacked.values() if say.session == frame.session]
         return tuple(effects)
 
@@ -288,6 +311,7 @@ class ChatClient:
             self.duplicates += 1
         if frame.sender == self.user or not self.acks:
             return (Show(frame),) if new else NOTHING
+        place.seen = True
         if now < self._acked_at + self._config.ack_delay_s:
             place.ack_due = True
             self.ack_at = self._acked_at + self._config.ack_delay_s

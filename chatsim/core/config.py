@@ -1,7 +1,8 @@
 """The handler's settings: every limit and every interval, with the defaults of the protocol.
 
 Rule: the same words as in a scenario's `handler:`, durations in seconds with `_s` behind the name.
-Reading units from text and refusing contradictions for a person is the scenario reader's task; `problems` says what contradicts itself.
+Reading units from text and refusing contradictions for a person is the scenario reader's task; `problems` says what
+contradicts itself.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ class HandlerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             found.append(
                 (
                     "retention_s",
-                    f"keeps messages for {self.retention_s:g} s, less than finding a dead peer ({detection_s:g} s) and coming "
-                    f"back ({RECONNECT_S_MAX:g} s): raise retention, or lower ping_interval and pong_timeout",
+                    f"keeps messages for {self.retention_s:g} s, less than finding a dead peer ({detection_s:g} s) and "
+                    f"coming back ({RECONNECT_S_MAX:g} s): raise retention, or lower ping_interval and pong_timeout",
                 )
             )
         retries_s = self.retry_interval_s * (self.retries + 1)
@@ -76,8 +77,8 @@ class HandlerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             found.append(
                 (
                     "ping_interval_s",
-                    f"ping interval plus pong timeout ({detection_s:g} s) outlast the retries ({retries_s:g} s), so messages "
-                    "would be given up before a dead peer is found: lower them, or raise retry_interval or retries",
+                    f"ping interval plus pong timeout ({detection_s:g} s) outlast the retries ({retries_s:g} s), so "
+                    "messages would be given up before a dead peer is found: lower them, or raise retry_interval or retries",
                 )
             )
         return found

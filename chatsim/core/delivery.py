@@ -1,7 +1,9 @@
 """What receivers still owe an ack for: first send, retries, giving up, and the messages kept for whoever comes back.
 
-Rule: a message leaves the ledger for a user in exactly one way, delivered or undelivered with a reason; `owed` counts the sum of both and what waits.
-Under `hardened` retries are spent on living connections only, and what waits for an absent user ends with the session's retention.
+Rule: a message leaves the ledger for a user in exactly one way, delivered or undelivered with a reason; `owed` counts
+the sum of both and what waits.
+Under `hardened` retries are spent on living connections only, and what waits for an absent user ends with the
+session's retention.
 Under `baseline` retries run and give up whether or not anyone is there, and nothing is kept.
 """
 
@@ -14,7 +16,6 @@ from chatsim.core.effects import Conn, Record, Send
 from chatsim.core.frames import Message
 from chatsim.core.pool import Member, Session
 from chatsim.core.timers import Line
-
 
 _NOBODY: dict[Member, int] = {}
 """What a message waits for when everybody has it; never written to."""
@@ -45,7 +46,8 @@ class GivenUp(NamedTuple):
 
 
 class _Round(NamedTuple):
-    """One retry timer: the members it is for (None: all that were there at the first send), and how many retries came before."""
+    """One retry timer: the members it is for (None: all that were there at the first send), and how many retries came
+    before."""
 
     outgoing: Outgoing
     members: tuple[Member, ...] | None
@@ -155,7 +157,8 @@ class Ledger:
             member.starts = {name: seq for name, seq in member.starts.items() if name != conn} or None
 
     def ack_up_to(self, member: Member, seq: int, conn: Conn) -> list[Outgoing]:
-        """The member has everything up to `seq`, as far as this connection was sent it; returns what that settles, in order."""
+        """The member has everything up to `seq`, as far as this connection was sent it; returns what that settles, in
+        order."""
         owed = member.owed
         if member.starts is not None and conn in member.starts:
             return self._ack_between(member, member.starts[conn], seq)
@@ -266,7 +269,8 @@ class Ledger:
             )
 
     def _let_go(self, outgoing: Outgoing) -> list[GivenUp]:
-        """The message slides out of retention: it ends for every receiver who is not there, or whom no retry will reach."""
+        """The message slides out of retention: it ends for every receiver who is not there, or whom no retry will
+        reach."""
         session = outgoing.session
         assert session.retained[0] is outgoing, "messages leave retention in the order in which they came"
         del session.retained[0]

@@ -1,7 +1,9 @@
 """What the core asks its shell to do, in order.
 
-Rule: an effect is immutable by agreement and shares no mutable state with the core; the shell performs the effects of one input in the order given.
-Every effect is an array-like `msgspec` struct, so that a journal line encodes in one call and decodes back to equal effects.
+Rule: an effect is immutable by agreement and shares no mutable state with the core; the shell performs the effects of
+one input in the order given.
+Every effect is an array-like `msgspec` struct, so that a journal line encodes in one call and decodes back to equal
+effects.
 """
 
 from __future__ import annotations
@@ -19,8 +21,10 @@ Conn: TypeAlias = str
 class Record(msgspec.Struct, array_like=True, gc=False):
     """A message on its way into the log, and out of it again.
 
-    The handler fills the first six fields, the log the last three: `seq` counts 1, 2, 3 ... without gaps within an `epoch` of the session.
-    `body` is raw JSON. `sent_at` is wall time in seconds since the Unix epoch. `conn` is the connection that wrote it ("" for a server route).
+    The handler fills the first six fields, the log the last three: `seq` counts 1, 2, 3 ... without gaps within an
+    `epoch` of the session.
+    `body` is raw JSON. `sent_at` is wall time in seconds since the Unix epoch. `conn` is the connection that wrote it
+    ("" for a server route).
     """
 
     session: str
@@ -88,7 +92,8 @@ class HangUp(msgspec.Struct, array_like=True, tag="hang_up", gc=False):
 
 
 class Show(msgspec.Struct, array_like=True, tag="show", gc=False):
-    """Client only: something for the person: a message seen for the first time and in order, an ack, a notice, an error."""
+    """Client only: something for the person: a message seen for the first time and in order, an ack, a notice, an
+    error."""
 
     message: ServerFrame
 

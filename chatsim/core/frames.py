@@ -65,7 +65,8 @@ class HeartbeatIn(_Frame, tag="heartbeat"):
 class StatusIn(_Frame, tag="status"):
     """`status` from a client: `join`, `leave` or `refresh`.
 
-    The token of a `refresh` never reaches the handler: the shell verifies it and calls `handler.refresh` with the claims.
+    The token of a `refresh` never reaches the handler: the shell verifies it and calls `handler.refresh` with the
+    claims.
     """
 
     action: Literal["join", "leave", "refresh"]
@@ -276,7 +277,8 @@ encode = _encoder.encode
 def decode_client(data: bytes) -> ClientFrame | Fault:
     """A frame from a client, or the fault in it; never raises, whatever the bytes.
 
-    `data` is the payload of one text frame. A fault is `bad_json` (no JSON), `unknown_type` or `bad_frame` (no known shape).
+    `data` is the payload of one text frame. A fault is `bad_json` (no JSON), `unknown_type` or `bad_frame` (no known
+    shape).
     """
     try:
         return _client_decoder.decode(data)

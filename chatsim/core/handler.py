@@ -1,7 +1,9 @@
 """The chat handler: every dated input of the server goes in here, and what to do about it comes out, in order.
 
-It is where the parts meet: the pool (who is here), the pulse (who is alive), the ledger (who has what), the limiters (who may send).
-Rule: no clock, no socket, no await, no logging; `now` is seconds since the start and never goes back; nothing that a peer sends raises.
+It is where the parts meet: the pool (who is here), the pulse (who is alive), the ledger (who has what), the limiters
+(who may send).
+Rule: no clock, no socket, no await, no logging; `now` is seconds since the start and never goes back; nothing that a
+peer sends raises.
 Verifying tokens, storing records and writing bytes is left to the shell.
 """
 
@@ -88,7 +90,8 @@ class _Accepted:
 
 
 class ChatHandler:
-    """One node's chat handler. All durations in its settings are seconds; `epoch` is the wall time of `now` = 0 (s since 1970)."""
+    """One node's chat handler. All durations in its settings are seconds; `epoch` is the wall time of `now` = 0 (s
+    since 1970)."""
 
     def __init__(self, config: HandlerConfig, *, epoch: float, seed: int) -> None:
         self.config = config
@@ -102,7 +105,7 @@ class ChatHandler:
         self._sessions: dict[str, Session] = {}
         self._numbered = 0
         self._recent: dict[tuple[str, str, str], _Accepted] = {}
-        self._forget: deque[tuple[float, tuple[str, str, str]]] = deque()
+        self._forget: deque[tuple[float, tuple[str, str, str], _Accepted]] = deque()
         self._graces: Line[tuple[Member, float]] = Line()
         self._absences: Line[tuple[Member, float]] = Line()
         self._lapses: Heap[Member] = Heap()
@@ -112,6 +115,10 @@ class ChatHandler:
         self._shedding = 0
         self._draining = False
         self._next_at = inf
+        self._frame_limit = config.frame_limit
+        self._frame_window_s = config.frame_window_s
+        # Whichever of a message's two moments comes first: its retry, or its end of retention.
+        self._message_due_s = min(config.retry_interval_s, config.retention_s)
         self._doors: dict[type, Callable[[float, Connection, Any], Effects]] = {
             Say: self._say,
             AckIn: self._ack,
@@ -124,10 +131,13 @@ class ChatHandler:
     # Coming and going.
 
     def connect(self, now: float, conn: Conn, claims: Claims) -> Effects:
-        """A WebSocket opened with a verified token: `welcome`, and the user's oldest connection goes if there are too many."""
+        """A WebSocket opened with a verified token: `welcome`, and the user's oldest connection goes if there are too
+        many."""
         user = self._users.get(claims.sub)
         if user is None:
             user = self._users[claims.sub] = User(claims.sub, make_limiter(self.config))
+        elif not user.connections and now >= user.gone_at + self.config.presence_grace_s:
+            user.state = "online"
         effects: list[Effect] = []
         while len(user.connections) >= self.config.connections_per_user:
             effects += self._close(now, next(iter(user.connections.values())), REPLACED, "connection limit")
@@ -188,9 +198,12 @@ class ChatHandler:
         if connection is None:
             return NOTHING
         connection.heard_at = now
+        if now - connection.frames_from >= self._frame_window_s:
+            connection.frames = 0
+            connection.frames_from = now
         connection.frames += 1
-        if connection.frames > self.config.frame_limit and (refusal := self._flood(now, connection, frame)) is not None:
-            return refusal
+        if connection.frames > self._frame_limit:
+            return self._flood(now, connection, frame)
         if now >= connection.exp_at:
             return self._error(
                 connection, "token_expired", "the token has expired: refresh it", getattr(frame, "id", UNSET)
@@ -198,7 +211,8 @@ class ChatHandler:
         return self._doors[type(frame)](now, connection, frame)
 
     def malformed(self, now: float, conn: Conn, code: str, detail: str) -> Effects:
-        """Bytes that are no frame: `bad_json bad_frame unknown_type` are answered, `binary bad_utf8 too_large` close."""
+        """Bytes that are no frame: `bad_json bad_frame unknown_type` are answered, `binary bad_utf8 too_large`
+        close."""
         connection = self._connections.get(conn)
         if connection is None:
             return NOTHING
@@ -221,7 +235,8 @@ class ChatHandler:
         return NOTHING
 
     def pressure(self, now: float, conn: Conn, queued_bytes: int, queued_frames: int = 0) -> Effects:
-        """How much waits to be written to a connection: above half of a limit it is spared typing and presence, above the whole closed."""
+        """How much waits to be written to a connection: above half of a limit it is spared typing and presence, above
+        the whole closed."""
         connection = self._connections.get(conn)
         if connection is None:
             return NOTHING
@@ -275,7 +290,8 @@ class ChatHandler:
         return tuple(e for victim in victims for e in self._close(now, victim, TOKEN_REVOKED, "token revoked"))
 
     def drain(self, now: float) -> Effects:
-        """The server is going away: everyone is told when to come back, and closes are spread over the window (protocol.md, section 3)."""
+        """The server is going away: everyone is told when to come back, and closes are spread over the window
+        (protocol.md, section 3)."""
         self._draining = True
         window_s = min(max(len(self._connections) / 500.0, 1.0), self.config.drain_window_s)
         effects = []
@@ -311,7 +327,7 @@ class ChatHandler:
         lost = self.ledger.add(now, session, message)
         if lost:
             effects += self._report(lost)
-        due_at = now + self.config.retry_interval_s
+        due_at = now + self._message_due_s
         if due_at < self._next_at:
             self._next_at = due_at
         return tuple(effects)
@@ -433,31 +449,47 @@ class ChatHandler:
 
     def _tidy(self, now: float) -> None:
         """Once a sweep: forget what can no longer change an answer."""
-        while self._forget and self._forget[0][0] <= now:
-            self._recent.pop(self._forget.popleft()[1], None)
-        idle = [u.name for u in self._users.values() if not u.connections and u.limiter.idle(now)]
+        self._forget_ids(now)
+        grace_s = self.config.presence_grace_s
+        idle = [
+            user.name
+            for user in self._users.values()
+            if not user.connections and user.limiter.idle(now) and now >= user.gone_at + grace_s
+        ]
         for name in idle:
             del self._users[name]
+
+    def _forget_ids(self, now: float) -> None:
+        forget = self._forget
+        while forget and forget[0][0] <= now:
+            _, key, entry = forget.popleft()
+            # After a failed append the same id may have begun anew.
+            if self._recent.get(key) is entry:
+                del self._recent[key]
 
     # The seven types.
 
     def _say(self, now: float, connection: Connection, frame: Say) -> Effects:
         session = self._sessions.get(frame.session)
         user = connection.user
-        if session is None or user.name not in session.participants:
+        if (
+            session is None
+            or user.name not in session.participants
+            or (connection.allowed is not None and frame.session not in connection.allowed)
+        ):
             if frame.session != "@" + user.name:
                 return self._no_entry(connection, frame.session, frame.id)
             session = self._session(frame.session)
         key = (user.name, frame.session, frame.id)
-        forget = self._forget
-        while forget and forget[0][0] <= now:
-            self._recent.pop(forget.popleft()[1], None)
+        self._forget_ids(now)
         entry = self._recent.get(key)
         if entry is not None:
             self.counters.duplicates_suppressed += 1
             if entry.ack is not None:
                 return (Send((connection.name,), _duplicate(entry.ack)),)
-            entry.asked += (connection.name,)
+            # One answer for each connection that still waits: as many at most as a user has connections.
+            waiting = (name for name in entry.asked if name in user.connections and name != connection.name)
+            entry.asked = (*waiting, connection.name)
             return NOTHING
         wait_s = user.limiter.refusal(now)
         if wait_s:
@@ -469,8 +501,8 @@ class ChatHandler:
                 frame.id,
                 max(1, ceil(wait_s * 1000)) if wait_s < inf else UNSET,
             )
-        self._recent[key] = _Accepted()
-        forget.append((now + self.config.dedupe_for_s, key))
+        entry = self._recent[key] = _Accepted()
+        self._forget.append((now + self.config.dedupe_for_s, key, entry))
         return (Append(Record(frame.session, user.name, connection.name, frame.id, frame.body, self._epoch + now)),)
 
     def _ack(self, now: float, connection: Connection, frame: AckIn) -> Effects:
@@ -518,7 +550,8 @@ class ChatHandler:
         ]
 
     def _names_of(self, user: str) -> tuple[Conn, ...]:
-        """The user's connections of the moment; empty where nobody is there to hear (the notice still counts as issued)."""
+        """The user's connections of the moment; empty where nobody is there to hear (the notice still counts as
+        issued)."""
         found = self._users.get(user)
         if found is None:
             return ()
@@ -616,35 +649,23 @@ class ChatHandler:
 
     def _join(self, now: float, connection: Connection, frame: StatusIn, name: str) -> Effects:
         user = connection.user
-        session = self._sessions.get(name)
-        allowed = connection.allowed is not None and name in connection.allowed and name[0] != "@"
-        if name == "@" + user.name:
-            session = self._session(name)
-        elif session is None:
-            if not allowed:
-                return self._no_entry(connection, name)
-            session = self._session(name)
-        elif not allowed and (connection.allowed is not None or user.name not in session.participants):
+        if not self._may_join(connection, name):
             return self._no_entry(connection, name)
+        session = self._session(name)
         effects: list[Effect] = []
         if isinstance(frame.replaces, str) and frame.replaces != connection.name:
             former = user.connections.get(frame.replaces)
             if former is not None:
                 effects += self._close(now, former, REPLACED, "resumed by a newer connection")
-        if len(connection.member_of) >= self.config.sessions_per_connection and name not in connection.member_of:
-            effects += self._error(connection, "bad_frame", "too many sessions on one connection: leave one first")
-            return tuple(effects)
-        if user.name not in session.participants and len(session.participants) >= self.config.participants_max:
-            effects += self._error(connection, "not_a_participant", "the session is full")
-            return tuple(effects)
+        full = self._full(connection, session)
+        if full is not None:
+            return (*effects, *self._error(connection, *full))
         session.participants[user.name] = None
         again = name in connection.member_of
         known = session.members.get(user.name)
         news = known is None or known.offline_told
         member = self._enter(session, connection)
         member.offline_told = False
-        if news:
-            session.told = None
         missed = self._missed(session, frame)
         if missed is not None:
             self.ledger.resume(member, connection.name)
@@ -655,14 +676,34 @@ class ChatHandler:
             effects.append(Tell(name, Presence(user.name, user.state, self._epoch + now)))
         return tuple(effects)
 
+    def _may_join(self, connection: Connection, name: str) -> bool:
+        """By the token's list where it has one, which makes a session at its first join; else by membership."""
+        user = connection.user.name
+        if name[0] == "@":
+            return name == "@" + user
+        if connection.allowed is not None:
+            return name in connection.allowed
+        session = self._sessions.get(name)
+        return session is not None and user in session.participants
+
+    def _full(self, connection: Connection, session: Session) -> tuple[str, str] | None:
+        """The error for one more than the settings allow, if it is one more."""
+        many = len(connection.member_of) >= self.config.sessions_per_connection
+        if many and session.name not in connection.member_of:
+            return "bad_frame", "too many sessions on one connection: leave one first"
+        crowded = len(session.participants) >= self.config.participants_max
+        if crowded and connection.user.name not in session.participants:
+            return "not_a_participant", "the session is full"
+        return None
+
     def _missed(self, session: Session, frame: StatusIn) -> list[Outgoing] | None:
-        """What a resume wants and can have, all or nothing; None where the client starts from the newest instead."""
+        """What a resume asks for, where all of it is there; None for no resume, or one that cannot be had."""
         if not isinstance(frame.last_seq, int):
             return None
-        self.counters.resumes += 1
         missed = None
         if frame.last_seq == 0 or frame.epoch is UNSET or frame.epoch == session.epoch:
             missed = self.ledger.missed(session, frame.last_seq)
+        self.counters.resumes += 1
         if missed is None:
             self.counters.unrecovered += 1
         else:
@@ -737,7 +778,7 @@ class ChatHandler:
         for member in connection.member_of.values():
             self._exit(now, member, connection)
         if not user.connections:
-            user.state = "online"
+            user.gone_at = now
         return NOTHING
 
     def _close(self, now: float, connection: Connection, code: int, reason: str) -> Effects:
@@ -745,26 +786,23 @@ class ChatHandler:
         self._rearm()
         return (Close(connection.name, code, reason),)
 
-    def _flood(self, now: float, connection: Connection, frame: ClientFrame) -> Effects | None:
-        """More frames than the limit since the window began: None where that window is over, else the refusal."""
-        window_s = self.config.frame_window_s
-        if now - connection.frames_from >= window_s:
-            connection.frames = 1
-            connection.frames_from = now
-            return None
+    def _flood(self, now: float, connection: Connection, frame: ClientFrame) -> Effects:
+        """Refuse a frame over the limit of its window; in the window after one that was refused too, end it."""
         if connection.frames > self.config.frame_limit + 1 and not hasattr(frame, "id"):
             return NOTHING
-        if now < connection.flooding_until and connection.frames == self.config.frame_limit + 1:
-            return self._close(now, connection, FLOOD, "frame flood")
-        connection.flooding_until = max(connection.flooding_until, connection.frames_from + 2 * window_s)
+        window_s = self._frame_window_s
         wait_s = connection.frames_from + window_s - now
-        return self._error(
+        refusal = self._error(
             connection,
             "frame_rate",
             f"over {self.config.frame_limit} frames in {window_s:g} s",
             getattr(frame, "id", UNSET),
             max(1, ceil(wait_s * 1000)),
         )
+        if now < connection.flooding_until and connection.frames == self.config.frame_limit + 1:
+            return refusal + self._close(now, connection, FLOOD, "frame flood")
+        connection.flooding_until = max(connection.flooding_until, connection.frames_from + 2 * window_s)
+        return refusal
 
     def _no_entry(self, connection: Connection, session: str, frame_id: Any = UNSET) -> Effects:
         if session in self._sessions:

@@ -1,7 +1,9 @@
 """Who may send now: counting per user, exact, over all of the user's connections.
 
-Three algorithms with one shape: `refusal(now)` is 0 when the message is let through (and counted), else the seconds to wait.
-Rule: the sliding window never lets more than `limit` through in any half-open window of `window_s`; the others are there for comparison.
+Three algorithms with one shape: `refusal(now)` is 0 when the message is let through (and counted), else the seconds
+to wait.
+Rule: the sliding window never lets more than `limit` through in any half-open window of `window_s`; the others are
+there for comparison.
 Who is asked, and what a refusal means, is left to the handler.
 """
 

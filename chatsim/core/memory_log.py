@@ -1,7 +1,8 @@
 """The log of one process that forgets everything when it ends.
 
 Decides the order of a session: it gives each record its `seq` (1, 2, 3 ... without gaps) and its `message_id`.
-Rule: it answers at once; keeping messages for replay is the handler's retention, durable storage another log behind the same call.
+Rule: it answers at once; keeping messages for replay is the handler's retention, durable storage another log behind
+the same call.
 """
 
 from __future__ import annotations

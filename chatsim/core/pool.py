@@ -77,8 +77,10 @@ class User:
 class Member:
     """One user in one session: her joined connections, what she is owed, and what the others were told of her.
 
-    `owed` holds the unacked messages in order of seq. `gone_at` is when her last joined connection went (inf while one is there).
-    `starts` holds the connections that came while something waited and did not ask for it: what they ack begins after this seq.
+    `owed` holds the unacked messages in order of seq. `gone_at` is when her last joined connection went (inf while
+    one is there).
+    `starts` holds the connections that came while something waited and did not ask for it: what they ack begins after
+    this seq.
     """
 
     __slots__ = (

@@ -1,7 +1,9 @@
 """Signs of life: when each connection is pinged, who did not answer, and who has been silent too long.
 
-Rule: a ping goes out every interval, the first at a random point of the second half interval; being heard from costs one float store.
-The moments of pings lie on a wheel of 512 slots an interval, so that a wake-up pings a whole slot and a quiet connection costs next to nothing.
+Rule: a ping goes out every interval, the first at a random point of the second half interval; being heard from costs
+one float store.
+The moments of pings lie on a wheel of 512 slots an interval, so that a wake-up pings a whole slot and a quiet
+connection costs next to nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ class Pulse:
 
     def add(self, now: float, connection: Connection) -> None:
         """A connection opened: it finds its slot."""
-        tick = ceil(now / self._step_s + _SLOTS * (0.5 + 0.5 * self._dice.uniform()))
+        # One slot less than half an interval, because rounding up to a slot may add one.
+        tick = ceil(now / self._step_s + _SLOTS / 2 + (_SLOTS / 2 - 1) * self._dice.uniform())
         if not self._slot_of:
             self._tick = tick
         self._tick = min(self._tick, tick)

@@ -1,6 +1,7 @@
 """Moments to come: FIFO lines for equal periods, one heap for the rest.
 
-Rule: `next_at` may be early, never late. Entries are never removed: an entry that lost its meaning is found so when it surfaces.
+Rule: `next_at` may be early, never late. Entries are never removed: an entry that lost its meaning is found so when
+it surfaces.
 What an entry means is left to its owner.
 """
 

@@ -27,8 +27,8 @@ KEYS_MAX = 2
 SECRET_BYTES_MIN = 16
 """128 bits, under which an HMAC secret can be guessed; RFC 7518, 3.2 advises 32 bytes."""
 
-ISSUED_AHEAD_S = 1.0
-"""How far ahead of ours an issuer's clock may be in `iat`; `nbf` and `exp` are taken at their word."""
+AHEAD_S_MAX = 1.0
+"""How far an issuer's clock may be ahead of ours in `iat` and `nbf`; `exp` is taken at its word."""
 
 TOKEN_BYTES_MAX = 8192
 """Longer texts are refused before any work is spent on them."""
@@ -173,7 +173,8 @@ def _judge(said: _Payload, wall: float, audience: str | None, issuer: str | None
         return _AUDIENCE
     if issuer is not None and issuer != said.iss:
         return _ISSUER
-    if (said.nbf is not None and said.nbf > wall) or (said.iat is not None and said.iat > wall + ISSUED_AHEAD_S):
+    soon = wall + AHEAD_S_MAX
+    if (said.nbf is not None and said.nbf > soon) or (said.iat is not None and said.iat > soon):
         return _EARLY
     if said.exp <= wall:
         return _EXPIRED

@@ -31,7 +31,8 @@ class Outage(msgspec.Struct, gc=False):
 
 
 class Detection(msgspec.Struct, gc=False):
-    """One peer that vanished or froze; `closed_at` is inf if the server never closed it (peers that woke in time have no row)."""
+    """One peer that vanished or froze; `closed_at` is inf if the server never closed it (peers that woke in time have
+    no row)."""
 
     user: str
     group: str
@@ -50,10 +51,14 @@ class Fired(msgspec.Struct, gc=False):
 class RunRecord(msgspec.Struct):
     """The rows of one run.
 
-    `receipts` maps a message id to {receiving user: moment of first receipt}; `owed` maps it to {receiving user: outcome}, the outcome
-    being "delivered", "waiting" or the reason why it was given up; `accepted` maps (sender, client id) to the message id for every message that
-    the log took, acked at the sender or not. `utilisation` has one value a node, `loop_lag` one value a sample, `drain_time` one a drained node.
-    `counters` holds the counters of scenarios.md except those derived from the rows above (sent, accepted, delivered, undelivered, lost).
+    `receipts` maps a message id to {receiving user: moment of first receipt}; `owed` maps it to {receiving user:
+    outcome}, the outcome
+    being "delivered", "waiting" or the reason why it was given up; `accepted` maps (sender, client id) to the message
+    id for every message that
+    the log took, acked at the sender or not. `utilisation` has one value a node, `loop_lag` one value a sample,
+    `drain_time` one a drained node.
+    `counters` holds the counters of scenarios.md except those derived from the rows above (sent, accepted, delivered,
+    undelivered, lost).
     """
 
     sent: list[Sent]

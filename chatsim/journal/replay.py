@@ -40,11 +40,17 @@ def replay(path: Path) -> Difference | None:
 def replay_steps(handler: ChatHandler, steps: Iterable[Step]) -> Difference | None:
     """Feed the steps to the handler until one is answered otherwise than the journal says."""
     for number, step in enumerate(steps, 1):
-        effects = getattr(handler, step.door)(step.now, *step.args)
-        if effects == step.effects:
-            continue
-        expected = encode_step(step.now, step.door, step.args, step.effects)
-        got = encode_step(step.now, step.door, step.args, effects)
-        if got != expected:
-            return Difference(number, expected.decode(), got.decode())
+        found = difference(handler, number, step)
+        if found is not None:
+            return found
     return None
+
+
+def difference(handler: ChatHandler, number: int, step: Step) -> Difference | None:
+    """Feed one step to the handler; None where it answers as the journal says."""
+    effects = getattr(handler, step.door)(step.now, *step.args)
+    if effects == step.effects:
+        return None
+    expected = encode_step(step.now, step.door, step.args, step.effects)
+    got = encode_step(step.now, step.door, step.args, effects)
+    return None if got == expected else Difference(number, expected.decode(), got.decode())

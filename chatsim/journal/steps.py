@@ -83,6 +83,7 @@ class JournalWriter:
             except OSError as problem:
                 raise HarnessError(f"The journal {path} cannot be written: {problem.strerror}.") from problem
             self._file.write(msgspec.json.encode(header) + b"\n")
+            self._file.flush()
 
     def step(self, now: float, door: str, args: Sequence[Any], effects: Effects) -> None:
         """Note one input; it reaches the file when enough is collected, or at `flush` and `close`."""
@@ -193,6 +194,10 @@ class JournalReader:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
     @property

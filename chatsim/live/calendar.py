@@ -25,11 +25,14 @@ LAG_SAMPLES_MAX = 100_000
 
 
 class Calendar:
-    """One heap of actions on one loop. `lag_s` holds how late the loop was at each sample."""
+    """One heap of actions on one loop. `lag_s` holds how late the loop was at each sample.
+
+    `started_at` is what CLOCK_MONOTONIC read at moment 0, in seconds (inf before `begin`).
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.started_at = time.monotonic()
+        self.started_at = inf
         self.lag_s = array("d")
         self.failure: BaseException | None = None
         self._now = 0.0
@@ -47,6 +50,12 @@ class Calendar:
             self._now = now
         return self._now
 
+    def begin(self) -> None:
+        """Now is moment 0: what was asked for before begins to happen, and the loop's lag is sampled."""
+        assert self.started_at == inf, "a calendar begins once"
+        self.started_at = time.monotonic()
+        self.at(LAG_INTERVAL_S, self._sample, LAG_INTERVAL_S)
+
     def at(self, moment: float, action: Callable[[float, Any, Any], None], a: Any = None, b: Any = None) -> None:
         """Have `action(now, a, b)` called at the moment, or at once where it is past; a moment of inf never comes.
 
@@ -58,12 +67,8 @@ class Calendar:
             raise HarnessError(f"The crowd has over {ENTRIES_MAX} things to do at once: let fewer people do less.")
         self._count += 1
         heapq.heappush(self._heap, (moment, self._count, action, a, b))
-        if not self._ringing:
+        if not self._ringing and self.started_at < inf:
             self._rearm()
-
-    def watch_lag(self) -> None:
-        """Sample the loop's lag from now on."""
-        self.at(self.now() + LAG_INTERVAL_S, self._sample, self.now() + LAG_INTERVAL_S)
 
     def stop(self) -> None:
         """Nothing happens any more."""

@@ -11,6 +11,7 @@ import asyncio
 import socket
 import ssl
 import time
+from array import array
 from collections.abc import Callable
 from math import inf
 from typing import Any
@@ -18,11 +19,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from chatsim.core.frames import ClientFrame, Welcome, decode_server, encode
+from chatsim.core.frames import Body, ClientFrame, StatusIn, Welcome, decode_server, encode
 from chatsim.journal.record import Detection
 from chatsim.live.calendar import Calendar
 from chatsim.live.peer import ABNORMAL, Peer
-from chatsim.load.people import Device, People
+from chatsim.load.people import CrowdWire, Device, People, Person
 from chatsim.network.link import Link
 
 DIAL_S_MAX = 10.0
@@ -45,6 +46,19 @@ class Gone(msgspec.Struct):
     vanished: bool
 
 
+class _Punctual(People):
+    """People who note how late each of their messages is sent (s)."""
+
+    def __init__(self, wire: CrowdWire, late_s: array[float]) -> None:
+        super().__init__(wire)
+        self._late_s = late_s
+
+    def say(self, now: float, person: Person, intended_at: float, body: Body) -> None:
+        """She writes a message that she meant to write at `intended_at`."""
+        self._late_s.append(max(0.0, now - intended_at))
+        super().say(now, person, intended_at, body)
+
+
 class Crowd:
     """All devices of one run.
 
@@ -63,7 +77,8 @@ class Crowd:
     ) -> None:
         """`url` is `ws://` or `wss://` with host, port and path; `narrow` names the groups that will read slowly."""
         self.calendar = calendar
-        self.people = People(self)
+        self.late_s = array("d")
+        self.people: People = _Punctual(self, self.late_s)
         self.peers: dict[int, Peer] = {}
         self.gone: list[Gone] = []
         self.faults: list[str] = []
@@ -94,6 +109,12 @@ class Crowd:
         peer = self.peers.get(device.number)
         if peer is not None:
             peer.send(encode(frame))
+
+    def refresh(self, now: float, device: Device) -> None:
+        """Fetch a new token and hand it in on the open connection."""
+        token = self.token(device, time.time())
+        if token is not None:
+            self.transmit(now, device, StatusIn("refresh", token=token))
 
     def hang_up(self, now: float, device: Device, code: int) -> None:
         """Close the device's connection."""

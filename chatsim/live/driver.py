@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from chatsim.core.effects import Append, Close, Effect, Effects, Ping, Record, Send, Tell
 from chatsim.core.frames import ClientFrame, Fault, ServerFrame, encode
 from chatsim.core.tokens import Claims
+from chatsim.live.framing import PING_FRAME, close_frame, text_frame
 
 CLOSE_TIMEOUT_S = 5.0
 """How long a closing connection may take to flush and to answer the close (protocol.md, section 3)."""
@@ -100,30 +101,6 @@ class Outlet:
         return sum(map(len, self.queue)) + self.transport.get_write_buffer_size()
 
 
-def _text_header(length: int) -> bytes:
-    if length < 126:
-        return bytes((0x81, length))
-    if length < 65536:
-        return b"\x81\x7e" + length.to_bytes(2, "big")
-    return b"\x81\x7f" + length.to_bytes(8, "big")
-
-
-_SHORT_HEADERS = tuple(_text_header(length) for length in range(126))
-_PING = b"\x89\x00"
-
-
-def text_frame(payload: bytes) -> bytes:
-    """One unmasked WebSocket text frame (RFC 6455, 5.2): the same bytes for every receiver."""
-    length = len(payload)
-    return (_SHORT_HEADERS[length] if length < 126 else _text_header(length)) + payload
-
-
-def close_frame(code: int, reason: str) -> bytes:
-    """One unmasked WebSocket close frame; the reason is cut to the 123 bytes that a control frame leaves."""
-    payload = code.to_bytes(2, "big") + reason.encode()[:123].decode(errors="ignore").encode()
-    return bytes((0x88, len(payload))) + payload
-
-
 class Driver:
     """One handler on one loop. Made and used in the loop's thread only."""
 
@@ -155,6 +132,7 @@ class Driver:
         self._timer_at = inf
         self._numbered = 0
         self._lag_due = inf
+        self._lag_timer: asyncio.TimerHandle | None = None
         self._lags: deque[float] = deque(maxlen=LAG_SAMPLES_MAX)
         self._lag_counts = [0] * len(LAG_BUCKETS_S)
         self._lag_sum_s = 0.0
@@ -375,7 +353,7 @@ class Driver:
 
     def _ping(self, effect: Ping) -> None:
         self._pings += len(effect.to)
-        self._queue(effect.to, _PING)
+        self._queue(effect.to, PING_FRAME)
 
     def _close(self, effect: Close) -> None:
         outlet = self._outlets.get(effect.to)
@@ -446,7 +424,7 @@ class Driver:
         """Sample from now on how late the loop is, every 100 ms."""
         if self._lag_due == inf:
             self._lag_due = self.loop.time() + LAG_INTERVAL_S
-            self.loop.call_at(self._lag_due, self._sample_lag)
+            self._lag_timer = self.loop.call_at(self._lag_due, self._sample_lag)
 
     def _sample_lag(self) -> None:
         time = self.loop.time()
@@ -456,7 +434,7 @@ class Driver:
         place = next(place for place, edge in enumerate(LAG_BUCKETS_S) if lag_s <= edge)
         self._lag_counts[place] += 1
         self._lag_due = time + LAG_INTERVAL_S
-        self.loop.call_at(self._lag_due, self._sample_lag)
+        self._lag_timer = self.loop.call_at(self._lag_due, self._sample_lag)
 
     def loop_lag_s(self) -> float:
         """The loop's lag: the newest sample, or how late the next one already is (s)."""
@@ -487,10 +465,11 @@ class Driver:
             outlet.transport.abort()
 
     def close(self) -> None:
-        """Stop the timer: nothing wakes the handler any more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """Stop the timers: nothing wakes the handler any more."""
+        for timer in (self._timer, self._lag_timer):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._lag_timer = None
 
 
 def end_writing(transport: asyncio.Transport) -> None:

@@ -23,7 +23,7 @@ from starlette.routing import Route
 from chatsim.core.frames import Name
 from chatsim.core.tokens import issue
 from chatsim.live.driver import LAG_BUCKETS_S, Driver
-from chatsim.live.protocol import Gate
+from chatsim.live.gate import Gate
 
 READY_LAG_S_MAX = 0.25
 """A loop later than this is not ready for more (protocol.md, section 4)."""

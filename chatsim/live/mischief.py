@@ -131,9 +131,7 @@ class Mischief:
         for peer in self._peers(victims):
             down, before = peer.down, peer.down.bandwidth_bit_per_s
             down.bandwidth_bit_per_s = event.bandwidth_bits_per_s
-            self._later(
-                now + event.for_s, lambda down=down, before=before: setattr(down, "bandwidth_bit_per_s", before)
-            )
+            self._calendar.at(now + event.for_s, self._heal, down, ("bandwidth_bit_per_s", before))
 
     def _latency(self, now: float, event: ev.Latency, victims: Sequence[Person]) -> None:
         for peer in self._peers(victims):
@@ -151,7 +149,9 @@ class Mischief:
         for peer in self._peers(victims):
             peer.up.blocked_until = peer.down.blocked_until = now + event.for_s
 
-    def _repeat(self, now: float, event: ev.Flood | ev.BadFrames, action: Callable[[float, Any], None], whom: Any) -> None:
+    def _repeat(
+        self, now: float, event: ev.Flood | ev.BadFrames, action: Callable[[float, Any], None], whom: Any
+    ) -> None:
         """Have the action done at the event's rate: one entry at a time stands on the calendar."""
         count = int(min(event.for_s, self._ends_at - now) * event.rate_per_s)
 

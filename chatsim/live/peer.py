@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from websockets.client import ClientProtocol
 from websockets.frames import Close, Frame, Opcode
 from websockets.http11 import Response
+from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from chatsim.live.calendar import Calendar
@@ -73,8 +74,8 @@ class Peer(asyncio.Protocol):
     # What the transport says.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are none of asyncio's classes.
+        self._transport = cast(asyncio.Transport, transport)
         request = self._parser.connect()
         if self._token is not None:
             request.headers["Authorization"] = f"Bearer {self._token}"
@@ -108,8 +109,9 @@ class Peer(asyncio.Protocol):
     # What the crowd asks for.
 
     def send(self, data: bytes) -> None:
-        """Write one text frame."""
-        if self.open and not self.vanished and not self.done:
+        """Write one text frame; nothing is written any more once either side is closing."""
+        # The parser may have met the server's close already, behind what is being read now.
+        if self._parser.state is State.OPEN and not self.vanished and not self.done:
             self._parser.send_text(data)
             self._flush()
 
@@ -118,7 +120,7 @@ class Peer(asyncio.Protocol):
         if self.done:
             return
         self.done = True
-        if self.open and not self.vanished:
+        if self._parser.state is State.OPEN and not self.vanished:
             self._parser.send_close(code)
             self._flush()
             self._calendar.at(self._calendar.now() + CLOSE_S_MAX, self._abort)

@@ -2,7 +2,7 @@
 
 Decides what is listened on, and how the server ends: it drains, waits for those who go, and drops who is left.
 Rule: what a person got wrong is a UsageError before anything listens; tokens never reach a log.
-The chat is left to the handler, bytes to the driver and the protocol, signals to the command line.
+The chat is left to the handler, bytes to the driver and the protocol, what to print to the command line.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import ipaddress
 import secrets
+import signal
 import socket
 import ssl
 import time
@@ -28,13 +29,17 @@ from chatsim.core.handler import ChatHandler
 from chatsim.core.memory_log import MemoryLog
 from chatsim.core.tokens import Keys
 from chatsim.errors import UsageError
-from chatsim.live.driver import Driver, Journal, Log
+from chatsim.journal.steps import Footer, Header, JournalWriter
+from chatsim.live.driver import Driver, Log
+from chatsim.live.gate import Gate
 from chatsim.live.http import Minter, Routes
-from chatsim.live.protocol import HANDSHAKE_TIMEOUT_S, Gate, protocol_for
+from chatsim.live.protocol import HANDSHAKE_TIMEOUT_S, protocol_for
 from chatsim.live.tls import self_signed, server_context
 
 DRAIN_S_MAX = 28.0
 """How long draining may take; with `END_S_MAX` it keeps the hard stop of 30 s (protocol.md, section 3)."""
+
+PORT_MAX = 65_535
 
 END_S_MAX = 1
 """How long requests under way may take after that, in whole seconds, as uvicorn wants it."""
@@ -44,7 +49,8 @@ class ServerSettings(msgspec.Struct, kw_only=True):
     """What one server is told. Durations of `config` are multiplied by `time_scale`; `seed` None takes a new one.
 
     `keys` are one or two secrets or public keys in PEM; `signing_key` (secret or private key) lets the admin route make
-    tokens, and defaults to the first key where that is a secret. `port` 0 takes a free one.
+    tokens, and defaults to the first key where that is a secret. `port` 0 takes a free one. `journal` is a new file for
+    every input and effect.
     """
 
     host: str = "127.0.0.1"
@@ -57,7 +63,7 @@ class ServerSettings(msgspec.Struct, kw_only=True):
     tls_key: Path | None = None
     tls_self_signed: bool = False
     insecure: bool = False
-    journal: Journal | None = None
+    journal: Path | None = None
     log: Log | None = None
     time_scale: float = 1.0
     seed: int | None = None
@@ -80,13 +86,15 @@ class _Server(uvicorn.Server):
         self._started()
 
 
-class _TimedHttp(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+class TimedHttp(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
     """uvicorn's HTTP protocol, which drops a peer that has not sent one whole request in time."""
+
+    patience_s = HANDSHAKE_TIMEOUT_S
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         kept = cast(asyncio.Transport, transport)
-        self._handshake = asyncio.get_running_loop().call_later(HANDSHAKE_TIMEOUT_S, self._too_late, kept)
+        self._handshake = asyncio.get_running_loop().call_later(self.patience_s, self._too_late, kept)
 
     def _too_late(self, transport: asyncio.Transport) -> None:
         # `cycle` is there from the first whole request on; after an upgrade the transport has another protocol.
@@ -102,10 +110,17 @@ class _TimedHttp(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         super().connection_lost(exc)
 
 
-def run(settings: ServerSettings, *, ready: Callable[[str], None], stop: asyncio.Event) -> dict[str, Any]:
-    """`serve` on a new uvloop, until `stop` is set in that loop; returns the statistics of the run."""
+def run(settings: ServerSettings, *, ready: Callable[[str], None]) -> dict[str, Any]:
+    """`serve` on a new uvloop until SIGTERM or SIGINT; returns the driver's statistics."""
+
+    async def until_told() -> dict[str, Any]:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        return await serve(settings, ready=ready, stop=stop)
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(serve(settings, ready=ready, stop=stop))
+        return runner.run(until_told())
 
 
 async def serve(settings: ServerSettings, *, ready: Callable[[str], None], stop: asyncio.Event) -> dict[str, Any]:
@@ -124,20 +139,37 @@ async def serve(settings: ServerSettings, *, ready: Callable[[str], None], stop:
         config = settings.config if settings.time_scale == 1.0 else settings.config.scaled(settings.time_scale)
         keys = Keys(settings.keys, config.algorithms)
         listener = stack.enter_context(_listen(settings.host, settings.port))
-        loop = asyncio.get_running_loop()
-        epoch = time.time()
         seed = secrets.randbits(63) if settings.seed is None else settings.seed
-        handler = ChatHandler(config, epoch=epoch, seed=seed)
-        log = settings.log or MemoryLog()
-        driver = Driver(handler, log, loop=loop, epoch=epoch, journal=settings.journal)
-        stack.callback(driver.close)
-        driver.watch_lag()
+        driver = await _drive(settings, config, seed, stack)
         gate = Gate(driver, keys, config, seed=seed)
         app = Routes(gate, admin_key=settings.admin_key, minter=_minter(settings, config)).app()
         url = _url(settings.host, listener, context is not None)
         server = _Server(_uvicorn_config(app, gate, context), lambda: ready(url))
         await _until(server, listener, driver, stop)
         return driver.statistics()
+
+
+async def _drive(settings: ServerSettings, config: HandlerConfig, seed: int, stack: contextlib.ExitStack) -> Driver:
+    """The handler and its driver, journaled if asked for."""
+    # The loop's time is that of its last turn: a new turn makes it and the wall clock speak of the same moment.
+    await asyncio.sleep(0)
+    loop = asyncio.get_running_loop()
+    epoch = time.time()
+    writer = None
+    if settings.journal is not None:
+        header = Header(config=config, epoch=epoch, seed=seed, clock_at=loop.time())
+        writer = JournalWriter(settings.journal, header)
+    handler = ChatHandler(config, epoch=epoch, seed=seed)
+    driver = Driver(handler, settings.log or MemoryLog(), loop=loop, epoch=epoch, journal=writer)
+    driver.watch_lag()
+
+    def end() -> None:
+        driver.close()
+        if writer is not None:
+            writer.close(Footer(loop_lag_s=driver.statistics()["loop_lag_s"]))
+
+    stack.callback(end)
+    return driver
 
 
 async def _until(server: _Server, listener: socket.socket, driver: Driver, stop: asyncio.Event) -> None:
@@ -188,14 +220,13 @@ def _is_loopback(host: str) -> bool:
 
 def _listen(host: str, port: int) -> socket.socket:
     """A listening socket; raises UsageError where the address is taken, forbidden or unknown."""
+    if not 0 <= port <= PORT_MAX:
+        raise UsageError(f"{port} is no port: give one from 0 (any free one) to {PORT_MAX}.")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        # Both kinds have the port second; IPv6 has more behind it.
         return socket.create_server(address, family=family, backlog=2048)
     except socket.gaierror:
         raise UsageError(f"The host {host} is not known here: give an address of this machine.") from None
-    except OverflowError:
-        raise UsageError(f"{port} is no port: give one from 0 (any free one) to 65535.") from None
     except OSError as problem:
         raise UsageError(
             f"Cannot listen on {host} port {port} ({problem.strerror}): give another port, or stop what uses it."
@@ -211,7 +242,7 @@ def _uvicorn_config(app: Any, gate: Gate, context: ssl.SSLContext | None) -> uvi
     """uvicorn's settings: our protocol for WebSockets, and no log that could hold a query string."""
     config = uvicorn.Config(
         app,
-        http=_TimedHttp,
+        http=TimedHttp,
         ws=protocol_for(gate),
         lifespan="off",
         interface="asgi3",

@@ -1,7 +1,9 @@
 """The people of a scenario: what they do with their devices, and what they see.
 
-The same code drives the simulated and the real crowd: a wire calls in when something happens to a device, and is called back to dial, write and hang up.
-Rule: messages are sent at their intended moments whatever the server answers; everything a verdict needs is noted here, exactly.
+The same code drives the simulated and the real crowd: a wire calls in when something happens to a device, and is
+called back to dial, write and hang up.
+Rule: messages are sent at their intended moments whatever the server answers; everything a verdict needs is noted
+here, exactly.
 How bytes travel, and when a device is called, is left to the wire.
 """
 

@@ -1,6 +1,7 @@
 """What the people of a plan do, moment by moment, on whatever calendar a wire has.
 
-Decides when arrivals, messages, heartbeats and changes of presence happen; one entry at a time stands on the calendar for the whole plan of messages.
+Decides when arrivals, messages, heartbeats and changes of presence happen; one entry at a time stands on the calendar
+for the whole plan of messages.
 Rule: open-loop messages go at their intended moments; a closed loop thinks after each ack.
 """
 

@@ -1,6 +1,7 @@
 """One scenario, one wire, one verdict: plays it, judges it, and writes what happened.
 
-Decides the order of things and what a run leaves behind. Rule: both wires end in the same rows (`RunRecord`), which are judged in one place.
+Decides the order of things and what a run leaves behind. Rule: both wires end in the same rows (`RunRecord`), which
+are judged in one place.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ Verdict = Literal["pass", "fail", "inconclusive", "invalid"]
 
 
 class RunResult(msgspec.Struct):
-    """What came of one run. `metrics` maps each metric to its aggregates (s, or shares), `path` is the folder that was written."""
+    """What came of one run. `metrics` maps each metric to its aggregates (s, or shares), `path` is the folder that
+    was written."""
 
     scenario: str
     wire: str
@@ -46,7 +48,14 @@ class RunResult(msgspec.Struct):
             "seed": self.seed,
             "verdict": self.verdict,
             "expectations": [
-                {"text": j.text, "observed": j.observed, "limit": j.limit, "verdict": j.verdict, "n": j.n, "unit": j.unit}
+                {
+                    "text": j.text,
+                    "observed": j.observed,
+                    "limit": j.limit,
+                    "verdict": j.verdict,
+                    "n": j.n,
+                    "unit": j.unit,
+                }
                 for j in self.expectations
             ],
             "metrics": self.metrics,
@@ -68,7 +77,8 @@ def run(
 ) -> RunResult:
     """Play a scenario on a wire and judge it; writes a folder below `out` (default `results/runs`).
 
-    `progress` hears the share that is done. Raises UsageError where the wire cannot play the scenario, HarnessError where it failed.
+    `progress` hears the share that is done. Raises UsageError where the wire cannot play the scenario, HarnessError
+    where it failed.
     """
     if seed is not None:
         scenario = scenario.with_seed(seed)
@@ -96,7 +106,8 @@ def _judged(scenario: Scenario, wire: str, record: RunRecord, trace_hash: str, v
     idle = [fired for fired in record.fired if not fired.users]
     if idle:
         raise HarnessError(
-            f"{scenario.name}: {idle[0].do} at {idle[0].at:g} s touched nobody: choose a moment or a group with somebody there"
+            f"{scenario.name}: {idle[0].do} at {idle[0].at:g} s touched nobody: "
+            "choose a moment or a group with somebody there"
         )
     expectations = judge(scenario.expect, record)
     verdict: Verdict = "pass" if all(j.verdict == "pass" for j in expectations) else "fail"

@@ -1,7 +1,8 @@
 """The simulated crowd: devices at the far ends of simulated links.
 
 It is the `CrowdWire` of the simulation: it dials, carries frames over the links, and keeps one alarm a device.
-Rule: what a device does is decided by the people and the client; here is only what the network and the faults make of it.
+Rule: what a device does is decided by the people and the client; here is only what the network and the faults make of
+it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ ABNORMAL = 1006
 
 
 class Knock(msgspec.Struct, frozen=True):
-    """How a group knocks at the door: `claims(wall)` None is a token that the server refuses with 401, after verifying it if `verified`."""
+    """How a group knocks at the door: `claims(wall)` None is a token that the server refuses with 401, after
+    verifying it if `verified`."""
 
     claims: Callable[[str, float], Claims | None]
     verified: bool = True
@@ -37,7 +39,8 @@ class Knock(msgspec.Struct, frozen=True):
 
 
 class Crowd:
-    """All devices of a run; `links(number, device)` makes the two directions of a connection, `knocks` maps groups to their tokens."""
+    """All devices of a run; `links(number, device)` makes the two directions of a connection, `knocks` maps groups to
+    their tokens."""
 
     def __init__(
         self,
@@ -190,7 +193,8 @@ class Crowd:
         self._cut(now, pipe, ABNORMAL)
 
     def vanish(self, now: float, pipe: Pipe, for_s: float | None) -> None:
-        """The peer is gone without a word; after `for_s` the person is back, on a new connection, and has kept her memory."""
+        """The peer is gone without a word; after `for_s` the person is back, on a new connection, and has kept her
+        memory."""
         pipe.vanished = True
         pipe.gone_at = now
         self.gone[pipe.name] = pipe

@@ -1,7 +1,9 @@
 """Virtual time: an event heap of our own, drained in exact time order inside one SimPy process.
 
-The process wakes coarsely and then runs everything that came due, each event at its own moment; the quantum decides only when other SimPy
-processes of the same environment see the results. Measured, a heap entry costs a quarter of a SimPy callback and a tenth of a process.
+The process wakes coarsely and then runs everything that came due, each event at its own moment; the quantum decides
+only when other SimPy
+processes of the same environment see the results. Measured, a heap entry costs a quarter of a SimPy callback and a
+tenth of a process.
 Rule: events of one moment run in the order in which they were scheduled, so a run is a function of its inputs.
 """
 
@@ -55,7 +57,8 @@ class Engine:
         stop_when: Callable[[float], bool] | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> float:
-        """Run to `until`, or until `stop_when(now)`, asked once a quantum, says that all is settled; returns the moment reached."""
+        """Run to `until`, or until `stop_when(now)`, asked once a quantum, says that all is settled; returns the
+        moment reached."""
         self.env.process(self._process(until, stop_when, progress))
         # What is alive now stays alive: looking through it again and again for garbage takes a third of a large run.
         gc.collect()

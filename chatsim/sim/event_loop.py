@@ -1,6 +1,7 @@
 """The node's event loop as one FIFO server: when a piece of work starts, and when it ends.
 
-Rule: work starts in the order in which it became ready, never before that and never before the work ahead of it has ended
+Rule: work starts in the order in which it became ready, never before that and never before the work ahead of it has
+ended
 (Lindley, 1952: W' = max(0, W + S - A)). What each piece costs is left to the node.
 A turn is all the work that was ready when the turn began; it is what collected writes are shared over.
 """

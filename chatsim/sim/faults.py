@@ -1,6 +1,7 @@
 """The faults of a scenario, done to a simulated crowd and node.
 
-Decides how each event strikes and how it heals. Rule: victims come from the event's own random stream, and every event reports whom it touched.
+Decides how each event strikes and how it heals. Rule: victims come from the event's own random stream, and every
+event reports whom it touched.
 Events that need a node to stop, or its clock to move, are refused before anything runs.
 """
 

@@ -1,7 +1,9 @@
 """One simulated node: the real handler behind an event loop of costs, a log with a latency, and pipes to the crowd.
 
-It is the simulation's shell: it takes the moment at which work starts, calls the handler, and performs the effects when that work ends.
-Rule: every input of the handler goes through `_work`, in the order in which it became ready; nothing about the protocol is decided here.
+It is the simulation's shell: it takes the moment at which work starts, calls the handler, and performs the effects
+when that work ends.
+Rule: every input of the handler goes through `_work`, in the order in which it became ready; nothing about the
+protocol is decided here.
 """
 
 from __future__ import annotations
@@ -192,7 +194,8 @@ class Node:
         self._work(now, 0.0, "wake", self.handler.wake)
 
     def _sort_out(self, start_at: float, effects: Effects) -> None:
-        """Feed back what the log and the relay answer at once, and count what the rest costs; it leaves when the work ends."""
+        """Feed back what the log and the relay answer at once, and count what the rest costs; it leaves when the work
+        ends."""
         for effect in effects:
             kind = effect.__class__
             if kind is Send:
@@ -206,9 +209,7 @@ class Node:
                 self._sort_out(start_at, again)
             elif isinstance(effect, Ping):
                 cost = self._ping_s
-                self._cost += (
-                    cost * len(effect.to) if isinstance(cost, float) else sum(cost.next() for _ in effect.to)
-                )
+                self._cost += cost * len(effect.to) if isinstance(cost, float) else sum(cost.next() for _ in effect.to)
                 self._out.append(effect)
             else:
                 assert isinstance(effect, Close)
@@ -221,9 +222,9 @@ class Node:
             pipe = pipes[to[0]]
             if pipe.turn != turn:
                 pipe.turn = turn
-                self._cost += recipient + write  # type: ignore[operator]
+                self._cost += recipient + write
             else:
-                self._cost += recipient  # type: ignore[operator]
+                self._cost += recipient
             return
         total = recipient * len(to) if isinstance(recipient, float) else sum(recipient.next() for _ in to)
         flushed = 0

@@ -12,7 +12,8 @@ from chatsim.network.link import Link
 
 
 class Pipe:
-    """`server_open` and `client_open` may disagree: that is what a half-open connection is. Moments in seconds, nan or inf where never."""
+    """`server_open` and `client_open` may disagree: that is what a half-open connection is. Moments in seconds, nan
+    or inf where never."""
 
     __slots__ = (
         "arrival",

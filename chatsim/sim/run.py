@@ -32,7 +32,8 @@ from chatsim.verdict.metrics import check_conservation
 from chatsim.verdict.tally import Tally
 
 EPOCH = 1_700_000_000.0
-"""Wall time of the start of every simulated run (s since 1970): a constant, so that journals of equal seeds are equal."""
+"""Wall time of the start of every simulated run (s since 1970): a constant, so that journals of equal seeds are
+equal."""
 
 LAG_SAMPLE_S = 0.1
 QUANTUM_S = 0.25
@@ -48,7 +49,8 @@ class Simulated(msgspec.Struct):
 def simulate(
     scenario: Scenario, *, journal: Path | None = None, progress: Callable[[float], None] | None = None
 ) -> Simulated:
-    """Play the scenario; `journal` is where the node's journal goes (None: only its hash), `progress` hears the share done.
+    """Play the scenario; `journal` is where the node's journal goes (None: only its hash), `progress` hears the share
+    done.
 
     Raises UsageError for what the simulation cannot play.
     """

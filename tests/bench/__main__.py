@@ -1,4 +1,5 @@
-"""The bench: `python -m tests.bench [NAME ...]`. Prints ratios, each of A and B measured in turn in one run, medians of 5.
+"""The bench: `python -m tests.bench [NAME ...]`. Prints ratios, each of A and B measured in turn in one run, medians
+of 5.
 
 Absolute figures belong to the machine that is named on the first line; machines drift by up to 2x, the ratios travel.
 """
@@ -18,7 +19,7 @@ import simpy
 
 from chatsim.sim.engine import Engine
 from chatsim.sim.event_loop import EventLoop
-from tests.bench.naive import NaiveChat
+from tests.bench.naive import NaiveChat, Process
 from tests.bench.worlds import World
 
 PAIRS = int(os.environ.get("CHATSIM_BENCH_PAIRS", "5"))
@@ -61,7 +62,10 @@ def chat() -> None:
     ours()
     grown_mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     mine, theirs, ratio = _paired(ours, naive)
-    print(f"chat: {DURATION_S / mine:.0f} simulated s per wall s, naive SimPy {DURATION_S / theirs:.0f}: {ratio:.1f}x (wanted 5x)")
+    print(
+        f"chat: {DURATION_S / mine:.0f} simulated s per wall s, "
+        f"naive SimPy {DURATION_S / theirs:.0f}: {ratio:.1f}x (wanted 5x)"
+    )
     print(f"chat: memory growth over the imports {grown_mib:.0f} MiB (wanted under 100)")
 
 
@@ -90,14 +94,14 @@ def queue() -> None:
         server = simpy.Resource(env)
         waits = []
 
-        def customer():  # type: ignore[no-untyped-def]
+        def customer() -> Process:
             came_at = env.now
             with server.request() as request:
                 yield request
                 waits.append(env.now - came_at)
                 yield env.timeout(dice.expovariate(1.0))
 
-        def source():  # type: ignore[no-untyped-def]
+        def source() -> Process:
             for _ in range(count):
                 env.process(customer())
                 yield env.timeout(dice.expovariate(0.7))
@@ -106,14 +110,20 @@ def queue() -> None:
         env.run()
 
     mine, other, ratio = _paired(ours, theirs)
-    print(f"queue: {mine / count * 1e6:.2f} us a customer, SimPy Resource {other / count * 1e6:.2f}: {ratio:.1f}x (wanted 4x)")
+    print(
+        f"queue: {mine / count * 1e6:.2f} us a customer, "
+        f"SimPy Resource {other / count * 1e6:.2f}: {ratio:.1f}x (wanted 4x)"
+    )
 
 
 def quiet() -> None:
     """100,000 quiet connections for an hour of pings."""
     world = World(100_000, 1, arrive_over_s=60.0)
     took_s = _timed(lambda: world.engine.run(3600.0))
-    print(f"quiet: 100,000 connections, 3600 s, {world.handler.counters.pings:,} pings in {took_s:.1f} s (wanted under 60)")
+    print(
+        f"quiet: 100,000 connections, 3600 s, {world.handler.counters.pings:,} pings "
+        f"in {took_s:.1f} s (wanted under 60)"
+    )
 
 
 BENCHES = {"chat": chat, "queue": queue, "quiet": quiet}
@@ -125,7 +135,9 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"no such bench: {unknown[0]}; known: {' '.join(BENCHES)}", file=sys.stderr)
         return 3
-    print(f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}")
+    print(
+        f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}"
+    )
     for name in names or BENCHES:
         BENCHES[name]()
     return 0

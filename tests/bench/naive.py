@@ -1,8 +1,11 @@
 """What one would write first: plain SimPy, a process for every person, timer and delivery.
 
-The same chat as `worlds.World.talk` (sessions of 5, Poisson messages, every delivery acked and reported to its sender, one event loop that every frame
-costs time of, retry timers, pings with their pong timeouts, the clients' own watch on the server), and none of the handler's other duties (limits,
-dedupe, retention, presence, tokens, membership). It is the yardstick of the bench, so it is written as plainly and as lean as its kind allows.
+The same chat as `worlds.World.talk` (sessions of 5, Poisson messages, every delivery acked and reported to its
+sender, one event loop that every frame
+costs time of, retry timers, pings with their pong timeouts, the clients' own watch on the server), and none of the
+handler's other duties (limits,
+dedupe, retention, presence, tokens, membership). It is the yardstick of the bench, so it is written as plainly and as
+lean as its kind allows.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from chatsim.cli.main import main
 from chatsim.cli.serving import DEV_SESSION, Options, announcer, settings_of
 from chatsim.core.tokens import Claims, Keys, verify
 from chatsim.errors import UsageError
+from chatsim.journal.steps import read_header
 from tests.cli.fakes import Fakes
 
 ROOT = Path(__file__).parents[2]
@@ -98,8 +99,9 @@ def test_every_start_of_dev_has_its_own_secret() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains_and_ends_with_zero(secret: Path, number: signal.Signals) -> None:
+    journal = secret.with_name("journal.jsonl")
     with subprocess.Popen(
-        [*COMMAND, "--secret-file", str(secret)],
+        [*COMMAND, "--secret-file", str(secret), "--journal", str(journal)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -113,6 +115,7 @@ def test_a_signal_drains_and_ends_with_zero(secret: Path, number: signal.Signals
         rest, err = server.communicate(timeout=20)
     assert (server.returncode, rest) == (0, "")
     assert "Traceback" not in err
+    assert read_header(journal).config.reliability == "hardened"
 
 
 def _exp(token: str, keys: tuple[bytes, ...]) -> float:

@@ -95,7 +95,7 @@ def test_away_and_back_when_the_user_says_so() -> None:
     world = World()
     world.arrive("ann1", "ann2", "bob")
     for state in ("away", "away", "online"):
-        world.receive("ann1", PresenceIn(state))  # type: ignore[arg-type]
+        world.receive("ann1", PresenceIn(state))
     assert states(world, "bob") == [(0, "ann", "away"), (0, "ann", "online")]
     assert world.heard("ann2", Presence) == []
     world.receive("ann2", PresenceIn("away"))

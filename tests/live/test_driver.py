@@ -11,10 +11,7 @@ from typing import Any, cast
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
-from websockets.client import ClientProtocol
-from websockets.frames import Frame, Opcode
-from websockets.protocol import State
-from websockets.uri import parse_uri
+from websockets.frames import Opcode
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Append, Close, Effects, Ping, Record, Send, Tell
@@ -22,7 +19,9 @@ from chatsim.core.frames import AckIn, ClientFrame, Fault, Heartbeat, HeartbeatI
 from chatsim.core.handler import ChatHandler
 from chatsim.core.memory_log import MemoryLog
 from chatsim.core.tokens import Claims
-from chatsim.live.driver import CLOSE_TIMEOUT_S, Driver, Handler, Outlet, close_frame, text_frame
+from chatsim.live.driver import CLOSE_TIMEOUT_S, Driver, Handler, Outlet
+from chatsim.live.framing import text_frame
+from tests.live.test_framing import parsed
 
 EPOCH = 1_700_000_000.0
 ANN = Claims("ann", EPOCH + 3600)
@@ -168,30 +167,6 @@ class World:
 
 def beat(number: float = 0) -> Heartbeat:
     return Heartbeat(number, {})
-
-
-def parsed(data: bytes) -> list[Frame]:
-    """Frames of a server, as the independent parser of `websockets` reads them."""
-    reader = ClientProtocol(parse_uri("ws://here/"), state=State.OPEN, max_size=None)
-    reader.receive_data(data)
-    assert reader.parser_exc is None
-    return [event for event in reader.events_received() if isinstance(event, Frame)]
-
-
-@given(st.binary(max_size=200) | st.integers(0, 70_000).map(lambda n: b"x" * n))
-def test_text_frames_read_back(payload: bytes) -> None:
-    (frame,) = parsed(text_frame(payload))
-    assert (frame.opcode, bytes(frame.data), frame.fin) == (Opcode.TEXT, payload, True)
-
-
-@given(st.sampled_from([1000, 1012, 4000, 4999]), st.text(max_size=200))
-def test_close_frames_read_back(code: int, reason: str) -> None:
-    (frame,) = parsed(close_frame(code, reason))
-    assert frame.opcode is Opcode.CLOSE
-    assert int.from_bytes(frame.data[:2], "big") == code
-    said = bytes(frame.data[2:]).decode()
-    assert reason.startswith(said)
-    assert len(reason.encode()) > 123 or said == reason
 
 
 def test_names_count_up_and_are_known() -> None:

@@ -41,7 +41,7 @@ def test_a_self_signed_certificate_serves_loopback(host: str) -> None:
 def test_another_host_and_another_certificate_are_not_trusted() -> None:
     with self_signed() as files, self_signed() as others:
         context = server_context(*files)
-        with pytest.raises(ssl.SSLCertVerificationError, match="[Hh]ostname"):
+        with pytest.raises(ssl.SSLCertVerificationError, match=r"[Hh]ostname"):
             shake_hands(context, client_context(files.cert), "chat.example")
         with pytest.raises(ssl.SSLCertVerificationError):
             shake_hands(context, client_context(others.cert), "127.0.0.1")

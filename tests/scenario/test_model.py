@@ -198,9 +198,41 @@ def test_lines_are_those_of_the_nearest_thing() -> None:
 
 
 KEYS = st.sampled_from(
-    ["name", "duration", "warmup", "groups", "users", "session_size", "messages", "arrivals", "rate", "profile"]
-    + ["closed", "think", "network", "latency", "loss", "events", "at", "do", "drop", "arrive", "share", "count"]
-    + ["group", "expect", "live", "time_scale", "handler", "costs", "log", "constant", "mixture", "weight", "shift"]
+    [
+        "name",
+        "duration",
+        "warmup",
+        "groups",
+        "users",
+        "session_size",
+        "messages",
+        "arrivals",
+        "rate",
+        "profile",
+        "closed",
+        "think",
+        "network",
+        "latency",
+        "loss",
+        "events",
+        "at",
+        "do",
+        "drop",
+        "arrive",
+        "share",
+        "count",
+        "group",
+        "expect",
+        "live",
+        "time_scale",
+        "handler",
+        "costs",
+        "log",
+        "constant",
+        "mixture",
+        "weight",
+        "shift",
+    ]
 )
 LEAVES = st.one_of(
     st.none(),

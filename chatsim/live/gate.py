@@ -1,0 +1,171 @@
+"""Who may open a connection: origin, token, and whether there is room.
+
+Decides on a handshake before anything is upgraded, and what is answered to those who may not come in.
+Rule: a token goes no further than this gate: what is behind it gets claims, and no log or answer quotes it.
+The upgrade itself is left to `chatsim.live.protocol`, what a user may do once inside to the handler.
+"""
+
+from __future__ import annotations
+
+import random
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+from websockets.http11 import Request
+
+from chatsim.core.config import HandlerConfig
+from chatsim.core.limiter import TokenBucket
+from chatsim.core.tokens import Claims, Keys, Refusal, verify
+from chatsim.live.driver import Driver
+
+BEARER_PREFIX = "bearer."
+
+RETRY_AFTER_S_MAX = 5
+"""`Retry-After` of a refusal is drawn from 1 to this, so that those refused together do not come back together."""
+
+REVOKED_MAX = 100_000
+"""Revoked tokens that one server remembers; the next is refused, since forgetting one would let it in again."""
+
+
+class Denial(msgspec.Struct, gc=False):
+    """A request that is not upgraded: HTTP status, code and one sentence; `retry_after_s` 0 is not told."""
+
+    status: int
+    code: str
+    message: str
+    retry_after_s: int = 0
+
+
+class Gate:
+    """Who may come in: origin, token, and whether there is room."""
+
+    def __init__(self, driver: Driver, keys: Keys, config: HandlerConfig, *, seed: int = 0) -> None:
+        """`config` is as the handler has it; `seed` is that of the jitter in `Retry-After`."""
+        self.driver = driver
+        self.config = config
+        self.revoked: set[str] = set()
+        self._keys = keys
+        self._random = random.Random(seed)
+        # Buckets of one second's worth each; those who resume do not queue behind those who are new.
+        self._new = _bucket(config.accept_rate_per_s)
+        self._back = _bucket(config.resume_rate_per_s)
+
+    def verify(self, token: str) -> Claims | Refusal:
+        """The claims of a token that is good now, or why it is not."""
+        config = self.config
+        found = verify(token, self._keys, self.driver.wall(), audience=config.audience, issuer=config.issuer)
+        if isinstance(found, Claims) and found.jti is not None and found.jti in self.revoked:
+            return Refusal("token_revoked", "the token was revoked")
+        return found
+
+    def revoke(self, jti: str) -> bool:
+        """The token is good no more, here and for those who hold it now; False where no more can be remembered."""
+        if len(self.revoked) >= REVOKED_MAX and jti not in self.revoked:
+            return False
+        self.revoked.add(jti)
+        self.driver.revoke(jti=jti)
+        return True
+
+    def enter(self, request: Request) -> Claims | Denial:
+        """The claims of somebody who may come in, or what to answer instead."""
+        if not self._origin_allowed(request):
+            return Denial(403, "origin_forbidden", "this origin may not connect: name it in origins")
+        found = self.verify(_token(request))
+        if isinstance(found, Refusal):
+            return Denial(401, found.code, found.detail)
+        return self._room(request) or found
+
+    def _room(self, request: Request) -> Denial | None:
+        driver = self.driver
+        if driver.draining:
+            return Denial(503, "draining", "the server is going away: come back later", self._retry_after_s())
+        back = driver.knew(_query(request, "resume"))
+        bucket = self._back if back else self._new
+        if driver.connections() >= self.config.connections_max or bucket.refusal(driver.now()):
+            return Denial(503, "overloaded", "too many connections: come back later", self._retry_after_s())
+        return None
+
+    def _retry_after_s(self) -> int:
+        return self._random.randint(1, RETRY_AFTER_S_MAX)
+
+    def _origin_allowed(self, request: Request) -> bool:
+        """Browsers name the page's origin: it is the same host, or one of those configured; others name none."""
+        origins = request.headers.get_all("Origin")
+        if not origins:
+            return True
+        allowed = self.config.origins
+        if len(origins) > 1:
+            return False
+        if origins[0] in allowed or "*" in allowed:
+            return True
+        try:
+            said = urlsplit(origins[0])
+            host = urlsplit("//" + ",".join(request.headers.get_all("Host")))
+            default = {"http": 80, "https": 443}.get(said.scheme)
+            return (
+                said.hostname is not None
+                and said.hostname == host.hostname
+                and (said.port or default) == (host.port or default)
+            )
+        except ValueError:
+            return False
+
+
+def _bucket(rate_per_s: float) -> TokenBucket:
+    burst = max(1, int(rate_per_s))
+    return TokenBucket(burst, burst / rate_per_s)
+
+
+def _token(request: Request) -> str:
+    """The token of a handshake, from the first of the three places that has one; empty where none has."""
+    for value in request.headers.get_all("Authorization"):
+        scheme, _, rest = value.partition(" ")
+        if scheme.lower() == "bearer":
+            return rest.strip()
+    found = _query(request, "token")
+    if found:
+        return found
+    for value in request.headers.get_all("Sec-WebSocket-Protocol"):
+        for offer in value.split(","):
+            if offer.strip().startswith(BEARER_PREFIX):
+                return offer.strip()[len(BEARER_PREFIX) :]
+    return ""
+
+
+def _query(request: Request, name: str) -> str:
+    """The first value of a query parameter; empty where there is none, or the query is none."""
+    try:
+        return parse_qs(request.path.partition("?")[2], max_num_fields=16).get(name, [""])[0]
+    except ValueError:
+        return ""
+
+
+def denial_bytes(denial: Denial) -> bytes:
+    """The whole HTTP answer of a request that is not upgraded; the connection ends with it."""
+    body = msgspec.json.encode({"error": denial.code, "message": denial.message})
+    phrase = PHRASES.get(denial.status, "Refused")
+    lines = [
+        f"HTTP/1.1 {denial.status} {phrase}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        "Cache-Control: no-store",
+        "Connection: close",
+    ]
+    if denial.status == 401:
+        lines.append('WWW-Authenticate: Bearer realm="chatsim"')
+    if denial.status == 426:
+        lines.append("Upgrade: websocket")
+    if denial.retry_after_s:
+        lines.append(f"Retry-After: {denial.retry_after_s}")
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+PHRASES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    426: "Upgrade Required",
+    503: "Service Unavailable",
+}

@@ -1,0 +1,270 @@
+"""One scenario on real sockets: a server process, a crowd of real clients, and what happened.
+
+Decides when a live run is over, and whether it may be believed. Rule: what the server did is read from its journal
+alone, what people saw
+from the crowd alone; a run in which the crowd itself was late is invalid.
+Judging what happened is left to the verdict.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from array import array
+from collections.abc import Callable, Sequence
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import uvloop
+
+from chatsim.core.frames import HeartbeatIn
+from chatsim.errors import HarnessError
+from chatsim.journal.record import RunRecord
+from chatsim.live.calendar import Calendar
+from chatsim.live.crowd import Crowd
+from chatsim.live.follower import Follower
+from chatsim.live.mischief import Mischief, check_events
+from chatsim.live.node import Node
+from chatsim.live.tokens import Purse
+from chatsim.load.people import Device
+from chatsim.load.plan import Plan
+from chatsim.load.script import Script
+from chatsim.load.streams import UNIFORM, Streams
+from chatsim.network.link import Link
+from chatsim.scenario import events as ev
+from chatsim.scenario.distributions import Constant
+from chatsim.scenario.model import Scenario
+
+LATE_S_MAX = 0.05
+"""Beyond this, at the 99th percentile of its own lateness, the crowd and not the server is what was measured."""
+
+POLL_S = 0.05
+FOLLOW_S_PLAYING = 0.005
+FOLLOW_S_SETTLING = 0.02
+"""How long the crowd's loop may be kept busy with the journal, once per poll: while people act, and after."""
+
+POKE_S = 0.25
+ACKS_S_MAX = 5.0
+"""After the end of sending, acks that have not come for so long are waited for no more."""
+
+CLOSED_BY_END = 1012
+
+
+class LiveOutcome(msgspec.Struct):
+    """What came of a live run; `health` is how well the harness itself did (s, counts), `why_invalid` one sentence."""
+
+    record: RunRecord
+    trace_hash: str
+    valid: bool
+    why_invalid: str
+    health: dict[str, Any]
+
+
+def run_live(
+    scenario: Scenario, *, seed: int, out_dir: Path, progress: Callable[[float], None] | None = None
+) -> LiveOutcome:
+    """Play the scenario with its `live:` overrides; the journal and the server's log go into `out_dir`.
+
+    `progress` hears the share done. Raises UsageError for what the live wire cannot play, HarnessError where it failed.
+    """
+    told = scenario.with_seed(seed).with_live_overrides()
+    played = told.scaled()
+    check_events(played.events)
+    secret = secrets.token_urlsafe(48).encode()
+    purse = Purse(played, secret)
+    journal = out_dir / "journal.jsonl"
+    with contextlib.ExitStack() as stack:
+        log = out_dir / "server.log"
+        scale = told.time_scale
+        made = Node(told.handler, secret=secret, journal=journal, log=log, tls=played.tls, time_scale=scale)
+        node = stack.enter_context(made)
+        follower = stack.enter_context(contextlib.closing(Follower(journal)))
+        run = _Run(played, node, purse, follower)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run.play(progress))
+        code = node.stop()
+        if code != 0:
+            node.check()
+        return run.outcome()
+
+
+class _Run:
+    """Everything of one live run."""
+
+    def __init__(self, scenario: Scenario, node: Node, purse: Purse, follower: Follower) -> None:
+        self.scenario = scenario
+        self.node = node
+        self.follower = follower
+        self.streams = Streams(scenario.seed)
+        self.plan = Plan(scenario, self.streams)
+        self.purse = purse
+        self.utilisation = 0.0
+        self.settled = False
+        self.calendar: Calendar
+        self.crowd: Crowd
+        self.mischief: Mischief
+
+    async def play(self, progress: Callable[[float], None] | None) -> None:
+        """Have the people act, and wait until all is settled or time is up."""
+        scenario = self.scenario
+        tls = await asyncio.to_thread(self.node.trust)
+        self.calendar = calendar = Calendar(asyncio.get_running_loop())
+        narrow = {e.group for e in scenario.events if isinstance(e, ev.SlowReader)}
+        self.crowd = Crowd(
+            calendar,
+            self.node.url,
+            token=self.purse.token,
+            links=self._links,
+            tls=tls,
+            narrow=frozenset(g.name for g in scenario.groups if g.name in narrow or None in narrow),
+        )
+        self.mischief = Mischief(self.crowd, self._choose, self.purse.expiring, scenario.duration_s)
+        Script(scenario, self.plan, self.streams, self.crowd.people, calendar)
+        self.mischief.schedule(scenario.events)
+        cpu_s = self.node.cpu_s()
+        calendar.begin()
+        await self._until(scenario.duration_s, progress)
+        self.utilisation = (self.node.cpu_s() - cpu_s) / calendar.now()
+        await self._settle()
+        self.crowd.people.finish()
+        await self.crowd.end()
+
+    async def _until(self, moment: float, progress: Callable[[float], None] | None) -> None:
+        while (now := self.calendar.now()) < moment:
+            self._check()
+            self.follower.follow(FOLLOW_S_PLAYING)
+            if progress is not None:
+                progress(now / moment)
+            await asyncio.sleep(POLL_S)
+        if progress is not None:
+            progress(1.0)
+
+    async def _settle(self) -> None:
+        """Go on until nothing is in flight: every message has its end, and everybody is where she wants to be."""
+        handler = self.scenario.handler
+        bound = self.calendar.now() + (
+            handler.retry_interval_s * (handler.retries + 1)
+            + handler.retention_s
+            + handler.stale_after_s
+            + handler.sweep_interval_s
+            + 60.0 * self.scenario.played_scale
+        )
+        poke_at = 0.0
+        while (now := self.calendar.now()) < bound:
+            self._check()
+            caught_up = self.follower.follow(FOLLOW_S_SETTLING)
+            if caught_up and self._is_settled(now):
+                self.settled = True
+                return
+            if now >= poke_at:
+                # The journal is written as inputs come: where none comes, one is made.
+                poke_at = now + POKE_S
+                self._poke(now)
+            await asyncio.sleep(POLL_S)
+
+    def _is_settled(self, now: float) -> bool:
+        crowd = self.crowd
+        if self.follower.handler.ledger.waiting or crowd.away():
+            return False
+        closed = self.follower.tally.closed
+        if any(gone.vanished and gone.name not in closed for gone in crowd.gone):
+            return False
+        unacked = any(d.client.unacked for d in crowd.people.devices if d.number in crowd.peers)
+        return not unacked or now > self.scenario.duration_s + ACKS_S_MAX
+
+    def _poke(self, now: float) -> None:
+        for number, peer in self.crowd.peers.items():
+            if not peer.vanished and peer.frozen_until <= now:
+                self.crowd.transmit(now, self.crowd.people.devices[number], HeartbeatIn())
+                return
+
+    def _check(self) -> None:
+        self.node.check()
+        if self.calendar.failure is not None:
+            raise HarnessError(f"The crowd failed: {self.calendar.failure!r}.") from self.calendar.failure
+        if self.crowd.faults:
+            raise HarnessError(f"The server is broken: {self.crowd.faults[0]}.")
+
+    def _choose(self, number: int, event: ev.VictimEvent, there: list[int]) -> Sequence[int]:
+        return self.plan.victims(number, event, there)
+
+    def _links(self, number: int, device: Device) -> tuple[Link, Link]:
+        network = self.scenario.group(device.user.group).network
+        return self._link("up", number, network), self._link("down", number, network)
+
+    def _link(self, way: str, number: int, network: Any) -> Link:
+        latency = network.latency
+        return Link(
+            None if latency == Constant(value=0.0) else self.streams.draws(f"latency/{way}", number, latency),
+            network.loss,
+            self.streams.draws(f"loss/{way}", number, UNIFORM),
+            network.bandwidth_bits_per_s,
+        )
+
+    # What came of it.
+
+    def outcome(self) -> LiveOutcome:
+        """Read the rest of the journal, and put the rows together."""
+        follower = self.follower
+        while not follower.follow(1.0):
+            pass
+        record = self._record()
+        late_s, lag_s = _p99(self.crowd.late_s), _p99(self.calendar.lag_s)
+        why = ""
+        if follower.difference is not None:
+            why = f"the journal does not replay: step {follower.difference.step} went otherwise"
+        elif late_s > LATE_S_MAX:
+            why = f"the crowd sent {late_s * 1000:.0f} ms late (p99): the machine is too busy for this load"
+        elif lag_s > LATE_S_MAX:
+            why = (
+                f"the crowd's event loop was {lag_s * 1000:.0f} ms behind (p99): the load is too much for this machine"
+            )
+        health = {
+            "send_late_p99_s": late_s,
+            "send_late_max_s": max(self.crowd.late_s, default=0.0),
+            "crowd_loop_lag_p99_s": lag_s,
+            "settled": self.settled,
+            "journal_steps": follower.steps,
+        }
+        return LiveOutcome(record, follower.trace_hash, not why, why, health)
+
+    def _record(self) -> RunRecord:
+        people, follower, scenario = self.crowd.people, self.follower, self.scenario
+        for message_id, user in follower.handler.ledger.pairs():
+            follower.tally.await_(message_id, user)
+        record = RunRecord(
+            sent=people.sent,
+            accepted={},
+            receipts=people.receipts,
+            owed={},
+            groups={person.name: person.group for person in people.persons},
+            outages=people.outages,
+            detections=self.crowd.found(self._closed_at),
+            fired=self.mischief.fired,
+            drain_time_s=[],
+            loop_lag_s=follower.loop_lag_s,
+            utilisation=[self.utilisation],
+            counters={
+                "auth_refused": people.auth_refused,
+                "duplicates": people.duplicates,
+                "out_of_order": people.out_of_order,
+            },
+            duration_s=scenario.duration_s,
+            warmup_s=scenario.warmup_s,
+        )
+        follower.tally.fill(record)
+        return record
+
+    def _closed_at(self, name: str) -> float:
+        closed = self.follower.tally.closed.get(name)
+        if closed is None or closed[1] == CLOSED_BY_END:
+            return inf
+        return closed[0] + self.follower.header.clock_at - self.calendar.started_at
+
+
+def _p99(samples: array[float]) -> float:
+    return float(np.percentile(samples, 99)) if samples else 0.0

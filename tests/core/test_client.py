@@ -1,0 +1,447 @@
+"""The client, rule by rule: backoff and terminal codes, resume and resending, acks, silence (protocol.md, 2 and 3)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import inf
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import UNSET, Raw
+
+from chatsim.core.client import ChatClient, ClientConfig
+from chatsim.core.effects import ClientEffect, ClientEffects, Dial, HangUp, Show, Transmit
+from chatsim.core.frames import (
+    Ack,
+    AckIn,
+    ClientFrame,
+    Draining,
+    Error,
+    Joined,
+    Message,
+    PresenceIn,
+    RateLimit,
+    Say,
+    StatusIn,
+    TypingIn,
+    Welcome,
+)
+
+BODY = Raw(b'"hi"')
+COME_BACK = (1006, 1011, 1012, 4000, 4001, 4002, 4003, 4005, 4499)
+STAY_AWAY = (1000, 1003, 1007, 1009, 4500, 4501, 4502, 4503, 4999)
+
+
+def client(config: ClientConfig | None = None, *, seed: int = 1) -> ChatClient:
+    made = ChatClient(config or ClientConfig(), user="ann", seed=seed)
+    assert made.start(0.0) == (Dial(0.0),)
+    return made
+
+
+def welcome(conn: str = "c1") -> Welcome:
+    return Welcome(
+        connection=conn,
+        user="ann",
+        server_time=0.0,
+        ping_interval_s=30.0,
+        pong_timeout_s=10.0,
+        expires_in_s=900.0,
+        message_bytes_max=65536,
+        rate_limit=RateLimit(60, 60.0),
+    )
+
+
+def joined(seq: int = 0, *, recovered: bool = False, epoch: int = 1, session: str = "s") -> Joined:
+    return Joined(session=session, epoch=epoch, seq=seq, recovered=recovered, replayed=0, participants=())
+
+
+def message(seq: int, *, sender: str = "bob", epoch: int = 1, session: str = "s", attempt: int = 1) -> Message:
+    return Message(f"m{seq}", session, epoch, seq, sender, BODY, 0.0, attempt)
+
+
+def acked(id_: str, seq: int, *, duplicate: bool = False) -> Ack:
+    return Ack(id_, f"m{seq}", "s", 1, seq, duplicate)
+
+
+def at_home(config: ClientConfig | None = None, *, seq: int = 0) -> ChatClient:
+    """A client that is open and joined to `s` at moment 0."""
+    made = client(config)
+    made.join(0.0, "s")
+    made.opened(0.0)
+    made.receive(0.0, welcome())
+    made.receive(0.0, joined(seq))
+    return made
+
+
+def written(effects: ClientEffects) -> list[ClientFrame]:
+    return [effect.message for effect in effects if isinstance(effect, Transmit)]
+
+
+def shown(effects: ClientEffects) -> list[object]:
+    return [effect.message for effect in effects if isinstance(effect, Show)]
+
+
+def dial_s(effects: ClientEffects) -> float:
+    [after_s] = [effect.after_s for effect in effects if isinstance(effect, Dial)]
+    return after_s
+
+
+# Coming back.
+
+
+@given(st.integers())
+def test_the_backoff_doubles_its_spread_up_to_30_s(seed: int) -> None:
+    made = client(seed=seed)
+    for n in range(12):
+        delay_s = dial_s(made.refused(float(n), 0))
+        assert 0.5 <= delay_s <= min(30, 0.5 + min(30, 0.5 * 2**n))
+
+
+def test_the_backoff_is_spread_evenly_over_its_range() -> None:
+    firsts = [dial_s(client(seed=seed).refused(0.0, 0)) for seed in range(2000)]
+    assert min(firsts) < 0.505
+    assert max(firsts) > 0.995
+    # The busiest 100 ms of the first attempt take about a fifth: 0.1 s of a range of 0.5 s.
+    assert max(sum(0.1 * n <= delay < 0.1 * (n + 1) for delay in firsts) for n in range(4, 11)) < 0.25 * 2000
+
+
+def test_a_late_backoff_is_capped_after_the_jitter() -> None:
+    made = client()
+    delays = [dial_s(made.refused(0.0, 0)) for _ in range(300)][8:]
+    assert max(delays) == 30.0
+    assert min(delays) < 2
+
+
+def test_the_backoff_begins_anew_after_60_s_of_stable_connection() -> None:
+    made = client()
+    for _ in range(8):
+        made.refused(0.0, 0)
+    made.opened(100.0)
+    unstable_s = [dial_s(made.closed(159.9, 1006))]
+    for _ in range(20):
+        made.opened(200.0)
+        unstable_s.append(dial_s(made.closed(200.0, 1006)))
+    assert max(unstable_s) > 1
+    made.opened(300.0)
+    assert dial_s(made.closed(360.0, 1006)) <= 1.0
+
+
+@pytest.mark.parametrize("code", COME_BACK)
+def test_codes_after_which_it_comes_back(code: int) -> None:
+    made = at_home()
+    assert 0.5 <= dial_s(made.closed(1.0, code)) <= 1.0
+    assert made.state == "waiting"
+
+
+@pytest.mark.parametrize("code", STAY_AWAY)
+def test_codes_after_which_it_does_not(code: int) -> None:
+    made = at_home()
+    assert made.closed(1.0, code) == ()
+    assert made.state == "idle"
+    assert made.wake_at() == inf
+
+
+def test_an_overloaded_server_is_given_longer() -> None:
+    delays = []
+    for seed in range(200):
+        made = client(seed=seed)
+        made.opened(0.0)
+        delays.append(dial_s(made.closed(1.0, 1013)))
+    assert max(delays) > 2
+    assert all(0.5 <= delay <= 30 for delay in delays)
+
+
+@pytest.mark.parametrize(
+    ("status", "again"), [(0, True), (500, True), (503, True), (429, True), (401, False), (403, False)]
+)
+def test_a_refused_dial(status: int, again: bool) -> None:
+    made = client()
+    assert bool(made.refused(0.0, status)) is again
+    assert made.state == ("waiting" if again else "idle")
+
+
+def test_retry_after_is_obeyed() -> None:
+    assert dial_s(client().refused(0.0, 503, 7.5)) == 7.5
+
+
+def test_reconnect_after_ms_is_obeyed_once() -> None:
+    made = at_home()
+    made.receive(1.0, Draining(reconnect_after_ms=4200))
+    assert dial_s(made.closed(2.0, 1012)) == 4.2
+    made.opened(10.0)
+    assert dial_s(made.closed(11.0, 1012)) <= 1.5
+
+
+def test_after_a_flood_it_waits_as_long_as_it_was_told() -> None:
+    made = at_home()
+    made.receive(10.0, Error("frame_rate", "too many", retry_after_ms=20_000))
+    assert dial_s(made.closed(15.0, 4003)) == 15.0
+    made.opened(40.0)
+    assert dial_s(made.closed(41.0, 4003)) <= 1.5
+
+
+def test_without_reconnection_every_end_is_final() -> None:
+    made = at_home(ClientConfig(reconnect=False))
+    assert made.closed(1.0, 1006) == ()
+    assert made.state == "idle"
+    assert client(ClientConfig(reconnect=False)).refused(0.0, 503) == ()
+
+
+def test_who_hangs_up_does_not_come_back() -> None:
+    made = at_home()
+    assert made.hang_up(1.0) == (HangUp(1000, "bye"),)
+    assert made.closed(1.0, 1000) == ()
+    assert made.typing(2.0, "s", True) == ()
+    assert made.wake_at() == inf
+
+
+def test_who_hangs_up_while_dialling_stays_away() -> None:
+    made = client()
+    assert made.hang_up(0.0) == ()
+    assert made.refused(1.0, 503) == ()
+    assert made.opened(1.0) == (HangUp(1000, "bye"),)
+    assert made.state == "idle"
+
+
+# Joining and resuming.
+
+
+def test_it_joins_when_welcomed() -> None:
+    made = client()
+    assert made.join(0.0, "s") == ()
+    assert made.opened(0.0) == ()
+    assert written(made.receive(0.0, welcome())) == [StatusIn("join", "s")]
+    assert not made.joined("s")
+    made.receive(0.0, joined())
+    assert made.joined("s")
+    assert written(made.join(1.0, "t")) == [StatusIn("join", "t")]
+
+
+def test_it_resumes_where_it_was_and_names_its_former_connection() -> None:
+    made = at_home(seq=4)
+    made.receive(1.0, message(5))
+    made.closed(2.0, 1006)
+    assert not made.joined("s")
+    made.opened(3.0)
+    [join, *_] = written(made.receive(3.0, welcome("c2")))
+    assert join == StatusIn("join", "s", 1, 5, "c1")
+
+
+def test_position_0_is_a_position() -> None:
+    made = at_home()
+    made.closed(2.0, 1006)
+    made.opened(3.0)
+    assert written(made.receive(3.0, welcome("c2"))) == [StatusIn("join", "s", 1, 0, "c1")]
+
+
+def test_a_resume_that_failed_starts_from_the_newest() -> None:
+    made = at_home(seq=4)
+    made.closed(2.0, 1006)
+    made.opened(3.0)
+    made.receive(3.0, welcome("c2"))
+    made.receive(3.0, joined(9, recovered=False, epoch=2))
+    assert shown(made.receive(4.0, message(9, epoch=2))) == []
+    assert shown(made.receive(4.0, message(10, epoch=2))) != []
+
+
+def test_a_resume_acks_what_was_seen_before() -> None:
+    # The ack of the last messages may have been lost with the connection, and they are not replayed.
+    made = at_home()
+    made.receive(1.0, message(1))
+    made.receive(1.1, message(2))
+    made.closed(1.15, 1006)
+    made.opened(3.0)
+    made.receive(3.0, welcome("c2"))
+    assert AckIn("s", 2) in written(made.receive(3.0, joined(2, recovered=True)))
+
+
+def test_a_new_device_acks_nothing_at_its_first_join() -> None:
+    made = client()
+    made.join(0.0, "s")
+    made.opened(0.0)
+    made.receive(0.0, welcome())
+    assert written(made.receive(0.0, joined(7))) == []
+
+
+# Writing.
+
+
+def test_a_message_is_written_at_once_when_joined() -> None:
+    made = at_home()
+    assert written(made.say(1.0, "x", "s", BODY)) == [Say("x", "s", BODY)]
+    assert made.unacked == 1
+    made.receive(1.0, acked("x", 1))
+    assert made.unacked == 0
+
+
+def test_what_was_not_acked_is_sent_again_with_the_same_id_after_joining() -> None:
+    made = at_home()
+    for id_ in ("x", "y", "z"):
+        made.say(1.0, id_, "s", BODY)
+    made.receive(1.0, acked("x", 1))
+    made.closed(2.0, 4001)
+    assert made.say(2.5, "w", "s", BODY) == ()
+    made.opened(3.0)
+    assert not any(isinstance(frame, Say) for frame in written(made.receive(3.0, welcome("c2"))))
+    effects = made.receive(3.0, joined(1, recovered=True))
+    assert [frame.id for frame in written(effects) if isinstance(frame, Say)] == ["y", "z", "w"]
+    assert not any(isinstance(frame, Say) for frame in written(made.receive(3.1, joined(1, recovered=True))))
+    made.receive(4.0, acked("y", 2, duplicate=True))
+    assert made.unacked == 2
+
+
+def test_a_session_that_was_never_joined_is_written_to_after_the_welcome() -> None:
+    made = client()
+    made.say(0.0, "x", "@ann", BODY)
+    made.opened(0.0)
+    assert written(made.receive(0.0, welcome())) == [Say("x", "@ann", BODY)]
+
+
+def test_a_refused_message_is_shown_and_not_sent_again() -> None:
+    made = at_home()
+    made.say(1.0, "x", "s", BODY)
+    refusal = Error("rate_limited", "slow down", "x", 1000)
+    assert shown(made.receive(1.0, refusal)) == [refusal]
+    assert made.unacked == 0
+
+
+def test_a_message_that_the_log_could_not_take_is_kept() -> None:
+    made = at_home()
+    made.say(1.0, "x", "s", BODY)
+    made.receive(1.0, Error("unavailable", "try again", "x"))
+    assert made.unacked == 1
+
+
+def test_typing_and_presence_are_worth_nothing_later() -> None:
+    made = client()
+    assert made.typing(0.0, "s", True) == made.presence(0.0, "away") == ()
+    made = at_home()
+    assert written(made.typing(0.0, "s", True)) == [TypingIn("s", True)]
+    assert written(made.presence(0.0, "away")) == [PresenceIn("away")]
+
+
+# Reading.
+
+
+@given(st.lists(st.integers(1, 12), max_size=40))
+def test_the_person_sees_each_message_once_and_in_order(seqs: list[int]) -> None:
+    made = at_home()
+    seen: list[int] = []
+    for place, seq in enumerate(seqs):
+        seen += [frame.seq for frame in shown(made.receive(place / 10, message(seq))) if isinstance(frame, Message)]
+    assert seen == sorted(set(seen))
+    assert made.duplicates == len(seqs) - len(seen)
+    assert not seqs or seen[-1] == max(seqs)
+
+
+def test_the_own_message_moves_the_position() -> None:
+    made = at_home()
+    made.say(1.0, "x", "s", BODY)
+    made.receive(1.0, acked("x", 1))
+    made.closed(2.0, 1006)
+    made.opened(3.0)
+    assert StatusIn("join", "s", 1, 1, "c1") in written(made.receive(3.0, welcome("c2")))
+
+
+def test_a_copy_of_ones_own_message_is_shown_and_not_acked() -> None:
+    effects = at_home().receive(1.0, message(1, sender="ann"))
+    assert len(shown(effects)) == 1
+    assert written(effects) == []
+
+
+# Acking.
+
+
+def test_the_first_ack_goes_at_once_and_the_next_wait_for_200_ms() -> None:
+    made = at_home()
+    assert written(made.receive(1.0, message(1))) == [AckIn("s", 1)]
+    assert written(made.receive(1.05, message(2))) == []
+    assert written(made.receive(1.1, message(3))) == []
+    assert made.wake_at() == pytest.approx(1.2)
+    assert written(made.wake(1.19)) == []
+    assert written(made.wake(1.2)) == [AckIn("s", 3)]
+    assert made.wake_at() > 2
+    assert written(made.receive(1.5, message(4))) == [AckIn("s", 4)]
+
+
+def test_a_message_seen_before_is_acked_again() -> None:
+    made = at_home()
+    made.receive(1.0, message(1))
+    assert written(made.receive(31.0, message(1, attempt=2))) == [AckIn("s", 1)]
+
+
+@given(st.lists(st.floats(0, 0.5), max_size=40))
+def test_no_ack_waits_longer_than_200_ms_and_none_follows_sooner(gaps: list[float]) -> None:
+    made = at_home()
+    now = 0.0
+    acks: list[tuple[float, int]] = []
+    due: dict[int, float] = {}
+
+    def note(at: float, effects: ClientEffects) -> None:
+        for frame in written(effects):
+            assert isinstance(frame, AckIn)
+            assert isinstance(frame.up_to, int)
+            acks.append((at, frame.up_to))
+
+    for place, gap in enumerate([*gaps, 1.0]):
+        while made.wake_at() <= now + gap:
+            at = made.wake_at()
+            note(at, made.wake(at))
+        now += gap
+        due[place + 1] = now
+        note(now, made.receive(now, message(place + 1)))
+    for seq, came_at in due.items():
+        ack_at = next(at for at, up_to in acks if up_to >= seq)
+        assert came_at <= ack_at <= came_at + 0.2 + 1e-9
+    moments = [at for at, _ in acks]
+    assert all(later - earlier >= 0.2 - 1e-9 for earlier, later in pairwise(moments))
+
+
+def test_who_withholds_acks_writes_none() -> None:
+    made = at_home(ClientConfig(acks=False))
+    assert written(made.receive(1.0, message(1))) == []
+    assert made.wake_at() > 40
+
+
+# Silence.
+
+
+def test_nothing_heard_for_45_s_is_the_end_of_the_connection() -> None:
+    made = at_home()
+    assert made.wake_at() == 45.0
+    assert made.wake(44.9) == ()
+    effects = made.wake(45.0)
+    kinds: list[type[ClientEffect]] = [type(effect) for effect in effects]
+    assert kinds == [HangUp, Dial]
+    assert made.state == "waiting"
+    assert made.closed(45.1, 1006) == ()
+
+
+@pytest.mark.parametrize("sign", ["ping", "frame"])
+def test_anything_heard_counts(sign: str) -> None:
+    made = at_home()
+    if sign == "ping":
+        made.heard(30.0)
+    else:
+        made.receive(30.0, Error("bad_frame", "what?"))
+    assert made.wake(45.0) == ()
+    assert made.wake_at() == 75.0
+
+
+def test_scaled_plays_the_backoff_faster_and_leaves_the_ack_delay() -> None:
+    config = ClientConfig().scaled(0.1)
+    assert config.backoff_base_s == pytest.approx(0.05)
+    assert config.backoff_s_max == pytest.approx(3)
+    assert config.stable_after_s == pytest.approx(6)
+    assert config.silence_margin_s == pytest.approx(0.5)
+    assert config.ack_delay_s == 0.2
+
+
+def test_an_absent_position_is_not_written() -> None:
+    made = client()
+    made.join(0.0, "s")
+    made.opened(0.0)
+    [join] = written(made.receive(0.0, welcome()))
+    assert isinstance(join, StatusIn)
+    assert (join.epoch, join.last_seq, join.replaces) == (UNSET, UNSET, UNSET)

@@ -1,0 +1,69 @@
+"""The calendar does what it was asked for, in order, and nothing after it was stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from math import inf
+from typing import Any
+
+import pytest
+
+from chatsim.live.calendar import Calendar
+
+
+def play(moments: list[tuple[float, str]], *, failing: str = "") -> tuple[list[tuple[float, str]], Calendar]:
+    """Have words said at moments, and stop at the word `end`."""
+    heard: list[tuple[float, str]] = []
+
+    async def run() -> Calendar:
+        loop = asyncio.get_running_loop()
+        calendar, ended = Calendar(loop), loop.create_future()
+
+        def say(now: float, word: str, _: Any) -> None:
+            heard.append((now, word))
+            if word == "end":
+                calendar.stop()
+                ended.set_result(None)
+            if word == failing:
+                loop.call_soon(ended.set_result, None)
+                raise ValueError(word)
+
+        for moment, word in moments:
+            calendar.at(moment, say, word)
+        calendar.begin()
+        await ended
+        return calendar
+
+    return heard, asyncio.run(run())
+
+
+def test_moments_come_in_order_and_equal_ones_in_the_order_of_asking() -> None:
+    heard, _ = play([(0.02, "c"), (0.01, "a"), (0.01, "b"), (0.03, "end"), (inf, "never"), (-1.0, "past")])
+    assert [word for _, word in heard] == ["past", "a", "b", "c", "end"]
+    assert all(now >= moment for (now, _), moment in zip(heard, (0.0, 0.01, 0.01, 0.02, 0.03), strict=True))
+    assert sorted(heard, key=lambda pair: pair[0]) == heard
+
+
+def test_nothing_happens_after_the_end() -> None:
+    heard, calendar = play([(0.0, "end"), (0.0, "late")])
+    assert [word for _, word in heard] == ["end"]
+    calendar.at(0.0, lambda now, a, b: heard.append((now, "later")))
+    assert len(heard) == 1
+
+
+def test_an_action_that_fails_ends_everything_and_is_kept() -> None:
+    heard, calendar = play([(0.0, "bad"), (0.0, "next")], failing="bad")
+    assert [word for _, word in heard] == ["bad"]
+    assert isinstance(calendar.failure, ValueError)
+
+
+def test_the_lag_of_the_loop_is_sampled() -> None:
+    _, calendar = play([(0.12, "end")])
+    assert len(calendar.lag_s) == 2
+    assert all(lag_s >= 0.0 for lag_s in calendar.lag_s)
+
+
+def test_a_calendar_begins_once() -> None:
+    _, calendar = play([(0.0, "end")])
+    with pytest.raises(AssertionError):
+        calendar.begin()

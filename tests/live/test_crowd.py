@@ -1,0 +1,106 @@
+"""The crowd against the real server: who comes in, what arrives once, and what faults do to connections."""
+
+from __future__ import annotations
+
+from math import inf
+
+from chatsim.core.config import HandlerConfig
+from tests.live.arena import Arena, play
+
+
+def test_what_is_said_arrives_once_at_each_device_of_the_others() -> None:
+    async def test(arena: Arena) -> None:
+        ann, bob = arena.add("ann", devices=2), arena.add("bob", devices=2)
+        await arena.joined(ann, bob)
+        for _ in range(20):
+            arena.say(ann)
+        await arena.until(lambda: arena.received() == 20)
+        await arena.until(lambda: all(row.acked_at >= row.intended_at for row in arena.crowd.people.sent))
+
+    crowd = play(test)
+    assert crowd.people.duplicates == crowd.people.out_of_order == 0
+    assert len(crowd.late_s) == 20
+    assert crowd.faults == []
+
+
+def test_bad_tokens_are_counted_and_not_tried_again() -> None:
+    async def test(arena: Arena) -> None:
+        arena.add("eve", group="bad", devices=3)
+        await arena.until(lambda: arena.crowd.people.auth_refused == 3)
+        assert not arena.crowd.away()
+
+    assert play(test).people.auth_refused == 3
+
+
+def test_a_server_that_is_not_there_is_tried_again() -> None:
+    async def test(arena: Arena) -> None:
+        crowd = arena.crowd
+        port, crowd._port = crowd._port, 1
+        ann = arena.add("ann")
+        await arena.until(lambda: crowd._serials[0] > 2)
+        crowd._port = port
+        await arena.joined(ann)
+
+    assert play(test).people.auth_refused == 0
+
+
+def test_a_dropped_connection_comes_back_and_hears_what_it_missed() -> None:
+    async def test(arena: Arena) -> None:
+        ann, bob = arena.add("ann"), arena.add("bob")
+        await arena.joined(ann, bob)
+        arena.crowd.drop(arena.calendar.now(), arena.crowd.peers[bob.devices[0].number])
+        arena.say(ann)
+        await arena.until(lambda: arena.received() == 1)
+        assert arena.crowd.peers[bob.devices[0].number].name
+
+    crowd = play(test)
+    assert [(row.user, row.joined_at < inf) for row in crowd.people.outages] == [("bob", True)]
+
+
+def test_a_peer_that_vanished_is_closed_by_the_server_and_comes_back_later() -> None:
+    async def test(arena: Arena) -> None:
+        ann, bob = arena.add("ann"), arena.add("bob")
+        await arena.joined(ann, bob)
+        number = bob.devices[0].number
+        former = arena.crowd.peers[number]
+        arena.crowd.vanish(arena.calendar.now(), former, 0.2)
+        arena.say(ann)
+        await arena.until(lambda: arena.received() == 1)
+        assert arena.crowd.peers[number] is not former
+        (found,) = arena.crowd.found(lambda name: {former.name: 5.0}[name])
+        assert (found.user, found.closed_at) == ("bob", 5.0)
+
+    play(test)
+
+
+def test_a_frozen_peer_that_wakes_in_time_reads_on_and_is_no_detection() -> None:
+    async def test(arena: Arena) -> None:
+        ann, bob = arena.add("ann"), arena.add("bob")
+        await arena.joined(ann, bob)
+        frozen_at = arena.calendar.now()
+        arena.crowd.freeze(frozen_at, arena.crowd.peers[bob.devices[0].number], 0.3)
+        arena.say(ann)
+        await arena.until(lambda: arena.received() == 1)
+        (at,) = (moment for users in arena.crowd.people.receipts.values() for moment in users.values())
+        assert at >= frozen_at + 0.3
+        assert arena.crowd.found(lambda name: inf) == []
+        assert len(arena.crowd.found(lambda name: frozen_at + 0.1)) == 1
+
+    play(test)
+
+
+def test_pings_are_answered_and_a_leaver_stays_away() -> None:
+    async def test(arena: Arena) -> None:
+        ann = arena.add("ann")
+        await arena.joined(ann)
+        peer = arena.crowd.peers[ann.devices[0].number]
+        # Three ping intervals and pong timeouts: without pongs the server would have closed long before.
+        end_at = arena.calendar.now() + 0.45
+        await arena.until(lambda: arena.calendar.now() > end_at)
+        assert arena.crowd.peers[ann.devices[0].number] is peer
+        arena.crowd.people.leave(arena.calendar.now(), ann)
+        assert arena.crowd.peers == {}
+        assert not arena.crowd.away()
+
+    crowd = play(test, config=HandlerConfig(ping_interval_s=0.1, pong_timeout_s=0.05))
+    assert crowd.people.outages == []

@@ -1,0 +1,145 @@
+"""Each fault strikes whom it should, does what its word says, and heals."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import pytest
+
+from chatsim.core.config import HandlerConfig
+from chatsim.errors import UsageError
+from chatsim.live.mischief import Mischief, check_events
+from chatsim.load.people import Person
+from chatsim.scenario.model import Scenario
+from tests.live.arena import Arena, play
+
+
+def events(*words: dict[str, Any]) -> Sequence[Any]:
+    """Events as a scenario's reader makes them."""
+    groups = [{"name": "g", "users": 2}]
+    mapping = {"name": "x", "duration": "1min", "groups": groups, "expect": ["lost == 0"], "events": list(words)}
+    return Scenario.of(mapping).events
+
+
+def strike(
+    words: dict[str, Any], then: Callable[[Arena, Person, Person], Awaitable[None]], **how: Any
+) -> tuple[Mischief, Any]:
+    """Ann and Bob are there; the event strikes Bob; then the rest of the test."""
+    made: list[Mischief] = []
+
+    async def test(arena: Arena) -> None:
+        ann, bob = arena.add("ann"), arena.add("bob")
+        await arena.joined(ann, bob)
+        mischief = Mischief(arena.crowd, lambda number, event, there: [bob.number], arena.purse.expiring, 1e9)
+        made.append(mischief)
+        mischief.schedule(events({"at": "0s"} | words))
+        await arena.until(lambda: mischief.fired)
+        await then(arena, ann, bob)
+
+    crowd = play(test, **how)
+    assert [(fired.do, fired.users) for fired in made[0].fired] == [(words["do"], ("bob",))]
+    return made[0], crowd
+
+
+def test_a_partition_delays_what_is_said_and_loses_nothing() -> None:
+    async def then(arena: Arena, ann: Person, bob: Person) -> None:
+        struck_at = arena.calendar.now()
+        arena.say(ann)
+        await arena.until(lambda: arena.received() == 1)
+        assert arena.calendar.now() - struck_at > 0.1
+
+    strike({"do": "partition", "for": "150ms"}, then)
+
+
+def test_latency_is_multiplied_and_heals() -> None:
+    async def then(arena: Arena, ann: Person, bob: Person) -> None:
+        peer = arena.crowd.peers[bob.devices[0].number]
+        assert peer.up.factor == peer.down.factor == 3.0
+        await arena.until(lambda: peer.up.factor == peer.down.factor == 1.0)
+
+    strike({"do": "latency", "factor": 3, "for": "50ms"}, then)
+
+
+def test_loss_and_slow_reading_heal() -> None:
+    async def lossy(arena: Arena, ann: Person, bob: Person) -> None:
+        peer = arena.crowd.peers[bob.devices[0].number]
+        assert peer.down.extra_loss == 0.2
+        await arena.until(lambda: peer.down.extra_loss == 0.0)
+
+    async def slow(arena: Arena, ann: Person, bob: Person) -> None:
+        peer = arena.crowd.peers[bob.devices[0].number]
+        assert peer.down.bandwidth_bit_per_s == 1e6
+        await arena.until(lambda: peer.down.bandwidth_bit_per_s is None)
+
+    strike({"do": "loss", "rate": "20%", "for": "50ms"}, lossy)
+    strike({"do": "slow_reader", "bandwidth": "1Mbit/s", "for": "50ms"}, slow, narrow=frozenset({"g"}))
+
+
+def test_a_flood_says_as_much_as_its_rate() -> None:
+    async def then(arena: Arena, ann: Person, bob: Person) -> None:
+        await arena.until(lambda: len(arena.crowd.people.sent) == 20 and arena.received() == 20)
+
+    strike({"do": "flood", "rate": "200/s", "for": "100ms"}, then)
+
+
+def test_bad_frames_close_who_sends_too_many() -> None:
+    async def then(arena: Arena, ann: Person, bob: Person) -> None:
+        await arena.until(lambda: bob.devices[0].number not in arena.crowd.peers)
+        assert bob.devices[0].client.state == "idle"
+
+    strike({"do": "bad_frames", "rate": "100/s", "for": "1s"}, then, config=HandlerConfig(violation_limit=2))
+
+
+def test_withheld_acks_come_after_the_fault() -> None:
+    async def then(arena: Arena, ann: Person, bob: Person) -> None:
+        client = bob.devices[0].client
+        assert not client.acks
+        await arena.until(lambda: client.acks)
+
+    strike({"do": "withhold_acks", "for": "50ms"}, then)
+
+
+def test_an_expired_token_is_renewed_by_its_owner() -> None:
+    async def then(arena: Arena, ann: Person, bob: Person) -> None:
+        end_at = arena.calendar.now() + 0.4
+        await arena.until(lambda: arena.calendar.now() > end_at)
+        arena.say(bob)
+        await arena.until(lambda: arena.received() == 1)
+
+    _, crowd = strike({"do": "expire_tokens"}, then)
+    assert crowd.people.outages == []
+
+
+def test_dropping_and_freezing_reach_the_connection() -> None:
+    async def dropped(arena: Arena, ann: Person, bob: Person) -> None:
+        await arena.joined(bob)
+        await arena.until(lambda: len(arena.crowd.people.outages) == 1)
+
+    async def frozen(arena: Arena, ann: Person, bob: Person) -> None:
+        assert [gone.vanished for gone in arena.crowd.gone] == [False]
+
+    async def vanished(arena: Arena, ann: Person, bob: Person) -> None:
+        assert [gone.vanished for gone in arena.crowd.gone] == [True]
+        assert not bob.devices[0].wanted
+
+    strike({"do": "drop"}, dropped)
+    strike({"do": "freeze", "for": "1s"}, frozen)
+    strike({"do": "vanish"}, vanished)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"do": "revoke"},
+        {"do": "restart_node", "down": "1s"},
+        {"do": "drain_node"},
+        {"do": "crash_node", "down": "1s"},
+        {"do": "log_outage", "for": "1s"},
+        {"do": "clock_jump", "by": "1s"},
+        {"do": "flood", "rate": "1000000/s", "for": "10s"},
+    ],
+)
+def test_what_cannot_be_done_here_is_refused_in_one_sentence(words: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"events\[0\]: "):
+        check_events(events({"at": "1s"} | words))

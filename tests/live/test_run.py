@@ -1,0 +1,80 @@
+"""A scenario on real sockets: its counts are exact, its journal replays, and what cannot be played is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatsim.errors import UsageError
+from chatsim.journal.replay import replay
+from chatsim.live.run import run_live
+from chatsim.scenario.model import Scenario
+from chatsim.verdict.metrics import counters
+
+
+def scenario(**changes: Any) -> Scenario:
+    words = {
+        "name": "small",
+        "duration": "10s",
+        "handler": {"ping_interval": "4s", "pong_timeout": "2s", "retry_interval": "4s"},
+        "groups": [{"name": "g", "users": 6, "session_size": 3, "messages": {"arrivals": "periodic", "rate": "1/s"}}],
+        "expect": ["lost == 0"],
+        "live": {"time_scale": 0.1},
+    }
+    return Scenario.of(words | changes)
+
+
+def test_every_message_is_delivered_over_tls_and_the_journal_replays(tmp_path: Path) -> None:
+    heard: list[float] = []
+    outcome = run_live(scenario(tls=True), seed=3, out_dir=tmp_path, progress=heard.append)
+    found = counters(outcome.record)
+    assert found["sent"] == found["accepted"] == len(outcome.record.sent) > 50
+    # Who speaks before the others have joined is heard by fewer.
+    assert found["delivered"] == sum(map(len, outcome.record.owed.values())) > found["accepted"]
+    assert found["lost"] == found["undelivered"] == found["duplicates"] == found["errors"] == 0
+    assert outcome.health["settled"]
+    assert replay(tmp_path / "journal.jsonl") is None
+    assert outcome.record.loop_lag_s
+    assert 0.0 < outcome.record.utilisation[0] < 1.0
+    assert heard == sorted(heard)
+    assert heard[-1] == 1.0
+
+
+def test_faults_strike_heal_and_are_found(tmp_path: Path) -> None:
+    events = [
+        {"at": "3s", "do": "drop", "group": "g", "count": 1},
+        {"at": "4s", "do": "vanish", "group": "q", "count": 1},
+        {"at": "4s", "do": "bad_frames", "group": "q", "count": 2, "rate": "1/s", "for": "2s"},
+        {"at": "5s", "do": "arrive", "group": "q", "users": 2},
+    ]
+    groups = [
+        {"name": "g", "users": 6, "session_size": 3, "messages": {"arrivals": "periodic", "rate": "1/s"}},
+        {"name": "q", "users": 2},
+        {"name": "no", "users": 3, "credentials": "forged"},
+    ]
+    outcome = run_live(scenario(events=events, groups=groups), seed=1, out_dir=tmp_path)
+    record, found = outcome.record, counters(outcome.record)
+    assert found["auth_refused"] == 3
+    assert found["lost"] == found["duplicates"] == found["out_of_order"] == 0
+    assert found["errors"] in (2, 3, 4)
+    assert [(fired.do, len(fired.users)) for fired in record.fired] == [
+        ("drop", 1),
+        ("vanish", 1),
+        ("bad_frames", 2),
+        ("arrive", 1),
+    ]
+    (detection,) = record.detections
+    assert detection.group == "q"
+    assert 0.15 < detection.closed_at - detection.gone_at < 1.0
+    assert [outage.group for outage in record.outages] == ["g"]
+    assert record.outages[0].joined_at < 10.0
+    assert replay(tmp_path / "journal.jsonl") is None
+
+
+@pytest.mark.parametrize("event", [{"do": "crash_node", "down": "1s"}, {"do": "log_outage", "for": "1s"}])
+def test_what_the_live_wire_cannot_do_is_refused_before_anything_runs(tmp_path: Path, event: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match=event["do"]):
+        run_live(scenario(events=[event | {"at": "1s"}]), seed=1, out_dir=tmp_path)
+    assert list(tmp_path.iterdir()) == []

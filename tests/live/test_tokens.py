@@ -1,0 +1,61 @@
+"""Each kind of credentials is refused for its own reason, and the good one is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chatsim.core.client import ChatClient, ClientConfig
+from chatsim.core.tokens import Claims, Keys, Refusal, verify
+from chatsim.errors import UsageError
+from chatsim.live.tokens import Purse
+from chatsim.load.people import Device, Person
+from chatsim.scenario.model import Scenario
+
+SECRET = b"0123456789abcdef0123456789abcdef"
+WALL = 1.7e9
+
+
+def scenario(credentials: str, **handler: Any) -> Scenario:
+    group = {"name": "g", "users": 1, "credentials": credentials, "token_ttl": "90s"}
+    return Scenario.of({"name": "x", "duration": "1s", "handler": handler, "groups": [group], "expect": ["lost == 0"]})
+
+
+def a_device() -> Device:
+    return Device(0, Person(0, "ann", "g", "g-s0001", typing=False), ChatClient(ClientConfig(), user="ann", seed=1))
+
+
+@pytest.mark.parametrize(
+    ("credentials", "code"),
+    [("forged", "token_invalid"), ("alg_none", "token_invalid"), ("expired", "token_expired")],
+)
+def test_bad_credentials_are_refused(credentials: str, code: str) -> None:
+    token = Purse(scenario(credentials), SECRET).token(a_device(), WALL)
+    assert token is not None
+    found = verify(token, Keys((SECRET,)), WALL)
+    assert isinstance(found, Refusal)
+    assert found.code == code
+
+
+def test_missing_credentials_are_none() -> None:
+    assert Purse(scenario("missing"), SECRET).token(a_device(), WALL) is None
+
+
+def test_good_credentials_open_the_persons_session_for_their_time() -> None:
+    purse = Purse(scenario("good", audience="chat", issuer="us"), SECRET)
+    token = purse.token(a_device(), WALL)
+    assert token is not None
+    found = verify(token, Keys((SECRET,)), WALL, audience="chat", issuer="us")
+    assert isinstance(found, Claims)
+    assert (found.sub, found.exp, found.sessions) == ("ann", WALL + 90.0, ("g-s0001",))
+    soon = verify(purse.expiring(a_device(), WALL, 0.5), Keys((SECRET,)), WALL, audience="chat", issuer="us")
+    assert isinstance(soon, Claims)
+    assert soon.exp == WALL + 0.5
+
+
+def test_what_cannot_be_minted_is_refused_before_the_run() -> None:
+    with pytest.raises(UsageError, match="revoked tokens"):
+        Purse(scenario("revoked"), SECRET)
+    with pytest.raises(UsageError, match="HS256"):
+        Purse(scenario("good", algorithms=["EdDSA"]), SECRET)
