@@ -78,7 +78,8 @@ class HandlerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 (
                     "ping_interval_s",
                     f"ping interval plus pong timeout ({detection_s:g} s) outlast the retries ({retries_s:g} s), so "
-                    "messages would be given up before a dead peer is found: lower them, or raise retry_interval or retries",
+                    "messages would be given up before a dead peer is found: "
+                    "lower them, or raise retry_interval or retries",
                 )
             )
         return found

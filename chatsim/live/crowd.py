@@ -251,9 +251,8 @@ class Crowd:
         """The peer is gone without a word; after `for_s` the person is back on a new connection, with her memory."""
         peer.vanish()
         self.gone.append(Gone(peer.device, peer.name, now, inf, True))
-        if for_s is None:
-            peer.device.wanted = False
-        else:
+        self.people.vanished(now, peer.device, returns=for_s is not None)
+        if for_s is not None:
             self.calendar.at(now + for_s, self._returns, peer)
 
     def _returns(self, now: float, peer: Peer, _: Any) -> None:

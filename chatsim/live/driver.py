@@ -171,9 +171,12 @@ class Driver:
         self._timer = self.loop.call_at(self._start + wake_at, self._wake)
 
     def _wake(self) -> None:
+        # A loop whose clock counts milliseconds rings up to half of one early; the handler would be woken with
+        # nothing due,
+        # again and again. The timer says that its moment has come, so it has.
+        now = self._now = max(self.now(), self._timer_at)
         self._timer = None
         self._timer_at = inf
-        now = self.now()
         self._settle(now, "wake", (), self._handler.wake(now))
 
     # The doors.

@@ -68,7 +68,10 @@ class CrowdWire(Protocol):
 
 
 class People:
-    """All people of one run, and the notes about them (moments in seconds since the start of the run)."""
+    """All people of one run, and the notes about them (moments in seconds since the start of the run).
+
+    `asking` maps the id of each message that the server has not answered yet to the device that wrote it.
+    """
 
     def __init__(self, wire: CrowdWire) -> None:
         self._wire = wire
@@ -89,6 +92,7 @@ class People:
             TokenExpiring: self._expiring,
         }
         self._open: dict[str, Sent] = {}
+        self.asking: dict[str, Device] = {}
         self._newest: dict[tuple[str, str], tuple[int, int]] = {}
 
     def add(
@@ -129,7 +133,7 @@ class People:
         row = Sent(person.name, person.group, person.session, id_, intended_at, nan, "")
         self.sent.append(row)
         self._open[id_] = row
-        device = person.devices[0]
+        device = self.asking[id_] = person.devices[0]
         client = device.client
         if person.typing:
             self.perform(now, device, client.typing(now, person.session, True))
@@ -171,6 +175,13 @@ class People:
         effects = device.client.closed(now, code)
         self._lost(now, device)
         self.perform(now, device, effects)
+
+    def vanished(self, now: float, device: Device, *, returns: bool) -> None:
+        """The device is gone without a word; its person will be back on a new connection, or never."""
+        if not returns:
+            device.wanted = False
+        elif device.wanted and device.joined:
+            device.lost_at = now
 
     def receive(self, now: float, device: Device, frame: ServerFrame) -> None:
         """One frame arrived."""
@@ -215,6 +226,7 @@ class People:
     # What people see.
 
     def _acked(self, now: float, device: Device, frame: Ack) -> None:
+        self.asking.pop(frame.id, None)
         row = self._open.pop(frame.id, None)
         if row is not None:
             row.acked_at = now
@@ -234,8 +246,10 @@ class People:
         self._wire.refresh(now, device)
 
     def _refusal(self, now: float, device: Device, frame: Error) -> None:
-        if isinstance(frame.id, str) and frame.code != "unavailable":
-            self._open.pop(frame.id, None)
+        if isinstance(frame.id, str):
+            self.asking.pop(frame.id, None)
+            if frame.code != "unavailable":
+                self._open.pop(frame.id, None)
 
     def _saw(self, now: float, device: Device, frame: Message) -> None:
         person = device.user
@@ -257,7 +271,7 @@ class People:
             self._newest[key] = place
 
     def _lost(self, now: float, device: Device) -> None:
-        if device.wanted and device.joined and device.client.state == "waiting":
+        if device.wanted and device.joined and device.client.state == "waiting" and device.lost_at != device.lost_at:
             device.lost_at = now
         device.joined = False
 

@@ -27,6 +27,8 @@ CLIENT_FRAME_BYTES = 8
 """Header and mask of a client frame of 126 to 65,535 bytes (RFC 6455, section 5.2)."""
 HANDSHAKE_BYTES = 600
 ABNORMAL = 1006
+ALARM_S = 1.0
+"""Alarms further away than two of these wait in slots of this width, outside the heap of events."""
 
 
 class Knock(msgspec.Struct, frozen=True):
@@ -59,6 +61,7 @@ class Crowd:
         self.gone: dict[str, Pipe] = {}
         self._links = links
         self._knocks = knocks
+        self._alarms: dict[int, list[Device]] = {}
         self._dials: dict[int, int] = {}
         self._numbered = 0
 
@@ -91,24 +94,43 @@ class Crowd:
             self.engine.at(pipe.up.arrival(now, 8), self.node.hung_up, pipe)
 
     def arm(self, now: float, device: Device) -> None:
-        device.armed_at = wake_at = device.client.wake_at()
-        self.engine.at(max(wake_at, now), self._wake, device, wake_at)
+        wake_at = device.client.wake_at()
+        if wake_at == inf:
+            return
+        slot = int(wake_at / ALARM_S)
+        device.armed_at = wake_at
+        if wake_at - now < 2 * ALARM_S:
+            self.engine.at(max(wake_at, now), self._wake, device, wake_at)
+            return
+        waiting = self._alarms.get(slot)
+        if waiting is None:
+            self._alarms[slot] = [device]
+            self.engine.at(slot * ALARM_S, self._look, slot)
+        else:
+            waiting.append(device)
+
+    def _look(self, now: float, slot: int, _: Any) -> None:
+        """Alarms that may be due in this slot: most were heard from since, and move on; the rest get a moment of
+        their own."""
+        for device in self._alarms.pop(slot):
+            if slot * ALARM_S <= device.armed_at < (slot + 1) * ALARM_S:
+                device.armed_at = inf
+                self.arm(now, device)
 
     def _wake(self, now: float, device: Device, armed_at: float) -> None:
         if armed_at != device.armed_at:
             return
         device.armed_at = inf
-        wake_at = device.client.wake_at()
-        if wake_at > now:
+        if device.client.wake_at() > now:
             # Heard from since: being heard from only stores a moment, and the alarm catches up here.
-            if wake_at < inf:
-                self.arm(now, device)
+            self.arm(now, device)
             return
         pipe = self.pipes.get(device.number)
-        if pipe is not None and (pipe.frozen_until > now or pipe.vanished):
-            if not pipe.vanished:
-                device.armed_at = pipe.frozen_until
-                self.engine.at(pipe.frozen_until, self._wake, device, pipe.frozen_until)
+        if pipe is not None and pipe.vanished:
+            return
+        if pipe is not None and pipe.frozen_until > now:
+            device.armed_at = pipe.frozen_until
+            self.engine.at(pipe.frozen_until, self._wake, device, pipe.frozen_until)
             return
         self.people.wake(now, device)
 
@@ -198,9 +220,8 @@ class Crowd:
         pipe.vanished = True
         pipe.gone_at = now
         self.gone[pipe.name] = pipe
-        if for_s is None:
-            pipe.peer.wanted = False
-        else:
+        self.people.vanished(now, pipe.peer, returns=for_s is not None)
+        if for_s is not None:
             self.engine.at(now + for_s, self._returns, pipe)
 
     def _returns(self, now: float, pipe: Pipe, _: Any) -> None:
@@ -225,6 +246,14 @@ class Crowd:
     def undetected(self) -> bool:
         """Whether the server still believes in a peer that vanished."""
         return any(pipe.vanished and pipe.server_open for pipe in self.gone.values())
+
+    def unanswered(self) -> bool:
+        """Whether a message of somebody who is there has had no answer yet: it, or the answer, is under way."""
+        for device in self.people.asking.values():
+            pipe = self.pipes.get(device.number)
+            if pipe is not None and device.joined and not pipe.vanished:
+                return True
+        return False
 
     def perform(self, now: float, device: Device, effects: ClientEffects) -> None:
         """Let a device do what its client asks for."""

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import gc
 import heapq
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from math import inf
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 import simpy
@@ -23,10 +24,26 @@ GC_THRESHOLD = 50_000
 """New containers between two looks for cyclic garbage during a run; Python's 700 suits programs that hold little."""
 
 
+_MOMENT = itemgetter(0)
+
+
+class _Batch:
+    """One action due at many moments, in order; `place` is the next."""
+
+    __slots__ = ("action", "b", "count", "entries", "place")
+
+    def __init__(self, count: int, action: Action, entries: list[tuple[float, Any]], b: Any) -> None:
+        self.count = count
+        self.action = action
+        self.entries = entries
+        self.b = b
+        self.place = 0
+
+
 class Engine:
     """Schedules actions `action(now, a, b)`; moments are seconds since the start of the run."""
 
-    __slots__ = ("_count", "_heap", "env", "now", "quantum_s")
+    __slots__ = ("_count", "_heap", "_until", "env", "now", "quantum_s")
 
     def __init__(self, env: simpy.Environment | None = None, *, quantum_s: float = 1.0) -> None:
         """`quantum_s` is how coarsely the SimPy process wakes."""
@@ -36,19 +53,38 @@ class Engine:
         self.now = 0.0
         self._heap: list[tuple[float, int, Action, Any, Any]] = []
         self._count = 0
+        self._until = 0.0
 
     def at(self, moment: float, action: Action, a: Any = None, b: Any = None) -> None:
         """Run `action(moment, a, b)`; `moment` never lies before `now`."""
         self._count = count = self._count + 1
         heapq.heappush(self._heap, (moment, count, action, a, b))
 
-    def each(self, action: Action, entries: Iterable[tuple[float, Any]], b: Any) -> None:
-        """The same action for many: `action(moment, a, b)` for each (moment, a); one call for a whole fan-out."""
-        heap, count, push = self._heap, self._count, heapq.heappush
-        for moment, a in entries:
-            count += 1
-            push(heap, (moment, count, action, a, b))
-        self._count = count
+    def each(self, action: Action, entries: list[tuple[float, Any]], b: Any = None) -> None:
+        """The same action for many: `action(moment, a, b)` for each (moment, a), as one entry of the heap.
+
+        Entries of one moment run in the order given, and as if all had been scheduled now.
+        """
+        if len(entries) == 1:
+            self.at(entries[0][0], action, entries[0][1], b)
+        elif entries:
+            self._count = count = self._count + 1
+            batch = _Batch(count, action, sorted(entries, key=_MOMENT), b)
+            heapq.heappush(self._heap, (batch.entries[0][0], count, self._run_batch, batch, None))
+
+    def _run_batch(self, now: float, batch: _Batch, _: Any) -> None:
+        """Run the entries of a batch as long as nothing else comes before the next of them."""
+        heap, entries, action, b, count = self._heap, batch.entries, batch.action, batch.b, batch.count
+        for place in range(batch.place, len(entries)):
+            moment, a = entries[place]
+            if moment > self._until or (
+                heap and (heap[0][0] < moment or (heap[0][0] == moment and heap[0][1] < count))
+            ):
+                batch.place = place
+                heapq.heappush(heap, (moment, count, self._run_batch, batch, None))
+                return
+            self.now = moment
+            action(moment, a, b)
 
     def run(
         self,
@@ -98,6 +134,7 @@ class Engine:
     def _drain(self, until: float) -> None:
         heap = self._heap
         pop = heapq.heappop
+        self._until = until
         while heap and heap[0][0] <= until:
             moment, _, action, a, b = pop(heap)
             self.now = moment

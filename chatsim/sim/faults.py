@@ -26,6 +26,13 @@ _REFUSED = (ev.RestartNode, ev.CrashNode, ev.DrainNode, ev.ClockJump)
 _BODY = Raw(b'"flood"')
 
 
+def refuse(events: Sequence[ev.Event]) -> None:
+    """Raise UsageError for the first event that this wire cannot do."""
+    for number, event in enumerate(events):
+        if isinstance(event, _REFUSED):
+            raise UsageError(f"events[{number}]: {event.do} is not simulated yet: take it out, or run another wire")
+
+
 class Faults:
     """All events of one run; `choose(number, event)` gives the victims of the event with that place in the scenario."""
 
@@ -61,10 +68,9 @@ class Faults:
         }
 
     def schedule(self, events: Sequence[ev.Event]) -> None:
-        """Put every event on the calendar. Raises UsageError for one that this wire cannot do."""
+        """Put every event on the calendar; those that this wire cannot do have been refused."""
         for number, event in enumerate(events):
-            if isinstance(event, _REFUSED):
-                raise UsageError(f"events[{number}]: {event.do} is not simulated yet: take it out, or run another wire")
+            assert not isinstance(event, _REFUSED), "what cannot be played is refused before anything is opened"
             self._engine.at(event.at_s, self._strike, number, event)
 
     def _strike(self, now: float, number: int, event: ev.Event) -> None:

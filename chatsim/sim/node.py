@@ -274,9 +274,8 @@ class Node:
             else:
                 engine.each(self._deliver, [(pipe.arrival(at, 0), pipe) for pipe in pipes], effect.message)
         elif isinstance(effect, Ping):
-            for name in effect.to:
-                pipe = self.pipes[name]
-                engine.at(pipe.down.arrival(at, 2), self._crowd.pinged, pipe)
+            pipes = [self.pipes[name] for name in effect.to]
+            engine.each(self._crowd.pinged, [(pipe.arrival(at, 2), pipe) for pipe in pipes])
         else:
             pipe = self.pipes.pop(effect.to)
             engine.at(pipe.down.arrival(at, 4), self._crowd.closed, pipe, effect.code)

@@ -26,7 +26,7 @@ from chatsim.scenario.events import VictimEvent
 from chatsim.scenario.model import Group, Scenario
 from chatsim.sim.crowd import Crowd, Knock
 from chatsim.sim.engine import Engine
-from chatsim.sim.faults import Faults
+from chatsim.sim.faults import Faults, refuse
 from chatsim.sim.node import Node, Observer
 from chatsim.verdict.metrics import check_conservation
 from chatsim.verdict.tally import Tally
@@ -54,8 +54,12 @@ def simulate(
 
     Raises UsageError for what the simulation cannot play.
     """
+    refuse(scenario.events)
     world = _World(scenario, journal)
-    return world.play(progress)
+    try:
+        return world.play(progress)
+    finally:
+        world.journal.close()
 
 
 class _World:
@@ -66,11 +70,11 @@ class _World:
         self.streams = streams = Streams(scenario.seed)
         self.engine = engine = Engine(quantum_s=QUANTUM_S)
         self.handler = ChatHandler(scenario.handler, epoch=EPOCH, seed=scenario.seed)
+        self.plan = Plan(scenario, streams)
         self.tally = Tally()
         self.journal = JournalWriter(journal, Header(config=scenario.handler, epoch=EPOCH, seed=scenario.seed))
         observers: tuple[Observer, ...] = (self.tally, self.journal)
         self.node = Node(engine, self.handler, streams, scenario.costs, scenario.log.latency, observers)
-        self.plan = Plan(scenario, streams)
         knocks = {group.name: _knock(group, scenario, self.plan) for group in scenario.groups}
         self.crowd = Crowd(engine, self.node, self._links, knocks)
         Script(scenario, self.plan, streams, self.crowd.people, engine)
@@ -128,7 +132,9 @@ class _World:
         return record
 
     def _settled(self, now: float) -> bool:
-        if now < self.scenario.duration_s or self.handler.ledger.waiting or self.crowd.undetected():
+        if now < self.scenario.duration_s or self.handler.ledger.waiting:
+            return False
+        if self.crowd.undetected() or self.crowd.unanswered():
             return False
         return not any(device.wanted and device.client.state == "waiting" for device in self.crowd.people.devices)
 

@@ -19,6 +19,7 @@ import simpy
 
 from chatsim.sim.engine import Engine
 from chatsim.sim.event_loop import EventLoop
+from tests.bench import live
 from tests.bench.naive import NaiveChat, Process
 from tests.bench.worlds import World
 
@@ -126,7 +127,16 @@ def quiet() -> None:
     )
 
 
-BENCHES = {"chat": chat, "queue": queue, "quiet": quiet}
+BENCHES: dict[str, Callable[[], None]] = {
+    "chat": chat,
+    "queue": queue,
+    "quiet": quiet,
+    "rooms": lambda: live.rooms(PAIRS),
+    "outstanding": lambda: live.outstanding(PAIRS),
+    "thousand": lambda: live.thousand(PAIRS),
+    "idle": lambda: live.idle(PAIRS),
+    "handshakes": lambda: live.handshakes(PAIRS),
+}
 
 
 def main(names: list[str]) -> int:

@@ -330,6 +330,20 @@ def test_one_timer_serves_and_moves_only_to_earlier() -> None:
     assert world.script.doors().count("wake") == 1
 
 
+def test_a_timer_that_rings_early_wakes_for_the_moment_it_was_set_for() -> None:
+    world = World()
+    outlet, _ = world.join()
+    world.script.next_at = 5.0
+    world.driver.pong(outlet)
+    when, _, timer = world.loop.timers.pop()
+    world.loop.at = when - 0.0005
+    assert timer.act is not None
+    timer.act()
+    assert world.script.heard[-1] == (5.0, "wake")
+    world.driver.pong(outlet)
+    assert world.script.heard[-1][0] == 5.0
+
+
 def test_closing_flushes_first_and_forgets() -> None:
     world = World()
     outlet, transport = world.join()

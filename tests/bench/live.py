@@ -1,0 +1,182 @@
+"""The live part of the bench: the full chat server against a bare broadcast server, in turn, on a core of their own.
+
+Decides what is compared and how a figure is printed. Rule: the server is the command that people run, with its acks,
+ids, limits and timers; only the limits are raised so that they do not bind. Server and crowd are processes of their
+own,
+each on its own core where there are two; ratios are those of neighbours in time.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from chatsim.core.config import HandlerConfig
+from chatsim.errors import HarnessError
+from chatsim.live.node import config_words
+from tests.bench.counting import Figures, Spec
+
+CONNECTIONS = 1_000
+WARM_S, MEASURE_S = 0.7, 2.5
+START_S_MAX, CROWD_S_MAX = 30.0, 60.0
+SECRET = "a secret of the bench, known to all"
+
+RAISED = HandlerConfig(
+    rate_limit=1_000_000,
+    rate_window_s=1.0,
+    frame_limit=1_000_000,
+    frame_window_s=1.0,
+    outbound_frames=1_000_000,
+    outbound_bytes=1024**3,
+    accept_rate_per_s=1_000_000.0,
+    drain_window_s=1.0,
+)
+
+ROOMS = Spec(
+    url="",
+    pid=0,
+    core=None,
+    secret="",
+    task="talk",
+    connections=CONNECTIONS,
+    room_size=10,
+    speakers=10,
+    outstanding=10,
+    warm_s=WARM_S,
+    measure_s=MEASURE_S,
+)
+OUTSTANDING = msgspec.structs.replace(ROOMS, speakers=1, outstanding=1)
+THOUSAND = msgspec.structs.replace(ROOMS, room_size=CONNECTIONS, speakers=CONNECTIONS, outstanding=100)
+IDLE = msgspec.structs.replace(ROOMS, task="idle")
+HANDSHAKES = msgspec.structs.replace(ROOMS, task="handshakes")
+
+
+def _cores() -> tuple[int | None, int | None]:
+    """The server's core and the crowd's; none where there is but one, which leaves it to the system."""
+    cores = sorted(os.sched_getaffinity(0))
+    return (cores[0], cores[1]) if len(cores) > 1 else (None, None)
+
+
+@contextmanager
+def _server(*command: str) -> Iterator[tuple[str, int]]:
+    """A server process on its core: its URL and process id."""
+    process = subprocess.Popen([sys.executable, "-m", *command], stdout=subprocess.PIPE, text=True)
+    impatience = threading.Timer(START_S_MAX + CROWD_S_MAX, process.kill)
+    impatience.start()
+    try:
+        core = _cores()[0]
+        if core is not None:
+            os.sched_setaffinity(process.pid, {core})
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line.startswith("listening on "):
+            raise HarnessError(f"The server said {line[:200]!r} instead of where it listens.")
+        yield line.removeprefix("listening on ").strip(), process.pid
+    finally:
+        # It has nothing to keep, and draining a thousand connections would only make the bench wait.
+        process.kill()
+        process.wait()
+        impatience.cancel()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+@contextmanager
+def _chatsim(*flags: str) -> Iterator[tuple[str, int]]:
+    with tempfile.TemporaryDirectory(prefix="chatsim-bench-") as name:
+        secret, config = Path(name) / "secret", Path(name) / "handler.yaml"
+        secret.write_text(SECRET)
+        config.write_bytes(msgspec.json.encode(config_words(RAISED)))
+        told = ("--secret-file", str(secret), "--config", str(config), *flags)
+        with _server("chatsim", "serve", "--ephemeral", "--port", "0", *told) as found:
+            yield found
+
+
+def _crowd(spec: Spec) -> Figures:
+    """Run a crowd in a process of its own; raises HarnessError where it fails."""
+    command = [sys.executable, "-m", "tests.bench.counting", msgspec.json.encode(spec).decode()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=CROWD_S_MAX, check=False)
+    if done.returncode:
+        raise HarnessError(f"The crowd failed: {done.stderr.strip().splitlines()[-1]}")
+    return msgspec.json.decode(done.stdout, type=Figures)
+
+
+def ours(spec: Spec, *flags: str) -> Figures:
+    """The crowd against the full server."""
+    with _chatsim(*flags) as (url, pid):
+        return _crowd(msgspec.structs.replace(spec, url=url, pid=pid, core=_cores()[1], secret=SECRET))
+
+
+def bare(spec: Spec) -> Figures:
+    """The crowd against the broadcast server."""
+    with _server("tests.bench.broadcast") as (url, pid):
+        return _crowd(msgspec.structs.replace(spec, url=url, pid=pid, core=_cores()[1]))
+
+
+def _per_s(seen: Figures) -> float:
+    return seen.count / seen.wall_s
+
+
+def _per_cpu_s(seen: Figures) -> float:
+    return seen.count / seen.server_cpu_s
+
+
+def _busy(seen: Figures) -> float:
+    return seen.crowd_cpu_s / seen.wall_s
+
+
+def _compare(name: str, spec: Spec, pairs: int, what: str, wanted: str) -> None:
+    """One line: both ratios, the absolute figures, and how busy the crowd was (at 1 it was the bottleneck)."""
+    seen = [(ours(spec), bare(spec)) for _ in range(pairs)]
+
+    def middle(of: Callable[[Figures], float], side: int) -> float:
+        return statistics.median(of(pair[side]) for pair in seen)
+
+    def ratio(of: Callable[[Figures], float]) -> float:
+        return statistics.median(of(a) / of(b) for a, b in seen)
+
+    print(
+        f"{name}: {ratio(_per_s):.2f}x in {what}/s ({middle(_per_s, 0):,.0f} to {middle(_per_s, 1):,.0f}), "
+        f"{ratio(_per_cpu_s):.2f}x per server CPU s ({middle(_per_cpu_s, 0):,.0f} to {middle(_per_cpu_s, 1):,.0f}), "
+        f"crowd busy {middle(_busy, 0):.0%} and {middle(_busy, 1):.0%} (wanted {wanted})",
+        flush=True,
+    )
+
+
+def rooms(pairs: int) -> None:
+    """Rooms of 10 in which everyone sends, one message of each outstanding."""
+    _compare("rooms", ROOMS, pairs, "deliveries", "3x in deliveries/s")
+
+
+def outstanding(pairs: int) -> None:
+    """Rooms of 10 with one sender, who waits until a message has reached all."""
+    _compare("outstanding", OUTSTANDING, pairs, "deliveries", "1x per server CPU s")
+
+
+def thousand(pairs: int) -> None:
+    """One room of 1,000 in which everyone sends in turn, 100 messages outstanding."""
+    _compare("thousand", THOUSAND, pairs, "deliveries", "10x per server CPU s")
+
+
+def handshakes(pairs: int) -> None:
+    """1,000 upgrades, 64 at a time: with a token to check and a welcome to send, and with neither."""
+    _compare("handshakes", HANDSHAKES, pairs, "handshakes", "1x, with the token check on one side only")
+
+
+def idle(pairs: int) -> None:
+    """Resident memory of the server per joined and silent connection, in plain text and over TLS."""
+    for name, flags, wanted in (
+        ("plain", (), "at most 20 KiB"),
+        ("TLS", ("--tls-self-signed",), "far less than 287 KB"),
+    ):
+        kib = statistics.median(ours(IDLE, *flags).grown_bytes / CONNECTIONS / 1024 for _ in range(pairs))
+        print(f"idle: {kib:.1f} KiB per {name} connection (wanted {wanted})", flush=True)

@@ -1,0 +1,293 @@
+"""People do what they mean to at its moment, and everything that a verdict needs is noted."""
+
+from __future__ import annotations
+
+from math import inf, isnan
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from chatsim.core.client import ClientConfig
+from chatsim.core.frames import (
+    Ack,
+    AckIn,
+    Error,
+    HeartbeatIn,
+    Joined,
+    Message,
+    PresenceIn,
+    RateLimit,
+    Say,
+    StatusIn,
+    TokenExpiring,
+    TypingIn,
+    Welcome,
+)
+from chatsim.journal.record import Outage
+from chatsim.load.people import Device, People, Person
+
+HELLO = Raw(b'"hello"')
+
+
+class FakeWire:
+    """Notes what it is asked for."""
+
+    def __init__(self) -> None:
+        self.dialled: list[tuple[float, int, float]] = []
+        self.frames: list[tuple[float, int, Any]] = []
+        self.refreshed: list[float] = []
+        self.hung_up: list[tuple[float, int, int]] = []
+        self.armed: list[tuple[float, float]] = []
+
+    def dial(self, now: float, device: Device, after_s: float) -> None:
+        self.dialled.append((now, device.number, after_s))
+
+    def transmit(self, now: float, device: Device, frame: Any) -> None:
+        self.frames.append((now, device.number, frame))
+
+    def refresh(self, now: float, device: Device) -> None:
+        self.refreshed.append(now)
+
+    def hang_up(self, now: float, device: Device, code: int) -> None:
+        self.hung_up.append((now, device.number, code))
+
+    def arm(self, now: float, device: Device) -> None:
+        device.armed_at = device.client.wake_at()
+        self.armed.append((now, device.armed_at))
+
+
+class World:
+    """One person with some devices, all of them joined at 1 s unless `away`."""
+
+    def __init__(self, *, devices: int = 1, typing: bool = False, away: bool = False) -> None:
+        self.wire = FakeWire()
+        self.people = People(self.wire)
+        self.ann = self.people.add("ann", "g", "s", devices=devices, seed=5, config=ClientConfig(), typing=typing)
+        if not away:
+            self.people.arrive(0.0, self.ann)
+            for device in self.ann.devices:
+                self.join(1.0, device)
+            self.wire.frames.clear()
+
+    def join(self, now: float, device: Device, seq: int = 0, *, recovered: bool = True) -> None:
+        people = self.people
+        people.opened(now, device)
+        people.receive(now, device, WELCOME)
+        people.receive(
+            now,
+            device,
+            Joined(session="s", epoch=1, seq=seq, recovered=recovered, replayed=0, participants=()),
+        )
+
+    @property
+    def device(self) -> Device:
+        return self.ann.devices[0]
+
+    def sent(self, kind: type) -> list[tuple[float, int]]:
+        return [(now, number) for now, number, frame in self.wire.frames if isinstance(frame, kind)]
+
+
+WELCOME = Welcome(
+    connection="c1",
+    user="ann",
+    server_time=0.0,
+    ping_interval_s=30.0,
+    pong_timeout_s=10.0,
+    expires_in_s=3600.0,
+    message_bytes_max=65536,
+    rate_limit=RateLimit(60, 60.0),
+)
+
+
+def message(seq: int, sender: str = "bob", epoch: int = 1) -> Message:
+    return Message(f"m{epoch}-{seq}", "s", epoch, seq, sender, HELLO, 0.0, 1)
+
+
+def ack(id_: str, seq: int = 1) -> Ack:
+    return Ack(id_, f"m1-{seq}", "s", 1, seq, False)
+
+
+def test_arriving_dials_every_device_once() -> None:
+    world = World(devices=3, away=True)
+    world.people.arrive(2.0, world.ann)
+    world.people.arrive(3.0, world.ann)
+    assert world.wire.dialled == [(2.0, number, 0.0) for number in range(3)]
+    assert all(device.wanted for device in world.ann.devices)
+
+
+def test_an_open_device_joins_the_persons_session() -> None:
+    world = World(away=True)
+    world.people.arrive(0.0, world.ann)
+    world.people.opened(1.0, world.device)
+    world.people.receive(1.0, world.device, WELCOME)
+    assert world.wire.frames == [(1.0, 0, StatusIn("join", "s"))]
+    assert not world.device.joined
+
+
+def test_a_message_is_noted_with_its_intended_moment_and_its_ack() -> None:
+    world = World()
+    heard: list[tuple[float, Person]] = []
+    world.people.on_ack = lambda now, person: heard.append((now, person))
+    world.people.say(10.5, world.ann, 10.0, HELLO)
+    (row,) = world.people.sent
+    assert (row.user, row.group, row.session, row.id, row.intended_at) == ("ann", "g", "s", "0", 10.0)
+    assert isnan(row.acked_at)
+    assert world.wire.frames == [(10.5, 0, Say("0", "s", HELLO))]
+    assert world.people.asking == {"0": world.device}
+    world.people.receive(11.0, world.device, ack("0"))
+    world.people.receive(12.0, world.device, ack("0"))
+    assert (row.acked_at, row.message_id) == (11.0, "m1-1")
+    assert heard == [(11.0, world.ann)]
+
+
+def test_whoever_types_says_so_before_and_after() -> None:
+    world = World(typing=True)
+    world.people.say(10.0, world.ann, 10.0, HELLO)
+    assert [frame for _, _, frame in world.wire.frames] == [
+        TypingIn("s", True),
+        Say("0", "s", HELLO),
+        TypingIn("s", False),
+    ]
+
+
+def test_a_refused_message_gets_no_ack_any_more_and_an_unavailable_log_may_still_take_it() -> None:
+    world = World()
+    world.people.say(10.0, world.ann, 10.0, HELLO)
+    world.people.say(10.0, world.ann, 10.0, HELLO)
+    world.people.receive(11.0, world.device, Error("rate_limited", "", id="0"))
+    world.people.receive(11.0, world.device, Error("unavailable", "", id="1"))
+    for id_ in ("0", "1"):
+        world.people.receive(12.0, world.device, ack(id_))
+    refused, taken = world.people.sent
+    assert world.people.asking == {}, "every error is an answer"
+    assert isnan(refused.acked_at)
+    assert taken.acked_at == 12.0
+
+
+def test_messages_are_received_once_and_their_first_moment_counts() -> None:
+    world = World(devices=2)
+    world.people.receive(5.0, world.ann.devices[0], message(1))
+    world.people.receive(6.0, world.ann.devices[1], message(1))
+    assert world.people.receipts == {"m1-1": {"ann": 5.0}}
+    assert world.people.duplicates == 0
+    assert len(world.sent(AckIn)) == 2
+
+
+def test_ones_own_messages_are_no_receipts() -> None:
+    world = World()
+    world.people.receive(5.0, world.device, message(1, sender="ann"))
+    assert world.people.receipts == {}
+
+
+def test_what_the_person_sees_twice_or_out_of_order_is_counted() -> None:
+    world = World()
+    # The client hides both, so the people's own eyes are shown what a faulty one would let through.
+    for moment, seen in ((5.0, message(2)), (6.0, message(1)), (7.0, message(2)), (8.0, message(1, epoch=2))):
+        world.people._saw(moment, world.device, seen)
+    assert world.people.out_of_order == 1
+    assert world.people.duplicates == 1
+    assert world.people.receipts["m1-2"] == {"ann": 5.0}
+
+
+def test_the_client_hides_what_came_before() -> None:
+    world = World()
+    for moment, seq in ((5.0, 1), (6.0, 2), (7.0, 2), (8.0, 1)):
+        world.people.receive(moment, world.device, message(seq))
+    assert world.people.duplicates == world.people.out_of_order == 0
+    assert world.people.receipts == {"m1-1": {"ann": 5.0}, "m1-2": {"ann": 6.0}}
+
+
+def test_an_outage_lasts_from_the_loss_to_the_next_join() -> None:
+    world = World()
+    world.people.closed(20.0, world.device, 1006)
+    assert not world.device.joined
+    ((now, number, after_s),) = world.wire.dialled[1:]
+    assert (now, number) == (20.0, 0)
+    assert 0.5 <= after_s <= 1.0
+    world.people.refused(21.0, world.device, 0)
+    world.join(25.0, world.device)
+    assert world.people.outages == [Outage("ann", "g", 20.0, 25.0)]
+
+
+def test_who_is_still_away_at_the_end_never_came_back() -> None:
+    world = World()
+    world.people.closed(20.0, world.device, 1006)
+    world.people.finish()
+    world.people.finish()
+    assert world.people.outages == [Outage("ann", "g", 20.0, inf)]
+
+
+@pytest.mark.parametrize("code", [1000, 4500, 4501, 4503])
+def test_a_final_close_is_no_outage(code: int) -> None:
+    world = World()
+    world.people.closed(20.0, world.device, code)
+    world.people.finish()
+    assert world.people.outages == []
+    assert len(world.wire.dialled) == 1
+
+
+def test_leaving_is_no_outage() -> None:
+    world = World(devices=2)
+    world.people.leave(20.0, world.ann)
+    world.people.finish()
+    assert world.wire.hung_up == [(20.0, 0, 1000), (20.0, 1, 1000)]
+    assert world.people.outages == []
+    assert not any(device.wanted for device in world.ann.devices)
+
+
+def test_silence_is_an_outage_that_the_client_finds_itself() -> None:
+    world = World()
+    silent_at = world.device.client.wake_at()
+    assert silent_at == 1.0 + 30.0 + 10.0 + 5.0
+    world.people.wake(silent_at, world.device)
+    assert world.wire.hung_up == [(silent_at, 0, 4001)]
+    assert world.device.lost_at == silent_at
+    assert world.wire.dialled[-1][0] == silent_at
+
+
+def test_a_ping_is_life() -> None:
+    world = World()
+    world.people.heard(20.0, world.device)
+    assert world.device.client.wake_at() == 20.0 + 45.0
+
+
+def test_refusals_of_the_token_are_counted_and_others_are_not() -> None:
+    world = World(devices=4, away=True)
+    world.people.arrive(0.0, world.ann)
+    for device, status in zip(world.ann.devices, (401, 403, 503, 0), strict=True):
+        world.people.refused(1.0, device, status, 7.0 if status == 503 else None)
+    assert world.people.auth_refused == 2
+    assert [number for _, number, _ in world.wire.dialled[4:]] == [2, 3]
+    assert world.wire.dialled[4] == (1.0, 2, 7.0)
+
+
+def test_heartbeats_go_out_on_joined_devices() -> None:
+    world = World(devices=2)
+    world.people.closed(5.0, world.ann.devices[1], 1006)
+    world.people.beat(6.0, world.ann)
+    assert world.wire.frames == [(6.0, 0, HeartbeatIn(6.0))]
+
+
+def test_presence_goes_out_on_the_first_device() -> None:
+    world = World(devices=2)
+    world.people.show_presence(6.0, world.ann, "away")
+    assert world.wire.frames == [(6.0, 0, PresenceIn("away"))]
+
+
+def test_an_expiring_token_is_renewed() -> None:
+    world = World()
+    world.people.receive(6.0, world.device, TokenExpiring(expires_in_s=60.0))
+    assert world.wire.refreshed == [6.0]
+
+
+def test_a_delayed_ack_brings_the_alarm_nearer() -> None:
+    world = World()
+    world.people.receive(5.0, world.device, message(1))
+    world.people.receive(5.05, world.device, message(2))
+    armed_at, due_at = world.wire.armed[-1]
+    assert armed_at == 5.05
+    assert due_at == pytest.approx(5.2)
+    assert world.sent(AckIn) == [(5.0, 0)]
+    world.people.wake(5.2, world.device)
+    assert world.wire.frames[-1] == (5.2, 0, AckIn("s", 2))

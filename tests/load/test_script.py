@@ -1,0 +1,166 @@
+"""The script puts everything that people mean to do on the calendar, at its moment."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chatsim.core.frames import HeartbeatIn, PresenceIn, RateLimit, Say, Welcome
+from chatsim.load.people import Device, People
+from chatsim.load.plan import Plan
+from chatsim.load.script import Script, body_of
+from chatsim.load.streams import Streams
+from chatsim.scenario.model import Scenario
+
+WELCOME = Welcome(
+    connection="c1",
+    user="u",
+    server_time=0.0,
+    ping_interval_s=30.0,
+    pong_timeout_s=10.0,
+    expires_in_s=3600.0,
+    message_bytes_max=65536,
+    rate_limit=RateLimit(60, 60.0),
+)
+
+
+class FakeCalendar:
+    """A calendar that is read out by hand."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[float, int, Callable[[float, Any, Any], None], Any, Any]] = []
+        self._count = 0
+
+    def at(self, moment: float, action: Callable[[float, Any, Any], None], a: Any = None, b: Any = None) -> None:
+        self._count += 1
+        heapq.heappush(self.entries, (moment, self._count, action, a, b))
+
+    def run(self, until: float) -> None:
+        while self.entries and self.entries[0][0] <= until:
+            moment, _, action, a, b = heapq.heappop(self.entries)
+            action(moment, a, b)
+
+
+class FakeWire:
+    """Opens at once what is dialled, and notes what is written."""
+
+    def __init__(self) -> None:
+        self.people: People
+        self.dialled: list[tuple[float, str]] = []
+        self.frames: list[tuple[float, str, Any]] = []
+
+    def dial(self, now: float, device: Device, after_s: float) -> None:
+        self.dialled.append((now, device.user.name))
+        self.people.opened(now, device)
+        self.people.receive(now, device, WELCOME)
+        device.joined = True
+
+    def transmit(self, now: float, device: Device, frame: Any) -> None:
+        self.frames.append((now, device.user.name, frame))
+
+    def refresh(self, now: float, device: Device) -> None:
+        raise AssertionError("no token expires here")
+
+    def hang_up(self, now: float, device: Device, code: int) -> None:
+        raise AssertionError("nobody leaves here")
+
+    def arm(self, now: float, device: Device) -> None:
+        device.armed_at = device.client.wake_at()
+
+
+class World:
+    """The people of one group, for 60 s."""
+
+    def __init__(self, *events: dict[str, Any], **group: Any) -> None:
+        people = {"name": "g", "users": 3} | group
+        words = {"name": "s", "duration": "1min", "expect": ["lost == 0"], "groups": [people], "events": list(events)}
+        self.scenario = Scenario.of(words)
+        streams = Streams(self.scenario.seed)
+        self.plan = Plan(self.scenario, streams)
+        self.wire = FakeWire()
+        self.wire.people = self.people = People(self.wire)
+        self.calendar = FakeCalendar()
+        Script(self.scenario, self.plan, streams, self.people, self.calendar)
+
+    def of(self, kind: type) -> list[tuple[float, str, Any]]:
+        return [row for row in self.wire.frames if isinstance(row[2], kind)]
+
+
+def test_everyone_arrives_at_the_planned_moment() -> None:
+    world = World({"at": "20s", "do": "arrive", "users": 2}, arrive_over="10s", connections_per_user=2)
+    world.calendar.run(60.0)
+    assert sorted(world.wire.dialled) == sorted((user.connect_at, user.name) for user in world.plan.users for _ in "12")
+    assert len(world.people.persons) == 5
+
+
+def test_messages_go_at_their_intended_moments_whatever_the_server_answers() -> None:
+    world = World(
+        messages={"arrivals": "poisson", "rate": "30/min"}, body_bytes={"uniform": {"low": "10B", "high": "90B"}}
+    )
+    world.calendar.run(100.0)
+    plan = world.plan
+    assert len(plan.at_s) > 50
+    assert [row.intended_at for row in world.people.sent] == plan.at_s.tolist()
+    assert [row.user for row in world.people.sent] == [plan.users[number].name for number in plan.user.tolist()]
+    assert len({row.id for row in world.people.sent}) == len(plan.at_s)
+
+
+def test_one_entry_stands_on_the_calendar_for_all_messages() -> None:
+    world = World(messages={"arrivals": "poisson", "rate": "30/min"})
+    world.calendar.run(0.0)
+    assert len(world.calendar.entries) == 1
+
+
+def test_bodies_have_the_planned_size() -> None:
+    assert [len(bytes(body_of(size))) for size in (2, 3, 120)] == [2, 3, 120]
+    assert bytes(body_of(4)) == b'"xx"'
+
+
+def test_a_closed_loop_thinks_after_arriving_and_after_each_ack() -> None:
+    world = World(users=1, messages={"arrivals": {"closed": {"think": {"constant": "4s"}}}})
+    world.calendar.run(10.0)
+    assert [row.intended_at for row in world.people.sent] == [4.0], "she waits for the ack"
+    assert world.people.on_ack is not None
+    world.people.on_ack(11.0, world.people.persons[0])
+    world.calendar.run(30.0)
+    assert [row.intended_at for row in world.people.sent] == [4.0, 15.0]
+
+
+def test_a_closed_loop_ends_with_the_sending() -> None:
+    world = World(users=1, messages={"arrivals": {"closed": {"think": {"constant": "4s"}}}})
+    world.calendar.run(50.0)
+    assert world.people.on_ack is not None
+    world.people.on_ack(57.0, world.people.persons[0])
+    world.calendar.run(100.0)
+    assert len(world.people.sent) == 1
+
+
+def test_an_open_loop_listens_to_no_ack() -> None:
+    assert World(messages={"arrivals": "periodic", "rate": "6/min"}).people.on_ack is None
+
+
+def test_heartbeats_come_at_their_period_and_end_with_the_sending() -> None:
+    world = World(users=1, heartbeat="7s")
+    world.calendar.run(200.0)
+    assert [now for now, _, _ in world.of(HeartbeatIn)] == pytest.approx([7.0 * turn for turn in range(1, 9)])
+
+
+def test_presence_turns_between_away_and_online() -> None:
+    world = World(users=40, presence=True)
+    world.calendar.run(200.0)
+    shown = world.of(PresenceIn)
+    assert len(shown) > 10
+    for user in {name for _, name, _ in shown}:
+        states = [frame.state for _, name, frame in shown if name == user]
+        assert states == ["away", "online"] * (len(states) // 2) + ["away"] * (len(states) % 2)
+    assert max(now for now, _, _ in shown) < 60.0
+
+
+def test_nobody_says_anything_without_messages() -> None:
+    world = World()
+    world.calendar.run(100.0)
+    assert world.of(Say) == []
+    assert world.people.sent == []

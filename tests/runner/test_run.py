@@ -1,0 +1,122 @@
+"""A run is played, judged and written down, and never onto another one."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatsim.errors import HarnessError, UsageError
+from chatsim.journal.replay import replay
+from chatsim.runner.run import RunResult, run
+from chatsim.scenario.load import load
+from chatsim.scenario.model import Scenario
+
+FILES = sorted((Path(__file__).parents[2] / "scenarios").glob("*.yaml"))
+
+
+def scenario(*events: dict[str, Any], expect: tuple[str, ...] = ("lost == 0",), **words: Any) -> Scenario:
+    group = {"name": "g", "users": 4, "session_size": 2, "messages": {"arrivals": "periodic", "rate": "12/min"}}
+    head: dict[str, Any] = {"name": "small", "duration": "30s", "groups": [group], "expect": list(expect)}
+    return Scenario.of(head | {"events": list(events)} | words)
+
+
+def rows(folder: Path | None, name: str) -> list[dict[str, str]]:
+    assert folder is not None
+    with (folder / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_writes_what_happened(tmp_path: Path) -> None:
+    result = run(scenario({"at": "10s", "do": "drop", "count": 1}), out=tmp_path)
+    folder = result.path
+    assert folder is not None
+    assert folder.parent == tmp_path / "small"
+    assert folder.name.endswith("-sim-1")
+    assert {"run.json", "journal.jsonl", "messages.csv", "receipts.csv", "outages.csv"} <= {
+        path.name for path in folder.iterdir()
+    }
+    document = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert document["trace_hash"] == result.trace_hash
+    assert document["verdict"] == "pass"
+    assert document["events"] == [{"do": "drop", "at_s": 10.0, "users": 1}]
+    assert replay(folder / "journal.jsonl") is None
+
+
+def test_its_tables_hold_a_row_for_each_thing(tmp_path: Path) -> None:
+    result = run(scenario({"at": "10s", "do": "drop", "count": 1}), out=tmp_path)
+    messages, receipts, outages = (rows(result.path, name) for name in ("messages", "receipts", "outages"))
+    assert len(messages) == result.counters["sent"] == 24
+    assert len(receipts) == result.counters["delivered"] == 24
+    assert {row["outcome"] for row in receipts} == {"delivered"}
+    assert all(float(row["received_at_s"]) > 0.0 for row in receipts)
+    assert [row["lost_at_s"] for row in outages] == ["10.0"]
+
+
+def test_the_document_has_what_others_read(tmp_path: Path) -> None:
+    result = run(scenario(expect=("lost == 0", "p99(delivery_latency) <= 100ms")), out=tmp_path)
+    document = result.to_dict()
+    assert {"scenario", "wire", "seed", "verdict", "expectations", "metrics", "counters", "trace_hash", "valid"} <= set(
+        document
+    )
+    assert (document["scenario"], document["wire"], document["seed"], document["valid"]) == ("small", "sim", 1, True)
+    assert [set(row) >= {"text", "observed", "limit", "verdict", "n"} for row in document["expectations"]] == [True] * 2
+    assert document["metrics"]["delivery_latency"]["count"] == 24
+
+
+def test_the_same_run_twice_is_equal_and_overwrites_nothing(tmp_path: Path) -> None:
+    def once() -> RunResult:
+        return run(scenario(), out=tmp_path)
+
+    first, second = once(), once()
+    assert first.path is not None
+    assert second.path is not None
+    assert first.path != second.path
+    for name in ("run.json", "journal.jsonl", "messages.csv", "receipts.csv", "outages.csv"):
+        assert (first.path / name).read_bytes() == (second.path / name).read_bytes()
+
+
+def test_the_seed_may_be_given(tmp_path: Path) -> None:
+    one, other = run(scenario(), out=tmp_path), run(scenario(), seed=9, out=tmp_path)
+    assert (one.seed, other.seed) == (1, 9)
+    assert one.trace_hash != other.trace_hash
+    assert other.path is not None
+    assert other.path.name.endswith("-sim-9")
+
+
+def test_one_broken_promise_fails_the_run(tmp_path: Path) -> None:
+    result = run(scenario(expect=("lost == 0", "sent == 1")), out=tmp_path)
+    assert result.verdict == "fail"
+    assert [row.verdict for row in result.expectations] == ["pass", "fail"]
+    assert result.valid
+    assert result.path is not None, "a failed run is kept all the more"
+
+
+def test_a_fault_that_touched_nobody_is_the_harness_fault(tmp_path: Path) -> None:
+    empty = {"name": "late", "users": 1, "credentials": "forged"}
+    words = {"name": "small", "duration": "30s", "expect": ["sent == 0"], "groups": [empty]}
+    with pytest.raises(HarnessError, match="drop at 10 s touched nobody"):
+        run(Scenario.of(words | {"events": [{"at": "10s", "do": "drop"}]}), out=tmp_path)
+    assert list((tmp_path / "small").iterdir()) == []
+
+
+def test_what_cannot_be_played_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="drain_node"):
+        run(scenario({"at": "10s", "do": "drain_node"}), out=tmp_path)
+    assert list((tmp_path / "small").iterdir()) == []
+
+
+def test_progress_is_told(tmp_path: Path) -> None:
+    heard: list[float] = []
+    run(scenario(), out=tmp_path, progress=heard.append)
+    assert heard[-1] == 1.0
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_each_shipped_scenario_passes_in_simulation(path: Path, tmp_path: Path) -> None:
+    result = run(load(path), out=tmp_path)
+    assert [row.text for row in result.expectations if row.verdict != "pass"] == []
+    assert result.verdict == "pass"

@@ -1,0 +1,180 @@
+"""The crowd carries frames over its links, and a device hears nothing that its fate forbids."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+import pytest
+
+from chatsim.core.client import ClientConfig
+from chatsim.core.config import HandlerConfig
+from chatsim.core.handler import ChatHandler
+from chatsim.core.tokens import Claims
+from chatsim.load.people import Device, Person
+from chatsim.load.streams import Streams
+from chatsim.network.link import Link
+from chatsim.scenario.costs import free
+from chatsim.scenario.distributions import Constant
+from chatsim.sim.crowd import Crowd, Knock
+from chatsim.sim.engine import Engine
+from chatsim.sim.node import Node
+
+EPOCH = 1000.0
+
+
+class Fixed:
+    """Draws that are all the same."""
+
+    def __init__(self, value: float) -> None:
+        self.constant = value
+
+    def next(self) -> float:
+        return self.constant
+
+
+class World:
+    """Ann and Bob in one session, 100 ms away from a free node; `refused` names those whose tokens are no good."""
+
+    def __init__(self, *refused: str) -> None:
+        self.engine = Engine(quantum_s=0.5)
+        handler = ChatHandler(HandlerConfig(), epoch=EPOCH, seed=1)
+        self.node = Node(self.engine, handler, Streams(1), free(), Constant(value=0.0), ())
+
+        def claims(user: str, now: float) -> Claims | None:
+            return None if user in refused else Claims(sub=user, exp=EPOCH + now + 3600.0, sessions=("s",))
+
+        self.crowd = Crowd(self.engine, self.node, self._links, {"g": Knock(claims)})
+        people = self.crowd.people
+        self.ann, self.bob = (
+            people.add(name, "g", "s", devices=1, seed=number, config=ClientConfig())
+            for number, name in enumerate(("ann", "bob"))
+        )
+        for person in (self.ann, self.bob):
+            self.at(0.0, people.arrive, person)
+
+    def _links(self, number: int, device: Device) -> tuple[Link, Link]:
+        return Link(Fixed(0.1)), Link(Fixed(0.1))
+
+    def at(self, moment: float, call: Any, *args: Any) -> None:
+        self.engine.at(moment, lambda now, a, b: call(now, *args))
+
+    def run(self, until: float) -> None:
+        self.engine.run(until)
+
+    def do(self, moment: float, call: Any, person: Person, *args: Any) -> None:
+        """Call with the person's pipe of that moment."""
+        self.at(moment, lambda now: call(now, self.crowd.pipes[person.devices[0].number], *args))
+
+
+def test_opening_takes_two_round_trips() -> None:
+    world = World()
+    seen: list[tuple[float, int]] = []
+    for moment in (0.39, 0.41):
+        world.at(moment, lambda now: seen.append((now, len(world.crowd.pipes))))
+    world.run(2.0)
+    assert seen == [(0.39, 0), (0.41, 2)]
+    assert all(device.joined for device in world.crowd.people.devices)
+
+
+def test_a_refused_knock_is_final() -> None:
+    world = World("bob")
+    world.run(2.0)
+    assert world.crowd.people.auth_refused == 1
+    assert world.bob.devices[0].client.state == "idle"
+    assert world.ann.devices[0].joined
+
+
+def test_a_person_who_leaves_is_gone_on_both_sides() -> None:
+    world = World()
+    world.at(5.0, world.crowd.people.leave, world.bob)
+    world.run(10.0)
+    assert list(world.crowd.pipes) == [world.ann.devices[0].number]
+    assert len(world.node.pipes) == 1
+    assert world.crowd.people.outages == []
+
+
+def test_a_dropped_device_dials_again() -> None:
+    world = World()
+    world.do(5.0, world.crowd.drop, world.bob)
+    world.run(10.0)
+    (outage,) = world.crowd.people.outages
+    assert (outage.user, outage.lost_at) == ("bob", 5.0)
+    assert 0.5 < outage.joined_at - 5.0 < 2.0
+    assert len(world.crowd.pipes) == len(world.node.pipes) == 2
+
+
+def test_who_has_vanished_hears_and_says_nothing() -> None:
+    world = World()
+    people = world.crowd.people
+    world.do(5.0, world.crowd.vanish, world.bob, None)
+    world.at(6.0, people.say, world.ann, 6.0, b'"hello"')
+    world.at(6.0, people.say, world.bob, 6.0, b'"anyone?"')
+    world.run(7.0)
+    assert world.crowd.undetected()
+    by_ann, by_bob = people.sent
+    assert by_ann.acked_at == pytest.approx(6.2)
+    assert by_bob.message_id == ""
+    assert by_ann.message_id not in people.receipts
+
+
+def test_the_node_finds_who_has_vanished() -> None:
+    world = World()
+    world.do(5.0, world.crowd.vanish, world.bob, None)
+    world.run(60.0)
+    assert not world.crowd.undetected()
+    (row,) = world.crowd.found()
+    assert (row.user, row.group, row.gone_at) == ("bob", "g", 5.0)
+    assert 10.0 < row.closed_at - row.gone_at <= 40.1
+
+
+def test_who_was_never_found_counts_as_never() -> None:
+    world = World()
+    world.do(5.0, world.crowd.vanish, world.bob, None)
+    world.run(6.0)
+    assert [row.closed_at for row in world.crowd.found()] == [inf]
+
+
+def test_the_frozen_read_everything_in_order_when_they_wake() -> None:
+    world = World()
+    people = world.crowd.people
+    world.do(5.0, world.crowd.freeze, world.bob, 4.0)
+    for moment in (6.0, 6.5, 7.0):
+        world.at(moment, people.say, world.ann, moment, b'"hello"')
+    world.run(20.0)
+    assert [people.receipts[row.message_id] for row in people.sent] == [{"bob": 9.0}] * 3
+    assert people.out_of_order == people.duplicates == 0
+    assert world.crowd.found() == []
+
+
+def test_the_mirror_rule_dials_again_when_the_server_is_silent() -> None:
+    world = World()
+
+    def cut(now: float) -> None:
+        world.crowd.pipes[world.bob.devices[0].number].down.blocked_until = now + 80.0
+
+    world.at(20.0, cut)
+    world.run(70.0)
+    people = world.crowd.people
+    (outage,) = people.outages
+    # Ping interval, pong timeout and 5 s of margin after the last that was heard, which is at most a ping older.
+    assert outage.user == "bob"
+    assert 20.0 < outage.lost_at <= 20.0 + 45.0
+    assert outage.joined_at < inf
+
+
+def test_a_new_token_is_handed_in_on_the_open_connection() -> None:
+    world = World()
+    device = world.ann.devices[0]
+    world.at(5.0, world.crowd.refresh, device)
+    heard: list[str] = []
+
+    class Ear:
+        def step(self, now: float, door: str, args: tuple[Any, ...], effects: Any) -> None:
+            if door == "refresh":
+                heard.append(f"{args[0]} at {now:.1f}")
+
+    world.node._observers = (Ear(),)
+    world.run(6.0)
+    assert len(heard) == 1
+    assert heard[0].endswith("at 5.1")

@@ -1,0 +1,138 @@
+"""The engine: events run in exact order of time, and the quantum changes nothing but who sees it when."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Generator
+from math import inf
+from typing import Any
+
+import pytest
+import simpy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chatsim.sim.engine import Engine
+
+FEW = settings(max_examples=20, deadline=None)
+"""Each run of an engine looks for garbage once, which takes long in a large process."""
+
+MOMENTS = st.lists(st.sampled_from([0.0, 0.1, 0.5, 1.0, 1.0000001, 2.5, 7.25]), max_size=30)
+
+
+class Trace:
+    """Notes when which action ran."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.rows: list[tuple[float, Any]] = []
+
+    def note(self, now: float, a: Any, b: Any) -> None:
+        assert now == self.engine.now
+        self.rows.append((now, a))
+
+
+def traced(moments: list[float], quantum_s: float = 1.0) -> list[tuple[float, Any]]:
+    engine = Engine(quantum_s=quantum_s)
+    trace = Trace(engine)
+    for place, moment in enumerate(moments):
+        engine.at(moment, trace.note, place)
+    engine.run(10.0)
+    return trace.rows
+
+
+@FEW
+@given(MOMENTS)
+def test_events_run_in_order_of_time_and_then_of_scheduling(moments: list[float]) -> None:
+    assert traced(moments) == sorted((moment, place) for place, moment in enumerate(moments))
+
+
+@FEW
+@given(MOMENTS, st.sampled_from([0.01, 0.3, 2.0, 100.0]))
+def test_the_quantum_changes_no_result(moments: list[float], quantum_s: float) -> None:
+    assert traced(moments, quantum_s) == traced(moments)
+
+
+def test_what_an_event_schedules_runs_at_its_own_moment_within_one_quantum() -> None:
+    engine = Engine(quantum_s=100.0)
+    trace = Trace(engine)
+
+    def again(now: float, left: int, _: Any) -> None:
+        trace.note(now, left, None)
+        if left:
+            engine.at(now + 0.25, again, left - 1)
+
+    engine.at(1.0, again, 3)
+    engine.at(1.3, trace.note, "between")
+    engine.run(10.0)
+    assert trace.rows == [(1.0, 3), (1.25, 2), (1.3, "between"), (1.5, 1), (1.75, 0)]
+
+
+def test_each_is_the_same_as_at_for_each() -> None:
+    engine = Engine()
+    trace = Trace(engine)
+    engine.at(1.0, trace.note, "first")
+    engine.each(trace.note, [(1.0, "second"), (0.5, "early")], None)
+    engine.at(1.0, trace.note, "last")
+    assert engine.next_at == 0.5
+    engine.run(2.0)
+    assert trace.rows == [(0.5, "early"), (1.0, "first"), (1.0, "second"), (1.0, "last")]
+    assert engine.next_at == inf
+
+
+def test_a_simpy_process_beside_it_sees_the_results_within_a_quantum() -> None:
+    env = simpy.Environment()
+    engine = Engine(env, quantum_s=0.5)
+    trace = Trace(engine)
+    seen: list[tuple[float, int]] = []
+
+    def watch() -> Generator[simpy.Event, Any, None]:
+        for _ in range(8):
+            yield env.timeout(1.0)
+            seen.append((env.now, len(trace.rows)))
+
+    env.process(watch())
+    for tenth in range(60):
+        engine.at(tenth / 10, trace.note, tenth)
+    engine.run(8.0)
+    for now, count in seen:
+        due = sum(tenth / 10 <= now for tenth in range(60))
+        due_before = sum(tenth / 10 <= now - 0.5 - 0.1 for tenth in range(60))
+        assert due_before <= count <= due, f"at {now} s {count} of {due} were there"
+    assert seen[-1][1] == 60
+
+
+def test_it_stops_at_the_end_and_runs_nothing_after_it() -> None:
+    engine = Engine()
+    trace = Trace(engine)
+    engine.at(3.0, trace.note, "at the end")
+    engine.at(3.1, trace.note, "after it")
+    assert engine.run(3.0) == 3.0
+    assert trace.rows == [(3.0, "at the end")]
+
+
+def test_it_stops_when_all_is_settled_and_says_how_far_it_is() -> None:
+    engine = Engine(quantum_s=0.5)
+    trace = Trace(engine)
+    for second in range(20):
+        engine.at(float(second), trace.note, second)
+    heard: list[float] = []
+    reached = engine.run(20.0, stop_when=lambda now: len(trace.rows) >= 5, progress=heard.append)
+    assert 4.0 <= reached <= 5.0
+    assert heard == sorted(heard)
+    assert heard[-1] == reached
+
+
+def test_the_garbage_collector_is_left_as_it_was_found() -> None:
+    before = gc.get_threshold()
+    engine = Engine()
+
+    def broken(now: float, a: Any, b: Any) -> None:
+        raise RuntimeError(f"at {now} with {gc.get_threshold()[0]}")
+
+    engine.at(1.0, broken)
+    with pytest.raises(RuntimeError, match=r"^at 1\.0 with \d+$") as caught:
+        engine.run(2.0)
+    assert str(before[0]) != str(caught.value).split()[-1], "it looks for garbage less often meanwhile"
+    assert gc.get_threshold() == before
+    assert gc.get_freeze_count() == 0

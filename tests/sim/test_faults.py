@@ -1,0 +1,274 @@
+"""Each fault of a scenario strikes as its word says, heals, and reports whom it touched."""
+
+from __future__ import annotations
+
+from math import inf, isnan
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatsim.errors import UsageError
+from chatsim.sim.run import simulate
+from tests.sim.worlds import (
+    closes,
+    counted,
+    errors,
+    everyone_has_everything_once,
+    play,
+    quiet_run,
+    scenario,
+    steps,
+    worst,
+)
+
+QUIET = {"messages": None}
+"""People who say nothing: only pings tell whether they live."""
+
+
+def test_drop_loses_nothing_and_everyone_is_back() -> None:
+    record = play({"at": "1min", "do": "drop"})
+    found = counted(record)
+    assert everyone_has_everything_once(record)
+    assert found["resumes"] == found["recovered"] == 4
+    assert sorted(outage.user for outage in record.outages) == [f"g-{n:04d}" for n in range(1, 5)]
+    for outage in record.outages:
+        assert outage.lost_at == 60.0
+        # The first backoff is 0.5 s and up to 0.5 s of jitter; then come the handshake, the join and its answer.
+        assert 0.5 < outage.joined_at - outage.lost_at <= 1.0 + 8 * 0.005
+
+
+def test_what_is_written_while_away_arrives_on_the_return(tmp_path: Path) -> None:
+    record, found = steps(tmp_path, {"at": "1min", "do": "drop", "count": 1}, group={"messages": MANY})
+    assert everyone_has_everything_once(record)
+    (outage,) = record.outages
+    late = [
+        row for row in record.sent if outage.lost_at < row.intended_at < outage.joined_at and row.user == outage.user
+    ]
+    assert late
+    assert all(row.acked_at > outage.joined_at for row in late)
+    assert closes(found) == []
+
+
+MANY = {"arrivals": "periodic", "rate": "55/min"}
+
+
+def test_drop_of_a_share_and_of_a_count() -> None:
+    record = play({"at": "1min", "do": "drop", "share": "50%"}, {"at": "90s", "do": "drop", "count": 1})
+    assert [(fired.do, fired.at, len(fired.users)) for fired in record.fired] == [("drop", 60.0, 2), ("drop", 90.0, 1)]
+    assert {outage.user for outage in record.outages if outage.lost_at == 60.0} == set(record.fired[0].users)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_vanished_peer_is_found_by_the_next_ping(seed: int) -> None:
+    record = play(
+        {"at": "70s", "do": "vanish"},
+        group=QUIET | {"users": 30, "arrive_over": "30s"},
+        seed=seed,
+    )
+    waits = [row.closed_at - row.gone_at for row in record.detections]
+    assert len(waits) == 30
+    assert counted(record)["no_pong_closed"] == 30
+    # A ping on its way when the peer goes was sent up to 5 ms before; a slot of the wheel is 30/512 s.
+    assert min(waits) > 10.0 - 0.005
+    assert max(waits) <= 40.0 + 30 / 512
+    assert max(waits) - min(waits) > 15.0
+
+
+def test_in_baseline_only_the_sweep_finds_a_vanished_peer() -> None:
+    record = play(
+        {"at": "70s", "do": "vanish"},
+        group=QUIET | {"users": 12, "arrive_over": "30s", "heartbeat": "1s"},
+        handler={"reliability": "baseline", "stale_after": "5min", "sweep_interval": "30s"},
+    )
+    waits = [row.closed_at - row.gone_at for row in record.detections]
+    assert len(waits) == 12
+    assert counted(record)["stale_closed"] == 12
+    assert counted(record)["no_pong_closed"] == 0
+    # Silent since the last heartbeat, which is at most 1 s older than the disappearance.
+    assert min(waits) > 300.0 - 1.0
+    assert max(waits) <= 330.0
+
+
+def test_who_vanished_for_a_while_comes_back_and_has_everything() -> None:
+    record = play({"at": "1min", "do": "vanish", "count": 2, "for": "20s"})
+    assert everyone_has_everything_once(record)
+    assert counted(record)["recovered"] == 2
+    assert all(80.0 < row.closed_at < 82.0 for row in record.detections), "the return replaces the dead connection"
+
+
+def test_who_vanished_for_good_leaves_what_was_meant_for_her_undelivered() -> None:
+    record = play({"at": "1min", "do": "vanish", "count": 1})
+    found = counted(record)
+    assert found["lost"] == 0
+    assert found["undelivered"] > 0
+    assert found["delivered"] + found["undelivered"] == sum(map(len, record.owed.values()))
+    assert worst(record, "delivery_latency") == inf
+    assert record.outages == [], "she does not want to be there"
+
+
+def test_a_freeze_that_ends_in_time_is_nobodys_business() -> None:
+    record = play({"at": "1min", "do": "freeze", "for": "5s", "count": 2})
+    assert record.detections == []
+    assert record.outages == []
+    assert everyone_has_everything_once(record)
+    assert 4.0 < worst(record, "delivery_latency") < 5.1
+
+
+def test_a_long_freeze_is_found_as_a_dead_peer_is() -> None:
+    record = play({"at": "1min", "do": "freeze", "for": "100s", "count": 2}, group=QUIET, duration="4min")
+    assert [10.0 < row.closed_at - row.gone_at <= 40.1 for row in record.detections] == [True, True]
+    assert counted(record)["no_pong_closed"] == 2
+    assert len(record.outages) == 2
+    assert all(outage.joined_at > 160.0 for outage in record.outages), "the close is read when the client wakes"
+
+
+def test_withheld_acks_run_the_retries_through() -> None:
+    record = play({"at": "1min", "do": "withhold_acks", "for": "5min", "count": 1})
+    found = counted(record)
+    assert found["gave_up"] == found["undelivered"] > 0
+    assert found["retries"] == 3 * found["gave_up"]
+    assert found["no_pong_closed"] == found["duplicates"] == found["lost"] == 0
+
+
+def test_withheld_acks_that_come_in_time_are_counted() -> None:
+    record = play({"at": "1min", "do": "withhold_acks", "for": "20s", "count": 1})
+    assert everyone_has_everything_once(record)
+
+
+def test_a_slow_reader_is_closed_and_delays_nobody(tmp_path: Path) -> None:
+    group = {"users": 6, "session_size": 6, "body_bytes": {"constant": "16KiB"}, "messages": MANY}
+    event = {"at": "1min", "do": "slow_reader", "for": "50s", "count": 1, "bandwidth": "400kbit/s"}
+    record, found = steps(tmp_path, event, group=group)
+    assert [code for _, code in closes(found)] == [4000]
+    assert counted(record)["slow_closed"] == 1
+    (victim,) = record.fired[0].users
+    latencies = [
+        at - row.intended_at
+        for row in record.sent
+        for user, at in record.receipts[row.message_id].items()
+        if victim not in (user, row.user)
+    ]
+    assert len(latencies) > 1000
+    assert max(latencies) == pytest.approx(0.010)
+    assert [outage.user for outage in record.outages] == [victim]
+
+
+@pytest.mark.parametrize(
+    ("fault", "least_s"),
+    [
+        ({"do": "latency", "factor": 20, "for": "20s"}, 0.19),
+        ({"do": "loss", "rate": "40%", "for": "20s"}, 0.2),
+        ({"do": "partition", "for": "6s"}, 5.0),
+    ],
+)
+def test_faults_of_the_network_delay_and_lose_nothing(fault: dict[str, Any], least_s: float) -> None:
+    before = worst(quiet_run().record, "delivery_latency")
+    record = play({"at": "1min"} | fault)
+    assert everyone_has_everything_once(record)
+    assert before == pytest.approx(0.010)
+    assert worst(record, "delivery_latency") > least_s
+    after = [row.acked_at - row.intended_at for row in record.sent if row.intended_at > 100.0]
+    assert max(after) == pytest.approx(0.010), "it has healed"
+
+
+def test_a_flood_meets_the_limiter() -> None:
+    record = play({"at": "1min", "do": "flood", "rate": "10/s", "for": "20s", "count": 1})
+    found = counted(record)
+    (flooder,) = record.fired[0].users
+    own = [row for row in record.sent if row.user == flooder and row.message_id]
+    assert found["sent"] == counted(quiet_run().record)["sent"] + 200
+    assert found["rate_limited"] == found["sent"] - found["accepted"] > 100
+    for row in own:
+        window = [other for other in own if row.intended_at <= other.intended_at < row.intended_at + 60.0]
+        assert len(window) <= 60
+    assert max(sum(r.intended_at <= o.intended_at < r.intended_at + 60.0 for o in own) for r in own) == 60
+    assert all(row.message_id for row in record.sent if row.user != flooder)
+
+
+def test_a_flood_stops_when_the_sending_stops() -> None:
+    record = play({"at": "110s", "do": "flood", "rate": "2/s", "for": "1min", "count": 1})
+    assert counted(record)["sent"] == counted(quiet_run().record)["sent"] + 20
+    assert max(row.intended_at for row in record.sent) < 120.0
+
+
+def test_bad_frames_close_for_good(tmp_path: Path) -> None:
+    event = {"at": "1min", "do": "bad_frames", "rate": "2/s", "for": "20s", "count": 1}
+    record, found = steps(tmp_path, event)
+    assert [code for _, code in closes(found)] == [4503]
+    assert [code for _, code in errors(found)] == ["bad_json"] * 10
+    # The eleventh within a minute is one too many: 5 s after the first, and 5 ms of network.
+    assert closes(found)[0][0] == pytest.approx(65.005)
+    assert record.outages == [], "she may not come back"
+
+
+def test_revoked_tokens_close_at_once_and_for_good(tmp_path: Path) -> None:
+    record, found = steps(tmp_path, {"at": "1min", "do": "revoke", "count": 2})
+    assert closes(found) == [(60.0, 4501), (60.0, 4501)]
+    assert record.outages == []
+    assert len(record.fired[0].users) == 2
+
+
+def test_expired_tokens_are_renewed_by_those_who_live(tmp_path: Path) -> None:
+    record, found = steps(tmp_path, {"at": "1min", "do": "expire_tokens", "count": 1})
+    renewals = [(step.now, step.args[1].exp) for step in found if step.door == "refresh"]
+    assert len(renewals) == 2
+    (struck_at, struck_exp), (renewed_at, renewed_exp) = renewals
+    assert struck_at == 60.0
+    assert 60.0 < renewed_at < 60.1
+    assert renewed_exp - struck_exp == pytest.approx(3600.0, abs=0.1)
+    assert closes(found) == []
+    assert everyone_has_everything_once(record)
+
+
+def test_expired_tokens_of_who_does_not_renew_close_after_the_grace(tmp_path: Path) -> None:
+    record, found = steps(
+        tmp_path,
+        {"at": "50s", "do": "vanish", "count": 1},
+        {"at": "1min", "do": "expire_tokens"},
+        handler={"ping_interval": "100s"},
+    )
+    ((closed_at, code),) = closes(found)
+    assert code == 4002
+    assert closed_at == pytest.approx(60.0 + 25.0)
+    assert counted(record)["token_expired"] == 1
+
+
+def test_a_log_outage_is_unavailable_and_passes(tmp_path: Path) -> None:
+    record, found = steps(tmp_path, {"at": "1min", "do": "log_outage", "for": "20s"})
+    told = errors(found)
+    # Four people write every five seconds: sixteen messages in twenty.
+    assert [code for _, code in told] == ["unavailable"] * 16
+    assert all(60.0 <= at < 80.0 for at, _ in told)
+    failed = [row for row in record.sent if not row.message_id]
+    assert len(failed) == 16
+    assert all(isnan(row.acked_at) for row in failed)
+    assert counted(record)["lost"] == 0
+    assert record.fired[0].users == ("log",)
+
+
+def test_more_people_arrive() -> None:
+    record = play({"at": "1min", "do": "arrive", "users": 4})
+    assert counted(record)["connections_peak"] == 8
+    assert record.fired[0].users == ("4 more",)
+    assert everyone_has_everything_once(record)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"do": "restart_node", "down": "5s"},
+        {"do": "crash_node", "down": "5s"},
+        {"do": "drain_node"},
+        {"do": "clock_jump", "by": "1h"},
+    ],
+    ids=lambda event: str(event["do"]),
+)
+def test_what_the_simulation_cannot_play_is_refused(event: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=f"{event['do']} is not simulated"):
+        simulate(scenario({"at": "1min"} | event))
+
+
+def test_a_fault_without_anybody_there_reports_nobody() -> None:
+    record = play({"at": "1s", "do": "drop"}, group={"credentials": "forged"})
+    assert [fired.users for fired in record.fired] == [()]

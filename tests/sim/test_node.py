@@ -1,0 +1,244 @@
+"""The node spends its event loop's time as the costs say, and lets go of effects when their work ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from chatsim.core.client import ChatClient, ClientConfig
+from chatsim.core.config import HandlerConfig
+from chatsim.core.frames import Ack, Error, HeartbeatIn, Message, Say, ServerFrame, StatusIn
+from chatsim.core.handler import ChatHandler
+from chatsim.core.tokens import Claims
+from chatsim.load.people import Device, Person
+from chatsim.load.streams import Streams
+from chatsim.network.link import Link
+from chatsim.scenario.costs import Costs, free
+from chatsim.scenario.distributions import Constant, Uniform
+from chatsim.sim.engine import Engine
+from chatsim.sim.node import Node
+from chatsim.sim.pipe import Pipe
+
+EPOCH = 1000.0
+
+
+class FakeCrowd:
+    """Notes what reaches each device, and answers pings only where it is told to."""
+
+    def __init__(self) -> None:
+        self.frames: list[tuple[float, str, ServerFrame]] = []
+        self.pings: list[tuple[float, str]] = []
+        self.closes: list[tuple[float, str, int]] = []
+        self.node: Node | None = None
+
+    def deliver(self, now: float, pipe: Pipe, frame: ServerFrame) -> None:
+        self.frames.append((now, pipe.name, frame))
+
+    def pinged(self, now: float, pipe: Pipe, _: Any) -> None:
+        self.pings.append((now, pipe.name))
+        if self.node is not None:
+            self.node.ponged(now, pipe, None)
+
+    def closed(self, now: float, pipe: Pipe, code: int) -> None:
+        self.closes.append((now, pipe.name, code))
+
+
+class World:
+    """Connections of three users, joined to one session at 0 s, when everything is still free."""
+
+    def __init__(self, *, log_s: float = 0.0, config: HandlerConfig | None = None, **costs_s: float) -> None:
+        self.engine = Engine(quantum_s=0.5)
+        self.crowd = FakeCrowd()
+        self.doors: list[tuple[float, str]] = []
+        handler = ChatHandler(config or HandlerConfig(), epoch=EPOCH, seed=1)
+        spent = {word: Constant(value=value) for word, value in costs_s.items()}
+        costs = Costs(**{name: getattr(free(), name) for name in free().__struct_fields__} | spent)
+        self.node = Node(self.engine, handler, Streams(1), costs, Constant(value=log_s), (self,))
+        self.node.serve(self.crowd)
+        self.pipes = [self._pipe(number, user) for number, user in enumerate(("ann", "bob", "cyd"), 1)]
+        for pipe in self.pipes:
+            self.at(0.0, self.node.opened, pipe, self.claims(pipe), 0.0)
+            self.at(0.0, self.node.arrived, pipe, StatusIn("join", "s"))
+
+    def step(self, now: float, door: str, args: tuple[Any, ...], effects: Any) -> None:
+        self.doors.append((now, door))
+
+    def _pipe(self, number: int, user: str) -> Pipe:
+        device = Device(
+            number, Person(number, user, "g", "s", typing=False), ChatClient(ClientConfig(), user=user, seed=1)
+        )
+        return Pipe(number, device, Link(), Link(), limited=False)
+
+    def claims(self, pipe: Pipe, ttl_s: float = 3600.0) -> Claims:
+        return Claims(sub=pipe.peer.user.name, exp=EPOCH + ttl_s, sessions=("s",))
+
+    def at(self, moment: float, call: Any, *args: Any) -> None:
+        self.engine.at(moment, lambda now, a, b: call(now, *args))
+
+    def say(self, moment: float, number: int = 0, id_: str = "x") -> None:
+        self.at(moment, self.node.arrived, self.pipes[number], Say(id_, "s", Raw(b'"hi"')))
+
+    def got(self, kind: type, since: float = 1.0) -> list[tuple[float, str]]:
+        return [(now, name) for now, name, frame in self.crowd.frames if isinstance(frame, kind) and now >= since]
+
+
+def test_every_effect_leaves_when_the_work_that_made_it_ends() -> None:
+    world = World(frame=0.010, append=0.020)
+    world.say(5.0)
+    world.engine.run(6.0)
+    left = world.got(Ack) + world.got(Message)
+    assert [name for _, name in left] == ["c1", "c2", "c3"]
+    assert [now for now, _ in left] == pytest.approx([5.030] * 3)
+
+
+def test_each_recipient_costs_and_each_connection_is_flushed_once_a_turn() -> None:
+    world = World(recipient=0.001, write=0.1)
+    world.say(5.0)
+    world.engine.run(6.0)
+    # The ack and two copies: three frames owed, three connections flushed.
+    ((acked_at, _),) = world.got(Ack)
+    assert acked_at == pytest.approx(5.0 + 3 * 0.001 + 3 * 0.1)
+
+
+def test_what_was_ready_together_shares_its_writes() -> None:
+    world = World(write=0.1)
+    world.say(5.0, 0, "a")
+    world.say(5.0, 0, "b")
+    world.engine.run(6.0)
+    first, second = [now for now, _ in world.got(Ack)]
+    assert first == pytest.approx(5.3)
+    assert second == first, "the second message of the turn rides on the writes of the first"
+
+
+def test_work_waits_for_the_work_before_it() -> None:
+    world = World(frame=0.1)
+    for number in range(3):
+        world.say(5.0 + number * 0.01, number)
+    world.engine.run(6.0)
+    assert [now for now, _ in world.got(Ack)] == pytest.approx([5.1, 5.2, 5.3])
+    assert world.node.loop.busy_s == pytest.approx(6 * 0.1), "three joins and three messages"
+
+
+def test_costs_may_be_distributions() -> None:
+    world = World()
+    spread = Uniform(low=0.01, high=0.02)
+    costs = Costs(**dict.fromkeys(("frame", "recipient", "write", "append", "ping", "verify", "tls_handshake"), spread))
+    handler = ChatHandler(HandlerConfig(), epoch=EPOCH, seed=1)
+    world.node = Node(world.engine, handler, Streams(1), costs, Constant(value=0.0), ())
+    assert len({world.node.cost_s("verify") for _ in range(20)}) == 20
+    assert all(0.01 <= world.node.cost_s("frame") <= 0.02 for _ in range(20))
+
+
+def test_the_log_answers_after_its_latency() -> None:
+    world = World(log_s=0.5)
+    world.say(5.0)
+    world.engine.run(6.0)
+    assert world.got(Ack) == [(5.5, "c1")]
+    assert (5.5, "appended") in world.doors
+
+
+def test_a_log_that_is_down_accepts_nothing_and_recovers() -> None:
+    world = World()
+    world.node.log_down_until = 7.0
+    world.say(5.0, 0, "lost")
+    world.say(8.0, 0, "kept")
+    world.engine.run(9.0)
+    assert world.got(Error) == [(5.0, "c1")]
+    assert world.got(Ack) == [(8.0, "c1")]
+    assert [door for now, door in world.doors if now == 5.0] == ["receive", "append_failed"]
+
+
+def test_an_outage_takes_what_was_on_its_way_to_the_log() -> None:
+    world = World(log_s=1.0)
+
+    def falls(now: float) -> None:
+        world.node.log_down_until = now + 10.0
+
+    world.say(5.0)
+    world.at(5.5, falls)
+    world.engine.run(7.0)
+    assert world.got(Error) == [(6.0, "c1")]
+    assert world.got(Ack) == []
+
+
+def test_pings_cost_and_the_silent_are_closed_after_the_timeout() -> None:
+    world = World(ping=0.1)
+    world.engine.run(60.0)
+    assert {name for _, name in world.crowd.pings} == {"c1", "c2", "c3"}
+    closed = {name: now for now, name, code in world.crowd.closes if code == 4001}
+    for now, name in world.crowd.pings:
+        # A ping leaves when its work ends, and the timeout runs from the moment at which it was ordered.
+        assert closed[name] - now == pytest.approx(10.0 - 0.1, abs=0.2)
+    assert world.node.pipes == {}
+
+
+def test_those_who_answer_stay() -> None:
+    world = World()
+    world.crowd.node = world.node
+    world.engine.run(100.0)
+    assert world.crowd.closes == []
+    assert len(world.crowd.pings) >= 9
+
+
+def test_a_peer_that_hangs_up_is_forgotten() -> None:
+    world = World()
+    world.at(5.0, world.node.hung_up, world.pipes[1], None)
+    world.at(5.5, world.node.hung_up, world.pipes[1], None)
+    world.say(6.0)
+    world.say(6.5, 1)
+    world.engine.run(7.0)
+    assert world.got(Message) == [(6.0, "c3")]
+    assert [door for _, door in world.doors].count("disconnect") == 1
+    assert "c2" not in world.node.pipes
+
+
+def test_frames_behind_the_servers_close_are_not_heard() -> None:
+    world = World()
+    world.at(5.0, world.node.revoke, "bob")
+    world.say(5.1, 1)
+    world.at(5.2, world.node.garbled, world.pipes[1], "bad_json")
+    world.at(5.3, world.node.ponged, world.pipes[1], None)
+    world.at(5.4, world.node.refreshed, world.pipes[1], world.claims(world.pipes[1]))
+    world.engine.run(6.0)
+    assert world.crowd.closes == [(5.0, "c2", 4501)]
+    assert world.node.closed_at == {"c2": 5.0}
+    assert [door for now, door in world.doors if now > 5.0] == []
+
+
+def test_malformed_bytes_are_answered() -> None:
+    world = World(frame=0.01)
+    world.at(5.0, world.node.garbled, world.pipes[0], "bad_json")
+    world.engine.run(6.0)
+    ((told_at, name),) = world.got(Error)
+    assert name == "c1"
+    assert told_at == pytest.approx(5.01)
+
+
+def test_a_refused_knock_costs_its_verification() -> None:
+    world = World()
+    world.engine.run(1.0)
+    assert world.node.refused(1.0, 0.25) == 1.25
+    assert world.node.refused(1.0, 0.25) == 1.5
+
+
+def test_a_narrow_pipe_fills_and_is_told_of() -> None:
+    world = World()
+    pipe = world.pipes[1]
+    pipe.down.bandwidth_bit_per_s = 800.0
+    pipe.limited = world.node.limits = True
+    for turn in range(20):
+        world.say(5.0 + turn / 100, 0, f"x{turn}")
+    world.engine.run(20.0)
+    assert [door for _, door in world.doors].count("pressure") >= 20
+    arrived = {name: [now for now, to in world.got(Message) if to == name] for name in ("c2", "c3")}
+    assert max(arrived["c3"]) < 5.3
+    assert min(arrived["c2"]) > 6.0
+
+
+def test_a_heartbeat_is_answered() -> None:
+    world = World()
+    world.at(5.0, world.node.arrived, world.pipes[0], HeartbeatIn(7.0))
+    world.engine.run(6.0)
+    assert [(now, name) for now, name, frame in world.crowd.frames if getattr(frame, "t", None) == 7.0] == [(5.0, "c1")]

@@ -1,0 +1,28 @@
+"""A pipe begins as a WebSocket that the client believes in and the server does not know yet."""
+
+from __future__ import annotations
+
+from math import isnan
+
+from chatsim.core.client import ChatClient, ClientConfig
+from chatsim.load.people import Device, Person
+from chatsim.network.link import Link
+from chatsim.sim.pipe import Pipe
+
+
+def test_a_new_pipe() -> None:
+    person = Person(0, "ann", "g", "s", typing=False)
+    device = Device(0, person, ChatClient(ClientConfig(), user="ann", seed=1))
+    up, down = Link(), Link(bandwidth_bit_per_s=8_000.0)
+    pipe = Pipe(7, device, up, down, limited=True)
+    assert pipe.name == "c7"
+    assert pipe.peer is device
+    assert pipe.limited
+    assert pipe.client_open
+    assert not pipe.server_open
+    assert not pipe.vanished
+    assert pipe.frozen_until < 0.0
+    assert isnan(pipe.gone_at)
+    # A thousand bytes at eight thousand bit a second: what is written to a pipe goes down, not up.
+    assert pipe.arrival(0.0, 1000.0) == 1.0
+    assert pipe.up.arrival(0.0, 1000.0) == 0.0

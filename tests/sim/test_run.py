@@ -1,0 +1,188 @@
+"""A simulated run is a function of scenario and seed, accounts for everything, and can be replayed."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from chatsim.journal.replay import replay
+from chatsim.journal.steps import read
+from chatsim.sim.run import simulate
+from tests.sim.worlds import FREE, counted, everyone_has_everything_once, play, quiet_run, scenario, steps, worst
+
+BUSY = {
+    "users": 12,
+    "session_size": 3,
+    "arrive_over": "10s",
+    "typing": True,
+    "presence": True,
+    "messages": {"arrivals": "poisson", "rate": "20/min"},
+    "network": {"latency": {"lognormal": {"median": "15ms", "p99": "45ms"}}, "loss": "2%", "bandwidth": "1Mbit/s"},
+}
+STORM = ({"at": "30s", "do": "drop", "share": "50%"}, {"at": "45s", "do": "vanish", "count": 2, "for": "10s"})
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+    played = scenario(*STORM, group=BUSY, costs="default", duration="1min")
+    first = simulate(played, journal=tmp_path / "a.jsonl")
+    second = simulate(played, journal=tmp_path / "b.jsonl")
+    assert first.trace_hash == second.trace_hash
+    assert msgspec.json.encode(first.record.sent) == msgspec.json.encode(second.record.sent)
+    assert first.record.receipts == second.record.receipts
+    assert first.record.outages == second.record.outages
+    assert first.record.loop_lag_s == second.record.loop_lag_s
+    assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
+
+
+def test_writing_the_journal_changes_nothing(tmp_path: Path) -> None:
+    assert simulate(scenario(), journal=tmp_path / "journal.jsonl").trace_hash == quiet_run().trace_hash
+
+
+def test_another_seed_gives_another_run() -> None:
+    assert simulate(scenario(seed=2)).trace_hash != quiet_run().trace_hash
+
+
+def test_the_journal_replays_into_a_fresh_handler(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    simulate(scenario(*STORM, group=BUSY, costs="default", duration="1min"), journal=path)
+    assert sum(1 for _ in read(path)) > 1000
+    assert replay(path) is None
+
+
+def test_without_costs_and_latency_delivery_is_instantaneous() -> None:
+    record = play(group={"network": {}})
+    assert everyone_has_everything_once(record)
+    assert [worst(record, name) for name in ("delivery_latency", "ack_latency", "stable_latency", "loop_lag")] == [
+        0.0
+    ] * 4
+    assert record.utilisation == [0.0]
+
+
+def test_one_way_to_the_node_and_one_back_is_all_that_a_free_node_takes() -> None:
+    record = quiet_run().record
+    assert everyone_has_everything_once(record)
+    assert worst(record, "delivery_latency") == pytest.approx(0.010)
+    assert worst(record, "ack_latency") == pytest.approx(0.010)
+
+
+@pytest.mark.parametrize("word", ["frame", "append", "recipient", "write"])
+def test_the_ack_leaves_when_its_work_ends(word: str) -> None:
+    """One person alone in her session: each message is one frame, one append, one recipient and one write."""
+    group = {"users": 1, "session_size": 1, "network": {}}
+    record = play(group=group, costs=FREE | {word: "10ms"})
+    assert [row.acked_at - row.intended_at for row in record.sent] == pytest.approx([0.010] * len(record.sent))
+    assert len(record.sent) == 24
+
+
+def test_acks_wait_in_one_line_as_lindley_says() -> None:
+    """People alone in their sessions, whose messages meet at a node that spends 50 ms on each frame."""
+    group = {"users": 30, "session_size": 1, "network": {}, "messages": {"arrivals": "poisson", "rate": "30/min"}}
+    record = play(group=group, costs=FREE | {"frame": "50ms"}, handler={"ping_interval": "100s"}, duration="1min")
+    # The joins at the beginning keep the node busy for a while; from the first idle moment on there are only messages.
+    rows = [row for row in record.sent if row.intended_at > 5.0 and row.message_id]
+    assert len(rows) == len([row for row in record.sent if row.intended_at > 5.0]) > 500
+    free_at = max((row.acked_at for row in record.sent if row.intended_at <= 5.0), default=0.0)
+    for row in rows:
+        free_at = max(free_at, row.intended_at) + 0.05
+        assert row.acked_at == pytest.approx(free_at, abs=1e-9)
+    assert worst(record, "ack_latency") > 0.2
+
+
+def test_the_logs_latency_delays_the_ack() -> None:
+    record = play(log={"latency": {"constant": "50ms"}})
+    assert [row.acked_at - row.intended_at for row in record.sent] == pytest.approx([0.060] * len(record.sent))
+    assert worst(record, "delivery_latency") == pytest.approx(0.060)
+    assert worst(record, "loop_lag") == 0.0, "the log answers later, and the loop is free meanwhile"
+
+
+def test_utilisation_is_the_share_of_time_that_the_loop_is_busy() -> None:
+    group = {"users": 1, "session_size": 1, "network": {}, "messages": {"arrivals": "periodic", "rate": "30/min"}}
+    record = play(group=group, costs=FREE | {"append": "500ms"}, duration="2min")
+    # 60 messages of half a second in 120 s; nothing else is appended.
+    assert record.utilisation == pytest.approx([60 * 0.5 / 120.0], abs=0.5 / 120.0)
+    assert 0.4 < max(record.loop_lag_s) <= 0.5
+
+
+def test_every_receiver_is_accounted_for_whatever_happens() -> None:
+    record = play(*STORM, {"at": "50s", "do": "vanish", "count": 3}, group=BUSY, duration="1min")
+    found = counted(record)
+    outcomes = [outcome for owed in record.owed.values() for outcome in owed.values()]
+    assert len(outcomes) == found["delivered"] + found["undelivered"] + outcomes.count("waiting")
+    assert found["undelivered"] > 0
+    assert found["lost"] == found["duplicates"] == found["out_of_order"] == 0
+    assert set(record.accepted.values()) == set(record.owed)
+
+
+def test_sending_stops_at_the_end_and_what_was_sent_is_settled() -> None:
+    record = play(duration="30s", group={"network": {"latency": {"constant": "2s"}}})
+    assert max(row.intended_at for row in record.sent) < 30.0
+    assert max(row.acked_at for row in record.sent) > 30.0
+    assert everyone_has_everything_once(record)
+
+
+def test_what_is_under_way_at_the_end_is_still_answered() -> None:
+    """Alone in a session nobody waits for a delivery, and still the log's late answers are part of the run."""
+    record = play(duration="30s", group={"users": 2, "session_size": 1}, log={"latency": {"constant": "6s"}})
+    assert [row.acked_at - row.intended_at for row in record.sent] == pytest.approx([6.010] * 12)
+
+
+def test_a_run_that_breaks_off_leaves_no_file_open(tmp_path: Path) -> None:
+    def broken(share: float) -> None:
+        raise RuntimeError("the display is gone")
+
+    path = tmp_path / "journal.jsonl"
+    with pytest.raises(RuntimeError, match="the display is gone"):
+        simulate(scenario(), journal=path, progress=broken)
+    assert path.stat().st_size > 0
+
+
+def test_refused_tokens_are_counted_and_nobody_comes_in() -> None:
+    for credentials in ("missing", "forged", "expired", "alg_none"):
+        record = play(group={"credentials": credentials}, duration="30s")
+        assert counted(record)["auth_refused"] == 4
+        assert counted(record)["connections_peak"] == counted(record)["accepted"] == 0
+
+
+def test_short_lived_tokens_are_renewed_in_time(tmp_path: Path) -> None:
+    record, found = steps(tmp_path, group={"token_ttl": "90s"})
+    # Asked for 60 s before the end of 90 s, at 30, 60 and 90 s, and so on.
+    assert len([step for step in found if step.door == "refresh"]) >= 4 * 3
+    assert counted(record)["token_expired"] == counted(record)["errors"] == 0
+    assert everyone_has_everything_once(record)
+
+
+def test_heartbeats_reach_the_node(tmp_path: Path) -> None:
+    _, found = steps(tmp_path, group={"heartbeat": "10s", "messages": None})
+    beats = [step.now for step in found if step.door == "receive" and type(step.args[1]).__name__ == "HeartbeatIn"]
+    assert len(beats) == 4 * 11
+    assert sorted(set(beats)) == pytest.approx([10.005 + 10.0 * turn for turn in range(11)])
+
+
+def test_a_closed_loop_thinks_after_each_ack() -> None:
+    closed = {"arrivals": {"closed": {"think": {"constant": "5s"}}}}
+    record = play(group={"messages": closed}, log={"latency": {"constant": "1s"}})
+    for user in {row.user for row in record.sent}:
+        own = [row for row in record.sent if row.user == user]
+        assert len(own) > 15
+        for before, after in pairwise(own):
+            assert after.intended_at - before.acked_at == pytest.approx(5.0)
+
+
+def test_tls_costs_a_round_trip_and_a_handshake() -> None:
+    def joined(*, tls: bool) -> float:
+        costs = FREE | {"tls_handshake": "30ms"}
+        event = {"at": "1min", "do": "drop", "count": 1}
+        (outage,) = play(event, tls=tls, costs=costs).outages
+        return outage.joined_at
+
+    assert joined(tls=True) - joined(tls=False) == pytest.approx(0.010 + 0.030)
+
+
+def test_progress_rises_to_the_whole() -> None:
+    heard: list[float] = []
+    simulate(scenario(duration="20s"), progress=heard.append)
+    assert heard == sorted(heard)
+    assert heard[-1] == 1.0
