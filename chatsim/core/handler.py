@@ -9,16 +9,16 @@ Verifying tokens, storing records and writing bytes is left to the shell.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from math import ceil, inf
 from typing import Any
 
-import msgspec
 from msgspec import UNSET
 
 from chatsim.core.chance import Dice
 from chatsim.core.config import HandlerConfig
+from chatsim.core.counters import Counters
+from chatsim.core.dedupe import Dedupe
 from chatsim.core.delivery import GivenUp, Ledger, Outgoing, message_of
 from chatsim.core.effects import NOTHING, Append, Close, Conn, Effect, Effects, Ping, Record, Send, Tell
 from chatsim.core.frames import (
@@ -59,36 +59,6 @@ TOKEN_REFUSED, TOKEN_REVOKED, REPLACED, VIOLATIONS = 4500, 4501, 4502, 4503
 _FATAL = {"binary": 1003, "bad_utf8": 1007, "too_large": 1009}
 
 
-class Counters(msgspec.Struct):
-    """What the handler has counted since its start; the words are those of scenario files."""
-
-    accepted: int = 0
-    duplicates_suppressed: int = 0
-    rate_limited: int = 0
-    resumes: int = 0
-    recovered: int = 0
-    unrecovered: int = 0
-    pings: int = 0
-    stale_closed: int = 0
-    no_pong_closed: int = 0
-    slow_closed: int = 0
-    token_expired: int = 0
-    presence_events: int = 0
-    typing_events: int = 0
-    errors: int = 0
-    connections_peak: int = 0
-
-
-class _Accepted:
-    """One client id within the dedupe time: its ack once the log has it, and who asked again before."""
-
-    __slots__ = ("ack", "asked")
-
-    def __init__(self) -> None:
-        self.ack: Ack | None = None
-        self.asked: tuple[Conn, ...] = ()
-
-
 class ChatHandler:
     """One node's chat handler. All durations in its settings are seconds; `epoch` is the wall time of `now` = 0 (s
     since 1970)."""
@@ -104,8 +74,7 @@ class ChatHandler:
         self._users: dict[str, User] = {}
         self._sessions: dict[str, Session] = {}
         self._numbered = 0
-        self._recent: dict[tuple[str, str, str], _Accepted] = {}
-        self._forget: deque[tuple[float, tuple[str, str, str], _Accepted]] = deque()
+        self._ids = Dedupe(config.dedupe_for_s)
         self._graces: Line[tuple[Member, float]] = Line()
         self._absences: Line[tuple[Member, float]] = Line()
         self._lapses: Heap[Member] = Heap()
@@ -311,7 +280,7 @@ class ChatHandler:
         session.seq = record.seq
         self.counters.accepted += 1
         effects: list[Effect] = []
-        entry = self._recent.get((record.sender, record.session, record.id))
+        entry = self._ids.open((record.sender, record.session, record.id))
         if entry is not None:
             entry.ack = ack = Ack(record.id, record.message_id, record.session, record.epoch, record.seq, False)
             if record.conn in self._connections:
@@ -334,7 +303,7 @@ class ChatHandler:
 
     def append_failed(self, now: float, record: Record) -> Effects:
         """The log could not take the record: nothing was accepted, and the same id may be tried again."""
-        entry = self._recent.pop((record.sender, record.session, record.id), None)
+        entry = self._ids.drop((record.sender, record.session, record.id))
         asked = [record.conn, *(entry.asked if entry is not None else ())]
         to = tuple(conn for conn in asked if conn in self._connections)
         if not to:
@@ -449,7 +418,7 @@ class ChatHandler:
 
     def _tidy(self, now: float) -> None:
         """Once a sweep: forget what can no longer change an answer."""
-        self._forget_ids(now)
+        self._ids.tidy(now)
         grace_s = self.config.presence_grace_s
         idle = [
             user.name
@@ -458,14 +427,6 @@ class ChatHandler:
         ]
         for name in idle:
             del self._users[name]
-
-    def _forget_ids(self, now: float) -> None:
-        forget = self._forget
-        while forget and forget[0][0] <= now:
-            _, key, entry = forget.popleft()
-            # After a failed append the same id may have begun anew.
-            if self._recent.get(key) is entry:
-                del self._recent[key]
 
     # The seven types.
 
@@ -481,8 +442,7 @@ class ChatHandler:
                 return self._no_entry(connection, frame.session, frame.id)
             session = self._session(frame.session)
         key = (user.name, frame.session, frame.id)
-        self._forget_ids(now)
-        entry = self._recent.get(key)
+        entry = self._ids.find(now, key)
         if entry is not None:
             self.counters.duplicates_suppressed += 1
             if entry.ack is not None:
@@ -501,8 +461,7 @@ class ChatHandler:
                 frame.id,
                 max(1, ceil(wait_s * 1000)) if wait_s < inf else UNSET,
             )
-        entry = self._recent[key] = _Accepted()
-        self._forget.append((now + self.config.dedupe_for_s, key, entry))
+        self._ids.add(now, key)
         return (Append(Record(frame.session, user.name, connection.name, frame.id, frame.body, self._epoch + now)),)
 
     def _ack(self, now: float, connection: Connection, frame: AckIn) -> Effects:

@@ -62,7 +62,7 @@ class Pulse:
         last = int(now / self._step_s)
         if last * self._step_s > now:
             last -= 1
-        if last - self._tick > _SLOTS:
+        if last - self._tick >= _SLOTS:
             # Long asleep (a stopped process): each connection is pinged once, not once per interval slept through.
             self._tick = last - _SLOTS + 1
         while self._tick * self._step_s <= now:
@@ -80,11 +80,12 @@ class Pulse:
 
     def silent(self, now: float) -> list[Connection]:
         """Who was pinged a pong timeout ago and has given no sign of life since."""
-        found: list[Connection] = []
+        # A late wake-up may find two unanswered pings of one connection.
+        found: dict[str, Connection] = {}
         while (entry := self._deadlines.pop(now)) is not None:
             pinged_at, connections = entry
-            found += [c for c in connections if c.heard_at < pinged_at and c.name in self._slot_of]
-        return found
+            found |= {c.name: c for c in connections if c.heard_at < pinged_at and c.name in self._slot_of}
+        return list(found.values())
 
     def stale(self, now: float) -> list[Connection] | None:
         """At the time of a sweep, who has been silent for longer than `stale_after_s`; else None."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatsim.core.chance import Dice
 
 
+@settings(deadline=None)
 @given(st.integers())
 def test_the_same_seed_gives_the_same_draws(seed: int) -> None:
     one, two = Dice(seed), Dice(seed)

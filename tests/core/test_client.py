@@ -6,7 +6,7 @@ from itertools import pairwise
 from math import inf
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
@@ -90,6 +90,7 @@ def dial_s(effects: ClientEffects) -> float:
 # Coming back.
 
 
+@settings(deadline=None)
 @given(st.integers())
 def test_the_backoff_doubles_its_spread_up_to_30_s(seed: int) -> None:
     made = client(seed=seed)
@@ -324,6 +325,7 @@ def test_typing_and_presence_are_worth_nothing_later() -> None:
 # Reading.
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 12), max_size=40))
 def test_the_person_sees_each_message_once_and_in_order(seqs: list[int]) -> None:
     made = at_home()
@@ -371,6 +373,7 @@ def test_a_message_seen_before_is_acked_again() -> None:
     assert written(made.receive(31.0, message(1, attempt=2))) == [AckIn("s", 1)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 0.5), max_size=40))
 def test_no_ack_waits_longer_than_200_ms_and_none_follows_sooner(gaps: list[float]) -> None:
     made = at_home()

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
@@ -153,6 +153,7 @@ def test_a_session_id_has_1_to_128_characters(length: int, fits: bool) -> None:
     assert isinstance(decode_client(encode(TypingIn("x" * length, True))), TypingIn) is fits
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_raise(data: bytes) -> None:
     decode_client(data)
@@ -168,6 +169,7 @@ KEYS = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(KEYS, JSON_VALUE, max_size=6),
     st.sampled_from(["message", "ack", "typing", "presence", "heartbeat", "status", "error", "x"]),
@@ -179,6 +181,7 @@ def test_no_json_object_raises(frame: dict[str, Any], kind: str) -> None:
         assert found.code == "unknown_type"
 
 
+@settings(deadline=None)
 @given(JSON_VALUE)
 def test_a_body_comes_out_as_it_went_in(body: Any) -> None:
     frame = decode_client(json.dumps({"type": "message", "id": "i", "session": "s", "body": body}).encode())

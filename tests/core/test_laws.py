@@ -69,14 +69,16 @@ FRAMES: st.SearchStrategy[ClientFrame] = st.one_of(
 
 
 class Draw(NamedTuple):
-    """One random input: how long after the one before, what, and its arguments."""
+    """One random input: how long after the one before, what, its arguments, and how often."""
 
     gap_s: float
     what: str
     args: tuple[Any, ...] = ()
+    times: int = 1
 
 
 GAPS = st.sampled_from([0.0, 0.0, 0.1, 1.0, 3.0, 16.0, 31.0, 100.0, 400.0])
+TIMES = st.sampled_from([1, 1, 1, 1, 6])
 INPUTS = st.one_of(
     st.tuples(
         st.just("connect"), st.tuples(st.sampled_from(["ann", "bob", "cid", "dan"]), st.sampled_from([50.0, 1e6]))
@@ -94,7 +96,11 @@ INPUTS = st.one_of(
     st.tuples(st.just("log"), st.tuples(st.sampled_from(["appended", "appended", "appended", "append_failed"]))),
     st.tuples(st.just("wake"), st.just(())),
 )
-STORIES = st.lists(st.builds(lambda gap_s, drawn: Draw(gap_s, *drawn), GAPS, INPUTS), min_size=15, max_size=60)
+STORIES = st.lists(
+    st.builds(lambda gap_s, drawn, times: Draw(gap_s, drawn[0], drawn[1], times), GAPS, INPUTS, TIMES),
+    min_size=15,
+    max_size=60,
+)
 lawful = settings(max_examples=100, deadline=None)
 
 
@@ -127,10 +133,13 @@ def play(handler: ChatHandler, story: list[Draw]) -> Iterator[Step]:
             elif isinstance(effect, Tell):
                 yield from give("told", effect.session, effect.message)
 
-    # Three people who talk already, so that a short story has somebody to tell of.
-    opening = [Draw(0.0, "connect", (user, 1e6)) for user in ("ann", "bob", "cid")]
-    opening += [Draw(0.0, "receive", (f"c{number}", StatusIn("join", "s"))) for number in (1, 2, 3)]
-    for gap_s, what, args in [*opening, *story]:
+    # People who talk already, and one too many, so that a short story has somebody to tell of.
+    opening = [Draw(0.0, "connect", (user, 1e6)) for user in ("ann", "bob", "cid", "dan", "ann")]
+    opening += [Draw(0.0, "receive", (f"c{number}", StatusIn("join", "s"))) for number in range(1, 6)]
+    drawn = [
+        draw._replace(gap_s=0.0 if again else draw.gap_s) for draw in [*opening, *story] for again in range(draw.times)
+    ]
+    for gap_s, what, args, _ in drawn:
         now += gap_s
         if what == "connect":
             user, ttl_s = args
@@ -261,9 +270,9 @@ def test_bounded(config: HandlerConfig, story: list[Draw]) -> None:
             assert len(session.retained) <= config.retention_messages
             assert session.retained_bytes <= config.retention_bytes
             assert session.retained_bytes == sum(len(outgoing.message.body) for outgoing in session.retained)
-        for accepted in handler._recent.values():
+        for accepted in handler._ids._known.values():
             assert len(accepted.asked) <= config.connections_per_user
-        assert len(handler._recent) <= len(handler._forget)
+        assert len(handler._ids) <= len(handler._ids._ends)
 
 
 @lawful

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatsim.core.config import HandlerConfig, RateAlgorithm
@@ -27,6 +27,7 @@ def most_in_a_window(accepted: list[float], window_s: float) -> int:
     return max((sum(at <= other < at + window_s for other in accepted) for at in accepted), default=0)
 
 
+@settings(deadline=None)
 @given(GAPS)
 def test_never_more_than_60_in_any_half_open_minute(gaps: list[int]) -> None:
     limiter = SlidingWindow(60, 60.0)
@@ -34,6 +35,7 @@ def test_never_more_than_60_in_any_half_open_minute(gaps: list[int]) -> None:
     assert most_in_a_window(accepted, 60.0) <= 60
 
 
+@settings(deadline=None)
 @given(GAPS, st.integers(1, 5), st.integers(1, 64))
 def test_sliding_refuses_only_what_would_break_the_rule(gaps: list[int], limit: int, window: int) -> None:
     window_s = window / 8
@@ -80,6 +82,7 @@ def test_a_bucket_refills_evenly() -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["sliding", "fixed", "token_bucket"])
+@settings(deadline=None)
 @given(gaps=GAPS)
 def test_a_refusal_says_when_to_come_back(algorithm: RateAlgorithm, gaps: list[int]) -> None:
     limiter = make_limiter(HandlerConfig(rate_algorithm=algorithm, rate_limit=3, rate_window_s=8.0))
@@ -93,6 +96,7 @@ def test_a_refusal_says_when_to_come_back(algorithm: RateAlgorithm, gaps: list[i
 
 
 @pytest.mark.parametrize("algorithm", ["sliding", "fixed", "token_bucket"])
+@settings(deadline=None)
 @given(gaps=GAPS, pause=st.integers(0, 100))
 def test_forgetting_an_idle_limiter_changes_no_answer(algorithm: RateAlgorithm, gaps: list[int], pause: int) -> None:
     config = HandlerConfig(rate_algorithm=algorithm, rate_limit=3, rate_window_s=8.0)

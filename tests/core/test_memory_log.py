@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
@@ -14,6 +14,7 @@ def record(session: str, id_: str = "a") -> Record:
     return Record(session, "ann", "c1", id_, Raw(b'"hi"'), 12.5)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from("xyz"), max_size=60))
 def test_each_session_counts_from_1_without_gaps(sessions: list[str]) -> None:
     log = MemoryLog()

@@ -119,6 +119,20 @@ def test_a_stopped_process_pings_everyone_once_when_it_goes_on() -> None:
 
 
 @settings(max_examples=50, deadline=None)
+@given(SEEDS, st.lists(st.floats(0, 60), max_size=12))
+def test_late_wake_ups_close_a_silent_peer_once(seed: int, pauses: list[float]) -> None:
+    world = World(seed=seed)
+    world.dead.add("ann")
+    world.connect("ann")
+    for pause_s in [*pauses, 60.0, 60.0, 60.0]:
+        world.now += pause_s
+        pinged_before = len(world.pinged("ann"))
+        world.do("wake")
+        assert len(world.pinged("ann")) <= pinged_before + 1
+    assert [(conn, code) for _, conn, code in world.closes()] == [("ann", 4001)]
+
+
+@settings(max_examples=50, deadline=None)
 @given(SEEDS, st.lists(st.tuples(st.integers(0, 5), st.floats(0, 40)), min_size=1, max_size=30))
 def test_everyone_is_pinged_on_time_whoever_comes_and_goes(seed: int, moves: list[tuple[int, float]]) -> None:
     world = World(seed=seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatsim.core.timers import Heap, Line
@@ -26,6 +26,7 @@ def test_an_empty_timer_never_wakes() -> None:
         assert len(timers) == 0
 
 
+@settings(deadline=None)
 @given(MOMENTS)
 def test_a_line_gives_back_in_the_order_of_adding(moments: list[float]) -> None:
     line: Line[int] = Line()
@@ -36,6 +37,7 @@ def test_a_line_gives_back_in_the_order_of_adding(moments: list[float]) -> None:
     assert drain(line, 1000) == list(range(len(moments)))
 
 
+@settings(deadline=None)
 @given(MOMENTS, st.floats(0, 1000))
 def test_a_heap_gives_what_is_due_and_keeps_the_rest(moments: list[float], now: float) -> None:
     heap: Heap[int] = Heap()

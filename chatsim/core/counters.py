@@ -1,0 +1,28 @@
+"""What a handler has counted since its start.
+
+Rule: the words are those of scenario files; a number here only ever grows.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Counters(msgspec.Struct):
+    """What the handler has counted since its start; the words are those of scenario files."""
+
+    accepted: int = 0
+    duplicates_suppressed: int = 0
+    rate_limited: int = 0
+    resumes: int = 0
+    recovered: int = 0
+    unrecovered: int = 0
+    pings: int = 0
+    stale_closed: int = 0
+    no_pong_closed: int = 0
+    slow_closed: int = 0
+    token_expired: int = 0
+    presence_events: int = 0
+    typing_events: int = 0
+    errors: int = 0
+    connections_peak: int = 0
