@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +110,16 @@ def test_what_cannot_be_played_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="drain_node"):
         run(scenario({"at": "10s", "do": "drain_node"}), out=tmp_path)
     assert list((tmp_path / "small").iterdir()) == []
+
+
+def test_the_same_seed_gives_the_same_bytes_in_any_process(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "chatsim", "run", str(FILES[0]), "--json", "--out", str(tmp_path)]
+    told = [
+        subprocess.run(words, env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True, timeout=60)
+        for seed in ("0", "4711")
+    ]
+    assert told[0].stdout == told[1].stdout
+    assert len(json.loads(told[0].stdout)["trace_hash"]) == 32
 
 
 def test_progress_is_told(tmp_path: Path) -> None:
