@@ -660,7 +660,7 @@ class ChatHandler:
         if not isinstance(frame.last_seq, int):
             return None
         missed = None
-        if frame.last_seq == 0 or frame.epoch is UNSET or frame.epoch == session.epoch:
+        if frame.epoch is UNSET or frame.epoch == session.epoch:
             missed = self.ledger.missed(session, frame.last_seq)
         self.counters.resumes += 1
         if missed is None:

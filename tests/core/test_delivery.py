@@ -283,7 +283,7 @@ def test_a_resume_is_answered_from_what_was_acked_too() -> None:
     assert [(m.seq, m.attempt) for _, m in sends(effects, Message)] == [(1, 1)]
 
 
-@pytest.mark.parametrize(("last_seq", "epoch"), [(1, 2), (3, 1)])
+@pytest.mark.parametrize(("last_seq", "epoch"), [(1, 2), (0, 2), (3, 1)])
 def test_another_epoch_or_a_position_ahead_is_not_recovered(last_seq: int, epoch: int) -> None:
     world = World()
     world.arrive("ann", "bob1")
