@@ -38,6 +38,7 @@ from chatsim.network.link import Link
 from chatsim.scenario import events as ev
 from chatsim.scenario.distributions import Constant
 from chatsim.scenario.model import Scenario
+from chatsim.verdict.collect import collect
 
 LATE_S_MAX = 0.05
 """Beyond this, at the 99th percentile of its own lateness, the crowd and not the server is what was measured."""
@@ -233,31 +234,17 @@ class _Run:
         return LiveOutcome(record, follower.trace_hash, not why, why, health)
 
     def _record(self) -> RunRecord:
-        people, follower, scenario = self.crowd.people, self.follower, self.scenario
-        for message_id, user in follower.handler.ledger.pairs():
-            follower.tally.await_(message_id, user)
-        record = RunRecord(
-            sent=people.sent,
-            accepted={},
-            receipts=people.receipts,
-            owed={},
-            groups={person.name: person.group for person in people.persons},
-            outages=people.outages,
+        follower = self.follower
+        return collect(
+            self.scenario,
+            self.crowd.people,
+            follower.tally,
+            follower.handler.ledger,
             detections=self.crowd.found(self._closed_at),
             fired=self.mischief.fired,
-            drain_time_s=[],
             loop_lag_s=follower.loop_lag_s,
-            utilisation=[self.utilisation],
-            counters={
-                "auth_refused": people.auth_refused,
-                "duplicates": people.duplicates,
-                "out_of_order": people.out_of_order,
-            },
-            duration_s=scenario.duration_s,
-            warmup_s=scenario.warmup_s,
+            utilisation=self.utilisation,
         )
-        follower.tally.fill(record)
-        return record
 
     def _closed_at(self, name: str) -> float:
         closed = self.follower.tally.closed.get(name)

@@ -58,6 +58,8 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
         changes = {name: getattr(self, name) * factor for name in self._linear()}
         return msgspec.structs.replace(self, shift=self.shift * factor, **changes)
 
+    # What each kind says for itself; a struct cannot be an abstract base class, so the base refuses by hand.
+
     def _linear(self) -> tuple[str, ...]:
         """Fields that are proportional to the samples."""
         raise NotImplementedError

@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 
-from chatsim.core.effects import ClientEffects
 from chatsim.core.frames import ClientFrame, ServerFrame, encode
 from chatsim.core.tokens import Claims
 from chatsim.journal.record import Detection
@@ -254,7 +253,3 @@ class Crowd:
             if pipe is not None and device.joined and not pipe.vanished:
                 return True
         return False
-
-    def perform(self, now: float, device: Device, effects: ClientEffects) -> None:
-        """Let a device do what its client asks for."""
-        self.people.perform(now, device, effects)

@@ -28,7 +28,7 @@ from chatsim.sim.crowd import Crowd, Knock
 from chatsim.sim.engine import Engine
 from chatsim.sim.faults import Faults, refuse
 from chatsim.sim.node import Node, Observer
-from chatsim.verdict.metrics import check_conservation
+from chatsim.verdict.collect import collect
 from chatsim.verdict.tally import Tally
 
 EPOCH = 1_700_000_000.0
@@ -99,37 +99,20 @@ class _World:
         told = None if progress is None else lambda now: progress(min(now / scenario.duration_s, 1.0))
         self.engine.run(bound, stop_when=self._settled, progress=told)
         self.crowd.people.finish()
-        for message_id, user in self.handler.ledger.pairs():
-            self.tally.await_(message_id, user)
         self.journal.close()
         return Simulated(self._record(), self.journal.trace_hash)
 
     def _record(self) -> RunRecord:
-        people = self.crowd.people
-        record = RunRecord(
-            sent=people.sent,
-            accepted={},
-            receipts=people.receipts,
-            owed={},
-            groups={person.name: person.group for person in people.persons},
-            outages=people.outages,
+        return collect(
+            self.scenario,
+            self.crowd.people,
+            self.tally,
+            self.handler.ledger,
             detections=self.crowd.found(),
             fired=self.faults.fired,
-            drain_time_s=[],
             loop_lag_s=self.lags,
-            utilisation=[self.utilisation],
-            counters={
-                "auth_refused": people.auth_refused,
-                "duplicates": people.duplicates,
-                "out_of_order": people.out_of_order,
-            },
-            duration_s=self.scenario.duration_s,
-            warmup_s=self.scenario.warmup_s,
+            utilisation=self.utilisation,
         )
-        self.tally.fill(record)
-        ledger = self.handler.ledger
-        check_conservation(record, receivers=ledger.owed, waiting=ledger.waiting)
-        return record
 
     def _settled(self, now: float) -> bool:
         if now < self.scenario.duration_s or self.handler.ledger.waiting:

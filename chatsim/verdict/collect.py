@@ -1,0 +1,59 @@
+"""The rows of a finished run, put together from what the people noted and what the node did.
+
+Rule: both wires collect here, so that a row means the same on both, and no run is handed over before its messages are
+found to be conserved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chatsim.core.delivery import Ledger
+from chatsim.journal.record import Detection, Fired, RunRecord
+from chatsim.load.people import People
+from chatsim.scenario.model import Scenario
+from chatsim.verdict.metrics import check_conservation
+from chatsim.verdict.tally import Tally
+
+
+def collect(
+    scenario: Scenario,
+    people: People,
+    tally: Tally,
+    ledger: Ledger,
+    *,
+    detections: Sequence[Detection],
+    fired: Sequence[Fired],
+    loop_lag_s: Sequence[float],
+    utilisation: float,
+) -> RunRecord:
+    """The record of the run; `ledger` is the handler's own account (live: that of the handler which replays the
+    journal).
+
+    `loop_lag_s` are samples in seconds, `utilisation` is a share. Raises HarnessError where the two accounts differ.
+    """
+    for message_id, user in ledger.pairs():
+        tally.await_(message_id, user)
+    record = RunRecord(
+        sent=people.sent,
+        accepted={},
+        receipts=people.receipts,
+        owed={},
+        groups={person.name: person.group for person in people.persons},
+        outages=people.outages,
+        detections=list(detections),
+        fired=list(fired),
+        drain_time_s=[],
+        loop_lag_s=list(loop_lag_s),
+        utilisation=[utilisation],
+        counters={
+            "auth_refused": people.auth_refused,
+            "duplicates": people.duplicates,
+            "out_of_order": people.out_of_order,
+        },
+        duration_s=scenario.duration_s,
+        warmup_s=scenario.warmup_s,
+    )
+    tally.fill(record)
+    check_conservation(record, receivers=ledger.owed, waiting=ledger.waiting)
+    return record
