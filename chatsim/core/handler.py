@@ -1,7 +1,7 @@
 """The chat handler: every dated input of the server goes in here, and what to do about it comes out, in order.
 
-It is where the parts meet: the pool (who is here), the pulse (who is alive), the ledger (who has what), the limiters
-(who may send).
+It is where the parts meet: the pool (who is here), the sessions (who is where), the credentials (until when), the pulse
+(who is alive), the ledger (who has what), the signals (typing and presence), the limiters (who may send).
 Rule: no clock, no socket, no await, no logging; `now` is seconds since the start and never goes back; nothing that a
 peer sends raises.
 Verifying tokens, storing records and writing bytes is left to the shell.
@@ -18,9 +18,10 @@ from msgspec import UNSET
 from chatsim.core.chance import Dice
 from chatsim.core.config import HandlerConfig
 from chatsim.core.counters import Counters
+from chatsim.core.credentials import Credentials
 from chatsim.core.dedupe import Dedupe
 from chatsim.core.delivery import GivenUp, Ledger, Outgoing, message_of
-from chatsim.core.effects import NOTHING, Append, Close, Conn, Effect, Effects, Ping, Record, Send, Tell
+from chatsim.core.effects import NOTHING, Append, Close, Conn, Effect, Effects, Ping, Record, Send
 from chatsim.core.frames import (
     Ack,
     AckIn,
@@ -33,7 +34,6 @@ from chatsim.core.frames import (
     Joined,
     Left,
     Message,
-    Participant,
     Presence,
     PresenceIn,
     RateLimit,
@@ -50,7 +50,9 @@ from chatsim.core.frames import (
 from chatsim.core.limiter import make_limiter
 from chatsim.core.pool import Connection, Member, Session, User
 from chatsim.core.pulse import Pulse
-from chatsim.core.timers import Heap, Line
+from chatsim.core.sessions import Sessions, is_own
+from chatsim.core.signals import Signals
+from chatsim.core.timers import Heap
 from chatsim.core.tokens import Claims
 
 GOING_AWAY = 1012
@@ -72,15 +74,12 @@ class ChatHandler:
         self._pulse = Pulse(config, self._dice)
         self._connections: dict[Conn, Connection] = {}
         self._users: dict[str, User] = {}
-        self._sessions: dict[str, Session] = {}
+        self._sessions = Sessions(config)
+        self._credentials = Credentials(config)
+        self._signals = Signals(config)
         self._numbered = 0
         self._ids = Dedupe(config.dedupe_for_s)
-        self._graces: Line[tuple[Member, float]] = Line()
-        self._absences: Line[tuple[Member, float]] = Line()
-        self._lapses: Heap[Member] = Heap()
-        self._expiries: Heap[Connection] = Heap()
         self._closings: Heap[Connection] = Heap()
-        self._revoked: set[str] = set()
         self._shedding = 0
         self._draining = False
         self._next_at = inf
@@ -111,16 +110,15 @@ class ChatHandler:
         while len(user.connections) >= self.config.connections_per_user:
             effects += self._close(now, next(iter(user.connections.values())), REPLACED, "connection limit")
         self._numbered += 1
-        exp_at = claims.exp - self._epoch
-        connection = Connection(conn, self._numbered, user, claims, exp_at, now)
+        connection = Connection(conn, self._numbered, user, now)
+        self._credentials.hold(self._epoch, connection, claims)
         self._connections[conn] = connection
         user.connections[conn] = connection
         self._pulse.add(now, connection)
-        self._expiries.add(exp_at - self.config.token_warning_s, connection)
         self.counters.connections_peak = max(self.counters.connections_peak, len(self._connections))
-        own = self._sessions.get("@" + user.name)
+        own = self._sessions.by_name.get("@" + user.name)
         if own is not None:
-            self._enter(own, connection)
+            self._sessions.enter(own, connection)
         config = self.config
         effects.append(
             Send(
@@ -131,13 +129,13 @@ class ChatHandler:
                     server_time=self._epoch + now,
                     ping_interval_s=config.ping_interval_s,
                     pong_timeout_s=config.pong_timeout_s,
-                    expires_in_s=exp_at - now,
+                    expires_in_s=connection.exp_at - now,
                     message_bytes_max=config.message_bytes_max,
                     rate_limit=RateLimit(config.rate_limit, config.rate_window_s),
                 ),
             )
         )
-        if claims.jti is not None and claims.jti in self._revoked:
+        if self._credentials.revoked(claims):
             effects += self._close(now, connection, TOKEN_REVOKED, "token revoked")
         self._rearm()
         return tuple(effects)
@@ -157,7 +155,7 @@ class ChatHandler:
 
     def revoked(self, claims: Claims) -> bool:
         """Whether the token was revoked, by its `jti`."""
-        return claims.jti is not None and claims.jti in self._revoked
+        return self._credentials.revoked(claims)
 
     # What comes in.
 
@@ -226,14 +224,10 @@ class ChatHandler:
             return NOTHING
         if claims.sub != connection.user.name:
             return self._close(now, connection, TOKEN_REFUSED, "the token is another user's")
-        if self.revoked(claims):
+        if self._credentials.revoked(claims):
             return self._close(now, connection, TOKEN_REVOKED, "token revoked")
         connection.heard_at = now
-        connection.exp_at = claims.exp - self._epoch
-        connection.jti = claims.jti
-        connection.allowed = None if claims.sessions is None else frozenset(claims.sessions)
-        connection.warned = False
-        self._expiries.add(connection.exp_at - self.config.token_warning_s, connection)
+        self._credentials.hold(self._epoch, connection, claims)
         self._rearm()
         return (Send((conn,), Refreshed(expires_in_s=connection.exp_at - now)),)
 
@@ -250,7 +244,7 @@ class ChatHandler:
     def revoke(self, now: float, jti: str | None, user: str | None) -> Effects:
         """A token (`jti`), or all of a user's, are good no more."""
         if jti is not None:
-            self._revoked.add(jti)
+            self._credentials.revoke(jti)
         victims = [
             connection
             for connection in self._connections.values()
@@ -270,6 +264,16 @@ class ChatHandler:
             self._closings.add(now + window_s * place / len(self._connections), connection)
         self._rearm()
         return tuple(effects)
+
+    def clock_jump(self, now: float, by_s: float) -> Effects:
+        """The wall clock of the machine was set `by_s` seconds ahead (back, if negative); `now` goes on as before.
+
+        Tokens are judged by wall time, so they end so much sooner or later; every interval stays what it is.
+        """
+        self._epoch += by_s
+        self._credentials.jump(now, by_s, self._connections.values())
+        self._rearm()
+        return NOTHING
 
     # What the log says.
 
@@ -313,7 +317,7 @@ class ChatHandler:
 
     def told(self, now: float, session: str, message: ServerFrame) -> Effects:
         """A frame that is not stored, from this node or another: to the others of the session, except those who lag."""
-        room = self._sessions.get(session)
+        room = self._sessions.by_name.get(session)
         if room is None:
             return NOTHING
         assert isinstance(message, (Typing, Presence))
@@ -359,7 +363,8 @@ class ChatHandler:
         sends, lost = self.ledger.wake(now)
         effects += sends
         effects += self._report(lost)
-        effects += self._wake_people(now)
+        effects += self._signals.wake(now, self._epoch + now)
+        effects += self._wake_absent(now)
         self._rearm()
         return tuple(effects)
 
@@ -367,53 +372,32 @@ class ChatHandler:
         self._next_at = min(
             self._pulse.next_at,
             self.ledger.next_at,
-            self._graces.next_at,
-            self._absences.next_at,
-            self._lapses.next_at,
-            self._expiries.next_at,
+            self._signals.next_at,
+            self._sessions.next_at,
+            self._credentials.next_at,
             self._closings.next_at,
         )
 
     def _wake_tokens(self, now: float) -> list[Effect]:
         effects: list[Effect] = []
-        config = self.config
-        while (connection := self._expiries.pop(now)) is not None:
+        for connection, over in self._credentials.due(now):
             if self._connections.get(connection.name) is not connection:
                 continue
-            end_at = connection.exp_at + config.token_grace_s
-            if now >= end_at:
+            if over:
                 self.counters.token_expired += 1
                 effects += self._close(now, connection, TOKEN_EXPIRED, "token expired")
-            elif now >= connection.exp_at - config.token_warning_s and not connection.warned:
-                connection.warned = True
+            else:
                 left_s = max(connection.exp_at - now, 0.0)
                 effects.append(Send((connection.name,), TokenExpiring(expires_in_s=left_s)))
-                self._expiries.add(end_at, connection)
         return effects
 
-    def _wake_people(self, now: float) -> list[Effect]:
+    def _wake_absent(self, now: float) -> list[Effect]:
         effects: list[Effect] = []
-        while (grace := self._graces.pop(now)) is not None:
-            member, gone_at = grace
-            if member.gone_at == gone_at and not member.offline_told:
-                member.offline_told = True
-                member.session.told = None
-                effects.append(Tell(member.session.name, Presence(member.user.name, "offline", self._epoch + now)))
-        while (absence := self._absences.pop(now)) is not None:
-            member, gone_at = absence
-            if member.gone_at == gone_at and member.session.members.get(member.user.name) is member:
-                # Under `baseline` the retries that she is owed run on without her.
-                if self.config.reliability == "hardened":
-                    effects += self._report(self.ledger.forsake(member, "expired"))
-                self._part(member)
-        while (typist := self._lapses.pop(now)) is not None:
-            typist.typing_due_at = inf
-            if typist.typing and now >= typist.typing_until:
-                typist.typing = False
-                typist.typing_relayed_at = now
-                effects.append(Tell(typist.session.name, Typing(typist.session.name, typist.user.name, False)))
-            elif typist.typing:
-                self._lapse_at(typist, typist.typing_until)
+        for member in self._sessions.overdue(now):
+            # Under `baseline` the retries that she is owed run on without her.
+            if self.config.reliability == "hardened":
+                effects += self._report(self.ledger.forsake(member, "expired"))
+            self._sessions.part(member)
         return effects
 
     def _tidy(self, now: float) -> None:
@@ -431,7 +415,7 @@ class ChatHandler:
     # The seven types.
 
     def _say(self, now: float, connection: Connection, frame: Say) -> Effects:
-        session = self._sessions.get(frame.session)
+        session = self._sessions.by_name.get(frame.session)
         user = connection.user
         if (
             session is None
@@ -440,6 +424,9 @@ class ChatHandler:
         ):
             if frame.session != "@" + user.name:
                 return self._no_entry(connection, frame.session, frame.id)
+            crowded = None if session is not None else self._sessions.crowded()
+            if crowded is not None:
+                return self._error(connection, *crowded, frame.id)
             session = self._session(frame.session)
         key = (user.name, frame.session, frame.id)
         entry = self._ids.find(now, key)
@@ -522,46 +509,12 @@ class ChatHandler:
         member = connection.member_of.get(frame.session)
         if member is None:
             return self._no_entry(connection, frame.session)
-        config = self.config
-        free_at = member.typing_relayed_at + config.typing_interval_s
-        if not frame.active:
-            if not member.typing:
-                return NOTHING
-            if now < free_at:
-                # Too soon after the last: the end is told as soon as the interval allows.
-                member.typing_until = free_at
-                self._lapse_at(member, free_at)
-                return NOTHING
-            member.typing = False
-            member.typing_relayed_at = now
-            return (Tell(frame.session, Typing(frame.session, member.user.name, False)),)
-        member.typing_until = now + config.typing_lapse_s
-        if now < free_at:
-            if member.typing:
-                self._lapse_at(member, member.typing_until)
-            return NOTHING
-        member.typing = True
-        member.typing_relayed_at = now
-        self._lapse_at(member, member.typing_until)
-        return (Tell(frame.session, Typing(frame.session, member.user.name, True)),)
-
-    def _lapse_at(self, member: Member, due_at: float) -> None:
-        if due_at < member.typing_due_at:
-            member.typing_due_at = due_at
-            self._lapses.add(due_at, member)
-            self._next_at = min(self._next_at, due_at)
+        effects = self._signals.typing(now, member, frame.active)
+        self._next_at = min(self._next_at, self._signals.next_at)
+        return effects
 
     def _presence(self, now: float, connection: Connection, frame: PresenceIn) -> Effects:
-        user = connection.user
-        if user.state == frame.state:
-            return NOTHING
-        user.state = frame.state
-        told = []
-        for session in dict.fromkeys(m.session for c in user.connections.values() for m in c.member_of.values()):
-            session.told = None
-            if session.name[0] != "@":
-                told.append(Tell(session.name, Presence(user.name, frame.state, self._epoch + now)))
-        return tuple(told)
+        return self._signals.presence(self._epoch + now, connection.user, frame.state)
 
     def _heartbeat(self, now: float, connection: Connection, frame: HeartbeatIn) -> Effects:
         seqs = {name: member.session.seq for name, member in connection.member_of.items()}
@@ -582,78 +535,33 @@ class ChatHandler:
     # Sessions.
 
     def _session(self, name: str) -> Session:
-        session = self._sessions.get(name)
-        if session is None:
-            session = self._sessions[name] = Session(name)
-            if name[0] == "@":
-                session.participants[name[1:]] = None
-                owner = self._users.get(name[1:])
-                for connection in tuple(owner.connections.values()) if owner is not None else ():
-                    self._enter(session, connection)
-        return session
-
-    def _enter(self, session: Session, connection: Connection) -> Member:
-        """The connection joins; its user becomes a member if she was none."""
-        user = connection.user
-        member = session.members.get(user.name)
-        if member is None:
-            member = session.members[user.name] = Member(session, user)
-        member.user = user
-        member.connections[connection.name] = connection
-        member.names = tuple(member.connections)
-        member.gone_at = inf
-        connection.member_of[session.name] = member
-        session.touch()
-        return member
+        session = self._sessions.by_name.get(name)
+        return session or self._sessions.make(name, self._users.get(name[1:]) if is_own(name) else None)
 
     def _join(self, now: float, connection: Connection, frame: StatusIn, name: str) -> Effects:
-        user = connection.user
-        if not self._may_join(connection, name):
+        if not self._sessions.may_join(connection, name):
             return self._no_entry(connection, name)
-        session = self._session(name)
         effects: list[Effect] = []
         if isinstance(frame.replaces, str) and frame.replaces != connection.name:
-            former = user.connections.get(frame.replaces)
+            former = connection.user.connections.get(frame.replaces)
             if former is not None:
                 effects += self._close(now, former, REPLACED, "resumed by a newer connection")
-        full = self._full(connection, session)
+        full = self._sessions.full(connection, name)
         if full is not None:
             return (*effects, *self._error(connection, *full))
-        session.participants[user.name] = None
+        session = self._session(name)
+        session.participants[connection.user.name] = None
         again = name in connection.member_of
-        known = session.members.get(user.name)
-        news = known is None or known.offline_told
-        member = self._enter(session, connection)
-        member.offline_told = False
+        member = self._sessions.enter(session, connection)
+        news = self._signals.came(self._epoch + now, member)
         missed = self._missed(session, frame)
         if missed is not None:
             self.ledger.resume(member, connection.name)
         elif not again:
             self.ledger.start(member, connection.name)
         effects += self._answer_join(now, session, member, connection, missed)
-        if news and name[0] != "@":
-            effects.append(Tell(name, Presence(user.name, user.state, self._epoch + now)))
+        effects += news
         return tuple(effects)
-
-    def _may_join(self, connection: Connection, name: str) -> bool:
-        """By the token's list where it has one, which makes a session at its first join; else by membership."""
-        user = connection.user.name
-        if name[0] == "@":
-            return name == "@" + user
-        if connection.allowed is not None:
-            return name in connection.allowed
-        session = self._sessions.get(name)
-        return session is not None and user in session.participants
-
-    def _full(self, connection: Connection, session: Session) -> tuple[str, str] | None:
-        """The error for one more than the settings allow, if it is one more."""
-        many = len(connection.member_of) >= self.config.sessions_per_connection
-        if many and session.name not in connection.member_of:
-            return "bad_frame", "too many sessions on one connection: leave one first"
-        crowded = len(session.participants) >= self.config.participants_max
-        if crowded and connection.user.name not in session.participants:
-            return "not_a_participant", "the session is full"
-        return None
 
     def _missed(self, session: Session, frame: StatusIn) -> list[Outgoing] | None:
         """What a resume asks for, where all of it is there; None for no resume, or one that cannot be had."""
@@ -672,56 +580,37 @@ class ChatHandler:
     def _answer_join(
         self, now: float, session: Session, member: Member, connection: Connection, missed: list[Outgoing] | None
     ) -> list[Effect]:
-        if session.told is None:
-            session.told = tuple(self._participant(session, name) for name in session.participants)
         joined = Joined(
             session=session.name,
             epoch=session.epoch,
             seq=session.seq,
             recovered=missed is not None,
             replayed=len(missed or ()),
-            participants=session.told,
+            participants=self._sessions.participants(session),
         )
         answer: list[Effect] = [Send((connection.name,), joined)]
         if missed:
             answer += self.ledger.replay(now, member, missed, connection.name)
         return answer
 
-    def _participant(self, session: Session, name: str) -> Participant:
-        member = session.members.get(name)
-        if member is None or member.offline_told:
-            return Participant(name, "offline")
-        return Participant(name, member.user.state)
-
     def _leave(self, now: float, connection: Connection, name: str) -> Effects:
         member = connection.member_of.get(name)
-        if member is None or name[0] == "@":
+        if member is None or is_own(name):
             return self._no_entry(connection, name)
         effects: list[Effect] = [Send((connection.name,), Left(session=name, reason="left"))]
         self._exit(now, member, connection)
         del connection.member_of[name]
         if not member.connections:
             effects += self._report(self.ledger.forsake(member, "left"))
-            self._part(member)
-            if not member.offline_told:
-                member.offline_told = True
-                effects.append(Tell(name, Presence(member.user.name, "offline", self._epoch + now)))
+            self._sessions.part(member)
+            effects += self._signals.left(self._epoch + now, member)
         return tuple(effects)
-
-    def _part(self, member: Member) -> None:
-        del member.session.members[member.user.name]
-        member.session.touch()
 
     def _exit(self, now: float, member: Member, connection: Connection) -> None:
         """The connection is joined no more; its user stays a receiver for the time of retention."""
-        del member.connections[connection.name]
-        member.names = tuple(member.connections)
         self.ledger.resume(member, connection.name)
-        member.session.touch()
-        if not member.connections:
-            member.gone_at = now
-            self._graces.add(now + self.config.presence_grace_s, (member, now))
-            self._absences.add(now + self.config.retention_s, (member, now))
+        if self._sessions.exit(now, member, connection):
+            self._signals.absent(now, member)
 
     # Endings and refusals.
 
@@ -764,7 +653,7 @@ class ChatHandler:
         return refusal
 
     def _no_entry(self, connection: Connection, session: str, frame_id: Any = UNSET) -> Effects:
-        if session in self._sessions:
+        if session in self._sessions.by_name:
             return self._error(connection, "not_a_participant", "not a participant of this session", frame_id)
         return self._error(connection, "no_such_session", "no such session", frame_id)
 

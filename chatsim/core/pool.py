@@ -18,7 +18,6 @@ from typing import Any
 from chatsim.core.effects import Conn
 from chatsim.core.frames import Participant, PresenceState
 from chatsim.core.limiter import Limiter
-from chatsim.core.tokens import Claims
 
 
 class Connection:
@@ -42,13 +41,13 @@ class Connection:
         "warned",
     )
 
-    def __init__(self, name: Conn, number: int, user: User, claims: Claims, exp_at: float, now: float) -> None:
+    def __init__(self, name: Conn, number: int, user: User, now: float) -> None:
         self.name = name
         self.number = number
         self.user = user
-        self.allowed: frozenset[str] | None = None if claims.sessions is None else frozenset(claims.sessions)
-        self.jti = claims.jti
-        self.exp_at = exp_at
+        self.allowed: frozenset[str] | None = None
+        self.jti: str | None = None
+        self.exp_at = inf
         self.warned = False
         self.heard_at = now
         self.pinged_at = -inf

@@ -156,6 +156,7 @@ _ARGS: dict[str, tuple[Any, ...]] = {
     "refuse_refresh": (str, str),
     "revoke": (str | None, str | None),
     "drain": (),
+    "clock_jump": (float,),
     "appended": (Record,),
     "append_failed": (Record,),
     "told": (str, ServerFrame),

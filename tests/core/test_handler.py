@@ -7,7 +7,7 @@ Who hears what is tested in `test_pool`, retries and resume in `test_delivery`, 
 from __future__ import annotations
 
 import pytest
-from msgspec import UNSET, Raw
+from msgspec import UNSET
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Append, Close, Send
@@ -18,18 +18,13 @@ from chatsim.core.frames import (
     Error,
     Heartbeat,
     HeartbeatIn,
-    Joined,
     Message,
     Presence,
     RateLimit,
-    Refreshed,
-    Say,
     StatusIn,
-    TokenExpiring,
     Typing,
     Welcome,
 )
-from chatsim.core.tokens import Claims
 from tests.core.world import EPOCH, World, sends
 
 # Opening.
@@ -362,86 +357,6 @@ def test_a_heartbeat_is_answered_with_its_t() -> None:
     [(_, beat)] = sends(world.receive("ann", HeartbeatIn(1.25)), Heartbeat)
     assert (beat.t, beat.server_time) == (1.25, EPOCH + 2)
     assert sends(world.receive("ann", HeartbeatIn()), Heartbeat)[0][1].t is UNSET
-
-
-# Tokens.
-
-
-def test_a_token_is_warned_of_then_refused_then_closed() -> None:
-    world = World()
-    world.connect("ann", ttl_s=300)
-    world.until(239.9)
-    assert world.heard("ann", TokenExpiring) == []
-    world.until(299.9)
-    assert world.dated("ann", TokenExpiring) == [(240, TokenExpiring(expires_in_s=60))]
-    assert sends(world.receive("ann", HeartbeatIn()), Heartbeat)
-    world.until(300)
-    frames = (HeartbeatIn(), StatusIn("join", "s"), Say("x", "@ann", Raw(b"1")))
-    errors = [error for frame in frames for _, error in sends(world.receive("ann", frame), Error)]
-    assert [(error.code, error.id) for error in errors] == [
-        ("token_expired", UNSET), ("token_expired", UNSET), ("token_expired", "x"),
-    ]  # fmt: skip
-    world.until(324.9)
-    assert world.closes() == []
-    world.until(325)
-    assert world.closes() == [(325, "ann", 4002)]
-    assert world.handler.counters.token_expired == 1
-
-
-def test_a_short_token_is_warned_of_at_once() -> None:
-    world = World()
-    world.connect("ann", ttl_s=20)
-    world.until(0)
-    assert world.heard("ann", TokenExpiring) == [TokenExpiring(expires_in_s=20)]
-    world.until(50)
-    assert world.closes() == [(45, "ann", 4002)]
-
-
-@pytest.mark.parametrize("at", [10.0, 250.0, 310.0])
-def test_a_refresh_begins_anew(at: float) -> None:
-    world = World()
-    world.connect("ann", ttl_s=300)
-    world.until(at)
-    [(_, refreshed)] = sends(world.do("refresh", "ann", Claims("ann", EPOCH + 1000, sessions=("s",))), Refreshed)
-    assert refreshed.expires_in_s == 1000 - at
-    assert sends(world.join("ann"), Joined)
-    world.until(1100)
-    assert world.dated("ann", TokenExpiring)[-1][0] == 940
-    assert world.closes() == [(1025, "ann", 4002)]
-
-
-def test_a_refresh_with_another_users_token_is_closed_4500() -> None:
-    world = World()
-    world.connect("ann")
-    world.do("refresh", "ann", Claims("bob", EPOCH + 1000))
-    assert [code for _, _, code in world.closes()] == [4500]
-
-
-@pytest.mark.parametrize(
-    ("code", "close"), [("token_invalid", [4500]), ("token_revoked", [4501]), ("token_expired", [])]
-)
-def test_a_refused_refresh(code: str, close: list[int]) -> None:
-    world = World()
-    world.connect("ann")
-    world.do("refuse_refresh", "ann", code)
-    assert [code for _, _, code in world.closes()] == close
-    assert world.handler.knows("ann") is not bool(close)
-
-
-def test_a_revoked_token_closes_its_connections_at_once() -> None:
-    world = World()
-    world.connect("ann1", jti="a")
-    world.connect("ann2", jti="b")
-    world.connect("bob", jti="c")
-    world.do("revoke", "a", None)
-    assert world.closes() == [(0, "ann1", 4501)]
-    assert world.handler.revoked(Claims("ann", EPOCH + 9, jti="a"))
-    world.connect("ann3", jti="a")
-    assert world.closes()[1:] == [(0, "ann3", 4501)]
-    world.do("revoke", None, "ann")
-    assert world.closes()[2:] == [(0, "ann2", 4501)]
-    world.do("refresh", "bob", Claims("bob", EPOCH + 9, jti="a"))
-    assert world.closes()[3:] == [(0, "bob", 4501)]
 
 
 # Pressure and draining.

@@ -44,6 +44,7 @@ SMALL = HandlerConfig(
     connections_per_user=3,
     sessions_per_connection=2,
     participants_max=3,
+    sessions_max=4,
 )
 BASELINE = msgspec.structs.replace(SMALL, reliability="baseline")
 CONFIGS = st.sampled_from([SMALL, BASELINE])
@@ -94,6 +95,7 @@ INPUTS = st.one_of(
     st.tuples(st.just("disconnect"), st.tuples(CONNS)),
     st.tuples(st.just("pressure"), st.tuples(CONNS, st.sampled_from([0, 2**19 + 1, 2**21]))),
     st.tuples(st.just("log"), st.tuples(st.sampled_from(["appended", "appended", "appended", "append_failed"]))),
+    st.tuples(st.just("clock_jump"), st.tuples(st.sampled_from([-90.0, 5.0, 3600.0]))),
     st.tuples(st.just("wake"), st.just(())),
 )
 STORIES = st.lists(
@@ -162,17 +164,22 @@ def lines(effects: Effects) -> bytes:
 @given(CONFIGS, STORIES)
 def test_time(config: HandlerConfig, story: list[Draw]) -> None:
     """`now` never goes back: whatever the handler dates, it dates with the moment that it was given."""
+    epoch = latest = EPOCH
     for step in play(fresh(config), story):
+        if step.door == "clock_jump":
+            # Only this input moves wall time against `now`.
+            epoch += step.args[0]
+            latest = max(latest, epoch)
         for effect in step.effects:
             frame = effect.message if isinstance(effect, Send | Tell) else None
             if isinstance(frame, Welcome | Heartbeat):
-                assert frame.server_time == EPOCH + step.now
-            elif isinstance(frame, Presence):
-                assert frame.at == EPOCH + step.now
+                assert frame.server_time == epoch + step.now
+            elif isinstance(frame, Presence) and step.door != "told":
+                assert frame.at == epoch + step.now
             elif isinstance(frame, Message):
-                assert frame.sent_at <= EPOCH + step.now
+                assert frame.sent_at <= latest + step.now
             elif isinstance(effect, Append):
-                assert effect.record.sent_at == EPOCH + step.now
+                assert effect.record.sent_at == epoch + step.now
 
 
 @lawful
@@ -264,8 +271,10 @@ def test_bounded(config: HandlerConfig, story: list[Draw]) -> None:
             # The own session comes unasked, beside those that the connection chose.
             assert len(connection.member_of) <= config.sessions_per_connection + 1
             assert len(connection.violations or ()) <= config.violation_limit
-        for session in handler._sessions.values():
+        for session in handler._sessions.by_name.values():
             assert len(session.participants) <= config.participants_max
+        assert len(handler._sessions.by_name) <= config.sessions_max
+        for session in handler._sessions.by_name.values():
             assert len(session.members) <= len(session.participants)
             assert len(session.retained) <= config.retention_messages
             assert session.retained_bytes <= config.retention_bytes

@@ -37,6 +37,7 @@ DEFAULTS: dict[str, Any] = {
     "accept_rate": "500/s",
     "resume_rate": "1000/s",
     "sessions_per_connection": 128,
+    "sessions_max": 100000,
     "participants_max": 10000,
     "history_for": "30d",
     "compression": "off",

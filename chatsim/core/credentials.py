@@ -1,0 +1,76 @@
+"""Until when each connection's token is good, and which tokens are good no more.
+
+Decides when a client is warned and when its grace is over. Rule: `exp` is wall time, so a clock that jumps moves every
+end; the token itself never comes here. Closing, and telling the client, are left to the handler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from chatsim.core.config import HandlerConfig
+from chatsim.core.pool import Connection
+from chatsim.core.timers import Heap
+from chatsim.core.tokens import Claims
+
+
+class Due(NamedTuple):
+    """One connection whose token is about to end (to be warned), or whose grace is over."""
+
+    connection: Connection
+    over: bool
+
+
+class Credentials:
+    """What the connections hold. Moments are seconds since the start; `epoch` is the wall time of the start."""
+
+    def __init__(self, config: HandlerConfig) -> None:
+        self._warning_s = config.token_warning_s
+        self._grace_s = config.token_grace_s
+        self._ends: Heap[Connection] = Heap()
+        self._revoked: set[str] = set()
+
+    @property
+    def next_at(self) -> float:
+        """When the next warning, or end of grace, may be due (s, inf if none)."""
+        return self._ends.next_at
+
+    def hold(self, epoch: float, connection: Connection, claims: Claims) -> None:
+        """The connection has shown this token, its first or a newer one."""
+        connection.exp_at = claims.exp - epoch
+        connection.jti = claims.jti
+        connection.allowed = None if claims.sessions is None else frozenset(claims.sessions)
+        connection.warned = False
+        self._ends.add(connection.exp_at - self._warning_s, connection)
+
+    def revoke(self, jti: str) -> None:
+        """The token with this id is good no more."""
+        self._revoked.add(jti)
+
+    def revoked(self, claims: Claims) -> bool:
+        """Whether the token was revoked, by its `jti`."""
+        return claims.jti is not None and claims.jti in self._revoked
+
+    def jump(self, now: float, by_s: float, connections: Iterable[Connection]) -> None:
+        """The wall clock went `by_s` seconds ahead of itself (back, if negative): every end comes so much sooner."""
+        for connection in connections:
+            connection.exp_at -= by_s
+            warn_at = connection.exp_at - self._warning_s
+            # After a jump back the warning may lie ahead once more.
+            connection.warned = connection.warned and now >= warn_at
+            due_at = connection.exp_at + self._grace_s if connection.warned else warn_at
+            self._ends.add(max(due_at, now), connection)
+
+    def due(self, now: float) -> list[Due]:
+        """Whose moment has come, each told once; entries of connections that are gone come too."""
+        found = []
+        while (connection := self._ends.pop(now)) is not None:
+            end_at = connection.exp_at + self._grace_s
+            if now >= end_at:
+                found.append(Due(connection, True))
+            elif now >= connection.exp_at - self._warning_s and not connection.warned:
+                connection.warned = True
+                found.append(Due(connection, False))
+                self._ends.add(end_at, connection)
+        return found

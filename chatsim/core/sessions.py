@@ -1,0 +1,124 @@
+"""All sessions of one handler: which there are, who may be in them, and who is.
+
+Decides who may join and whether there is room, and makes a session when it is first needed.
+Rule: a member stays for the time of retention after her last connection went, since until then she is a receiver.
+What she is owed is the ledger's affair, what the others hear of her that of the signals.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from chatsim.core.config import HandlerConfig
+from chatsim.core.frames import Participant
+from chatsim.core.pool import Connection, Member, Session, User
+from chatsim.core.timers import Line
+
+
+def is_own(name: str) -> bool:
+    """Whether this is some user's own session, `@USER`, which no client joins and nobody leaves."""
+    return name[0] == "@"
+
+
+class Sessions:
+    """The sessions by name, and the members whose last connection has gone. Moments and durations in seconds."""
+
+    def __init__(self, config: HandlerConfig) -> None:
+        self._config = config
+        self._absences: Line[tuple[Member, float]] = Line()
+        self.by_name: dict[str, Session] = {}
+
+    @property
+    def next_at(self) -> float:
+        """When the next absence ends (s, inf if none)."""
+        return self._absences.next_at
+
+    def make(self, name: str, owner: User | None) -> Session:
+        """A session that was not there; `owner` is the user whose own it is, where she is known."""
+        session = self.by_name[name] = Session(name)
+        if is_own(name):
+            session.participants[name[1:]] = None
+            for connection in tuple(owner.connections.values()) if owner is not None else ():
+                self.enter(session, connection)
+        return session
+
+    def may_join(self, connection: Connection, name: str) -> bool:
+        """By the token's list where it has one, which makes a session at its first join; else by membership."""
+        user = connection.user.name
+        if is_own(name):
+            return name == "@" + user
+        if connection.allowed is not None:
+            return name in connection.allowed
+        session = self.by_name.get(name)
+        return session is not None and user in session.participants
+
+    def full(self, connection: Connection, name: str) -> tuple[str, str] | None:
+        """The error (code and sentence) for one join more than the settings allow, if it is one more."""
+        config = self._config
+        if name not in connection.member_of and len(connection.member_of) >= config.sessions_per_connection:
+            return "bad_frame", "too many sessions on one connection: leave one first"
+        session = self.by_name.get(name)
+        if session is None:
+            return self.crowded()
+        if connection.user.name not in session.participants and len(session.participants) >= config.participants_max:
+            return "not_a_participant", "the session is full"
+        return None
+
+    def crowded(self) -> tuple[str, str] | None:
+        """The error for one session more than the settings allow, if it would be one more."""
+        if len(self.by_name) < self._config.sessions_max:
+            return None
+        return "unavailable", "the server holds as many sessions as it can: try again later"
+
+    def enter(self, session: Session, connection: Connection) -> Member:
+        """The connection joins; its user becomes a member if she was none."""
+        user = connection.user
+        member = session.members.get(user.name)
+        if member is None:
+            member = session.members[user.name] = Member(session, user)
+        member.user = user
+        member.connections[connection.name] = connection
+        member.names = tuple(member.connections)
+        member.gone_at = inf
+        connection.member_of[session.name] = member
+        session.touch()
+        return member
+
+    def exit(self, now: float, member: Member, connection: Connection) -> bool:
+        """The connection is joined no more; returns whether it was the member's last."""
+        del member.connections[connection.name]
+        member.names = tuple(member.connections)
+        member.session.touch()
+        if member.connections:
+            return False
+        member.gone_at = now
+        self._absences.add(now + self._config.retention_s, (member, now))
+        return True
+
+    def part(self, member: Member) -> None:
+        """The user is a member no more; a participant she stays."""
+        del member.session.members[member.user.name]
+        member.session.touch()
+
+    def overdue(self, now: float) -> list[Member]:
+        """Members whose last connection went a retention ago, and who have not come back."""
+        # Who went, came and went again at one instant is in the line twice.
+        found: dict[Member, None] = {}
+        while (absence := self._absences.pop(now)) is not None:
+            member, gone_at = absence
+            if member.gone_at == gone_at and member.session.members.get(member.user.name) is member:
+                found[member] = None
+        return list(found)
+
+    def participants(self, session: Session) -> tuple[Participant, ...]:
+        """Everybody who takes part, as `joined` tells it."""
+        if session.told is None:
+            session.told = tuple(_participant(session, name) for name in session.participants)
+        return session.told
+
+
+def _participant(session: Session, name: str) -> Participant:
+    member = session.members.get(name)
+    if member is None or member.offline_told:
+        return Participant(name, "offline")
+    return Participant(name, member.user.state)

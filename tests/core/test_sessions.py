@@ -1,0 +1,190 @@
+"""Who may be in a session and who is: joining, leaving, the own session (protocol.md, sections 1 and 2)."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec import Raw
+
+from chatsim.core.config import HandlerConfig
+from chatsim.core.effects import Close, Record, Send
+from chatsim.core.frames import Error, Heartbeat, HeartbeatIn, Joined, Left, Message, Participant
+from tests.core.world import World, sends
+
+# Joining.
+
+
+def test_a_session_named_in_the_token_is_made_at_the_first_join() -> None:
+    world = World()
+    world.connect("ann", sessions=("s",))
+    [(to, joined)] = sends(world.join("ann"), Joined)
+    assert to == ("ann",)
+    assert joined == Joined(
+        session="s", epoch=1, seq=0, recovered=False, replayed=0, participants=(Participant("ann", "online"),)
+    )
+
+
+def test_joined_lists_every_participant_and_her_state() -> None:
+    world = World()
+    world.arrive("ann", "bob", "cid")
+    world.leave("cid")
+    world.say("ann")
+    world.connect("dan")
+    [(_, joined)] = sends(world.join("dan"), Joined)
+    assert {(p.user, p.state) for p in joined.participants} == {
+        ("ann", "online"), ("bob", "online"), ("cid", "offline"), ("dan", "online"),
+    }  # fmt: skip
+    assert joined.seq == 1
+
+
+def test_a_second_join_is_answered_again_and_changes_nothing() -> None:
+    world = World()
+    world.arrive("ann", "bob")
+    effects = world.join("bob")
+    assert [type(e.message) for e in effects if isinstance(e, Send)] == [Joined]
+    assert [to for to, _ in sends(world.say("ann"), Message)] == [("bob",)]
+
+
+@pytest.mark.parametrize("sessions", [("t",), (), None])
+def test_an_unknown_session_is_no_such_session(sessions: tuple[str, ...] | None) -> None:
+    world = World()
+    world.connect("ann", sessions=sessions)
+    [(_, error)] = sends(world.join("ann"), Error)
+    assert error.code == "no_such_session"
+
+
+@pytest.mark.parametrize("sessions", [("t",), (), None])
+def test_who_may_not_join_is_not_a_participant(sessions: tuple[str, ...] | None) -> None:
+    world = World()
+    world.arrive("bob")
+    world.connect("ann", sessions=sessions)
+    [(to, error)] = sends(world.join("ann"), Error)
+    assert (to, error.code) == (("ann",), "not_a_participant")
+    assert sends(world.say("bob"), Message) == []
+
+
+def test_a_token_without_sessions_joins_where_its_user_is_a_participant() -> None:
+    world = World()
+    world.arrive("ann1")
+    world.connect("ann2", sessions=None)
+    assert sends(world.join("ann2"), Joined)
+    world.connect("ann3", sessions=("t",))
+    assert sends(world.join("ann3"), Error)[0][1].code == "not_a_participant"
+
+
+def test_a_connection_joins_a_limited_number_of_sessions() -> None:
+    world = World(HandlerConfig(sessions_per_connection=2))
+    world.connect("ann", sessions=("s", "t", "u"))
+    assert sends(world.join("ann", "s"), Joined)
+    assert sends(world.join("ann", "t"), Joined)
+    assert sends(world.join("ann", "u"), Error)
+    assert sends(world.join("ann", "t"), Joined)
+
+
+def test_a_session_has_a_limited_number_of_participants() -> None:
+    world = World(HandlerConfig(participants_max=2))
+    world.arrive("ann", "bob1")
+    world.connect("cid")
+    assert sends(world.join("cid"), Error)
+    world.connect("bob2")
+    assert sends(world.join("bob2"), Joined)
+
+
+def test_a_server_holds_a_limited_number_of_sessions() -> None:
+    world = World(HandlerConfig(sessions_max=1))
+    world.arrive("ann", session="s")
+    world.connect("bob", sessions=("s", "t"))
+    [(to, error)] = sends(world.join("bob", "t"), Error)
+    assert (to, error.code) == (("bob",), "unavailable")
+    [(to, error)] = sends(world.say("bob", "1", "@bob"), Error)
+    assert (to, error.code, error.id) == (("bob",), "unavailable", "1")
+    assert sends(world.join("bob", "s"), Joined)
+
+
+def test_replaces_closes_the_former_connection_at_once() -> None:
+    world = World()
+    world.arrive("ann", "bob1")
+    world.connect("bob2")
+    effects = world.join("bob2", replaces="bob1")
+    assert [(e.to, e.code) for e in effects if isinstance(e, Close)] == [("bob1", 4502)]
+    assert [to for to, _ in sends(world.say("ann"), Message)] == [("bob2",)]
+
+
+@pytest.mark.parametrize("former", ["ann", "bob2", "never"])
+def test_replaces_touches_nobody_else(former: str) -> None:
+    world = World()
+    world.arrive("ann", "bob1")
+    world.connect("bob2")
+    effects = world.join("bob2", replaces=former)
+    assert not any(isinstance(e, Close) for e in effects)
+    assert sends(effects, Joined)
+
+
+# Leaving.
+
+
+def test_leave_is_answered_left_and_ends_the_stream() -> None:
+    world = World()
+    world.arrive("ann", "bob")
+    assert sends(world.leave("bob"), Left) == [(("bob",), Left(session="s", reason="left"))]
+    assert sends(world.say("ann"), Message) == []
+    assert sends(world.leave("bob"), Error)[0][1].code == "not_a_participant"
+    assert sends(world.leave("bob", "nowhere"), Error)[0][1].code == "no_such_session"
+
+
+# The own session.
+
+
+def test_what_is_written_to_the_own_session_reaches_the_users_connections() -> None:
+    world = World()
+    world.connect("ann1")
+    world.connect("ann2")
+    world.connect("bob")
+    [(to, message)] = sends(world.say("ann1", session="@ann"), Message)
+    assert to == ("ann2",)
+    assert (message.session, message.seq, message.sender) == ("@ann", 1, "ann")
+    world.connect("ann3")
+    [(to, message)] = sends(world.say("ann1", "2", session="@ann"), Message)
+    assert (set(to), message.seq) == ({"ann2", "ann3"}, 2)
+
+
+def test_nobody_else_writes_to_or_joins_an_own_session() -> None:
+    world = World()
+    world.connect("ann")
+    world.connect("bob", sessions=("@ann",))
+    for _ in range(2):
+        assert sends(world.say("bob", session="@ann"), Message) == []
+        assert sends(world.join("bob", "@ann"), Joined) == []
+        world.say("ann", session="@ann")
+    assert {error.code for error in world.heard("bob", Error)} == {"no_such_session", "not_a_participant"}
+
+
+def test_a_message_from_the_server_is_owed_by_the_user() -> None:
+    world = World()
+    world.connect("ann1")
+    world.connect("ann2")
+    effects = world.do("appended", world.log.append(Record("@ann", "", "", "x", Raw(b"1"), 0.0)))
+    assert [set(to) for to, _ in sends(effects, Message)] == [{"ann1", "ann2"}]
+    assert world.handler.ledger.owed == 1
+    world.ack("ann1", 1, "@ann")
+    assert world.handler.ledger.delivered == 1
+
+
+def test_the_own_session_is_resumed_like_any_other() -> None:
+    world = World()
+    world.connect("ann1")
+    world.connect("bob")
+    world.say("ann1", "1", "@ann")
+    world.gone("ann1")
+    world.connect("ann2")
+    effects = world.join("ann2", "@ann", last_seq=0, epoch=1)
+    assert [m.seq for _, m in sends(effects, Message)] == [1]
+
+
+def test_a_heartbeat_tells_the_newest_seq_of_each_joined_session() -> None:
+    world = World()
+    world.arrive("ann", "bob")
+    world.say("ann", "1")
+    world.say("ann", "2")
+    world.say("ann", "1", "@ann")
+    [(_, beat)] = sends(world.receive("ann", HeartbeatIn(4)), Heartbeat)
+    assert (beat.t, beat.seqs) == (4, {"s": 2, "@ann": 1})
