@@ -14,6 +14,9 @@ from chatsim.core.pool import Connection
 from chatsim.core.timers import Heap
 from chatsim.core.tokens import Claims
 
+SEARCHED_MAX = 8
+"""Sessions that a token may name to be searched one by one; more are put into a set."""
+
 
 class Due(NamedTuple):
     """One connection whose token is about to end (to be warned), or whose grace is over."""
@@ -40,7 +43,9 @@ class Credentials:
         """The connection has shown this token, its first or a newer one."""
         connection.exp_at = claims.exp - epoch
         connection.jti = claims.jti
-        connection.allowed = None if claims.sessions is None else frozenset(claims.sessions)
+        # Most tokens name a session or two: a set would be larger than all else that a connection holds.
+        named = claims.sessions
+        connection.allowed = frozenset(named) if named is not None and len(named) > SEARCHED_MAX else named
         connection.warned = False
         self._ends.add(connection.exp_at - self._warning_s, connection)
 

@@ -6,24 +6,40 @@ What is answered to a repetition is left to the handler.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TypeAlias
 
-from chatsim.core.effects import Conn
+from chatsim.core.effects import Conn, Record
 from chatsim.core.frames import Ack
+from chatsim.core.timers import Line
 
 Key: TypeAlias = tuple[str, str, str]
 """User, session, client id."""
 
 
 class Accepted:
-    """One client id: its ack once the log has the message, and which connections asked again before."""
+    """One client id: its place in the log once the log has the message, and which connections asked again before."""
 
-    __slots__ = ("ack", "asked")
+    __slots__ = ("asked", "epoch", "key", "message_id", "seq")
 
-    def __init__(self) -> None:
-        self.ack: Ack | None = None
+    def __init__(self, key: Key) -> None:
+        self.key = key
+        self.message_id = ""
+        self.epoch = self.seq = 0
         self.asked: tuple[Conn, ...] = ()
+
+    def store(self, record: Record) -> None:
+        """The log has the message."""
+        self.message_id, self.epoch, self.seq = record.message_id, record.epoch, record.seq
+
+    @property
+    def stored(self) -> bool:
+        """Whether the log has the message, so that there is an ack to give."""
+        return self.seq > 0
+
+    def ack(self, *, duplicate: bool) -> Ack:
+        """The ack of the message, the first or one more."""
+        _, session, id_ = self.key
+        return Ack(id_, self.message_id, session, self.epoch, self.seq, duplicate)
 
 
 class Dedupe:
@@ -32,7 +48,7 @@ class Dedupe:
     def __init__(self, dedupe_for_s: float) -> None:
         self._for_s = dedupe_for_s
         self._known: dict[Key, Accepted] = {}
-        self._ends: deque[tuple[float, Key, Accepted]] = deque()
+        self._ends: Line[Accepted] = Line()
 
     def find(self, now: float, key: Key) -> Accepted | None:
         """The entry of an id that was used within the time."""
@@ -45,8 +61,8 @@ class Dedupe:
 
     def add(self, now: float, key: Key) -> None:
         """A new message takes this id."""
-        entry = self._known[key] = Accepted()
-        self._ends.append((now + self._for_s, key, entry))
+        entry = self._known[key] = Accepted(key)
+        self._ends.add(now + self._for_s, entry)
 
     def drop(self, key: Key) -> Accepted | None:
         """The log did not take the message: the id is free again."""
@@ -54,12 +70,10 @@ class Dedupe:
 
     def tidy(self, now: float) -> None:
         """Forget what is over."""
-        ends = self._ends
-        while ends and ends[0][0] <= now:
-            _, key, entry = ends.popleft()
+        while (entry := self._ends.pop(now)) is not None:
             # After a failed append the same id may have begun anew.
-            if self._known.get(key) is entry:
-                del self._known[key]
+            if self._known.get(entry.key) is entry:
+                del self._known[entry.key]
 
     def __len__(self) -> int:
         return len(self._known)

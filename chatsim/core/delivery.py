@@ -97,7 +97,10 @@ class Ledger:
         self._config = config
         self._hardened = config.reliability == "hardened"
         self._rounds: Line[_Round] = Line()
+        # Kept messages in the order of their ends; those that nobody waits for any more move on to the second line,
+        # which wakes nobody: letting them go late changes no answer.
         self._kept: Line[Outgoing] = Line()
+        self._settled: Line[Outgoing] = Line()
         self._by_id: dict[str, Outgoing] = {}
         self.owed = 0
         self.delivered = 0
@@ -105,10 +108,16 @@ class Ledger:
         self.retries = 0
         self.gave_up = 0
 
-    @property
-    def next_at(self) -> float:
-        """When the next retry or the next end of retention is due."""
-        return min(self._rounds.next_at, self._kept.next_at)
+    def rearm(self) -> float:
+        """When the next retry or the next end of retention that matters is due (s, inf if none): those of messages that
+        everybody has are passed over."""
+        rounds, kept = self._rounds, self._kept
+        while (round_ := rounds.first) is not None and not round_.outgoing.waiting:
+            rounds.shift()
+        while (outgoing := kept.first) is not None and not outgoing.waiting:
+            self._settled.add(kept.next_at, outgoing)
+            kept.shift()
+        return min(rounds.next_at, kept.next_at)
 
     @property
     def waiting(self) -> int:
@@ -121,8 +130,10 @@ class Ledger:
 
     def add(self, now: float, session: Session, message: Message) -> list[GivenUp]:
         """A message was stored and goes out now; returns what its keeping pushed out of retention."""
-        sender = message.sender
-        waiting = {member: 1 for member in session.receivers if member.user.name != sender}
+        waiting = dict.fromkeys(session.receivers, 1)
+        author = session.members.get(message.sender)
+        if author is not None:
+            del waiting[author]
         if not waiting and not self._hardened:
             return []
         outgoing = Outgoing(session, message, waiting)
@@ -168,9 +179,11 @@ class Ledger:
             if outgoing.message.seq > seq:
                 break
             count += 1
-            if outgoing.waiting.pop(member, 0):
+            waiting = outgoing.waiting
+            if waiting.pop(member, 0):
                 settled.append(outgoing)
-                self._settle(outgoing)
+                if not waiting:
+                    self._settle(outgoing)
         del owed[:count]
         self.delivered += len(settled)
         return settled
@@ -206,10 +219,11 @@ class Ledger:
         member.owed.clear()
         return lost
 
-    def missed(self, session: Session, last_seq: int) -> list[Outgoing] | None:
+    def missed(self, now: float, session: Session, last_seq: int) -> list[Outgoing] | None:
         """The messages after `last_seq` that are kept, or None where one of them is gone."""
         if not self._hardened or last_seq > session.seq:
             return None
+        self._release(now)
         retained: list[Outgoing] = session.retained
         wanted = session.seq - last_seq
         if wanted > len(retained):
@@ -234,10 +248,18 @@ class Ledger:
         while (round_ := self._rounds.pop(now)) is not None:
             if round_.outgoing.waiting:
                 self._retry(now, round_, sends, lost)
+        # What has settled came before what has not: everything leaves retention in the order in which it came.
+        self._release(now)
         while (outgoing := self._kept.pop(now)) is not None:
             if outgoing.retained:
                 lost += self._let_go(outgoing)
         return sends, lost
+
+    def _release(self, now: float) -> None:
+        """Let go the settled messages whose time is over."""
+        while (outgoing := self._settled.pop(now)) is not None:
+            if outgoing.retained:
+                self._let_go(outgoing)
 
     def _retry(self, now: float, round_: _Round, sends: list[Send], lost: list[GivenUp]) -> None:
         outgoing, members, attempt, tries = round_

@@ -23,7 +23,6 @@ from chatsim.core.dedupe import Dedupe
 from chatsim.core.delivery import GivenUp, Ledger, Outgoing, message_of
 from chatsim.core.effects import NOTHING, Append, Close, Conn, Effect, Effects, Ping, Record, Send
 from chatsim.core.frames import (
-    Ack,
     AckIn,
     ClientFrame,
     Delivered,
@@ -114,6 +113,7 @@ class ChatHandler:
         self._credentials.hold(self._epoch, connection, claims)
         self._connections[conn] = connection
         user.connections[conn] = connection
+        user.names = tuple(user.connections)
         self._pulse.add(now, connection)
         self.counters.connections_peak = max(self.counters.connections_peak, len(self._connections))
         own = self._sessions.by_name.get("@" + user.name)
@@ -286,12 +286,12 @@ class ChatHandler:
         effects: list[Effect] = []
         entry = self._ids.open((record.sender, record.session, record.id))
         if entry is not None:
-            entry.ack = ack = Ack(record.id, record.message_id, record.session, record.epoch, record.seq, False)
+            entry.store(record)
             if record.conn in self._connections:
-                effects.append(Send((record.conn,), ack))
-            asked = tuple(conn for conn in entry.asked if conn in self._connections)
-            if asked:
-                effects.append(Send(asked, _duplicate(ack)))
+                effects.append(Send((record.conn,), entry.ack(duplicate=False)))
+            if entry.asked:
+                asked = tuple(conn for conn in entry.asked if conn in self._connections)
+                effects += [Send(asked, entry.ack(duplicate=True))] if asked else ()
                 entry.asked = ()
         message = message_of(record)
         to = session.names_but(record.conn)
@@ -371,7 +371,7 @@ class ChatHandler:
     def _rearm(self) -> None:
         self._next_at = min(
             self._pulse.next_at,
-            self.ledger.next_at,
+            self.ledger.rearm(),
             self._signals.next_at,
             self._sessions.next_at,
             self._credentials.next_at,
@@ -432,8 +432,8 @@ class ChatHandler:
         entry = self._ids.find(now, key)
         if entry is not None:
             self.counters.duplicates_suppressed += 1
-            if entry.ack is not None:
-                return (Send((connection.name,), _duplicate(entry.ack)),)
+            if entry.stored:
+                return (Send((connection.name,), entry.ack(duplicate=True)),)
             # One answer for each connection that still waits: as many at most as a user has connections.
             waiting = (name for name in entry.asked if name in user.connections and name != connection.name)
             entry.asked = (*waiting, connection.name)
@@ -452,37 +452,37 @@ class ChatHandler:
         return (Append(Record(frame.session, user.name, connection.name, frame.id, frame.body, self._epoch + now)),)
 
     def _ack(self, now: float, connection: Connection, frame: AckIn) -> Effects:
-        if isinstance(frame.message_id, str):
-            found = self.ledger.ack_one(connection.user.name, frame.message_id)
+        session, up_to, message_id = frame.session, frame.up_to, frame.message_id
+        if message_id is not UNSET:
+            found = self.ledger.ack_one(connection.user.name, message_id)
             if found is None:
                 return NOTHING
             member, outgoing = found
             return self._notice(member, [outgoing])
-        if not isinstance(frame.session, str) or not isinstance(frame.up_to, int):
+        if session is UNSET or up_to is UNSET:
             return self.malformed(
                 now, connection.name, "bad_frame", "an ack names a message_id, or a session and up_to"
             )
-        joined = connection.member_of.get(frame.session)
+        joined = connection.member_of.get(session)
         if joined is None or not joined.owed:
             return NOTHING
-        settled = self.ledger.ack_up_to(joined, frame.up_to, connection.name)
+        settled = self.ledger.ack_up_to(joined, up_to, connection.name)
         return self._notice(joined, settled) if settled else NOTHING
 
     def _notice(self, member: Member, settled: list[Outgoing]) -> Effects:
         """Tell each sender, in one frame, which of her messages the member has."""
-        session = member.session
+        session, user = member.session.name, member.user.name
+        if len(settled) == 1:
+            (outgoing,) = settled
+            ids: tuple[str, ...] = (outgoing.message.message_id,)
+            return (Send(self._names_of(outgoing.sender), Delivered(session=session, user=user, message_ids=ids)),)
         by_sender: dict[str, list[str]] = {}
         for outgoing in settled:
             by_sender.setdefault(outgoing.sender, []).append(outgoing.message.message_id)
-        effects = []
-        for sender, ids in by_sender.items():
-            effects.append(
-                Send(
-                    self._names_of(sender),
-                    Delivered(session=session.name, user=member.user.name, message_ids=tuple(ids)),
-                )
-            )
-        return tuple(effects)
+        return tuple(
+            Send(self._names_of(sender), Delivered(session=session, user=user, message_ids=tuple(said)))
+            for sender, said in by_sender.items()
+        )
 
     def _report(self, lost: list[GivenUp]) -> list[Send]:
         return [
@@ -499,11 +499,7 @@ class ChatHandler:
         """The user's connections of the moment; empty where nobody is there to hear (the notice still counts as
         issued)."""
         found = self._users.get(user)
-        if found is None:
-            return ()
-        if len(found.names) != len(found.connections):
-            found.names = tuple(found.connections)
-        return found.names
+        return () if found is None else found.names
 
     def _typing(self, now: float, connection: Connection, frame: TypingIn) -> Effects:
         member = connection.member_of.get(frame.session)
@@ -554,7 +550,7 @@ class ChatHandler:
         again = name in connection.member_of
         member = self._sessions.enter(session, connection)
         news = self._signals.came(self._epoch + now, member)
-        missed = self._missed(session, frame)
+        missed = self._missed(now, session, frame)
         if missed is not None:
             self.ledger.resume(member, connection.name)
         elif not again:
@@ -563,13 +559,13 @@ class ChatHandler:
         effects += news
         return tuple(effects)
 
-    def _missed(self, session: Session, frame: StatusIn) -> list[Outgoing] | None:
+    def _missed(self, now: float, session: Session, frame: StatusIn) -> list[Outgoing] | None:
         """What a resume asks for, where all of it is there; None for no resume, or one that cannot be had."""
         if not isinstance(frame.last_seq, int):
             return None
         missed = None
         if frame.epoch is UNSET or frame.epoch == session.epoch:
-            missed = self.ledger.missed(session, frame.last_seq)
+            missed = self.ledger.missed(now, session, frame.last_seq)
         self.counters.resumes += 1
         if missed is None:
             self.counters.unrecovered += 1
@@ -619,7 +615,7 @@ class ChatHandler:
         del self._connections[connection.name]
         user = connection.user
         del user.connections[connection.name]
-        user.names = ()
+        user.names = tuple(user.connections)
         self._pulse.remove(connection)
         if connection.shedding:
             self._shedding -= 1
@@ -662,10 +658,6 @@ class ChatHandler:
     ) -> Effects:
         self.counters.errors += 1
         return (Send((connection.name,), Error(code, text, frame_id, retry_after_ms)),)
-
-
-def _duplicate(ack: Ack) -> Ack:
-    return Ack(ack.id, ack.message_id, ack.session, ack.epoch, ack.seq, True)
 
 
 __all__ = ["ChatHandler", "Counters", "Message"]

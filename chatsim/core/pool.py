@@ -12,6 +12,7 @@ Rule: the maps agree with each other after every call; a tuple handed out is nev
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from math import inf
 from typing import Any
 
@@ -45,7 +46,7 @@ class Connection:
         self.name = name
         self.number = number
         self.user = user
-        self.allowed: frozenset[str] | None = None
+        self.allowed: Collection[str] | None = None
         self.jti: str | None = None
         self.exp_at = inf
         self.warned = False

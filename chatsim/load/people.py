@@ -17,6 +17,7 @@ from chatsim.core.client import ChatClient, ClientConfig
 from chatsim.core.effects import ClientEffects, Dial, HangUp, Show, Transmit
 from chatsim.core.frames import Ack, Body, ClientFrame, Error, HeartbeatIn, Joined, Message, ServerFrame, TokenExpiring
 from chatsim.journal.record import Outage, Sent
+from chatsim.load.memory import AGAIN, LATE, Memory
 
 
 class Device:
@@ -37,7 +38,7 @@ class Device:
 class Person:
     """One user of a group, with her devices; the first of them does the writing."""
 
-    __slots__ = ("devices", "group", "name", "number", "session", "typing")
+    __slots__ = ("devices", "group", "memory", "name", "number", "session", "typing")
 
     def __init__(self, number: int, name: str, group: str, session: str, *, typing: bool) -> None:
         self.number = number
@@ -46,6 +47,7 @@ class Person:
         self.session = session
         self.typing = typing
         self.devices: list[Device] = []
+        self.memory = Memory()
 
 
 class CrowdWire(Protocol):
@@ -75,10 +77,10 @@ class People:
 
     def __init__(self, wire: CrowdWire) -> None:
         self._wire = wire
+        self._transmit = wire.transmit
         self.persons: list[Person] = []
         self.devices: list[Device] = []
         self.sent: list[Sent] = []
-        self.receipts: dict[str, dict[str, float]] = {}
         self.outages: list[Outage] = []
         self.on_ack: Callable[[float, Person], None] | None = None
         self.auth_refused = 0
@@ -93,7 +95,6 @@ class People:
         }
         self._open: dict[str, Sent] = {}
         self.asking: dict[str, Device] = {}
-        self._newest: dict[tuple[str, str], tuple[int, int]] = {}
 
     def add(
         self,
@@ -186,9 +187,18 @@ class People:
     def receive(self, now: float, device: Device, frame: ServerFrame) -> None:
         """One frame arrived."""
         client = device.client
-        effects = client.receive(now, frame)
-        if effects:
-            self.perform(now, device, effects)
+        # This is `perform` written out: most of a simulated run is spent here.
+        for effect in client.receive(now, frame):
+            kind = effect.__class__
+            if kind is Show:
+                message = effect.message  # type: ignore[union-attr]
+                note = self._notes.get(message.__class__)
+                if note is not None:
+                    note(now, device, message)
+            elif kind is Transmit:
+                self._transmit(now, device, effect.message)  # type: ignore[union-attr, arg-type]
+            else:
+                self.perform(now, device, (effect,))
         # Being heard from only moves the alarm away; a delayed ack brings it nearer, and the first frame sets it.
         armed_at = device.armed_at
         if client.ack_at < armed_at or armed_at == inf:
@@ -225,6 +235,15 @@ class People:
 
     # What people see.
 
+    @property
+    def receipts(self) -> dict[str, dict[str, float]]:
+        """Who has seen which message: message id to {receiving user: moment of first receipt}, made anew each time."""
+        receipts: dict[str, dict[str, float]] = {}
+        for person in self.persons:
+            for message_id, at in person.memory:
+                receipts.setdefault(message_id, {})[person.name] = at
+        return receipts
+
     def _acked(self, now: float, device: Device, frame: Ack) -> None:
         self.asking.pop(frame.id, None)
         row = self._open.pop(frame.id, None)
@@ -253,22 +272,11 @@ class People:
 
     def _saw(self, now: float, device: Device, frame: Message) -> None:
         person = device.user
-        if frame.sender == person.name:
-            return
-        seen = self.receipts.get(frame.message_id)
-        if seen is None:
-            seen = self.receipts[frame.message_id] = {}
-        if person.name in seen:
-            if len(person.devices) == 1:
-                self.duplicates += 1
-            return
-        seen[person.name] = now
-        if len(person.devices) == 1:
-            key = (person.name, frame.session)
-            place = (frame.epoch, frame.seq)
-            if self._newest.get(key, (0, 0)) > place:
-                self.out_of_order += 1
-            self._newest[key] = place
+        how = 0 if frame.sender == person.name else person.memory.see(now, frame)
+        # With several devices, each message comes on each of them: that is no fault.
+        if how and len(person.devices) == 1:
+            self.duplicates += how == AGAIN
+            self.out_of_order += how == LATE
 
     def _lost(self, now: float, device: Device) -> None:
         if device.wanted and device.joined and device.client.state == "waiting" and device.lost_at != device.lost_at:

@@ -7,7 +7,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any
 
@@ -55,6 +55,8 @@ class Crowd:
         node.serve(self)
         self.people = People(self)
         self._read = self.people.receive
+        self._at = engine.at
+        self._arrived = node.arrived
         self.pipes: dict[int, Pipe] = {}
         self.detections: list[Detection] = []
         self.gone: dict[str, Pipe] = {}
@@ -73,10 +75,9 @@ class Crowd:
 
     def transmit(self, now: float, device: Device, frame: ClientFrame) -> None:
         pipe = self.pipes.get(device.number)
-        if pipe is None or pipe.vanished:
-            return
-        size = len(encode(frame)) + CLIENT_FRAME_BYTES if pipe.limited else 0
-        self.engine.at(pipe.up.arrival(now, size), self.node.arrived, pipe, frame)
+        if pipe is not None and not pipe.vanished:
+            size = len(encode(frame)) + CLIENT_FRAME_BYTES if pipe.limited else 0
+            self._at(pipe.departure(now, size), self._arrived, pipe, frame)
 
     def refresh(self, now: float, device: Device) -> None:
         pipe = self.pipes.get(device.number)
@@ -89,6 +90,7 @@ class Crowd:
         if pipe is None:
             return
         pipe.client_open = False
+        pipe.deaf = True
         if not pipe.vanished:
             self.engine.at(pipe.up.arrival(now, 8), self.node.hung_up, pipe)
 
@@ -96,25 +98,39 @@ class Crowd:
         wake_at = device.client.wake_at()
         if wake_at == inf:
             return
-        slot = int(wake_at / ALARM_S)
         device.armed_at = wake_at
         if wake_at - now < 2 * ALARM_S:
             self.engine.at(max(wake_at, now), self._wake, device, wake_at)
-            return
-        waiting = self._alarms.get(slot)
-        if waiting is None:
-            self._alarms[slot] = [device]
-            self.engine.at(slot * ALARM_S, self._look, slot)
         else:
-            waiting.append(device)
+            self._slot(int(wake_at / ALARM_S)).append(device)
+
+    def _slot(self, number: int) -> list[Device]:
+        """Those whose alarm waits in this slot; it is looked through when it begins."""
+        waiting = self._alarms.get(number)
+        if waiting is None:
+            waiting = self._alarms[number] = []
+            self.engine.at(number * ALARM_S, self._look, number)
+        return waiting
 
     def _look(self, now: float, slot: int, _: Any) -> None:
         """Alarms that may be due in this slot: most were heard from since, and move on; the rest get a moment of
         their own."""
+        until = (slot + 1) * ALARM_S
+        soon, ahead, waiting = now + 2 * ALARM_S, -1, self._alarms[slot]
         for device in self._alarms.pop(slot):
-            if slot * ALARM_S <= device.armed_at < (slot + 1) * ALARM_S:
+            if not slot * ALARM_S <= device.armed_at < until:
+                continue
+            wake_at = device.client.wake_at()
+            if wake_at < soon or wake_at == inf:
                 device.armed_at = inf
                 self.arm(now, device)
+                continue
+            # This is `arm` for almost everybody; neighbours move on to the same slot.
+            device.armed_at = wake_at
+            if int(wake_at / ALARM_S) != ahead:
+                ahead = int(wake_at / ALARM_S)
+                waiting = self._slot(ahead)
+            waiting.append(device)
 
     def _wake(self, now: float, device: Device, armed_at: float) -> None:
         if armed_at != device.armed_at:
@@ -178,30 +194,39 @@ class Crowd:
 
     # What arrives at a device.
 
-    def deliver(self, now: float, pipe: Pipe, frame: ServerFrame) -> None:
-        """A frame reached the device: it is read, unless the peer is gone, or later, if it is frozen."""
-        if pipe.frozen_until > now:
-            self.engine.at(pipe.frozen_until, self.deliver, pipe, frame)
-        elif pipe.client_open and not pipe.vanished:
-            self._read(now, pipe.peer, frame)
+    def deliver(self, now: float, pipes: Sequence[Pipe], frame: ServerFrame) -> None:
+        """A frame reached the devices: it is read, unless the peer is gone, or later, if it is frozen."""
+        read = self._read
+        for pipe in pipes:
+            if not pipe.deaf or self._listens(now, pipe, self.deliver, frame):
+                read(now, pipe.peer, frame)
 
-    def pinged(self, now: float, pipe: Pipe, _: Any) -> None:
-        """A ping reached the device: the pong goes back at once."""
-        if pipe.frozen_until > now:
-            self.engine.at(pipe.frozen_until, self.pinged, pipe)
-        elif pipe.client_open and not pipe.vanished:
-            pipe.peer.client.heard(now)
-            self.engine.at(pipe.up.arrival(now, 6), self.node.ponged, pipe)
+    def pinged(self, now: float, pipes: Sequence[Pipe], _: Any) -> None:
+        """A ping reached the devices: the pong goes back at once."""
+        pongs = []
+        for pipe in pipes:
+            if not pipe.deaf or self._listens(now, pipe, self.pinged, None):
+                pipe.peer.client.heard(now)
+                pongs.append((pipe.departure(now, 6), pipe))
+        self.engine.each(self.node.ponged, pongs)
 
-    def closed(self, now: float, pipe: Pipe, code: int) -> None:
-        """The server's close reached the device."""
+    def _listens(self, now: float, pipe: Pipe, again: Callable[[float, Any, Any], None], what: Any) -> bool:
+        """Whether a device that was deaf reads now; if it is frozen it will read when it wakes."""
         if pipe.frozen_until > now:
-            self.engine.at(pipe.frozen_until, self.closed, pipe, code)
-        elif pipe.client_open and not pipe.vanished:
-            self._cut(now, pipe, code)
+            self.engine.at(pipe.frozen_until, again, (pipe,), what)
+            return False
+        pipe.deaf = pipe.vanished or not pipe.client_open
+        return not pipe.deaf
+
+    def closed(self, now: float, pipes: Sequence[Pipe], code: int) -> None:
+        """The server's close reached the devices."""
+        for pipe in pipes:
+            if not pipe.deaf or self._listens(now, pipe, self.closed, code):
+                self._cut(now, pipe, code)
 
     def _cut(self, now: float, pipe: Pipe, code: int) -> None:
         pipe.client_open = False
+        pipe.deaf = True
         if self.pipes.get(pipe.peer.number) is pipe:
             del self.pipes[pipe.peer.number]
             self.people.closed(now, pipe.peer, code)
@@ -216,7 +241,7 @@ class Crowd:
     def vanish(self, now: float, pipe: Pipe, for_s: float | None) -> None:
         """The peer is gone without a word; after `for_s` the person is back, on a new connection, and has kept her
         memory."""
-        pipe.vanished = True
+        pipe.vanished = pipe.deaf = True
         pipe.gone_at = now
         self.gone[pipe.name] = pipe
         self.people.vanished(now, pipe.peer, returns=for_s is not None)
@@ -229,6 +254,7 @@ class Crowd:
     def freeze(self, now: float, pipe: Pipe, for_s: float) -> None:
         """The client stops reading and answering, then goes on."""
         pipe.frozen_until = now + for_s
+        pipe.deaf = True
         pipe.gone_at = now
         self.gone[pipe.name] = pipe
 

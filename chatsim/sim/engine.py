@@ -61,21 +61,24 @@ class Engine:
         heapq.heappush(self._heap, (moment, count, action, a, b))
 
     def each(self, action: Action, entries: list[tuple[float, Any]], b: Any = None) -> None:
-        """The same action for many: `action(moment, a, b)` for each (moment, a), as one entry of the heap.
+        """The same action for many, as one entry of the heap: `action(moment, [a, ...], b)` for those of one moment.
 
-        Entries of one moment run in the order given, and as if all had been scheduled now.
+        Entries of one moment keep the order given, and run as if all had been scheduled now.
         """
-        if len(entries) == 1:
-            self.at(entries[0][0], action, entries[0][1], b)
-        elif entries:
-            self._count = count = self._count + 1
-            batch = _Batch(count, action, sorted(entries, key=_MOMENT), b)
-            heapq.heappush(self._heap, (batch.entries[0][0], count, self._run_batch, batch, None))
+        if not entries:
+            return
+        self._count = count = self._count + 1
+        if len({moment for moment, _ in entries}) == 1:
+            heapq.heappush(self._heap, (entries[0][0], count, action, [a for _, a in entries], b))
+            return
+        batch = _Batch(count, action, sorted(entries, key=_MOMENT), b)
+        heapq.heappush(self._heap, (batch.entries[0][0], count, self._run_batch, batch, None))
 
     def _run_batch(self, now: float, batch: _Batch, _: Any) -> None:
         """Run the entries of a batch as long as nothing else comes before the next of them."""
         heap, entries, action, b, count = self._heap, batch.entries, batch.action, batch.b, batch.count
-        for place in range(batch.place, len(entries)):
+        place, end = batch.place, len(entries)
+        while place < end:
             moment, a = entries[place]
             if moment > self._until or (
                 heap and (heap[0][0] < moment or (heap[0][0] == moment and heap[0][1] < count))
@@ -83,8 +86,13 @@ class Engine:
                 batch.place = place
                 heapq.heappush(heap, (moment, count, self._run_batch, batch, None))
                 return
+            place += 1
+            together = [a]
+            while place < end and entries[place][0] == moment:
+                together.append(entries[place][1])
+                place += 1
             self.now = moment
-            action(moment, a, b)
+            action(moment, together, b)
 
     def run(
         self,
@@ -132,10 +140,13 @@ class Engine:
         return self._heap[0][0] if self._heap else inf
 
     def _drain(self, until: float) -> None:
-        heap = self._heap
-        pop = heapq.heappop
+        heap, pop = self._heap, heapq.heappop
         self._until = until
-        while heap and heap[0][0] <= until:
-            moment, _, action, a, b = pop(heap)
+        while heap:
+            entry = heap[0]
+            moment = entry[0]
+            if moment > until:
+                return
+            pop(heap)
             self.now = moment
-            action(moment, a, b)
+            entry[2](moment, entry[3], entry[4])

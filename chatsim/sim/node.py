@@ -8,7 +8,7 @@ protocol is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any, Protocol
 
@@ -38,14 +38,14 @@ class Observer(Protocol):
 class CrowdSide(Protocol):
     """What the node calls when something reaches a device."""
 
-    def deliver(self, now: float, pipe: Pipe, frame: ServerFrame) -> None:
-        """A frame arrived."""
+    def deliver(self, now: float, pipes: Sequence[Pipe], frame: ServerFrame) -> None:
+        """A frame arrived at each of these."""
 
-    def pinged(self, now: float, pipe: Pipe, _: Any) -> None:
-        """A ping arrived; `Node.ponged` is the answer."""
+    def pinged(self, now: float, pipes: Sequence[Pipe], _: Any) -> None:
+        """A ping arrived at each of these; `Node.ponged` is the answer."""
 
-    def closed(self, now: float, pipe: Pipe, code: int) -> None:
-        """A close frame arrived."""
+    def closed(self, now: float, pipes: Sequence[Pipe], code: int) -> None:
+        """A close frame arrived at each of these."""
 
 
 class Node:
@@ -78,9 +78,12 @@ class Node:
         self._draws = {word: streams.draws(f"cost/{word}", 0, getattr(costs, word)) for word in WORDS}
         self._fixed = {word: draws.constant for word, draws in self._draws.items()}
         self._log_latency = streams.draws("log/latency", 0, log_latency)
+        self._at = engine.at
         self._frame_s, self._recipient_s, self._write_s, self._ping_s, self._append_s = (
             self._rate(word) for word in ("frame", "recipient", "write", "ping", "append")
         )
+
+        self._plain = isinstance(self._recipient_s, float) and isinstance(self._write_s, float)
 
     def serve(self, crowd: CrowdSide) -> None:
         """Know who is at the other end."""
@@ -116,35 +119,54 @@ class Node:
         loop = self.loop
         start_at = loop.start(now)
         cost = self._frame_s
-        self._cost = cost if cost.__class__ is float else cost.next()  # type: ignore[union-attr]
+        self._cost = cost_s = cost if cost.__class__ is float else cost.next()  # type: ignore[union-attr]
         effects = self._receive(start_at, pipe.name, frame)
         for observer in self._observers:
             observer.step(start_at, "receive", (pipe.name, frame), effects)
-        if effects:
+        if not effects:
+            loop.end(start_at, cost_s)
+            return
+        effect = effects[0]
+        if effect.__class__ is Send and len(effects) == len(effect.to) == 1 and self._plain:
+            self._answer(start_at, cost_s, effect)
+        else:
             self._sort_out(start_at, effects)
             end_at = loop.end(start_at, self._cost)
             if self._out:
                 out, self._out = self._out, []
                 for effect in out:
                     self._leave(end_at, effect)
-            wake_at = self._wake_at()
-            if wake_at < self._armed_at:
-                self._arm(wake_at)
+        wake_at = self._wake_at()
+        if wake_at < self._armed_at:
+            self._arm(wake_at)
+
+    def _answer(self, start_at: float, cost_s: float, effect: Send) -> None:
+        """One frame to one connection, where costs are fixed: charged and sent off in one go."""
+        pipe = self.pipes[effect.to[0]]
+        cost_s += self._recipient_s  # type: ignore[operator]
+        if pipe.turn != self.loop.turn:
+            pipe.turn = self.loop.turn
+            cost_s += self._write_s  # type: ignore[operator]
+        end_at = self.loop.end(start_at, cost_s)
+        if self.limits:
+            self._leave_limited(end_at, (pipe,), effect.message)
         else:
-            loop.end(start_at, self._cost)
+            self._at(pipe.arrival(end_at, 0), self._deliver, (pipe,), effect.message)
 
     def garbled(self, now: float, pipe: Pipe, code: str) -> None:
         """Bytes that are no frame arrived."""
         if pipe.server_open:
             self._work(now, self.cost_s("frame"), "malformed", self.handler.malformed, pipe.name, code, "no frame")
 
-    def ponged(self, now: float, pipe: Pipe, _: Any) -> None:
-        """A pong arrived; its cost is part of the ping's."""
-        if pipe.server_open:
-            start_at = self.loop.start(now)
-            self.handler.pong(start_at, pipe.name)
-            for observer in self._observers:
-                observer.step(start_at, "pong", (pipe.name,), NOTHING)
+    def ponged(self, now: float, pipes: Sequence[Pipe], _: Any) -> None:
+        """A pong arrived from each of these; their cost is part of the pings'."""
+        start_at = self.loop.start(now)
+        pong, observers = self.handler.pong, self._observers
+        for pipe in pipes:
+            if pipe.server_open:
+                pong(start_at, pipe.name)
+                for observer in observers:
+                    observer.step(start_at, "pong", (pipe.name,), NOTHING)
 
     def hung_up(self, now: float, pipe: Pipe, _: Any) -> None:
         """The peer's closing arrived."""
@@ -218,20 +240,12 @@ class Node:
 
     def _charge(self, to: tuple[str, ...]) -> None:
         recipient, write, turn, pipes = self._recipient_s, self._write_s, self.loop.turn, self.pipes
-        if len(to) == 1 and recipient.__class__ is float and write.__class__ is float:
-            pipe = pipes[to[0]]
-            if pipe.turn != turn:
-                pipe.turn = turn
-                self._cost += recipient + write
-            else:
-                self._cost += recipient
-            return
         total = recipient * len(to) if isinstance(recipient, float) else sum(recipient.next() for _ in to)
+        # The connections written to in one turn of the loop are flushed once each.
         flushed = 0
         for name in to:
             pipe = pipes[name]
             if pipe.turn != turn:
-                # The connections written to in one turn of the loop are flushed once each.
                 pipe.turn = turn
                 flushed += 1
         total += write * flushed if isinstance(write, float) else sum(write.next() for _ in range(flushed))
@@ -268,23 +282,24 @@ class Node:
         """An effect leaves the node: onto the links."""
         engine = self.engine
         if isinstance(effect, Send):
-            pipes = [self.pipes[name] for name in effect.to]
+            pipes = self.pipes
             if self.limits:
-                self._leave_limited(at, pipes, effect.message)
+                self._leave_limited(at, [pipes[name] for name in effect.to], effect.message)
             else:
-                engine.each(self._deliver, [(pipe.arrival(at, 0), pipe) for pipe in pipes], effect.message)
+                arrivals = [((pipe := pipes[name]).arrival(at, 0), pipe) for name in effect.to]
+                engine.each(self._deliver, arrivals, effect.message)
         elif isinstance(effect, Ping):
-            pipes = [self.pipes[name] for name in effect.to]
-            engine.each(self._crowd.pinged, [(pipe.arrival(at, 2), pipe) for pipe in pipes])
+            pipes = self.pipes
+            engine.each(self._crowd.pinged, [((pipe := pipes[name]).arrival(at, 2), pipe) for name in effect.to])
         else:
             pipe = self.pipes.pop(effect.to)
-            engine.at(pipe.down.arrival(at, 4), self._crowd.closed, pipe, effect.code)
+            engine.at(pipe.down.arrival(at, 4), self._crowd.closed, (pipe,), effect.code)
 
-    def _leave_limited(self, at: float, pipes: list[Pipe], message: ServerFrame) -> None:
+    def _leave_limited(self, at: float, pipes: Sequence[Pipe], message: ServerFrame) -> None:
         """Where some pipe has a bandwidth, frames have a size, and a queue may build up."""
         size = len(encode(message)) + WIRE_BYTES
         for pipe in pipes:
-            self.engine.at(pipe.arrival(at, size), self._deliver, pipe, message)
+            self.engine.at(pipe.arrival(at, size), self._deliver, (pipe,), message)
             if pipe.limited:
                 self._press(at, pipe)
 

@@ -13,11 +13,16 @@ from chatsim.network.link import Link
 
 class Pipe:
     """`server_open` and `client_open` may disagree: that is what a half-open connection is. Moments in seconds, nan
-    or inf where never."""
+    or inf where never.
+
+    `deaf` is set while the device does not read at once, because it is frozen, gone or has closed.
+    """
 
     __slots__ = (
         "arrival",
         "client_open",
+        "deaf",
+        "departure",
         "down",
         "frozen_until",
         "gone_at",
@@ -37,10 +42,13 @@ class Pipe:
         self.peer = peer
         self.up = up
         self.down = down
+        # The two ways as calls: most of a run goes through them.
+        self.departure = up.arrival
         self.arrival = down.arrival
         self.limited = limited
         self.server_open = False
         self.client_open = True
+        self.deaf = False
         self.vanished = False
         self.frozen_until = -inf
         self.gone_at = nan

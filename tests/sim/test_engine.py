@@ -68,16 +68,39 @@ def test_what_an_event_schedules_runs_at_its_own_moment_within_one_quantum() -> 
     assert trace.rows == [(1.0, 3), (1.25, 2), (1.3, "between"), (1.5, 1), (1.75, 0)]
 
 
-def test_each_is_the_same_as_at_for_each() -> None:
+def test_each_is_the_same_as_at_for_each_but_that_those_of_one_moment_come_together() -> None:
     engine = Engine()
     trace = Trace(engine)
     engine.at(1.0, trace.note, "first")
-    engine.each(trace.note, [(1.0, "second"), (0.5, "early")], None)
+    engine.each(trace.note, [(1.0, "second"), (0.5, "early"), (1.0, "third")], None)
     engine.at(1.0, trace.note, "last")
+    engine.each(trace.note, [(1.5, "one"), (1.5, "other")], None)
+    engine.each(trace.note, [], None)
     assert engine.next_at == 0.5
     engine.run(2.0)
-    assert trace.rows == [(0.5, "early"), (1.0, "first"), (1.0, "second"), (1.0, "last")]
+    assert trace.rows == [
+        (0.5, ["early"]),
+        (1.0, "first"),
+        (1.0, ["second", "third"]),
+        (1.0, "last"),
+        (1.5, ["one", "other"]),
+    ]
     assert engine.next_at == inf
+
+
+@FEW
+@given(st.lists(MOMENTS, max_size=6), st.sampled_from([0.3, 100.0]))
+def test_batches_mix_in_the_order_of_time_and_then_of_scheduling(batches: list[list[float]], quantum_s: float) -> None:
+    engine = Engine(quantum_s=quantum_s)
+    rows: list[tuple[float, int, int]] = []
+
+    def note(now: float, places: list[int], batch: int) -> None:
+        rows.extend((now, batch, place) for place in places)
+
+    for batch, moments in enumerate(batches):
+        engine.each(note, [(moment, place) for place, moment in enumerate(moments)], batch)
+    engine.run(10.0)
+    assert rows == sorted((m, batch, place) for batch, moments in enumerate(batches) for place, m in enumerate(moments))
 
 
 def test_a_simpy_process_beside_it_sees_the_results_within_a_quantum() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -33,16 +34,16 @@ class FakeCrowd:
         self.closes: list[tuple[float, str, int]] = []
         self.node: Node | None = None
 
-    def deliver(self, now: float, pipe: Pipe, frame: ServerFrame) -> None:
-        self.frames.append((now, pipe.name, frame))
+    def deliver(self, now: float, pipes: Sequence[Pipe], frame: ServerFrame) -> None:
+        self.frames += [(now, pipe.name, frame) for pipe in pipes]
 
-    def pinged(self, now: float, pipe: Pipe, _: Any) -> None:
-        self.pings.append((now, pipe.name))
+    def pinged(self, now: float, pipes: Sequence[Pipe], _: Any) -> None:
+        self.pings += [(now, pipe.name) for pipe in pipes]
         if self.node is not None:
-            self.node.ponged(now, pipe, None)
+            self.node.ponged(now, pipes, None)
 
-    def closed(self, now: float, pipe: Pipe, code: int) -> None:
-        self.closes.append((now, pipe.name, code))
+    def closed(self, now: float, pipes: Sequence[Pipe], code: int) -> None:
+        self.closes += [(now, pipe.name, code) for pipe in pipes]
 
 
 class World:
@@ -199,7 +200,7 @@ def test_frames_behind_the_servers_close_are_not_heard() -> None:
     world.at(5.0, world.node.revoke, "bob")
     world.say(5.1, 1)
     world.at(5.2, world.node.garbled, world.pipes[1], "bad_json")
-    world.at(5.3, world.node.ponged, world.pipes[1], None)
+    world.at(5.3, world.node.ponged, [world.pipes[1]], None)
     world.at(5.4, world.node.refreshed, world.pipes[1], world.claims(world.pipes[1]))
     world.engine.run(6.0)
     assert world.crowd.closes == [(5.0, "c2", 4501)]

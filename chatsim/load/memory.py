@@ -1,0 +1,68 @@
+"""What one person has seen: which messages, and when first.
+
+Decides whether a message is new to her, seen before, or late (behind one that she has seen already). Rule: exact
+whatever comes, and 16 bytes a message for what comes in order, since everything that anybody sees is kept to the end.
+What follows from it is left to the people.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+
+from chatsim.core.frames import Message
+
+NEW, AGAIN, LATE = 0, 1, 2
+
+
+class Memory:
+    """The messages that one person has seen, on whichever of her devices. Moments in seconds since the start."""
+
+    __slots__ = ("_at", "_epoch", "_ids", "_known", "_newest", "_seq", "_session")
+
+    def __init__(self) -> None:
+        self._ids: list[str] = []
+        self._at = array("d")
+        # The session of the last message, with its newest place: people look at one session most of the time.
+        self._session = ""
+        self._epoch = 0
+        self._seq = 0
+        self._newest: dict[str, tuple[int, int]] = {}
+        self._known: set[str] | None = None
+
+    def see(self, now: float, frame: Message) -> int:
+        """She sees a message: NEW, AGAIN (nothing is noted) or LATE (noted as first seen now)."""
+        if frame.session != self._session:
+            self._turn_to(frame.session)
+        seq = frame.seq
+        if seq > self._seq and frame.epoch == self._epoch:
+            self._seq = seq
+        elif frame.epoch > self._epoch:
+            self._epoch, self._seq = frame.epoch, seq
+        else:
+            return self._look_back(now, frame.message_id)
+        self._ids.append(frame.message_id)
+        self._at.append(now)
+        if self._known is not None:
+            self._known.add(frame.message_id)
+        return NEW
+
+    def __iter__(self) -> Iterator[tuple[str, float]]:
+        """Message ids and moments of first sight, in the order of seeing."""
+        return zip(self._ids, self._at, strict=True)
+
+    def _turn_to(self, session: str) -> None:
+        self._newest[self._session] = (self._epoch, self._seq)
+        self._session = session
+        self._epoch, self._seq = self._newest.get(session, (0, 0))
+
+    def _look_back(self, now: float, message_id: str) -> int:
+        # Only who looks back needs to find a message by its id: most people never do.
+        if self._known is None:
+            self._known = set(self._ids)
+        if message_id in self._known:
+            return AGAIN
+        self._ids.append(message_id)
+        self._at.append(now)
+        self._known.add(message_id)
+        return LATE
