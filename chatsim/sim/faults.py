@@ -2,7 +2,7 @@
 
 Decides how each event strikes and how it heals. Rule: victims come from the event's own random stream, and every
 event reports whom it touched.
-Events that need a node to stop, or its clock to move, are refused before anything runs.
+Events that need a node to stop are refused before anything runs.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import Raw
+from msgspec.structs import replace
 
-from chatsim.core.tokens import Claims
 from chatsim.errors import UsageError
 from chatsim.journal.record import Fired
 from chatsim.load.people import Person
@@ -22,7 +22,7 @@ from chatsim.sim.engine import Engine
 from chatsim.sim.node import Node
 from chatsim.sim.pipe import Pipe
 
-_REFUSED = (ev.RestartNode, ev.CrashNode, ev.DrainNode, ev.ClockJump)
+_REFUSED = (ev.RestartNode, ev.CrashNode, ev.DrainNode)
 _BODY = Raw(b'"flood"')
 
 
@@ -42,7 +42,6 @@ class Faults:
         node: Node,
         crowd: Crowd,
         choose: Callable[[int, ev.VictimEvent], Sequence[Person]],
-        epoch: float,
         ends_at: float,
     ) -> None:
         self.fired: list[Fired] = []
@@ -50,7 +49,6 @@ class Faults:
         self._node = node
         self._crowd = crowd
         self._choose = choose
-        self._epoch = epoch
         self._ends_at = ends_at
         self._acts: dict[type, Callable[[float, Any, Sequence[Person]], None]] = {
             ev.Drop: self._drop,
@@ -77,6 +75,9 @@ class Faults:
         if isinstance(event, ev.LogOutage):
             self._node.log_down_until = now + event.for_s
             self.fired.append(Fired(event.do, now, ("log",)))
+        elif isinstance(event, ev.ClockJump):
+            self._node.clock_jump(now, event.by_s)
+            self.fired.append(Fired(event.do, now, ("clock",)))
         elif isinstance(event, ev.Arrive):
             # The plan has these people already; here is only the report.
             self.fired.append(Fired(event.do, now, (f"{event.users} more",)))
@@ -163,7 +164,10 @@ class Faults:
 
     def _expire_tokens(self, now: float, event: ev.ExpireTokens, victims: Sequence[Person]) -> None:
         for pipe in self._pipes(victims):
-            self._node.refreshed(now, pipe, Claims(sub=pipe.peer.user.name, exp=self._epoch + now))
+            claims = self._crowd.claims(now, pipe.peer)
+            assert claims is not None, "who is in has shown a good token"
+            # Straight to the handler: no token that ends this very moment would pass the gate.
+            self._node.refresh(now, pipe, replace(claims, exp=self._node.handler.wall(now)))
 
     def _revoke(self, now: float, event: ev.Revoke, victims: Sequence[Person]) -> None:
         for person in victims:
