@@ -1,13 +1,14 @@
 """The faults of a scenario, done to the real crowd.
 
 Decides how each event strikes and heals on real sockets. Rule: the victims are the plan's, and every event reports whom
-it touched. Events that need the server's help are refused before anything runs.
+it touched. Events that need the server's machine (its process, its log, its clock) are refused before anything runs.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from msgspec import Raw
@@ -39,6 +40,7 @@ _HERE = (
     ev.Flood,
     ev.WithholdAcks,
     ev.ExpireTokens,
+    ev.Revoke,
     ev.BadFrames,
     ev.Arrive,
 )
@@ -63,14 +65,18 @@ class Mischief:
         crowd: Crowd,
         choose: Callable[[int, ev.VictimEvent, list[int]], Sequence[int]],
         expiring_token: Callable[[Device, float, float], str],
+        revoke: Callable[[Sequence[Device]], Awaitable[None]],
         ends_at: float,
     ) -> None:
-        """`expiring_token(device, wall, ttl_s)` mints a token that ends so soon; floods end at `ends_at`."""
+        """`expiring_token(device, wall, ttl_s)` mints a token that ends so soon, `revoke` has the server refuse what
+        the devices hold; floods end at `ends_at`."""
         self.fired: list[Fired] = []
         self._crowd = crowd
         self._calendar = crowd.calendar
         self._choose = choose
         self._expiring_token = expiring_token
+        self._revoke_held = revoke
+        self._orders: set[asyncio.Task[None]] = set()
         self._ends_at = ends_at
         self._acts: dict[type, Callable[[float, Any, Sequence[Person]], None]] = {
             ev.Drop: self._drop,
@@ -83,6 +89,7 @@ class Mischief:
             ev.Flood: self._flood,
             ev.WithholdAcks: self._withhold_acks,
             ev.ExpireTokens: self._expire_tokens,
+            ev.Revoke: self._revoke,
             ev.BadFrames: self._bad_frames,
         }
 
@@ -91,6 +98,17 @@ class Mischief:
         check_events(events)
         for number, event in enumerate(events):
             self._calendar.at(event.at_s, self._strike, number, event)
+
+    def busy(self) -> bool:
+        """Whether an order to the server is still under way."""
+        return bool(self._orders)
+
+    async def end(self) -> None:
+        """Give up what is still under way."""
+        for order in tuple(self._orders):
+            order.cancel()
+        if self._orders:
+            await asyncio.wait(tuple(self._orders))
 
     def _strike(self, now: float, number: int, event: Any) -> None:
         if isinstance(event, ev.Arrive):
@@ -188,3 +206,16 @@ class Mischief:
         for peer in self._peers(victims):
             token = self._expiring_token(peer.device, time.time(), LAST_MOMENT_S)
             self._crowd.transmit(now, peer.device, StatusIn("refresh", token=token))
+
+    def _revoke(self, now: float, event: ev.Revoke, victims: Sequence[Person]) -> None:
+        devices = [device for person in victims for device in person.devices]
+        order = self._calendar.loop.create_task(self._ordered(devices))
+        self._orders.add(order)
+        order.add_done_callback(self._orders.discard)
+
+    async def _ordered(self, devices: Sequence[Device]) -> None:
+        try:
+            await self._revoke_held(devices)
+        except Exception as problem:
+            # As with any action of the calendar: the run ends, and says so.
+            self._calendar.fail(problem)
