@@ -31,6 +31,7 @@ from chatsim.live.crowd import Crowd
 from chatsim.live.follower import Follower
 from chatsim.live.mischief import Mischief, check_events
 from chatsim.live.node import Node
+from chatsim.live.pauses import no_full_collections
 from chatsim.live.tokens import Purse
 from chatsim.load.people import Device
 from chatsim.load.plan import Plan
@@ -141,11 +142,12 @@ class _Run:
         self.mischief = Mischief(self.crowd, self._choose, self.purse.expiring, self._revoke, scenario.duration_s)
         Script(scenario, self.plan, self.streams, self.crowd.people, calendar)
         self.mischief.schedule(scenario.events)
-        cpu_s = self.node.cpu_s()
-        calendar.begin()
-        await self._until(scenario.duration_s, progress)
-        self.utilisation = (self.node.cpu_s() - cpu_s) / calendar.now()
-        await self._settle()
+        with no_full_collections():
+            cpu_s = self.node.cpu_s()
+            calendar.begin()
+            await self._until(scenario.duration_s, progress)
+            self.utilisation = (self.node.cpu_s() - cpu_s) / calendar.now()
+            await self._settle()
         self.crowd.people.finish()
         await self.mischief.end()
         await self.crowd.end()

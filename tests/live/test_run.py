@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,31 @@ def test_faults_strike_heal_and_are_found(tmp_path: Path) -> None:
     assert [outage.group for outage in record.outages] == ["g"]
     assert record.outages[0].joined_at < 10.0
     assert replay(tmp_path / "journal.jsonl") is None
+
+
+def test_no_full_collection_delays_the_crowd(tmp_path: Path) -> None:
+    """It takes the longer the more was run before in this process, and nobody of the crowd can write meanwhile."""
+    full = [0]
+    heard: list[int] = []
+    kept: list[list[object]] = []
+
+    def note(phase: str, info: dict[str, Any]) -> None:
+        full[0] += info["generation"] == 2
+
+    def watch(share: float) -> None:
+        heard.append(full[0])
+        kept.extend([None] for _ in range(20_000))
+
+    before = gc.get_threshold()
+    gc.callbacks.append(note)
+    gc.set_threshold(1000, 1, 1)
+    try:
+        outcome = run_live(scenario(), seed=1, out_dir=tmp_path, progress=watch)
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(note)
+    assert outcome.health["settled"]
+    assert heard[0] == heard[-1] > 0
 
 
 def test_revoked_people_are_out_at_once_and_stay_out(tmp_path: Path) -> None:
