@@ -19,6 +19,7 @@ from chatsim.journal.record import Fired
 from chatsim.live.crowd import Crowd
 from chatsim.live.peer import Peer
 from chatsim.load.people import Device, Person
+from chatsim.load.spells import Spells
 from chatsim.network.link import Link
 from chatsim.scenario import events as ev
 
@@ -78,6 +79,7 @@ class Mischief:
         self._revoke_held = revoke
         self._orders: set[asyncio.Task[None]] = set()
         self._ends_at = ends_at
+        self._spells = Spells()
         self._acts: dict[type, Callable[[float, Any, Sequence[Person]], None]] = {
             ev.Drop: self._drop,
             ev.Vanish: self._vanish,
@@ -125,9 +127,10 @@ class Mischief:
         peers = self._crowd.peers
         return [peers[d.number] for person in victims for d in person.devices if d.number in peers]
 
-    def _heal(self, now: float, whom: Any, what: tuple[str, Any]) -> None:
-        """Set an attribute back to what it was before the fault."""
-        setattr(whom, *what)
+    def _set(self, now: float, for_s: float, whom: Any, name: str, value: Any) -> None:
+        """The attribute has this value for a while."""
+        self._spells.cast(whom, name, value, now + for_s)
+        self._calendar.at(now + for_s, self._spells.lift, whom, name)
 
     def _calm(self, now: float, link: Link, factor: float) -> None:
         # Two faults may overlap, so each takes back its own part.
@@ -147,9 +150,7 @@ class Mischief:
 
     def _slow_reader(self, now: float, event: ev.SlowReader, victims: Sequence[Person]) -> None:
         for peer in self._peers(victims):
-            down, before = peer.down, peer.down.bandwidth_bit_per_s
-            down.bandwidth_bit_per_s = event.bandwidth_bits_per_s
-            self._calendar.at(now + event.for_s, self._heal, down, ("bandwidth_bit_per_s", before))
+            self._set(now, event.for_s, peer.down, "bandwidth_bit_per_s", event.bandwidth_bits_per_s)
 
     def _latency(self, now: float, event: ev.Latency, victims: Sequence[Person]) -> None:
         for peer in self._peers(victims):
@@ -160,12 +161,12 @@ class Mischief:
     def _loss(self, now: float, event: ev.Loss, victims: Sequence[Person]) -> None:
         for peer in self._peers(victims):
             for link in (peer.up, peer.down):
-                link.extra_loss = min(event.rate, LOSS_MAX)
-                self._calendar.at(now + event.for_s, self._heal, link, ("extra_loss", 0.0))
+                self._set(now, event.for_s, link, "extra_loss", min(event.rate, LOSS_MAX))
 
     def _partition(self, now: float, event: ev.Partition, victims: Sequence[Person]) -> None:
         for peer in self._peers(victims):
-            peer.up.blocked_until = peer.down.blocked_until = now + event.for_s
+            for link in (peer.up, peer.down):
+                link.blocked_until = max(link.blocked_until, now + event.for_s)
 
     def _repeat(
         self, now: float, event: ev.Flood | ev.BadFrames, action: Callable[[float, Any], None], whom: Any
@@ -198,9 +199,7 @@ class Mischief:
     def _withhold_acks(self, now: float, event: ev.WithholdAcks, victims: Sequence[Person]) -> None:
         for person in victims:
             for device in person.devices:
-                client, before = device.client, device.client.acks
-                client.acks = False
-                self._calendar.at(now + event.for_s, self._heal, client, ("acks", before))
+                self._set(now, event.for_s, device.client, "acks", False)
 
     def _expire_tokens(self, now: float, event: ev.ExpireTokens, victims: Sequence[Person]) -> None:
         for peer in self._peers(victims):

@@ -106,6 +106,24 @@ def test_withheld_acks_come_after_the_fault() -> None:
     strike({"do": "withhold_acks", "for": "50ms"}, then)
 
 
+def test_acks_withheld_twice_come_when_the_last_has_ended() -> None:
+    async def test(arena: Arena) -> None:
+        ann = arena.add("ann")
+        await arena.joined(ann)
+        mischief = made_for(arena, ann, arena.revoke)
+        now = arena.calendar.now()
+        words = {"do": "withhold_acks"}
+        mischief.schedule(
+            events(words | {"at": f"{now}s", "for": "60ms"}, words | {"at": f"{now + 0.03}s", "for": "90ms"})
+        )
+        await arena.until(lambda: len(mischief.fired) == 2)
+        assert not ann.devices[0].client.acks
+        await arena.until(lambda: ann.devices[0].client.acks)
+        assert arena.calendar.now() >= now + 0.12
+
+    play(test)
+
+
 def test_an_expired_token_is_renewed_by_its_owner() -> None:
     async def then(arena: Arena, ann: Person, bob: Person) -> None:
         end_at = arena.calendar.now() + 0.4

@@ -140,6 +140,34 @@ def test_withheld_acks_that_come_in_time_are_counted() -> None:
     assert everyone_has_everything_once(record)
 
 
+@pytest.mark.parametrize("second", [{"at": "80s", "for": "5s"}, {"at": "85s", "for": "20s"}])
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"do": "withhold_acks"},
+        {"do": "loss", "rate": "40%"},
+        {"do": "slow_reader", "bandwidth": "1kbit/s"},
+        {"do": "latency", "factor": 30},
+        {"do": "partition"},
+    ],
+    ids=lambda words: str(words["do"]),
+)
+def test_faults_that_overlap_heal_all_the_same(words: dict[str, Any], second: dict[str, str]) -> None:
+    handler = {"ping_interval": "100s", "retry_interval": "20min", "retention": "90min"}
+    first = {"at": "70s", "for": "20s", "count": 1}
+    record = play(words | first, words | second | {"count": 4}, duration="5min", handler=handler)
+    assert everyone_has_everything_once(record)
+    (victim,) = record.fired[0].users
+    waits = [
+        at - row.intended_at
+        for row in record.sent
+        for user, at in record.receipts[row.message_id].items()
+        if victim in (user, row.user) and row.intended_at > 200.0
+    ]
+    assert len(waits) > 20
+    assert max(waits) == pytest.approx(0.010)
+
+
 def test_a_slow_reader_is_closed_and_delays_nobody(tmp_path: Path) -> None:
     group = {"users": 6, "session_size": 6, "body_bytes": {"constant": "16KiB"}, "messages": MANY}
     event = {"at": "1min", "do": "slow_reader", "for": "50s", "count": 1, "bandwidth": "400kbit/s"}
@@ -194,6 +222,13 @@ def test_a_flood_stops_when_the_sending_stops() -> None:
     record = play({"at": "110s", "do": "flood", "rate": "2/s", "for": "1min", "count": 1})
     assert counted(record)["sent"] == counted(quiet_run().record)["sent"] + 20
     assert max(row.intended_at for row in record.sent) < 120.0
+
+
+def test_bad_frames_stop_when_the_sending_stops(tmp_path: Path) -> None:
+    _, found = steps(tmp_path, {"at": "115s", "do": "bad_frames", "rate": "1/s", "for": "1min", "count": 1})
+    told = errors(found)
+    assert len(told) == 5
+    assert max(at for at, _ in told) < 120.0
 
 
 def test_bad_frames_close_for_good(tmp_path: Path) -> None:
