@@ -18,6 +18,8 @@ ADMIN_S_MAX = 10.0
 """How long one order may take, however many tokens it names."""
 
 _END = b"\r\n\r\n"
+_DONE = b"HTTP/1.1 204"
+_QUOTED_MAX = 100
 
 
 class Admin:
@@ -54,9 +56,10 @@ class Admin:
             for jti in jtis:
                 writer.write(b"DELETE /api/tokens/" + quote(jti, safe="").encode() + self._head)
                 # An answer of 204 has no body, so the next one begins where its head ends.
-                status = (await reader.readuntil(_END)).split(None, 2)[1]
-                if status != b"204":
-                    raise HarnessError(f"The server answered {status.decode('ascii')} to the order to revoke a token.")
+                said = (await reader.readuntil(_END)).partition(b"\r\n")[0]
+                if not said.startswith(_DONE):
+                    text = said.decode("ascii", "replace")[:_QUOTED_MAX]
+                    raise HarnessError(f"The server answered {text!r} to the order to revoke a token.")
         finally:
             writer.close()
             with contextlib.suppress(OSError):

@@ -18,8 +18,8 @@ NEVER = 2**31 - 1
 def no_full_collections() -> Iterator[None]:
     """The oldest generation is collected before and after, and not inside.
 
-    A full collection visits every object of the process: after some runs in one process that was 70 to 190 ms, in which
-    nobody of the crowd could write. The younger generations take 2 ms, and free most of what a run leaves behind.
+    A full collection visits every object of the process: after nine live runs in one process that took 70 to 290 ms, in
+    which nobody of the crowd could write; the younger generations take a few. Cycles that they miss wait for the end.
     """
     before = gc.get_threshold()
     gc.collect()

@@ -223,9 +223,8 @@ class Crowd:
     def vanish(self, now: float, pipe: Pipe, for_s: float | None) -> None:
         """The peer is gone without a word; after `for_s` the person is back, on a new connection, and has kept her
         memory."""
+        self._is_gone(now, pipe)
         pipe.vanished = True
-        pipe.gone_at = now
-        self.gone[pipe.name] = pipe
         self.people.vanished(now, pipe.peer, returns=for_s is not None)
         if for_s is not None:
             self.engine.at(now + for_s, self._returns, pipe)
@@ -235,8 +234,13 @@ class Crowd:
 
     def freeze(self, now: float, pipe: Pipe, for_s: float) -> None:
         """The client stops reading and answering, then goes on."""
-        pipe.frozen_until = now + for_s
-        pipe.gone_at = now
+        self._is_gone(now, pipe)
+        pipe.frozen_until = max(pipe.frozen_until, now + for_s)
+
+    def _is_gone(self, now: float, pipe: Pipe) -> None:
+        # Who was gone already is looked for since then.
+        if not pipe.vanished and pipe.frozen_until <= now:
+            pipe.gone_at = now
         self.gone[pipe.name] = pipe
 
     def found(self) -> list[Detection]:

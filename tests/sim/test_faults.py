@@ -12,6 +12,7 @@ import pytest
 
 from chatsim.core.effects import Send
 from chatsim.errors import UsageError
+from chatsim.journal.replay import replay
 from chatsim.journal.steps import Step
 from chatsim.sim.run import simulate
 from tests.sim.worlds import (
@@ -303,6 +304,7 @@ def test_a_clock_that_jumps_ahead_ends_tokens_so_much_sooner(tmp_path: Path) -> 
     # The new token has 160 s left by this clock; it is renewed 60 s before its end, and so the next.
     assert renewed(found)[1] == pytest.approx(200.0 + 0.015 + 4 * 0.005, abs=0.02)
     assert record.fired[0].users == ("clock",)
+    assert replay(tmp_path / "journal.jsonl") is None
     assert closes(found) == []
     assert counted(record)["accepted"] == counted(record)["sent"] > 20
 
@@ -341,6 +343,7 @@ def test_a_clock_ahead_by_more_than_a_tokens_life_lets_nobody_in(tmp_path: Path)
     assert closed_at == pytest.approx(15.0 + 0.015), "20 s past its end at the jump, and 5 s of grace left"
     assert counted(record)["auth_refused"] == 1
     assert [outage.joined_at for outage in record.outages] == [inf]
+    assert replay(tmp_path / "journal.jsonl") is None
 
 
 def test_a_clock_that_jumps_back_ends_tokens_later_and_does_not_know_fresh_ones(tmp_path: Path) -> None:
