@@ -7,6 +7,7 @@ end; the token itself never comes here. Closing, and telling the client, are lef
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 from typing import NamedTuple
 
 from chatsim.core.config import HandlerConfig
@@ -39,15 +40,19 @@ class Credentials:
         """When the next warning, or end of grace, may be due (s, inf if none)."""
         return self._ends.next_at
 
-    def hold(self, epoch: float, connection: Connection, claims: Claims) -> None:
-        """The connection has shown this token, its first or a newer one."""
+    def hold(self, epoch: float, connection: Connection, claims: Claims, *, renewed_at: float | None = None) -> None:
+        """The connection has shown this token: its first, or at `renewed_at` a newer one."""
         connection.exp_at = claims.exp - epoch
         connection.jti = claims.jti
         # Most tokens name a session or two: a set would be larger than all else that a connection holds.
         named = claims.sessions
         connection.allowed = frozenset(named) if named is not None and len(named) > SEARCHED_MAX else named
-        connection.warned = False
-        self._ends.add(connection.exp_at - self._warning_s, connection)
+        connection.warn_at = connection.exp_at - self._warning_s
+        if renewed_at is not None:
+            # Whoever is warned fetches a new token: one that lives no longer than the warning would be warned of at
+            # once, and so for ever, as fast as the network carries it. Half of what is left is soon enough.
+            connection.warn_at = max(connection.warn_at, (renewed_at + connection.exp_at) / 2)
+        self._ends.add(connection.warn_at, connection)
 
     def revoke(self, jti: str) -> None:
         """The token with this id is good no more."""
@@ -63,8 +68,9 @@ class Credentials:
             connection.exp_at -= by_s
             warn_at = connection.exp_at - self._warning_s
             # After a jump back the warning may lie ahead once more.
-            connection.warned = connection.warned and now >= warn_at
-            due_at = connection.exp_at + self._grace_s if connection.warned else warn_at
+            if connection.warn_at < inf or now < warn_at:
+                connection.warn_at = warn_at
+            due_at = min(connection.warn_at, connection.exp_at + self._grace_s)
             self._ends.add(max(due_at, now), connection)
 
     def due(self, now: float) -> list[Due]:
@@ -74,8 +80,8 @@ class Credentials:
             end_at = connection.exp_at + self._grace_s
             if now >= end_at:
                 found.append(Due(connection, True))
-            elif now >= connection.exp_at - self._warning_s and not connection.warned:
-                connection.warned = True
+            elif now >= connection.warn_at:
+                connection.warn_at = inf
                 found.append(Due(connection, False))
                 self._ends.add(end_at, connection)
         return found

@@ -149,6 +149,10 @@ class ChatHandler:
         self._rearm()
         return effects
 
+    def wall(self, now: float) -> float:
+        """Wall time by this node's clock, right or wrong (s since 1970)."""
+        return self._epoch + now
+
     def knows(self, conn: Conn) -> bool:
         """Whether the connection is open in the handler's eyes."""
         return conn in self._connections
@@ -227,7 +231,7 @@ class ChatHandler:
         if self._credentials.revoked(claims):
             return self._close(now, connection, TOKEN_REVOKED, "token revoked")
         connection.heard_at = now
-        self._credentials.hold(self._epoch, connection, claims)
+        self._credentials.hold(self._epoch, connection, claims, renewed_at=now)
         self._rearm()
         return (Send((conn,), Refreshed(expires_in_s=connection.exp_at - now)),)
 

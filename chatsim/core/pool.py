@@ -39,7 +39,7 @@ class Connection:
         "shedding",
         "user",
         "violations",
-        "warned",
+        "warn_at",
     )
 
     def __init__(self, name: Conn, number: int, user: User, now: float) -> None:
@@ -49,7 +49,7 @@ class Connection:
         self.allowed: Collection[str] | None = None
         self.jti: str | None = None
         self.exp_at = inf
-        self.warned = False
+        self.warn_at = inf
         self.heard_at = now
         self.pinged_at = -inf
         self.frames = 0

@@ -173,12 +173,16 @@ def _judge(said: _Payload, wall: float, audience: str | None, issuer: str | None
         return _AUDIENCE
     if issuer is not None and issuer != said.iss:
         return _ISSUER
+    claims = Claims(said.sub, said.exp, said.iat, said.nbf, said.jti, said.sessions)
+    return untimely(claims, wall) or claims
+
+
+def untimely(claims: Claims, wall: float) -> Refusal | None:
+    """Why claims that are good in every other way do not hold at that wall time (s since 1970); None if they do."""
     soon = wall + AHEAD_S_MAX
-    if (said.nbf is not None and said.nbf > soon) or (said.iat is not None and said.iat > soon):
+    if (claims.nbf is not None and claims.nbf > soon) or (claims.iat is not None and claims.iat > soon):
         return _EARLY
-    if said.exp <= wall:
-        return _EXPIRED
-    return Claims(said.sub, said.exp, said.iat, said.nbf, said.jti, said.sessions)
+    return _EXPIRED if claims.exp <= wall else None
 
 
 def _parts(token: str) -> tuple[_Header, bytes, bytes, bytes] | None:

@@ -78,6 +78,11 @@ class Calendar:
             self._timer.cancel()
             self._timer = None
 
+    def fail(self, problem: Exception) -> None:
+        """Something that was asked for could not be done: a fault of the harness, with which the run ends."""
+        self.failure = self.failure or problem
+        self.stop()
+
     def _sample(self, now: float, due_at: float, _: Any) -> None:
         # The loop's own stamp, not the drain's: what was done before this entry in the same turn is lag too.
         now = self.now()
@@ -109,9 +114,7 @@ class Calendar:
                     self._now = moment
                 action(self.now(), a, b)
         except Exception as problem:
-            # An action that fails is a fault of the harness: the run ends, and says so.
-            self.failure = self.failure or problem
-            self.stop()
+            self.fail(problem)
         finally:
             self._ringing = False
         if not self._stopped:

@@ -250,7 +250,7 @@ class Crowd:
     def vanish(self, now: float, peer: Peer, for_s: float | None) -> None:
         """The peer is gone without a word; after `for_s` the person is back on a new connection, with her memory."""
         peer.vanish()
-        self.gone.append(Gone(peer.device, peer.name, now, inf, True))
+        self._is_gone(now, peer, inf, vanished=True)
         self.people.vanished(now, peer.device, returns=for_s is not None)
         if for_s is not None:
             self.calendar.at(now + for_s, self._returns, peer)
@@ -261,7 +261,16 @@ class Crowd:
     def freeze(self, now: float, peer: Peer, for_s: float) -> None:
         """The client stops reading and answering, then goes on."""
         peer.freeze(now, now + for_s)
-        self.gone.append(Gone(peer.device, peer.name, now, now + for_s, False))
+        self._is_gone(now, peer, now + for_s, vanished=False)
+
+    def _is_gone(self, now: float, peer: Peer, until: float, *, vanished: bool) -> None:
+        # Who was gone already is looked for since then.
+        for gone in self.gone:
+            if (gone.device, gone.name) == (peer.device, peer.name) and gone.until >= now:
+                gone.until = max(gone.until, until)
+                gone.vanished = gone.vanished or vanished
+                return
+        self.gone.append(Gone(peer.device, peer.name, now, until, vanished))
 
     def found(self, closed_at: Callable[[str], float]) -> list[Detection]:
         """For each peer that vanished or froze, when the server closed it; those that woke in time give no row.

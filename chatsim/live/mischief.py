@@ -1,13 +1,14 @@
 """The faults of a scenario, done to the real crowd.
 
 Decides how each event strikes and heals on real sockets. Rule: the victims are the plan's, and every event reports whom
-it touched. Events that need the server's help are refused before anything runs.
+it touched. Events that need the server's machine (its process, its log, its clock) are refused before anything runs.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from msgspec import Raw
@@ -18,6 +19,7 @@ from chatsim.journal.record import Fired
 from chatsim.live.crowd import Crowd
 from chatsim.live.peer import Peer
 from chatsim.load.people import Device, Person
+from chatsim.load.spells import Spells
 from chatsim.network.link import Link
 from chatsim.scenario import events as ev
 
@@ -39,6 +41,7 @@ _HERE = (
     ev.Flood,
     ev.WithholdAcks,
     ev.ExpireTokens,
+    ev.Revoke,
     ev.BadFrames,
     ev.Arrive,
 )
@@ -63,15 +66,20 @@ class Mischief:
         crowd: Crowd,
         choose: Callable[[int, ev.VictimEvent, list[int]], Sequence[int]],
         expiring_token: Callable[[Device, float, float], str],
+        revoke: Callable[[Sequence[Device]], Awaitable[None]],
         ends_at: float,
     ) -> None:
-        """`expiring_token(device, wall, ttl_s)` mints a token that ends so soon; floods end at `ends_at`."""
+        """`expiring_token(device, wall, ttl_s)` mints a token that ends so soon, `revoke` has the server refuse what
+        the devices hold; floods end at `ends_at`."""
         self.fired: list[Fired] = []
         self._crowd = crowd
         self._calendar = crowd.calendar
         self._choose = choose
         self._expiring_token = expiring_token
+        self._revoke_held = revoke
+        self._orders: set[asyncio.Task[None]] = set()
         self._ends_at = ends_at
+        self._spells = Spells()
         self._acts: dict[type, Callable[[float, Any, Sequence[Person]], None]] = {
             ev.Drop: self._drop,
             ev.Vanish: self._vanish,
@@ -83,6 +91,7 @@ class Mischief:
             ev.Flood: self._flood,
             ev.WithholdAcks: self._withhold_acks,
             ev.ExpireTokens: self._expire_tokens,
+            ev.Revoke: self._revoke,
             ev.BadFrames: self._bad_frames,
         }
 
@@ -91,6 +100,17 @@ class Mischief:
         check_events(events)
         for number, event in enumerate(events):
             self._calendar.at(event.at_s, self._strike, number, event)
+
+    def busy(self) -> bool:
+        """Whether an order to the server is still under way."""
+        return bool(self._orders)
+
+    async def end(self) -> None:
+        """Give up what is still under way."""
+        for order in tuple(self._orders):
+            order.cancel()
+        if self._orders:
+            await asyncio.wait(tuple(self._orders))
 
     def _strike(self, now: float, number: int, event: Any) -> None:
         if isinstance(event, ev.Arrive):
@@ -107,9 +127,10 @@ class Mischief:
         peers = self._crowd.peers
         return [peers[d.number] for person in victims for d in person.devices if d.number in peers]
 
-    def _heal(self, now: float, whom: Any, what: tuple[str, Any]) -> None:
-        """Set an attribute back to what it was before the fault."""
-        setattr(whom, *what)
+    def _set(self, now: float, for_s: float, whom: Any, name: str, value: Any) -> None:
+        """The attribute has this value for a while."""
+        self._spells.cast(whom, name, value, now + for_s)
+        self._calendar.at(now + for_s, self._spells.lift, whom, name)
 
     def _calm(self, now: float, link: Link, factor: float) -> None:
         # Two faults may overlap, so each takes back its own part.
@@ -129,9 +150,7 @@ class Mischief:
 
     def _slow_reader(self, now: float, event: ev.SlowReader, victims: Sequence[Person]) -> None:
         for peer in self._peers(victims):
-            down, before = peer.down, peer.down.bandwidth_bit_per_s
-            down.bandwidth_bit_per_s = event.bandwidth_bits_per_s
-            self._calendar.at(now + event.for_s, self._heal, down, ("bandwidth_bit_per_s", before))
+            self._set(now, event.for_s, peer.down, "bandwidth_bit_per_s", event.bandwidth_bits_per_s)
 
     def _latency(self, now: float, event: ev.Latency, victims: Sequence[Person]) -> None:
         for peer in self._peers(victims):
@@ -142,12 +161,12 @@ class Mischief:
     def _loss(self, now: float, event: ev.Loss, victims: Sequence[Person]) -> None:
         for peer in self._peers(victims):
             for link in (peer.up, peer.down):
-                link.extra_loss = min(event.rate, LOSS_MAX)
-                self._calendar.at(now + event.for_s, self._heal, link, ("extra_loss", 0.0))
+                self._set(now, event.for_s, link, "extra_loss", min(event.rate, LOSS_MAX))
 
     def _partition(self, now: float, event: ev.Partition, victims: Sequence[Person]) -> None:
         for peer in self._peers(victims):
-            peer.up.blocked_until = peer.down.blocked_until = now + event.for_s
+            for link in (peer.up, peer.down):
+                link.blocked_until = max(link.blocked_until, now + event.for_s)
 
     def _repeat(
         self, now: float, event: ev.Flood | ev.BadFrames, action: Callable[[float, Any], None], whom: Any
@@ -180,11 +199,22 @@ class Mischief:
     def _withhold_acks(self, now: float, event: ev.WithholdAcks, victims: Sequence[Person]) -> None:
         for person in victims:
             for device in person.devices:
-                client, before = device.client, device.client.acks
-                client.acks = False
-                self._calendar.at(now + event.for_s, self._heal, client, ("acks", before))
+                self._set(now, event.for_s, device.client, "acks", False)
 
     def _expire_tokens(self, now: float, event: ev.ExpireTokens, victims: Sequence[Person]) -> None:
         for peer in self._peers(victims):
             token = self._expiring_token(peer.device, time.time(), LAST_MOMENT_S)
             self._crowd.transmit(now, peer.device, StatusIn("refresh", token=token))
+
+    def _revoke(self, now: float, event: ev.Revoke, victims: Sequence[Person]) -> None:
+        devices = [device for person in victims for device in person.devices]
+        order = self._calendar.loop.create_task(self._ordered(devices))
+        self._orders.add(order)
+        order.add_done_callback(self._orders.discard)
+
+    async def _ordered(self, devices: Sequence[Device]) -> None:
+        try:
+            await self._revoke_held(devices)
+        except Exception as problem:
+            # As with any action of the calendar: the run ends, and says so.
+            self._calendar.fail(problem)

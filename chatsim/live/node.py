@@ -61,7 +61,8 @@ def _said(kind_: str, value: Any) -> object:
 
 
 class Node:
-    """One server process. `url` is where it listens (`ws://` or `wss://`), `secret` signs its tokens.
+    """One server process. `url` is where it listens (`ws://` or `wss://`), `secret` signs its tokens, `admin_key`
+    opens its admin routes (None: they stay shut).
 
     A context manager: leaving it stops the process, whatever happened.
     """
@@ -73,6 +74,7 @@ class Node:
         secret: bytes,
         journal: Path,
         log: Path,
+        admin_key: bytes | None = None,
         tls: bool = False,
         time_scale: float = 1.0,
         program: Sequence[str] = PROGRAM,
@@ -86,6 +88,9 @@ class Node:
             flags = ["--host", "127.0.0.1", "--port", "0", "--ephemeral", "--time-scale", repr(time_scale)]
             flags += ["--secret-file", f"{folder / 'secret'}", "--config", f"{folder / 'handler.yaml'}"]
             flags += ["--journal", f"{journal}"]
+            if admin_key is not None:
+                _write_private(folder / "admin", admin_key)
+                flags += ["--admin-key-file", f"{folder / 'admin'}"]
             if tls:
                 flags.append("--tls-self-signed")
             with log.open("wb") as stderr:

@@ -139,7 +139,7 @@ class Peer(asyncio.Protocol):
 
     def freeze(self, now: float, until: float) -> None:
         """Stop reading and answering until then."""
-        self.frozen_until = until
+        self.frozen_until = max(self.frozen_until, until)
         self._hold(until)
 
     # Both directions.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import time
 from array import array
 from collections.abc import Callable, Sequence
 from math import inf
@@ -24,11 +25,13 @@ import uvloop
 from chatsim.core.frames import HeartbeatIn
 from chatsim.errors import HarnessError
 from chatsim.journal.record import RunRecord
+from chatsim.live.admin import Admin
 from chatsim.live.calendar import Calendar
 from chatsim.live.crowd import Crowd
 from chatsim.live.follower import Follower
 from chatsim.live.mischief import Mischief, check_events
 from chatsim.live.node import Node
+from chatsim.live.pauses import no_full_collections
 from chatsim.live.tokens import Purse
 from chatsim.load.people import Device
 from chatsim.load.plan import Plan
@@ -75,16 +78,25 @@ def run_live(
     told = scenario.with_seed(seed).with_live_overrides()
     played = told.scaled()
     check_events(played.events)
-    secret = secrets.token_urlsafe(48).encode()
+    secret, admin_key = (secrets.token_urlsafe(48).encode() for _ in range(2))
     purse = Purse(played, secret)
     journal = out_dir / "journal.jsonl"
     with contextlib.ExitStack() as stack:
         log = out_dir / "server.log"
         scale = told.time_scale
-        made = Node(told.handler, secret=secret, journal=journal, log=log, tls=played.tls, time_scale=scale)
-        node = stack.enter_context(made)
+        node = stack.enter_context(
+            Node(
+                told.handler,
+                secret=secret,
+                admin_key=admin_key,
+                journal=journal,
+                log=log,
+                tls=played.tls,
+                time_scale=scale,
+            )
+        )
         follower = stack.enter_context(contextlib.closing(Follower(journal)))
-        run = _Run(played, node, purse, follower)
+        run = _Run(played, node, purse, admin_key, follower)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run.play(progress))
         code = node.stop()
@@ -96,16 +108,18 @@ def run_live(
 class _Run:
     """Everything of one live run."""
 
-    def __init__(self, scenario: Scenario, node: Node, purse: Purse, follower: Follower) -> None:
+    def __init__(self, scenario: Scenario, node: Node, purse: Purse, admin_key: bytes, follower: Follower) -> None:
         self.scenario = scenario
         self.node = node
         self.follower = follower
         self.streams = Streams(scenario.seed)
         self.plan = Plan(scenario, self.streams)
         self.purse = purse
+        self.admin_key = admin_key
         self.utilisation = 0.0
         self.settled = False
         self.calendar: Calendar
+        self.admin: Admin
         self.crowd: Crowd
         self.mischief: Mischief
 
@@ -113,6 +127,8 @@ class _Run:
         """Have the people act, and wait until all is settled or time is up."""
         scenario = self.scenario
         tls = await asyncio.to_thread(self.node.trust)
+        self.admin = Admin(self.node.url, self.admin_key, tls)
+        await self.admin.revoke(self.purse.spoilt)
         self.calendar = calendar = Calendar(asyncio.get_running_loop())
         narrow = {e.group for e in scenario.events if isinstance(e, ev.SlowReader)}
         self.crowd = Crowd(
@@ -123,15 +139,17 @@ class _Run:
             tls=tls,
             narrow=frozenset(g.name for g in scenario.groups if g.name in narrow or None in narrow),
         )
-        self.mischief = Mischief(self.crowd, self._choose, self.purse.expiring, scenario.duration_s)
+        self.mischief = Mischief(self.crowd, self._choose, self.purse.expiring, self._revoke, scenario.duration_s)
         Script(scenario, self.plan, self.streams, self.crowd.people, calendar)
         self.mischief.schedule(scenario.events)
-        cpu_s = self.node.cpu_s()
-        calendar.begin()
-        await self._until(scenario.duration_s, progress)
-        self.utilisation = (self.node.cpu_s() - cpu_s) / calendar.now()
-        await self._settle()
+        with no_full_collections():
+            cpu_s = self.node.cpu_s()
+            calendar.begin()
+            await self._until(scenario.duration_s, progress)
+            self.utilisation = (self.node.cpu_s() - cpu_s) / calendar.now()
+            await self._settle()
         self.crowd.people.finish()
+        await self.mischief.end()
         await self.crowd.end()
 
     async def _until(self, moment: float, progress: Callable[[float], None] | None) -> None:
@@ -169,7 +187,7 @@ class _Run:
 
     def _is_settled(self, now: float) -> bool:
         crowd = self.crowd
-        if self.follower.handler.ledger.waiting or crowd.away():
+        if self.follower.handler.ledger.waiting or crowd.away() or self.mischief.busy():
             return False
         closed = self.follower.tally.closed
         if any(gone.vanished and gone.name not in closed for gone in crowd.gone):
@@ -185,13 +203,20 @@ class _Run:
 
     def _check(self) -> None:
         self.node.check()
-        if self.calendar.failure is not None:
-            raise HarnessError(f"The crowd failed: {self.calendar.failure!r}.") from self.calendar.failure
+        failure = self.calendar.failure
+        if isinstance(failure, HarnessError):
+            raise failure
+        if failure is not None:
+            raise HarnessError(f"The crowd failed: {failure!r}.") from failure
         if self.crowd.faults:
             raise HarnessError(f"The server is broken: {self.crowd.faults[0]}.")
 
     def _choose(self, number: int, event: ev.VictimEvent, there: list[int]) -> Sequence[int]:
         return self.plan.victims(number, event, there)
+
+    async def _revoke(self, devices: Sequence[Device]) -> None:
+        wall = time.time()
+        await self.admin.revoke([jti for device in devices for jti in self.purse.held(device, wall)])
 
     def _links(self, number: int, device: Device) -> tuple[Link, Link]:
         network = self.scenario.group(device.user.group).network

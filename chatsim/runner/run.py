@@ -25,7 +25,7 @@ Verdict = Literal["pass", "fail", "inconclusive", "invalid"]
 
 class RunResult(msgspec.Struct):
     """What came of one run. `metrics` maps each metric to its aggregates (s, or shares), `path` is the folder that
-    was written."""
+    was written, `health` is how well the harness of a live run did itself (s, counts; empty in simulation)."""
 
     scenario: str
     wire: str
@@ -37,6 +37,7 @@ class RunResult(msgspec.Struct):
     trace_hash: str
     valid: bool
     why_invalid: str
+    health: dict[str, Any]
     path: Path | None
     record: RunRecord
 
@@ -64,6 +65,7 @@ class RunResult(msgspec.Struct):
             "trace_hash": self.trace_hash,
             "valid": self.valid,
             "why_invalid": self.why_invalid,
+            "health": self.health,
         }
 
 
@@ -88,20 +90,30 @@ def run(
 
             outcome = simulate(scenario, journal=folder.journal, progress=progress)
             record, trace_hash, valid, why = outcome.record, outcome.trace_hash, True, ""
+            health: dict[str, Any] = {}
         else:
             from chatsim.live.run import run_live
 
             lived = run_live(scenario, seed=scenario.seed, out_dir=folder.path, progress=progress)
             record, trace_hash, valid, why = lived.record, lived.trace_hash, lived.valid, lived.why_invalid
+            health = lived.health
             scenario = scenario.with_live_overrides()
             scenario = scenario.scaled(scenario.time_scale)
-        result = _judged(scenario, on, record, trace_hash, valid, why)
+        result = _judged(scenario, on, record, trace_hash, valid, why, health)
         _write(folder, result)
     result.path = folder.path
     return result
 
 
-def _judged(scenario: Scenario, wire: str, record: RunRecord, trace_hash: str, valid: bool, why: str) -> RunResult:
+def _judged(
+    scenario: Scenario,
+    wire: str,
+    record: RunRecord,
+    trace_hash: str,
+    valid: bool,
+    why: str,
+    health: dict[str, Any],
+) -> RunResult:
     check_conservation(record)
     idle = [fired for fired in record.fired if not fired.users]
     if idle:
@@ -122,6 +134,7 @@ def _judged(scenario: Scenario, wire: str, record: RunRecord, trace_hash: str, v
         trace_hash=trace_hash,
         valid=valid,
         why_invalid=why,
+        health=health,
         path=None,
         record=record,
     )

@@ -31,8 +31,11 @@ ALARM_S = 1.0
 
 
 class Knock(msgspec.Struct, frozen=True):
-    """How a group knocks at the door: `claims(wall)` None is a token that the server refuses with 401, after
-    verifying it if `verified`."""
+    """How a group knocks at the door: `claims(user, now)` are those of a token issued then, by a clock that is right.
+
+    None is a token that the server refuses with 401 whatever the time, after verifying it if `verified`; of the others
+    the node's own clock is the judge, as at a real gate.
+    """
 
     claims: Callable[[str, float], Claims | None]
     verified: bool = True
@@ -81,9 +84,13 @@ class Crowd:
 
     def refresh(self, now: float, device: Device) -> None:
         pipe = self.pipes.get(device.number)
-        claims = self._knocks[device.user.group].claims(device.user.name, now)
+        claims = self.claims(now, device)
         if pipe is not None and claims is not None and not pipe.vanished:
             self.engine.at(pipe.up.arrival(now, HANDSHAKE_BYTES), self.node.refreshed, pipe, claims)
+
+    def claims(self, now: float, device: Device) -> Claims | None:
+        """What a token says that is issued to the device now; None where no good one can be had."""
+        return self._knocks[device.user.group].claims(device.user.name, now)
 
     def hang_up(self, now: float, device: Device, code: int) -> None:
         pipe = self.pipes.pop(device.number, None)
@@ -169,11 +176,11 @@ class Crowd:
     def _knock(self, now: float, pipe: Pipe, dialled_at: float) -> None:
         device = pipe.peer
         knock = self._knocks[device.user.group]
-        claims = knock.claims(device.user.name, now)
+        claims = self.claims(now, device)
         cost_s = self.node.cost_s("verify") if knock.verified else self.node.cost_s("frame")
         if knock.tls:
             cost_s += self.node.cost_s("tls_handshake")
-        if claims is None:
+        if claims is None or self.node.judged(now, claims) is not None:
             answered_at = self.node.refused(now, cost_s)
             self.engine.at(pipe.down.arrival(answered_at, HANDSHAKE_BYTES), self._refused, device)
             return
@@ -241,9 +248,8 @@ class Crowd:
     def vanish(self, now: float, pipe: Pipe, for_s: float | None) -> None:
         """The peer is gone without a word; after `for_s` the person is back, on a new connection, and has kept her
         memory."""
-        pipe.vanished = pipe.deaf = True
-        pipe.gone_at = now
-        self.gone[pipe.name] = pipe
+        self._is_gone(now, pipe)
+        pipe.vanished = True
         self.people.vanished(now, pipe.peer, returns=for_s is not None)
         if for_s is not None:
             self.engine.at(now + for_s, self._returns, pipe)
@@ -253,9 +259,14 @@ class Crowd:
 
     def freeze(self, now: float, pipe: Pipe, for_s: float) -> None:
         """The client stops reading and answering, then goes on."""
-        pipe.frozen_until = now + for_s
+        self._is_gone(now, pipe)
+        pipe.frozen_until = max(pipe.frozen_until, now + for_s)
+
+    def _is_gone(self, now: float, pipe: Pipe) -> None:
+        # Who was gone already is looked for since then.
+        if not pipe.vanished and pipe.frozen_until <= now:
+            pipe.gone_at = now
         pipe.deaf = True
-        pipe.gone_at = now
         self.gone[pipe.name] = pipe
 
     def found(self) -> list[Detection]:

@@ -2,7 +2,7 @@
 
 Decides how each event strikes and how it heals. Rule: victims come from the event's own random stream, and every
 event reports whom it touched.
-Events that need a node to stop, or its clock to move, are refused before anything runs.
+Events that need a node to stop are refused before anything runs.
 """
 
 from __future__ import annotations
@@ -11,18 +11,21 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import Raw
+from msgspec.structs import replace
 
-from chatsim.core.tokens import Claims
 from chatsim.errors import UsageError
 from chatsim.journal.record import Fired
 from chatsim.load.people import Person
+from chatsim.load.spells import Spells
+from chatsim.network.link import Link
 from chatsim.scenario import events as ev
 from chatsim.sim.crowd import Crowd
 from chatsim.sim.engine import Engine
 from chatsim.sim.node import Node
 from chatsim.sim.pipe import Pipe
 
-_REFUSED = (ev.RestartNode, ev.CrashNode, ev.DrainNode, ev.ClockJump)
+_REFUSED = (ev.RestartNode, ev.CrashNode, ev.DrainNode)
+LOSS_MAX = 0.999
 _BODY = Raw(b'"flood"')
 
 
@@ -42,7 +45,6 @@ class Faults:
         node: Node,
         crowd: Crowd,
         choose: Callable[[int, ev.VictimEvent], Sequence[Person]],
-        epoch: float,
         ends_at: float,
     ) -> None:
         self.fired: list[Fired] = []
@@ -50,8 +52,8 @@ class Faults:
         self._node = node
         self._crowd = crowd
         self._choose = choose
-        self._epoch = epoch
         self._ends_at = ends_at
+        self._spells = Spells()
         self._acts: dict[type, Callable[[float, Any, Sequence[Person]], None]] = {
             ev.Drop: self._drop,
             ev.Vanish: self._vanish,
@@ -77,6 +79,9 @@ class Faults:
         if isinstance(event, ev.LogOutage):
             self._node.log_down_until = now + event.for_s
             self.fired.append(Fired(event.do, now, ("log",)))
+        elif isinstance(event, ev.ClockJump):
+            self._node.clock_jump(now, event.by_s)
+            self.fired.append(Fired(event.do, now, ("clock",)))
         elif isinstance(event, ev.Arrive):
             # The plan has these people already; here is only the report.
             self.fired.append(Fired(event.do, now, (f"{event.users} more",)))
@@ -90,8 +95,14 @@ class Faults:
         pipes = self._crowd.pipes
         return [pipes[d.number] for person in victims for d in person.devices if d.number in pipes]
 
-    def _later(self, moment: float, action: Callable[[], None]) -> None:
-        self._engine.at(moment, lambda now, a, b: action())
+    def _set(self, now: float, for_s: float, whom: Any, name: str, value: Any) -> None:
+        """The attribute has this value for a while."""
+        self._spells.cast(whom, name, value, now + for_s)
+        self._engine.at(now + for_s, self._spells.lift, whom, name)
+
+    def _calm(self, now: float, link: Link, factor: float) -> None:
+        # Two faults may overlap, so each takes back its own part.
+        link.factor /= factor
 
     def _drop(self, now: float, event: ev.Drop, victims: Sequence[Person]) -> None:
         for pipe in self._pipes(victims):
@@ -107,39 +118,25 @@ class Faults:
 
     def _slow_reader(self, now: float, event: ev.SlowReader, victims: Sequence[Person]) -> None:
         for pipe in self._pipes(victims):
-            before, limited = pipe.down.bandwidth_bit_per_s, pipe.limited
-            pipe.down.bandwidth_bit_per_s = event.bandwidth_bits_per_s
-            pipe.limited = self._node.limits = True
-
-            def heal(pipe: Pipe = pipe, before: float | None = before, limited: bool = limited) -> None:
-                pipe.down.bandwidth_bit_per_s = before
-                pipe.limited = limited
-
-            self._later(now + event.for_s, heal)
+            self._node.limits = True
+            self._set(now, event.for_s, pipe, "limited", True)
+            self._set(now, event.for_s, pipe.down, "bandwidth_bit_per_s", event.bandwidth_bits_per_s)
 
     def _latency(self, now: float, event: ev.Latency, victims: Sequence[Person]) -> None:
         for pipe in self._pipes(victims):
             for link in (pipe.up, pipe.down):
                 link.factor *= event.factor
-
-                def heal(link: Any = link) -> None:
-                    link.factor /= event.factor
-
-                self._later(now + event.for_s, heal)
+                self._engine.at(now + event.for_s, self._calm, link, event.factor)
 
     def _loss(self, now: float, event: ev.Loss, victims: Sequence[Person]) -> None:
         for pipe in self._pipes(victims):
             for link in (pipe.up, pipe.down):
-                link.extra_loss = min(event.rate, 0.999)
-
-                def heal(link: Any = link) -> None:
-                    link.extra_loss = 0.0
-
-                self._later(now + event.for_s, heal)
+                self._set(now, event.for_s, link, "extra_loss", min(event.rate, LOSS_MAX))
 
     def _partition(self, now: float, event: ev.Partition, victims: Sequence[Person]) -> None:
         for pipe in self._pipes(victims):
-            pipe.up.blocked_until = pipe.down.blocked_until = now + event.for_s
+            for link in (pipe.up, pipe.down):
+                link.blocked_until = max(link.blocked_until, now + event.for_s)
 
     def _flood(self, now: float, event: ev.Flood, victims: Sequence[Person]) -> None:
         count = int(min(event.for_s, self._ends_at - now) * event.rate_per_s)
@@ -153,24 +150,21 @@ class Faults:
     def _withhold_acks(self, now: float, event: ev.WithholdAcks, victims: Sequence[Person]) -> None:
         for person in victims:
             for device in person.devices:
-                before = device.client.acks
-                device.client.acks = False
-
-                def heal(device: Any = device, before: bool = before) -> None:
-                    device.client.acks = before
-
-                self._later(now + event.for_s, heal)
+                self._set(now, event.for_s, device.client, "acks", False)
 
     def _expire_tokens(self, now: float, event: ev.ExpireTokens, victims: Sequence[Person]) -> None:
         for pipe in self._pipes(victims):
-            self._node.refreshed(now, pipe, Claims(sub=pipe.peer.user.name, exp=self._epoch + now))
+            claims = self._crowd.claims(now, pipe.peer)
+            assert claims is not None, "who is in has shown a good token"
+            # Straight to the handler: no token that ends this very moment would pass the gate.
+            self._node.refresh(now, pipe, replace(claims, exp=self._node.handler.wall(now)))
 
     def _revoke(self, now: float, event: ev.Revoke, victims: Sequence[Person]) -> None:
         for person in victims:
             self._node.revoke(now, person.name)
 
     def _bad_frames(self, now: float, event: ev.BadFrames, victims: Sequence[Person]) -> None:
-        count = int(event.for_s * event.rate_per_s)
+        count = int(min(event.for_s, self._ends_at - now) * event.rate_per_s)
         for pipe in self._pipes(victims):
             for place in range(count):
                 self._engine.at(now + place / event.rate_per_s, self._garble, pipe)

@@ -16,7 +16,7 @@ from chatsim.core.effects import NOTHING, Append, Close, Effects, Ping, Record, 
 from chatsim.core.frames import ClientFrame, ServerFrame, encode
 from chatsim.core.handler import ChatHandler
 from chatsim.core.memory_log import MemoryLog
-from chatsim.core.tokens import Claims
+from chatsim.core.tokens import Claims, Refusal, untimely
 from chatsim.load.streams import Draws, Streams
 from chatsim.scenario.costs import WORDS, Costs
 from chatsim.scenario.distributions import Distribution
@@ -179,10 +179,29 @@ class Node:
         """The order to revoke a user's tokens."""
         self._work(now, 0.0, "revoke", self.handler.revoke, None, user)
 
+    def judged(self, now: float, claims: Claims) -> Refusal | None:
+        """Why a genuine token that arrives now is refused by this node's clock; None if it is good."""
+        return untimely(claims, self.handler.wall(self.loop.start(now)))
+
     def refreshed(self, now: float, pipe: Pipe, claims: Claims) -> None:
-        """A new token arrived on an open connection, and is good."""
+        """A new token arrived on an open connection: it is genuine, and judged as at the door."""
+        if not pipe.server_open:
+            return
+        refusal = self.judged(now, claims)
+        if refusal is None:
+            self.refresh(now, pipe, claims)
+        else:
+            cost_s = self.cost_s("verify")
+            self._work(now, cost_s, "refuse_refresh", self.handler.refuse_refresh, pipe.name, refusal.code)
+
+    def refresh(self, now: float, pipe: Pipe, claims: Claims) -> None:
+        """The connection holds this token from now on, however little is left of it."""
         if pipe.server_open:
             self._work(now, self.cost_s("verify"), "refresh", self.handler.refresh, pipe.name, claims)
+
+    def clock_jump(self, now: float, by_s: float) -> None:
+        """The node's wall clock is set so far ahead (back, if negative); the crowd's and the token issuer's stay."""
+        self._work(now, 0.0, "clock_jump", self.handler.clock_jump, by_s)
 
     # The shell's cycle: start, call the core, perform the effects, re-arm.
 

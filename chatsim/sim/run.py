@@ -78,7 +78,7 @@ class _World:
         knocks = {group.name: _knock(group, scenario, self.plan) for group in scenario.groups}
         self.crowd = Crowd(engine, self.node, self._links, knocks)
         Script(scenario, self.plan, streams, self.crowd.people, engine)
-        self.faults = Faults(engine, self.node, self.crowd, self._choose, EPOCH, scenario.duration_s)
+        self.faults = Faults(engine, self.node, self.crowd, self._choose, scenario.duration_s)
         self.faults.schedule(scenario.events)
         self.lags: list[float] = []
         self.utilisation = 0.0
@@ -156,6 +156,7 @@ def _knock(group: Group, scenario: Scenario, plan: Plan) -> Knock:
     def claims(user: str, now: float) -> Claims | None:
         if not good:
             return None
-        return Claims(sub=user, exp=EPOCH + now + group.token_ttl_s, sessions=sessions[user])
+        wall = EPOCH + now
+        return Claims(sub=user, exp=wall + group.token_ttl_s, iat=wall, sessions=sessions[user])
 
     return Knock(claims, verified=group.credentials != "missing", tls=scenario.tls)

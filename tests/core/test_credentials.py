@@ -65,6 +65,28 @@ def test_a_refresh_begins_anew(at: float) -> None:
     assert world.closes() == [(1025, "ann", 4002)]
 
 
+@pytest.mark.parametrize(("left_s", "warned_at"), [(40.0, 30.0), (100.0, 60.0), (200.0, 150.0)])
+def test_a_new_token_is_not_warned_of_before_half_its_life(left_s: float, warned_at: float) -> None:
+    """Or a client that renews when it is warned, with tokens shorter than the warning, would do nothing else."""
+    world = World()
+    world.connect("ann", ttl_s=20)
+    world.until(10)
+    world.do("refresh", "ann", Claims("ann", EPOCH + 10 + left_s))
+    world.until(400)
+    assert world.dated("ann", TokenExpiring)[1:] == [(warned_at, TokenExpiring(expires_in_s=10 + left_s - warned_at))]
+    assert [(at, code) for at, _, code in world.closes()] == [(10 + left_s + 25.0, 4002)]
+
+
+def test_a_jump_ahead_warns_of_a_new_token_as_of_any_other() -> None:
+    world = World()
+    world.connect("ann", ttl_s=20)
+    world.until(10)
+    world.do("refresh", "ann", Claims("ann", EPOCH + 110))
+    world.do("clock_jump", 45.0)
+    world.until(11)
+    assert world.dated("ann", TokenExpiring)[1:] == [(10, TokenExpiring(expires_in_s=55.0))]
+
+
 def test_a_refresh_with_another_users_token_is_closed_4500() -> None:
     world = World()
     world.connect("ann")
@@ -142,7 +164,7 @@ def test_a_jump_moves_what_is_dated_and_no_interval() -> None:
     world.until(5)
     world.do("clock_jump", 3600.0)
     [(_, frame)] = sends(world.receive("ann", HeartbeatIn()), Heartbeat)
-    assert frame.server_time == EPOCH + 3605.0
+    assert frame.server_time == world.handler.wall(5) == EPOCH + 3605.0
     world.until(31)
     retries = [(at, frame.attempt, frame.sent_at) for at, frame in world.dated("bob", Message)]
     assert retries == [(0.0, 1, EPOCH), (30.0, 2, EPOCH)]

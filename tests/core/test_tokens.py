@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatsim.core.tokens import AHEAD_S_MAX, TOKEN_BYTES_MAX, Claims, Keys, Refusal, issue, verify
+from chatsim.core.tokens import AHEAD_S_MAX, TOKEN_BYTES_MAX, Claims, Keys, Refusal, issue, untimely, verify
 from chatsim.errors import UsageError
 
 SECRET = b"a secret of thirty-two bytes or more"
@@ -107,6 +107,16 @@ def test_not_yet_valid_is_refused() -> None:
         assert refused(signed({"sub": "a", "exp": WALL + 99, claim: WALL + AHEAD_S_MAX + 0.1}))
         near = signed({"sub": "a", "exp": WALL + 99, claim: WALL + AHEAD_S_MAX})
         assert isinstance(verify(near, KEYS, WALL), Claims)
+
+
+def test_claims_hold_from_a_second_before_their_making_to_their_end() -> None:
+    claims = Claims("ann", WALL + 60, iat=WALL)
+    found = {ahead: untimely(claims, WALL + ahead) for ahead in (-1.5, -1.0, 0.0, 59.9, 60.0)}
+    assert {ahead: refusal and refusal.code for ahead, refusal in found.items()} == {
+        -1.5: "token_invalid", -1.0: None, 0.0: None, 59.9: None, 60.0: "token_expired",
+    }  # fmt: skip
+    assert untimely(Claims("ann", WALL + 60, nbf=WALL + 2), WALL)
+    assert not untimely(Claims("ann", WALL + 60), 0.0), "a token that does not say since when is good since ever"
 
 
 def test_audience_and_issuer_count_where_configured() -> None:

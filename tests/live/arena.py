@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from chatsim.core.client import ClientConfig
 from chatsim.core.config import HandlerConfig
 from chatsim.core.frames import Body
+from chatsim.live.admin import Admin
 from chatsim.live.calendar import Calendar
 from chatsim.live.crowd import Crowd
 from chatsim.live.server import ServerSettings, serve
@@ -18,6 +20,7 @@ from chatsim.network.link import Link
 from chatsim.scenario.model import Scenario
 
 SECRET = b"0123456789abcdef0123456789abcdef"
+ADMIN_KEY = b"fedcba9876543210fedcba9876543210"
 HELLO = Body(b'"hello"')
 PATIENCE_S = 20.0
 
@@ -37,8 +40,9 @@ class Constant:
 class Arena:
     """What a test may do: let people arrive and speak, and wait until something is so."""
 
-    def __init__(self, crowd: Crowd, purse: Purse) -> None:
+    def __init__(self, crowd: Crowd, purse: Purse, admin: Admin) -> None:
         self.crowd = crowd
+        self.admin = admin
         self.calendar = crowd.calendar
         self.purse = purse
 
@@ -66,6 +70,11 @@ class Arena:
                 assert self.calendar.failure is None, repr(self.calendar.failure)
                 await asyncio.sleep(0.002)
 
+    async def revoke(self, devices: Sequence[Device]) -> None:
+        """Have the server refuse what they hold."""
+        wall = time.time()
+        await self.admin.revoke([jti for device in devices for jti in self.purse.held(device, wall)])
+
     async def joined(self, *persons: Person) -> None:
         """Wait until all their devices are in the session."""
         await self.until(lambda: all(device.joined for person in persons for device in person.devices))
@@ -90,14 +99,14 @@ def play(
 
     async def run() -> Crowd:
         stop, listening = asyncio.Event(), asyncio.get_running_loop().create_future()
-        settings = ServerSettings(config=config or HandlerConfig(), keys=(SECRET,))
+        settings = ServerSettings(config=config or HandlerConfig(), keys=(SECRET,), admin_key=ADMIN_KEY)
         serving = asyncio.create_task(serve(settings, ready=listening.set_result, stop=stop))
         url = "ws" + (await listening).removeprefix("http") + "/ws"
         calendar = Calendar(asyncio.get_running_loop())
         made = Crowd(calendar, url, token=purse.token, links=links, **crowd)
         calendar.begin()
         try:
-            await test(Arena(made, purse))
+            await test(Arena(made, purse, Admin(url, ADMIN_KEY)))
         finally:
             await made.end()
             stop.set()

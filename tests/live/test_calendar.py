@@ -57,6 +57,15 @@ def test_an_action_that_fails_ends_everything_and_is_kept() -> None:
     assert isinstance(calendar.failure, ValueError)
 
 
+def test_what_could_not_be_done_ends_everything_and_the_first_is_kept() -> None:
+    heard, calendar = play([(0.0, "end"), (0.0, "late")])
+    first = ValueError("first")
+    calendar.fail(first)
+    calendar.fail(ValueError("second"))
+    assert calendar.failure is first
+    assert [word for _, word in heard] == ["end"]
+
+
 def test_the_lag_of_the_loop_is_sampled() -> None:
     _, calendar = play([(0.12, "end")])
     assert len(calendar.lag_s) == 2

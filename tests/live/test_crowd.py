@@ -89,6 +89,25 @@ def test_a_frozen_peer_that_wakes_in_time_reads_on_and_is_no_detection() -> None
     play(test)
 
 
+def test_who_was_gone_already_is_found_once_and_gone_since_then() -> None:
+    async def test(arena: Arena) -> None:
+        ann, bob = arena.add("ann"), arena.add("bob")
+        await arena.joined(ann, bob)
+        peer = arena.crowd.peers[bob.devices[0].number]
+        first_at = arena.calendar.now()
+        arena.crowd.freeze(first_at, peer, 0.3)
+        arena.crowd.freeze(first_at + 0.01, peer, 0.1)
+        assert peer.frozen_until == first_at + 0.3
+        assert len(arena.crowd.found(lambda name: first_at + 0.2)) == 1
+        assert arena.crowd.found(lambda name: first_at + 0.4) == []
+        arena.crowd.vanish(first_at + 0.02, peer, None)
+        arena.crowd.freeze(first_at + 0.03, peer, 5.0)
+        (found,) = arena.crowd.found(lambda name: inf)
+        assert (found.gone_at, found.closed_at) == (first_at, inf)
+
+    play(test)
+
+
 def test_pings_are_answered_and_a_leaver_stays_away() -> None:
     async def test(arena: Arena) -> None:
         ann = arena.add("ann")

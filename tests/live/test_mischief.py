@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
 
 from chatsim.core.config import HandlerConfig
-from chatsim.errors import UsageError
+from chatsim.errors import HarnessError, UsageError
 from chatsim.live.mischief import Mischief, check_events
-from chatsim.load.people import Person
+from chatsim.load.people import Device, Person
 from chatsim.scenario.model import Scenario
 from tests.live.arena import Arena, play
 
@@ -22,16 +23,21 @@ def events(*words: dict[str, Any]) -> Sequence[Any]:
     return Scenario.of(mapping).events
 
 
+def made_for(arena: Arena, victim: Person, revoke: Callable[[Sequence[Device]], Awaitable[None]]) -> Mischief:
+    """Mischief that always chooses this victim, in a run that never ends."""
+    return Mischief(arena.crowd, lambda number, event, there: [victim.number], arena.purse.expiring, revoke, 1e9)
+
+
 def strike(
-    words: dict[str, Any], then: Callable[[Arena, Person, Person], Awaitable[None]], **how: Any
+    words: dict[str, Any], then: Callable[[Arena, Person, Person], Awaitable[None]], *, devices: int = 1, **how: Any
 ) -> tuple[Mischief, Any]:
-    """Ann and Bob are there; the event strikes Bob; then the rest of the test."""
+    """Ann and Bob are there, he with so many devices; the event strikes Bob; then the rest of the test."""
     made: list[Mischief] = []
 
     async def test(arena: Arena) -> None:
-        ann, bob = arena.add("ann"), arena.add("bob")
+        ann, bob = arena.add("ann"), arena.add("bob", devices=devices)
         await arena.joined(ann, bob)
-        mischief = Mischief(arena.crowd, lambda number, event, there: [bob.number], arena.purse.expiring, 1e9)
+        mischief = made_for(arena, bob, arena.revoke)
         made.append(mischief)
         mischief.schedule(events({"at": "0s"} | words))
         await arena.until(lambda: mischief.fired)
@@ -100,6 +106,24 @@ def test_withheld_acks_come_after_the_fault() -> None:
     strike({"do": "withhold_acks", "for": "50ms"}, then)
 
 
+def test_acks_withheld_twice_come_when_the_last_has_ended() -> None:
+    async def test(arena: Arena) -> None:
+        ann = arena.add("ann")
+        await arena.joined(ann)
+        mischief = made_for(arena, ann, arena.revoke)
+        now = arena.calendar.now()
+        words = {"do": "withhold_acks"}
+        mischief.schedule(
+            events(words | {"at": f"{now}s", "for": "60ms"}, words | {"at": f"{now + 0.03}s", "for": "90ms"})
+        )
+        await arena.until(lambda: len(mischief.fired) == 2)
+        assert not ann.devices[0].client.acks
+        await arena.until(lambda: ann.devices[0].client.acks)
+        assert arena.calendar.now() >= now + 0.12
+
+    play(test)
+
+
 def test_an_expired_token_is_renewed_by_its_owner() -> None:
     async def then(arena: Arena, ann: Person, bob: Person) -> None:
         end_at = arena.calendar.now() + 0.4
@@ -109,6 +133,67 @@ def test_an_expired_token_is_renewed_by_its_owner() -> None:
 
     _, crowd = strike({"do": "expire_tokens"}, then)
     assert crowd.people.outages == []
+
+
+def test_revoked_tokens_close_for_good_and_touch_nobody_else() -> None:
+    async def then(arena: Arena, ann: Person, bob: Person) -> None:
+        struck_at = arena.calendar.now()
+        await arena.until(lambda: not any(device.number in arena.crowd.peers for device in bob.devices))
+        assert arena.calendar.now() - struck_at < 1.0
+        assert [device.client.state for device in bob.devices] == ["idle", "idle"]
+        assert ann.devices[0].joined
+
+    mischief, crowd = strike({"do": "revoke"}, then, devices=2)
+    assert not mischief.busy()
+    assert crowd.people.outages == []
+
+
+def test_a_token_that_is_renewed_while_it_is_revoked_is_revoked_too() -> None:
+    async def test(arena: Arena) -> None:
+        ann = arena.add("ann")
+        await arena.joined(ann)
+        (device,) = ann.devices
+        arena.crowd.refresh(arena.calendar.now(), device)
+        await arena.revoke([device])
+        await arena.until(lambda: device.number not in arena.crowd.peers)
+        assert device.client.state == "idle"
+
+    play(test)
+
+
+def test_an_order_that_the_server_does_not_take_ends_the_run() -> None:
+    async def test(arena: Arena) -> None:
+        asked = asyncio.Event()
+
+        async def refused(devices: Sequence[Device]) -> None:
+            asked.set()
+            raise HarnessError("503")
+
+        ann = arena.add("ann")
+        await arena.joined(ann)
+        mischief = made_for(arena, ann, refused)
+        mischief.schedule(events({"at": "0s", "do": "revoke"}))
+        await asked.wait()
+        assert isinstance(arena.calendar.failure, HarnessError)
+
+    play(test)
+
+
+def test_an_order_under_way_is_given_up_at_the_end() -> None:
+    async def never(devices: Sequence[Device]) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def test(arena: Arena) -> None:
+        ann = arena.add("ann")
+        await arena.joined(ann)
+        mischief = made_for(arena, ann, never)
+        mischief.schedule(events({"at": "0s", "do": "revoke"}))
+        await arena.until(mischief.busy)
+        await mischief.end()
+        assert not mischief.busy()
+        assert arena.calendar.failure is None
+
+    play(test)
 
 
 def test_dropping_and_freezing_reach_the_connection() -> None:
@@ -131,7 +216,6 @@ def test_dropping_and_freezing_reach_the_connection() -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        {"do": "revoke"},
         {"do": "restart_node", "down": "1s"},
         {"do": "drain_node"},
         {"do": "crash_node", "down": "1s"},

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chatsim.core.effects import Close
 from chatsim.errors import UsageError
 from chatsim.journal.replay import replay
+from chatsim.journal.steps import read
 from chatsim.live.run import run_live
 from chatsim.scenario.model import Scenario
 from chatsim.verdict.metrics import counters
@@ -73,7 +76,54 @@ def test_faults_strike_heal_and_are_found(tmp_path: Path) -> None:
     assert replay(tmp_path / "journal.jsonl") is None
 
 
-@pytest.mark.parametrize("event", [{"do": "crash_node", "down": "1s"}, {"do": "log_outage", "for": "1s"}])
+def test_no_full_collection_delays_the_crowd(tmp_path: Path) -> None:
+    """It takes the longer the more was run before in this process, and nobody of the crowd can write meanwhile."""
+    full = [0]
+    heard: list[int] = []
+    kept: list[list[object]] = []
+
+    def note(phase: str, info: dict[str, Any]) -> None:
+        full[0] += info["generation"] == 2
+
+    def watch(share: float) -> None:
+        heard.append(full[0])
+        kept.extend([None] for _ in range(20_000))
+
+    before = gc.get_threshold()
+    gc.callbacks.append(note)
+    gc.set_threshold(1000, 1, 1)
+    try:
+        outcome = run_live(scenario(), seed=1, out_dir=tmp_path, progress=watch)
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(note)
+    assert outcome.health["settled"]
+    assert heard[0] == heard[-1] > 0
+
+
+def test_revoked_people_are_out_at_once_and_stay_out(tmp_path: Path) -> None:
+    groups = [
+        {"name": "g", "users": 6, "session_size": 3, "messages": {"arrivals": "periodic", "rate": "1/s"}},
+        {"name": "no", "users": 2, "credentials": "revoked"},
+    ]
+    event = {"at": "5s", "do": "revoke", "group": "g", "share": "50%"}
+    outcome = run_live(scenario(events=[event], groups=groups, tls=True), seed=2, out_dir=tmp_path)
+    (fired,) = outcome.record.fired
+    assert len(fired.users) == 3
+    assert outcome.health["settled"]
+    found = counters(outcome.record)
+    assert found["auth_refused"] == 2, "revoked before they came"
+    assert found["lost"] == found["duplicates"] == 0
+    assert outcome.record.outages == []
+    closed = [(step.now, effect.to) for step in read(tmp_path / "journal.jsonl") for effect in step.effects
+              if isinstance(effect, Close) and effect.code == 4501]  # fmt: skip
+    assert len(closed) == 3
+    connected = [step.now for step in read(tmp_path / "journal.jsonl") if step.door == "connect"]
+    assert len(connected) == 6, "nobody came back"
+    assert replay(tmp_path / "journal.jsonl") is None
+
+
+@pytest.mark.parametrize("event", [{"do": "crash_node", "down": "1s"}, {"do": "clock_jump", "by": "1s"}])
 def test_what_the_live_wire_cannot_do_is_refused_before_anything_runs(tmp_path: Path, event: dict[str, str]) -> None:
     with pytest.raises(UsageError, match=event["do"]):
         run_live(scenario(events=[event | {"at": "1s"}]), seed=1, out_dir=tmp_path)

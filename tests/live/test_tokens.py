@@ -9,7 +9,7 @@ import pytest
 from chatsim.core.client import ChatClient, ClientConfig
 from chatsim.core.tokens import Claims, Keys, Refusal, verify
 from chatsim.errors import UsageError
-from chatsim.live.tokens import Purse
+from chatsim.live.tokens import HELD_MAX, Purse
 from chatsim.load.people import Device, Person
 from chatsim.scenario.model import Scenario
 
@@ -54,8 +54,27 @@ def test_good_credentials_open_the_persons_session_for_their_time() -> None:
     assert soon.exp == WALL + 0.5
 
 
+def test_revoked_credentials_are_good_but_for_their_name() -> None:
+    assert Purse(scenario("good"), SECRET).spoilt == ()
+    purse = Purse(scenario("revoked"), SECRET)
+    found = [verify(purse.token(a_device(), WALL) or "", Keys((SECRET,)), WALL) for _ in range(2)]
+    assert [(claim.jti,) for claim in found if isinstance(claim, Claims)] == [purse.spoilt] * 2
+
+
+def test_what_a_device_holds_is_remembered_until_it_ends() -> None:
+    purse, device = Purse(scenario("good"), SECRET), a_device()
+    assert purse.held(device, WALL) == ()
+    tokens = [purse.token(device, WALL), purse.expiring(device, WALL, 5.0), purse.token(device, WALL + 1.0)]
+    found = [verify(token or "", Keys((SECRET,)), WALL + 1.0) for token in tokens]
+    names = [claims.jti for claims in found if isinstance(claims, Claims)]
+    assert purse.held(device, WALL) == tuple(reversed(names))
+    assert purse.held(device, WALL + 5.0) == (names[2], names[0])
+    assert purse.held(device, WALL + 91.0) == ()
+    for _ in range(2 * HELD_MAX):
+        purse.token(device, WALL)
+    assert len(purse.held(device, WALL)) == HELD_MAX
+
+
 def test_what_cannot_be_minted_is_refused_before_the_run() -> None:
-    with pytest.raises(UsageError, match="revoked tokens"):
-        Purse(scenario("revoked"), SECRET)
     with pytest.raises(UsageError, match="HS256"):
         Purse(scenario("good", algorithms=["EdDSA"]), SECRET)

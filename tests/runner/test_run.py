@@ -68,6 +68,16 @@ def test_the_document_has_what_others_read(tmp_path: Path) -> None:
     assert (document["scenario"], document["wire"], document["seed"], document["valid"]) == ("small", "sim", 1, True)
     assert [set(row) >= {"text", "observed", "limit", "verdict", "n"} for row in document["expectations"]] == [True] * 2
     assert document["metrics"]["delivery_latency"]["count"] == 24
+    assert document["health"] == {}
+
+
+def test_a_live_run_says_how_punctual_its_crowd_was(tmp_path: Path) -> None:
+    result = run(scenario(live={"time_scale": 0.1}), on="live", out=tmp_path)
+    assert result.path is not None
+    health = json.loads((result.path / "run.json").read_text(encoding="utf-8"))["health"]
+    assert health == result.health
+    assert {"send_late_p99_s", "send_late_max_s", "crowd_loop_lag_p99_s", "settled", "journal_steps"} <= set(health)
+    assert 0.0 <= health["send_late_p99_s"] <= health["send_late_max_s"]
 
 
 def test_the_same_run_twice_is_equal_and_overwrites_nothing(tmp_path: Path) -> None:

@@ -147,6 +147,39 @@ def test_the_frozen_read_everything_in_order_when_they_wake() -> None:
     assert world.crowd.found() == []
 
 
+def test_a_shorter_freeze_within_a_longer_one_ends_with_it() -> None:
+    world = World()
+    people = world.crowd.people
+    world.do(5.0, world.crowd.freeze, world.bob, 4.0)
+    world.do(6.0, world.crowd.freeze, world.bob, 1.0)
+    world.at(6.0, people.say, world.ann, 6.0, b'"hello"')
+    world.run(20.0)
+    assert [people.receipts[row.message_id] for row in people.sent] == [{"bob": 9.0}]
+
+
+def test_who_was_gone_already_is_gone_since_then() -> None:
+    for first in (world_with_freeze, world_with_vanishing):
+        world = first()
+        world.do(6.0, world.crowd.freeze, world.bob, 90.0)
+        world.do(7.0, world.crowd.vanish, world.bob, None)
+        world.run(60.0)
+        assert [row.gone_at for row in world.crowd.found()] == [5.0]
+
+
+def world_with_freeze() -> World:
+    """Bob has been frozen since 5 s."""
+    world = World()
+    world.do(5.0, world.crowd.freeze, world.bob, 80.0)
+    return world
+
+
+def world_with_vanishing() -> World:
+    """Bob has been gone since 5 s."""
+    world = World()
+    world.do(5.0, world.crowd.vanish, world.bob, None)
+    return world
+
+
 def test_the_mirror_rule_dials_again_when_the_server_is_silent() -> None:
     world = World()
 

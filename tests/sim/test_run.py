@@ -154,6 +154,13 @@ def test_short_lived_tokens_are_renewed_in_time(tmp_path: Path) -> None:
     assert everyone_has_everything_once(record)
 
 
+def test_tokens_shorter_than_their_warning_are_renewed_at_half_their_life(tmp_path: Path) -> None:
+    record, found = steps(tmp_path, group={"token_ttl": "20s"}, duration="1min")
+    # At once, since the first is warned of at once; then every ten seconds.
+    assert len([step for step in found if step.door == "refresh" and step.now < 59.0]) == 4 * 6
+    assert everyone_has_everything_once(record)
+
+
 def test_heartbeats_reach_the_node(tmp_path: Path) -> None:
     _, found = steps(tmp_path, group={"heartbeat": "10s", "messages": None})
     beats = [step.now for step in found if step.door == "receive" and type(step.args[1]).__name__ == "HeartbeatIn"]

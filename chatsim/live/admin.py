@@ -1,0 +1,66 @@
+"""What an operator does to the server under test: tokens revoked with the admin key, over HTTP.
+
+Decides how the order travels: on a connection of its own, one request after the other. Rule: a server that does not
+take the order is a fault of the harness, and the key is in no text. Whose tokens they are is the caller's affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Sequence
+from urllib.parse import quote, urlsplit
+
+from chatsim.errors import HarnessError
+
+ADMIN_S_MAX = 10.0
+"""How long one order may take, however many tokens it names."""
+
+_END = b"\r\n\r\n"
+_DONE = b"HTTP/1.1 204"
+_QUOTED_MAX = 100
+
+
+class Admin:
+    """Somebody with the admin key of the server at `url` (`ws://` or `wss://` with host and port)."""
+
+    def __init__(self, url: str, key: bytes, tls: ssl.SSLContext | None = None) -> None:
+        """`tls` is the context that trusts the server, None for plain text."""
+        address = urlsplit(url)
+        assert address.hostname is not None
+        assert address.port is not None
+        self._host, self._port = address.hostname, address.port
+        self._tls = tls
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        self._head = (
+            f" HTTP/1.1\r\nHost: {host}:{self._port}\r\nAuthorization: Bearer {key.decode('ascii')}\r\n\r\n".encode()
+        )
+
+    async def revoke(self, jtis: Sequence[str]) -> None:
+        """`DELETE /api/tokens/{jti}` for each, in this order (protocol.md, section 4).
+
+        Raises HarnessError where the server does not answer 204, or not in time.
+        """
+        if not jtis:
+            return
+        try:
+            async with asyncio.timeout(ADMIN_S_MAX):
+                await self._revoke(jtis)
+        except (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError) as problem:
+            raise HarnessError(f"The server did not take the order to revoke tokens: {problem!r}.") from problem
+
+    async def _revoke(self, jtis: Sequence[str]) -> None:
+        reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls)
+        try:
+            for jti in jtis:
+                writer.write(b"DELETE /api/tokens/" + quote(jti, safe="").encode() + self._head)
+                # An answer of 204 has no body, so the next one begins where its head ends.
+                said = (await reader.readuntil(_END)).partition(b"\r\n")[0]
+                if not said.startswith(_DONE):
+                    text = said.decode("ascii", "replace")[:_QUOTED_MAX]
+                    raise HarnessError(f"The server answered {text!r} to the order to revoke a token.")
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()

@@ -1,0 +1,77 @@
+"""Orders reach the real server in one connection, and one that is not taken is said, without the key."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from chatsim.errors import HarnessError
+from chatsim.live.admin import Admin
+from tests.live.running import ADMIN, on_loop, running
+
+
+def test_each_token_named_is_revoked() -> None:
+    async def work() -> None:
+        async with running() as server:
+            admin = Admin(server.ws, ADMIN)
+            names = {"ann": "a 1?", "bob": "b", "cyd": "c"}
+            ann, bob, cyd = (server.peer(user, jti=jti) for user, jti in names.items())
+            async with ann as first, bob as second, cyd as third:
+                await admin.revoke(["a 1?", "never seen", "b"])
+                assert [await first.close_code(), await second.close_code()] == [4501, 4501]
+                await third.join()
+
+    on_loop(work)
+
+
+def test_no_token_needs_no_server() -> None:
+    async def work() -> None:
+        await Admin("ws://127.0.0.1:1/ws", ADMIN).revoke([])
+
+    on_loop(work)
+
+
+def test_a_refused_order_is_a_fault_of_the_harness() -> None:
+    async def work() -> None:
+        async with running() as server:
+            with pytest.raises(HarnessError, match="401") as caught:
+                await Admin(server.ws, b"not the key").revoke(["a"])
+            assert "not the key" not in str(caught.value)
+
+    on_loop(work)
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 204", b"x" * 100_000, b"\r\n\r\n", b"\xff\r\n\r\n"])
+def test_a_server_that_is_none_is_a_fault_of_the_harness(said: bytes) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+        writer.close()
+
+    async def order(port: int) -> None:
+        with pytest.raises(HarnessError, match="order to revoke"):
+            await Admin(f"ws://127.0.0.1:{port}/ws", ADMIN).revoke(["a"])
+
+    on_loop(lambda: with_server(answer, order))
+
+
+def test_nobody_there_is_a_fault_of_the_harness() -> None:
+    async def work() -> None:
+        async with running() as server:
+            port = server.port
+        with pytest.raises(HarnessError, match="did not take the order"):
+            await Admin(f"ws://127.0.0.1:{port}/ws", ADMIN).revoke(["a"])
+
+    on_loop(work)
+
+
+async def with_server(
+    answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    work: Callable[[int], Awaitable[None]],
+) -> None:
+    """Work with a server on a free port of loopback that answers like that."""
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        await work(server.sockets[0].getsockname()[1])

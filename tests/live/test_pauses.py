@@ -1,0 +1,63 @@
+"""Full collections come before and after, never inside, and the process gets its settings back."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from chatsim.live.pauses import no_full_collections
+
+EAGER = (10, 1, 1)
+"""Thresholds under which a few hundred lasting objects bring about a full collection."""
+
+
+@pytest.fixture
+def collected() -> Iterator[list[int]]:
+    """The generations that are collected, as they are, by an eager collector."""
+    before, found = gc.get_threshold(), []
+
+    def note(phase: str, info: dict[str, Any]) -> None:
+        if phase == "start":
+            found.append(info["generation"])
+
+    gc.callbacks.append(note)
+    gc.set_threshold(*EAGER)
+    yield found
+    gc.set_threshold(*before)
+    gc.callbacks.remove(note)
+
+
+def fill() -> list[list[object]]:
+    """Many objects that the collector must visit."""
+    return [[None] for _ in range(200_000)]
+
+
+def test_only_young_objects_are_looked_at_inside(collected: list[int]) -> None:
+    fill()
+    assert 2 in collected, "or this test shows nothing"
+    with no_full_collections():
+        collected.clear()
+        fill()
+        assert set(collected) == {0, 1}
+
+
+def test_the_process_gets_back_what_it_had_set(collected: list[int]) -> None:
+    frozen = gc.get_freeze_count()
+    with pytest.raises(KeyError), no_full_collections():
+        assert gc.get_freeze_count() > frozen
+        raise KeyError
+    assert gc.get_threshold() == EAGER
+    assert gc.get_freeze_count() == frozen
+
+
+def test_what_was_frozen_before_stays_frozen() -> None:
+    gc.freeze()
+    try:
+        with no_full_collections():
+            pass
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
