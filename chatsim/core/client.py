@@ -43,6 +43,9 @@ SILENCE, FLOODED, OVERLOADED = 4001, 4003, 1013
 OVERLOAD_STEPS = 4
 """An overloaded server is given a backoff as after so many more failed attempts: 16 times the spread."""
 
+_NEVER = -inf
+"""One float for all: written out, `-inf` is a new object each time, and there are many connections."""
+
 
 class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of a client, in seconds: the backoff of protocol.md, how long an ack may wait for company, and the
@@ -121,8 +124,8 @@ class ChatClient:
         self._silence_s = inf
         self._reconnect_after_s: float | None = None
         self.ack_at = inf
-        self._acked_at = -inf
-        self._flooded_until = -inf
+        self._acked_at = _NEVER
+        self._flooded_until = _NEVER
 
     # What the person wants.
 

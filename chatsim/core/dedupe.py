@@ -46,9 +46,8 @@ class Dedupe:
     """The ids of all users; moments and durations in seconds. Its size is bounded by the rate limit and the time."""
 
     def __init__(self, dedupe_for_s: float) -> None:
-        self._for_s = dedupe_for_s
         self._known: dict[Key, Accepted] = {}
-        self._ends: Line[Accepted] = Line()
+        self._ends: Line[Accepted] = Line(dedupe_for_s)
 
     def find(self, now: float, key: Key) -> Accepted | None:
         """The entry of an id that was used within the time."""
@@ -62,7 +61,7 @@ class Dedupe:
     def add(self, now: float, key: Key) -> None:
         """A new message takes this id."""
         entry = self._known[key] = Accepted(key)
-        self._ends.add(now + self._for_s, entry)
+        self._ends.add(now, entry)
 
     def drop(self, key: Key) -> Accepted | None:
         """The log did not take the message: the id is free again."""

@@ -27,12 +27,11 @@ class Outgoing:
     The attempt is negative while no retry is under way, because nobody was there to have it.
     """
 
-    __slots__ = ("message", "retained", "sender", "session", "waiting")
+    __slots__ = ("message", "retained", "session", "waiting")
 
     def __init__(self, session: Session, message: Message, waiting: dict[Member, int]) -> None:
         self.session = session
         self.message = message
-        self.sender = message.sender
         self.waiting = waiting
         self.retained = False
 
@@ -96,11 +95,11 @@ class Ledger:
     def __init__(self, config: HandlerConfig) -> None:
         self._config = config
         self._hardened = config.reliability == "hardened"
-        self._rounds: Line[_Round] = Line()
+        self._rounds: Line[_Round] = Line(config.retry_interval_s)
         # Kept messages in the order of their ends; those that nobody waits for any more move on to the second line,
         # which wakes nobody: letting them go late changes no answer.
-        self._kept: Line[Outgoing] = Line()
-        self._settled: Line[Outgoing] = Line()
+        self._kept: Line[Outgoing] = Line(config.retention_s)
+        self._settled: Line[Outgoing] = Line(config.retention_s)
         self._by_id: dict[str, Outgoing] = {}
         self.owed = 0
         self.delivered = 0
@@ -115,8 +114,7 @@ class Ledger:
         while (round_ := rounds.first) is not None and not round_.outgoing.waiting:
             rounds.shift()
         while (outgoing := kept.first) is not None and not outgoing.waiting:
-            self._settled.add(kept.next_at, outgoing)
-            kept.shift()
+            self._settled.add(kept.shift(), outgoing)
         return min(rounds.next_at, kept.next_at)
 
     @property
@@ -142,13 +140,13 @@ class Ledger:
             self._by_id[message.message_id] = outgoing
             for member in waiting:
                 member.owed.append(outgoing)
-            self._rounds.add(now + self._config.retry_interval_s, _Round(outgoing, None, 1, 0))
+            self._rounds.add(now, _Round(outgoing, None, 1, 0))
         if not self._hardened:
             return []
         outgoing.retained = True
         session.retained.append(outgoing)
         session.retained_bytes += len(message.body)
-        self._kept.add(now + self._config.retention_s, outgoing)
+        self._kept.add(now, outgoing)
         lost: list[GivenUp] = []
         while (
             len(session.retained) > self._config.retention_messages
@@ -237,7 +235,7 @@ class Ledger:
             attempt = abs(outgoing.waiting.get(member, 0)) + 1
             if attempt > 1:
                 outgoing.waiting[member] = attempt
-                self._rounds.add(now + self._config.retry_interval_s, _Round(outgoing, (member,), attempt, 0))
+                self._rounds.add(now, _Round(outgoing, (member,), attempt, 0))
             sends.append(Send((conn,), _again(outgoing.message, attempt)))
         return sends
 
@@ -286,9 +284,7 @@ class Ledger:
             self.retries += len(again)
             if names:
                 sends.append(Send(tuple(names), _again(outgoing.message, attempt + 1)))
-            self._rounds.add(
-                now + self._config.retry_interval_s, _Round(outgoing, tuple(again), attempt + 1, tries + 1)
-            )
+            self._rounds.add(now, _Round(outgoing, tuple(again), attempt + 1, tries + 1))
 
     def _let_go(self, outgoing: Outgoing) -> list[GivenUp]:
         """The message slides out of retention: it ends for every receiver who is not there, or whom no retry will

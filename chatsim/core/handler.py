@@ -477,12 +477,12 @@ class ChatHandler:
         """Tell each sender, in one frame, which of her messages the member has."""
         session, user = member.session.name, member.user.name
         if len(settled) == 1:
-            (outgoing,) = settled
-            ids: tuple[str, ...] = (outgoing.message.message_id,)
-            return (Send(self._names_of(outgoing.sender), Delivered(session=session, user=user, message_ids=ids)),)
+            message = settled[0].message
+            notice = Delivered(session=session, user=user, message_ids=(message.message_id,))
+            return (Send(self._names_of(message.sender), notice),)
         by_sender: dict[str, list[str]] = {}
         for outgoing in settled:
-            by_sender.setdefault(outgoing.sender, []).append(outgoing.message.message_id)
+            by_sender.setdefault(outgoing.message.sender, []).append(outgoing.message.message_id)
         return tuple(
             Send(self._names_of(sender), Delivered(session=session, user=user, message_ids=tuple(said)))
             for sender, said in by_sender.items()
@@ -491,7 +491,7 @@ class ChatHandler:
     def _report(self, lost: list[GivenUp]) -> list[Send]:
         return [
             Send(
-                self._names_of(outgoing.sender),
+                self._names_of(outgoing.message.sender),
                 Undelivered(
                     message_id=outgoing.message.message_id, session=outgoing.session.name, user=user, reason=reason
                 ),

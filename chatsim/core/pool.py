@@ -20,6 +20,9 @@ from chatsim.core.effects import Conn
 from chatsim.core.frames import Participant, PresenceState
 from chatsim.core.limiter import Limiter
 
+_NEVER = -inf
+"""One float for all: written out, `-inf` is a new object each time, and there are many connections."""
+
 
 class Connection:
     """One open WebSocket, as far as the handler cares."""
@@ -35,7 +38,6 @@ class Connection:
         "member_of",
         "name",
         "number",
-        "pinged_at",
         "shedding",
         "user",
         "violations",
@@ -51,10 +53,9 @@ class Connection:
         self.exp_at = inf
         self.warn_at = inf
         self.heard_at = now
-        self.pinged_at = -inf
         self.frames = 0
         self.frames_from = now
-        self.flooding_until = -inf
+        self.flooding_until = _NEVER
         self.shedding = False
         self.violations: list[float] | None = None
         self.member_of: dict[str, Member] = {}
@@ -70,7 +71,7 @@ class User:
         self.limiter = limiter
         self.connections: dict[Conn, Connection] = {}
         self.state: PresenceState = "online"
-        self.gone_at = -inf
+        self.gone_at = _NEVER
         self.names: tuple[Conn, ...] = ()
 
 
@@ -108,9 +109,9 @@ class Member:
         self.owed: list[Any] = []
         self.starts: dict[Conn, int] | None = None
         self.typing = False
-        self.typing_until = -inf
+        self.typing_until = _NEVER
         self.typing_due_at = inf
-        self.typing_relayed_at = -inf
+        self.typing_relayed_at = _NEVER
 
 
 class Session:

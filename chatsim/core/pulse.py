@@ -30,7 +30,7 @@ class Pulse:
         self._wheel: list[dict[str, Connection]] = [{} for _ in range(_SLOTS)]
         self._slot_of: dict[str, int] = {}
         self._tick = 0
-        self._deadlines: Line[tuple[float, tuple[Connection, ...]]] = Line()
+        self._deadlines: Line[tuple[float, tuple[Connection, ...]]] = Line(self._timeout_s)
         self._sweep = 1
 
     def add(self, now: float, connection: Connection) -> None:
@@ -69,10 +69,8 @@ class Pulse:
             slot = self._wheel[self._tick % _SLOTS]
             if slot:
                 due.append(tuple(slot))
-                for connection in slot.values():
-                    connection.pinged_at = now
                 if self._timeout_s < inf:
-                    self._deadlines.add(now + self._timeout_s, (now, tuple(slot.values())))
+                    self._deadlines.add(now, (now, tuple(slot.values())))
             self._tick += 1
         while not self._wheel[self._tick % _SLOTS]:
             self._tick += 1

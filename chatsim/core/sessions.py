@@ -25,7 +25,7 @@ class Sessions:
 
     def __init__(self, config: HandlerConfig) -> None:
         self._config = config
-        self._absences: Line[tuple[Member, float]] = Line()
+        self._absences: Line[tuple[Member, float]] = Line(config.retention_s)
         self.by_name: dict[str, Session] = {}
 
     @property
@@ -92,7 +92,7 @@ class Sessions:
         if member.connections:
             return False
         member.gone_at = now
-        self._absences.add(now + self._config.retention_s, (member, now))
+        self._absences.add(now, (member, now))
         return True
 
     def part(self, member: Member) -> None:

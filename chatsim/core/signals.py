@@ -23,7 +23,7 @@ class Signals:
 
     def __init__(self, config: HandlerConfig) -> None:
         self._config = config
-        self._graces: Line[tuple[Member, float]] = Line()
+        self._graces: Line[tuple[Member, float]] = Line(config.presence_grace_s)
         self._lapses: Heap[Member] = Heap()
 
     @property
@@ -87,7 +87,7 @@ class Signals:
 
     def absent(self, now: float, member: Member) -> None:
         """The user's last connection in the session has gone: the others hear so after the grace."""
-        self._graces.add(now + self._config.presence_grace_s, (member, now))
+        self._graces.add(now, (member, now))
 
     def left(self, wall: float, member: Member) -> Effects:
         """The user is there no more, and the others hear so at once if they have not heard it yet."""

@@ -18,38 +18,41 @@ T = TypeVar("T")
 class Line(Generic[T]):
     """Entries that all wait the same time, so that they come due in the order in which they were added."""
 
-    __slots__ = ("_items", "_moments")
+    __slots__ = ("_items", "_since", "_wait_s")
 
-    def __init__(self) -> None:
-        # Two lines side by side and not one of pairs: a message waits minutes here, and a pair takes 56 bytes.
-        self._moments: deque[float] = deque()
+    def __init__(self, wait_s: float) -> None:
+        """`wait_s` is how long each entry waits."""
+        self._wait_s = wait_s
+        # Two lines side by side and not one of pairs, with the moment of adding and not the one that is due: a message
+        # waits minutes here and in other lines, where a pair takes 56 bytes and a number of its own 24 more.
+        self._since: deque[float] = deque()
         self._items: deque[T] = deque()
 
-    def add(self, due_at: float, item: T) -> None:
-        """Wait until `due_at`, which never lies before that of an earlier entry."""
-        self._moments.append(due_at)
+    def add(self, now: float, item: T) -> None:
+        """Wait from `now` on, which never lies before that of an earlier entry."""
+        self._since.append(now)
         self._items.append(item)
 
     @property
     def next_at(self) -> float:
         """When the first entry is due (s), inf if there is none."""
-        return self._moments[0] if self._moments else inf
+        return self._since[0] + self._wait_s if self._since else inf
 
     @property
     def first(self) -> T | None:
         """The first entry, due or not."""
         return self._items[0] if self._items else None
 
-    def shift(self) -> None:
-        """Take the first entry away, due or not."""
-        self._moments.popleft()
+    def shift(self) -> float:
+        """Take the first entry away, due or not; returns since when it waited."""
         self._items.popleft()
+        return self._since.popleft()
 
     def pop(self, now: float) -> T | None:
         """The first entry if it is due, else None."""
-        moments = self._moments
-        if moments and moments[0] <= now:
-            moments.popleft()
+        since = self._since
+        if since and since[0] + self._wait_s <= now:
+            since.popleft()
             return self._items.popleft()
         return None
 

@@ -27,7 +27,7 @@ class Memory:
         self._session = ""
         self._epoch = 0
         self._seq = 0
-        self._newest: dict[str, tuple[int, int]] = {}
+        self._newest: dict[str, tuple[int, int]] | None = None
         self._known: set[str] | None = None
 
     def see(self, now: float, frame: Message) -> int:
@@ -52,9 +52,11 @@ class Memory:
         return zip(self._ids, self._at, strict=True)
 
     def _turn_to(self, session: str) -> None:
-        self._newest[self._session] = (self._epoch, self._seq)
+        if self._session:
+            self._newest = self._newest or {}
+            self._newest[self._session] = (self._epoch, self._seq)
         self._session = session
-        self._epoch, self._seq = self._newest.get(session, (0, 0))
+        self._epoch, self._seq = (0, 0) if self._newest is None else self._newest.get(session, (0, 0))
 
     def _look_back(self, now: float, message_id: str) -> int:
         # Only who looks back needs to find a message by its id: most people never do.

@@ -16,8 +16,9 @@ from typing import Any, Protocol
 from chatsim.core.client import ChatClient, ClientConfig
 from chatsim.core.effects import ClientEffects, Dial, HangUp, Show, Transmit
 from chatsim.core.frames import Ack, Body, ClientFrame, Error, HeartbeatIn, Joined, Message, ServerFrame, TokenExpiring
-from chatsim.journal.record import Outage, Sent
+from chatsim.journal.record import Outage
 from chatsim.load.memory import AGAIN, LATE, Memory
+from chatsim.load.sent import SentRows
 
 
 class Device:
@@ -80,7 +81,7 @@ class People:
         self._transmit = wire.transmit
         self.persons: list[Person] = []
         self.devices: list[Device] = []
-        self.sent: list[Sent] = []
+        self.sent = SentRows()
         self.outages: list[Outage] = []
         self.on_ack: Callable[[float, Person], None] | None = None
         self.auth_refused = 0
@@ -93,7 +94,7 @@ class People:
             Error: self._refusal,
             TokenExpiring: self._expiring,
         }
-        self._open: dict[str, Sent] = {}
+        self._open: set[str] = set()
         self.asking: dict[str, Device] = {}
 
     def add(
@@ -130,10 +131,8 @@ class People:
 
     def say(self, now: float, person: Person, intended_at: float, body: Body) -> None:
         """She writes a message that she meant to write at `intended_at`."""
-        id_ = f"{len(self.sent)}"
-        row = Sent(person.name, person.group, person.session, id_, intended_at, nan, "")
-        self.sent.append(row)
-        self._open[id_] = row
+        id_ = self.sent.add(person, intended_at)
+        self._open.add(id_)
         device = self.asking[id_] = person.devices[0]
         client = device.client
         if person.typing:
@@ -246,10 +245,9 @@ class People:
 
     def _acked(self, now: float, device: Device, frame: Ack) -> None:
         self.asking.pop(frame.id, None)
-        row = self._open.pop(frame.id, None)
-        if row is not None:
-            row.acked_at = now
-            row.message_id = frame.message_id
+        if frame.id in self._open:
+            self._open.discard(frame.id)
+            self.sent.acked(frame.id, now, frame.message_id)
             if self.on_ack is not None:
                 self.on_ack(now, device.user)
 
@@ -268,7 +266,7 @@ class People:
         if isinstance(frame.id, str):
             self.asking.pop(frame.id, None)
             if frame.code != "unavailable":
-                self._open.pop(frame.id, None)
+                self._open.discard(frame.id)
 
     def _saw(self, now: float, device: Device, frame: Message) -> None:
         person = device.user

@@ -7,6 +7,7 @@ Rule: open-loop messages go at their intended moments; a closed loop thinks afte
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Protocol
@@ -46,9 +47,10 @@ class Script:
         self._people = people
         self._calendar = calendar
         self._next = 0
-        self._at = plan.at_s.tolist()
-        self._user = plan.user.tolist()
-        self._bytes = plan.body_bytes.tolist()
+        # Arrays, not lists: eight bytes a number, and reading one gives a plain number of Python.
+        self._at = array("d", plan.at_s.tobytes())
+        self._user = array("q", plan.user.tobytes())
+        self._bytes = array("q", plan.body_bytes.tobytes())
         dice = streams.generator("clients")
         seeds = dice.integers(0, 2**63, len(plan.users)).tolist()
         pause = Exponential(scale=PRESENCE_S_MEAN * scenario.played_scale)

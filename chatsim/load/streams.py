@@ -52,6 +52,10 @@ UNIFORM: Distribution = _Uniform()
 """Uniform on [0, 1): for decisions by probability, such as loss."""
 
 
+_NOTHING_LEFT: list[float] = []
+"""What every stream has before its first block; it is replaced, never filled."""
+
+
 class Draws:
     """One stream of one entity, drawn a block at a time.
 
@@ -69,7 +73,7 @@ class Draws:
         self._distribution = distribution
         self._size = size
         self._block = 0
-        self._left: list[float] = []
+        self._left = _NOTHING_LEFT
 
     def next(self) -> float:
         """The next number of the stream."""
@@ -91,13 +95,14 @@ class Draws:
 class Streams:
     """All random streams of one replication of one run."""
 
-    __slots__ = ("_bits", "_head", "_keys", "_shared", "_state", "replication", "seed")
+    __slots__ = ("_bits", "_constants", "_head", "_keys", "_shared", "_state", "replication", "seed")
 
     def __init__(self, seed: int, replication: int = 0) -> None:
         self.seed = seed
         self.replication = replication
         self._head = f"{seed}/{replication}/".encode()
         self._keys: dict[str, int] = {}
+        self._constants: dict[float, Draws] = {}
         bits = np.random.Philox(key=0)
         self._shared = np.random.Generator(bits)
         # The stub of numpy wants arrays in a state; tuples are taken too, and are read faster.
@@ -126,7 +131,13 @@ class Streams:
         The block size is part of the stream: another one gives other numbers after the first block.
         """
         assert entity >= 0
-        return Draws(self, self._key(name), entity, distribution, block)
+        if not distribution.is_constant:
+            return Draws(self, self._key(name), entity, distribution, block)
+        # What never draws is the same for everybody, and a run may have two links for each of 100,000 people.
+        shared = self._constants.get(distribution.mean)
+        if shared is None:
+            shared = self._constants[distribution.mean] = Draws(self, 0, 0, distribution, block)
+        return shared
 
     def borrowed(self, name: str, entity: int = 0) -> np.random.Generator:
         """The same numbers as `generator`, out of the shared generator: ten times cheaper, good until the next call."""

@@ -19,6 +19,9 @@ RTO_S_MAX = 120.0
 RETRANSMISSIONS_MAX = 15
 """After so many losses of one frame in a row it gets through (Linux would give the connection up: tcp_retries2)."""
 
+_NEVER = -inf
+"""One float for all: written out, `-inf` is a new object each time, and there are many connections."""
+
 
 class Draws(Protocol):
     """A stream of single draws; `constant` is their value where they are all equal."""
@@ -70,10 +73,10 @@ class Link:
         self._bandwidth = bandwidth_bit_per_s
         self._factor = 1.0
         self._extra_loss = 0.0
-        self._blocked_until = -inf
-        self._stalled_until = -inf
-        self._busy_until = -inf
-        self._last_at = -inf
+        self._blocked_until = _NEVER
+        self._stalled_until = _NEVER
+        self._busy_until = _NEVER
+        self._last_at = _NEVER
         self._held_bytes = 0.0
         self._settle()
 
@@ -170,7 +173,7 @@ class Link:
             start = self._after_partition(now, start)
         elif now >= self._stalled_until and now >= self._busy_until:
             # Whatever stood in the way is past: forget it, so that the next frame may take the short way.
-            self._blocked_until = self._stalled_until = self._busy_until = -inf
+            self._blocked_until = self._stalled_until = self._busy_until = _NEVER
             self._settle()
         if now < self._stalled_until:
             self._held_bytes += size_bytes

@@ -10,6 +10,9 @@ from math import inf, nan
 from chatsim.load.people import Device
 from chatsim.network.link import Link
 
+_NEVER = -inf
+"""One float for all: written out, `-inf` is a new object each time, and there are many connections."""
+
 
 class Pipe:
     """`server_open` and `client_open` may disagree: that is what a half-open connection is. Moments in seconds, nan
@@ -50,6 +53,6 @@ class Pipe:
         self.client_open = True
         self.deaf = False
         self.vanished = False
-        self.frozen_until = -inf
+        self.frozen_until = _NEVER
         self.gone_at = nan
         self.turn = -1

@@ -35,7 +35,7 @@ def collect(
     for message_id, user in ledger.pairs():
         tally.await_(message_id, user)
     record = RunRecord(
-        sent=people.sent,
+        sent=list(people.sent),
         accepted={},
         receipts=people.receipts,
         owed={},

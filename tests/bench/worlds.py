@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 import numpy as np
@@ -58,8 +59,8 @@ class World:
         people = self.crowd.people
         dice = self.streams.generator("talk")
         count = dice.poisson(len(people.persons) * rate_per_s * (to_s - from_s))
-        moments = np.sort(dice.uniform(from_s, to_s, count)).tolist()
-        writers = dice.integers(0, len(people.persons), count).tolist()
+        moments = array("d", np.sort(dice.uniform(from_s, to_s, count)).tobytes())
+        writers = array("q", dice.integers(0, len(people.persons), count).tobytes())
         body = Raw(b'"' + b"x" * 118 + b'"')
         plan = iter(zip(moments, writers, strict=True))
 

@@ -20,7 +20,7 @@ def drain(timers: Line[int] | Heap[int], now: float) -> list[int]:
 
 
 def test_an_empty_timer_never_wakes() -> None:
-    for timers in (Line[int](), Heap[int]()):
+    for timers in (Line[int](5.0), Heap[int]()):
         assert timers.next_at == inf
         assert timers.pop(inf) is None
         assert len(timers) == 0
@@ -29,12 +29,23 @@ def test_an_empty_timer_never_wakes() -> None:
 @settings(deadline=None)
 @given(MOMENTS)
 def test_a_line_gives_back_in_the_order_of_adding(moments: list[float]) -> None:
-    line: Line[int] = Line()
-    for place, due_at in enumerate(sorted(moments)):
-        line.add(due_at, place)
+    line: Line[int] = Line(30.0)
+    for place, added_at in enumerate(sorted(moments)):
+        line.add(added_at, place)
     assert len(line) == len(moments)
-    assert line.next_at == min(moments, default=inf)
-    assert drain(line, 1000) == list(range(len(moments)))
+    assert line.next_at == min(moments, default=inf) + 30.0
+    assert drain(line, 29.9) == []
+    assert drain(line, 1030) == list(range(len(moments)))
+
+
+def test_a_line_gives_its_first_away_undue() -> None:
+    line: Line[str] = Line(30.0)
+    line.add(1.0, "one")
+    line.add(2.0, "two")
+    assert (line.first, line.shift()) == ("one", 1.0)
+    assert (line.first, line.next_at) == ("two", 32.0)
+    assert line.pop(32.0) == "two"
+    assert line.first is None
 
 
 @settings(deadline=None)

@@ -137,6 +137,7 @@ def test_a_message_is_noted_with_its_intended_moment_and_its_ack() -> None:
     assert world.people.asking == {"0": world.device}
     world.people.receive(11.0, world.device, ack("0"))
     world.people.receive(12.0, world.device, ack("0"))
+    (row,) = world.people.sent
     assert (row.acked_at, row.message_id) == (11.0, "m1-1")
     assert heard == [(11.0, world.ann)]
 

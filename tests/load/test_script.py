@@ -163,4 +163,4 @@ def test_nobody_says_anything_without_messages() -> None:
     world = World()
     world.calendar.run(100.0)
     assert world.of(Say) == []
-    assert world.people.sent == []
+    assert list(world.people.sent) == []
