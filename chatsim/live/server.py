@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import secrets
 import signal
@@ -40,6 +41,14 @@ DRAIN_S_MAX = 28.0
 """How long draining may take; with `END_S_MAX` it keeps the hard stop of 30 s (protocol.md, section 3)."""
 
 PORT_MAX = 65_535
+
+COLLECT_AFTER = (50_000, 20, 20)
+"""Thresholds of the cycle collector (objects, then collections of the younger generation).
+
+Every message kept for replay is some tracked objects that live for minutes: with Python's own threshold of 700 they are
+walked through so often that it takes a seventh of the server's time, and finds nothing, since only connections that
+have ended leave cycles behind.
+"""
 
 END_S_MAX = 1
 """How long requests under way may take after that, in whole seconds, as uvicorn wants it."""
@@ -119,8 +128,16 @@ def run(settings: ServerSettings, *, ready: Callable[[str], None]) -> dict[str, 
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         return await serve(settings, ready=ready, stop=stop)
 
+    _spare_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(until_told())
+
+
+def _spare_collector() -> None:
+    """Have this process's cycle collector run seldom: what was loaded is left out of it, and it waits for more."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 async def serve(settings: ServerSettings, *, ready: Callable[[str], None], stop: asyncio.Event) -> dict[str, Any]:
