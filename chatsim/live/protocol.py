@@ -22,8 +22,8 @@ from websockets.typing import Subprotocol
 
 from chatsim.core.frames import Fault, StatusIn, decode_client
 from chatsim.core.tokens import Claims, Refusal
-from chatsim.live.driver import Outlet
 from chatsim.live.gate import PHRASES, Denial, Gate, denial_bytes
+from chatsim.live.outlets import Outlet
 
 PATH = "/ws"
 SUBPROTOCOL = Subprotocol("chatsim.v1")
