@@ -292,7 +292,8 @@ class Driver:
 
     def _append(self, effect: Append) -> None:
         record = self._log.append(effect.record)
-        now = self.now()
+        # The moment of the input that it came from: what follows from one input has one date.
+        now = self._now
         if record is None:
             failed = effect.record
             self._follow(now, "append_failed", (failed,), self._handler.append_failed(now, failed))
@@ -300,7 +301,7 @@ class Driver:
             self._follow(now, "appended", (record,), self._handler.appended(now, record))
 
     def _tell(self, effect: Tell) -> None:
-        now = self.now()
+        now = self._now
         args = (effect.session, effect.message)
         self._follow(now, "told", args, self._handler.told(now, effect.session, effect.message))
 
