@@ -18,12 +18,11 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import uvicorn
 import uvloop
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.handler import ChatHandler
@@ -32,9 +31,10 @@ from chatsim.core.tokens import Keys
 from chatsim.errors import UsageError
 from chatsim.journal.steps import Footer, Header, JournalWriter
 from chatsim.live.driver import Driver, Log
+from chatsim.live.front import Front
 from chatsim.live.gate import Gate
 from chatsim.live.http import Minter, Routes
-from chatsim.live.protocol import HANDSHAKE_TIMEOUT_S, protocol_for
+from chatsim.live.protocol import protocol_for
 from chatsim.live.tls import self_signed, server_context
 
 DRAIN_S_MAX = 28.0
@@ -93,30 +93,6 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._started()
-
-
-class TimedHttp(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """uvicorn's HTTP protocol, which drops a peer that has not sent one whole request in time."""
-
-    patience_s = HANDSHAKE_TIMEOUT_S
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        kept = cast(asyncio.Transport, transport)
-        self._handshake = asyncio.get_running_loop().call_later(self.patience_s, self._too_late, kept)
-
-    def _too_late(self, transport: asyncio.Transport) -> None:
-        # `cycle` is there from the first whole request on; after an upgrade the transport has another protocol.
-        if transport.get_protocol() is self and getattr(self, "cycle", None) is None:
-            transport.abort()
-
-    def handle_websocket_upgrade(self, *event: Any) -> None:
-        self._handshake.cancel()
-        super().handle_websocket_upgrade(*event)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._handshake.cancel()
-        super().connection_lost(exc)
 
 
 def run(settings: ServerSettings, *, ready: Callable[[str], None]) -> dict[str, Any]:
@@ -259,7 +235,7 @@ def _uvicorn_config(app: Any, gate: Gate, context: ssl.SSLContext | None) -> uvi
     """uvicorn's settings: our protocol for WebSockets, and no log that could hold a query string."""
     config = uvicorn.Config(
         app,
-        http=TimedHttp,
+        http=Front,
         ws=protocol_for(gate),
         lifespan="off",
         interface="asgi3",

@@ -20,7 +20,8 @@ from chatsim.core.config import HandlerConfig
 from chatsim.errors import UsageError
 from chatsim.journal.replay import replay
 from chatsim.journal.steps import read
-from chatsim.live.server import DRAIN_S_MAX, END_S_MAX, ServerSettings, TimedHttp, run
+from chatsim.live.front import TimedHttp
+from chatsim.live.server import DRAIN_S_MAX, END_S_MAX, ServerSettings, run
 from chatsim.live.tls import client_context, self_signed
 from tests.live.running import PATIENCE_S, SECRET, on_loop, running, token
 
