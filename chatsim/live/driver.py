@@ -105,7 +105,9 @@ class Driver:
             Append: self._append,
             Tell: self._tell,
         }
-        self._rearm()
+        self._wake_at = handler.wake_at
+        if self._wake_at() < inf:
+            self._rearm()
 
     # Time.
 
@@ -121,14 +123,10 @@ class Driver:
         return self._epoch + self.now()
 
     def _rearm(self) -> None:
-        wake_at = self._handler.wake_at()
-        # A timer that rings too early costs one call; only one that would ring too late must be replaced.
-        if wake_at >= self._timer_at:
-            return
         if self._timer is not None:
             self._timer.cancel()
-        self._timer_at = wake_at
-        self._timer = self.loop.call_at(self._start + wake_at, self._wake)
+        self._timer_at = self._wake_at()
+        self._timer = self.loop.call_at(self._start + self._timer_at, self._wake)
 
     def _wake(self) -> None:
         # A loop whose clock counts milliseconds rings up to half of one early; the handler would be woken with
@@ -255,14 +253,17 @@ class Driver:
         """Journal one input, and perform its effects and those of the inputs that they lead to."""
         if self._journal is not None:
             self._journal.step(now, door, args, effects)
-        if effects:
-            todo = self._todo
-            todo.append(effects)
-            perform = self._perform
-            while todo:
-                for effect in todo.popleft():
-                    perform[type(effect)](effect)
-        self._rearm()
+        perform = self._perform
+        todo = self._todo
+        while True:
+            for effect in effects:
+                perform[type(effect)](effect)
+            if not todo:
+                break
+            effects = todo.popleft()
+        # A timer that rings too early costs one call; only one that would ring too late must be replaced.
+        if self._wake_at() < self._timer_at:
+            self._rearm()
 
     def _follow(self, now: float, door: str, args: tuple[Any, ...], effects: Effects) -> None:
         """Journal an input that an effect led to; its own effects wait their turn, so that nothing recurses."""

@@ -198,13 +198,26 @@ class Outlets:
         dirty, self._dirty = self._dirty, []
         self._flush_due = False
         slow = []
-        flush = self.flush
+        written = size = 0
         for outlet in dirty:
             outlet.dirty = False
+            queue = outlet.queue
             if outlet.paused:
                 slow.append(outlet)
-            elif outlet.queue:
-                flush(outlet)
+            elif outlet.half_close:
+                self.flush(outlet)
+            elif queue:
+                # This is `flush`, once more: the call would be a tenth of what a delivery costs here.
+                outlet.lingers_until = inf
+                if not outlet.transport.is_closing():
+                    count = outlet.in_transport = len(queue)
+                    data = queue[0] if count == 1 else b"".join(queue)
+                    written += 1
+                    size += len(data)
+                    outlet.transport.write(data)
+                queue.clear()
+        self.flushes += written
+        self.bytes_out += size
         for outlet in slow:
             if outlet.queue and not outlet.closing:
                 self._press(outlet)
