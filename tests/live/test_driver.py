@@ -107,6 +107,9 @@ class FakeTransport:
     def write_eof(self) -> None:
         self.ended = True
 
+    def close(self) -> None:
+        self.closed = True
+
     def abort(self) -> None:
         self.aborted = self.closed = True
 
