@@ -277,7 +277,7 @@ class Driver:
         payload = text_frame(encode(message))
         # The receiver took her time with the ack, and the sender has been told that the message is safe.
         if type(message) is Delivered:
-            self._outlets.notify(effect.to, payload)
+            self._outlets.notify(self._start + self._now, effect.to, payload)
         else:
             self._outlets.send(effect.to, payload)
 

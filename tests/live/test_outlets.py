@@ -31,10 +31,13 @@ class Ways:
     def _press(self, outlet: Outlet) -> None:
         self.pressed.append((outlet.name, outlet.pending_bytes(), outlet.pending_frames()))
 
+    def notify(self, to: tuple[str, ...], payload: bytes) -> None:
+        self.outlets.notify(self.loop.time(), to, payload)
+
     def crowd(self) -> None:
         """So many notices, to nobody, that the next one waits for company."""
         for _ in range(MANY):
-            self.outlets.notify((), b"")
+            self.notify((), b"")
 
     def wrote(self, place: int = 0) -> list[bytes]:
         return self.transports[place].writes
@@ -45,7 +48,7 @@ def test_a_lone_frame_is_written_at_once_and_takes_along_what_waits() -> None:
     ways.outlets.send(("c0",), b"a")
     assert ways.wrote() == [b"a"]
     ways.crowd()
-    ways.outlets.notify(("c0",), b"n")
+    ways.notify(("c0",), b"n")
     ways.outlets.send(("c0",), b"b")
     assert ways.wrote() == [b"a", b"nb"]
     ways.loop.advance(2 * LINGER_S)
@@ -58,15 +61,15 @@ def test_notices_are_written_at_once_while_there_are_few() -> None:
     for _ in range(3):
         ways.crowd()
         ways.loop.advance(LINGER_S)
-        ways.outlets.notify(("c0",), b"n")
+        ways.notify(("c0",), b"n")
     assert ways.wrote() == [b"n"] * 3
 
 
 def test_a_notice_waits_for_company_and_goes_alone_when_none_comes() -> None:
     ways = Ways(3)
     ways.crowd()
-    ways.outlets.notify(("c0", "c1"), b"n")
-    ways.outlets.notify(("c0",), b"m")
+    ways.notify(("c0", "c1"), b"n")
+    ways.notify(("c0",), b"m")
     ways.loop.advance(LINGER_S / 2)
     ways.outlets.send(("c1", "c2"), b"x")
     ways.loop.turn()
@@ -79,10 +82,10 @@ def test_a_notice_waits_for_company_and_goes_alone_when_none_comes() -> None:
 def test_one_timer_serves_all_who_wait() -> None:
     ways = Ways(3)
     ways.crowd()
-    ways.outlets.notify(("c0",), b"a")
+    ways.notify(("c0",), b"a")
     ways.loop.advance(LINGER_S * 0.8)
     ways.crowd()
-    ways.outlets.notify(("c1", "c2"), b"b")
+    ways.notify(("c1", "c2"), b"b")
     assert ways.loop.waiting() == 1
     ways.loop.advance(LINGER_S * 0.8)
     assert [ways.wrote(place) for place in range(3)] == [[b"a"], [], []]
@@ -93,7 +96,7 @@ def test_one_timer_serves_all_who_wait() -> None:
 def test_a_timer_that_rings_early_is_taken_at_its_word() -> None:
     ways = Ways(1)
     ways.crowd()
-    ways.outlets.notify(("c0",), b"n")
+    ways.notify(("c0",), b"n")
     when, _, timer = ways.loop.timers.pop()
     ways.loop.at = when - 0.0005
     assert timer.act is not None
@@ -107,7 +110,7 @@ def test_what_a_slow_reader_has_waiting_is_told_notices_too() -> None:
     ways.outlets.paused(ways.each[0])
     ways.transports[0].buffered = 100
     ways.crowd()
-    ways.outlets.notify(("c0", "c1"), b"n")
+    ways.notify(("c0", "c1"), b"n")
     ways.outlets.send(("c0",), b"x")
     ways.loop.turn()
     assert ways.pressed == [("c0", 102, 2)]
@@ -120,7 +123,7 @@ def test_what_a_slow_reader_has_waiting_is_told_notices_too() -> None:
 def test_who_leaves_takes_the_wait_along() -> None:
     ways = Ways(2)
     ways.crowd()
-    ways.outlets.notify(("c0", "c1"), b"n")
+    ways.notify(("c0", "c1"), b"n")
     ways.outlets.remove(ways.each[0])
     ways.outlets.close()
     assert ways.loop.waiting() == 0
@@ -132,7 +135,7 @@ def test_who_leaves_takes_the_wait_along() -> None:
 def test_shutting_flushes_and_then_loses_patience() -> None:
     ways = Ways(2)
     ways.crowd()
-    ways.outlets.notify(("c0",), b"n")
+    ways.notify(("c0",), b"n")
     ways.outlets.shut(ways.each[0], 1012, "bye")
     ways.outlets.shut(ways.each[0], 1012, "bye")
     ways.each[1].half_close = True
@@ -157,7 +160,8 @@ def test_every_frame_leaves_once_in_order_and_in_time(acts: list[tuple[str, int]
     for number, (act, who) in enumerate(acts):
         places = [place for place in range(3) if who >> place & 1]
         if act in ("send", "queue", "notify"):
-            getattr(ways.outlets, act)(tuple(f"c{place}" for place in places), bytes([number]))
+            way = ways.notify if act == "notify" else getattr(ways.outlets, act)
+            way(tuple(f"c{place}" for place in places), bytes([number]))
             for place in places:
                 said[place].append(number)
         elif act == "turn":
