@@ -69,18 +69,16 @@ def short_text(data: bytes, at: int, bytes_max: int) -> tuple[bytes, int] | None
 class Edge:
     """Where frames end in what comes in: whether the next byte begins one. Sees every byte, and reads headers only.
 
-    It follows well-formed frames; after one that the parser refuses nothing is read any more.
+    It follows well-formed frames; after one that the parser refuses nothing is read any more. `reached` says whether
+    the bytes so far end with a whole frame.
     """
 
-    __slots__ = ("_head", "_lacks")
+    __slots__ = ("_head", "_lacks", "reached")
 
     def __init__(self) -> None:
+        self.reached = True
         self._head = b""
         self._lacks = 0
-
-    def reached(self) -> bool:
-        """Whether the bytes so far end with a whole frame."""
-        return not (self._lacks or self._head)
 
     def passes(self, data: bytes) -> None:
         """These bytes came, and went to the parser."""
@@ -104,3 +102,4 @@ class Edge:
             self._head = data[at:]
             at = size
         self._lacks = at - size
+        self.reached = not (self._lacks or self._head)

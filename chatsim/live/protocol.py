@@ -106,7 +106,7 @@ class ChatProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         edge = self._edge
         # Between two frames, and not inside a message of several: here a text frame may be read without the parser.
-        if edge is not None and self._buffer is None and edge.reached():
+        if edge is not None and self._buffer is None and edge.reached:
             data = self._short_texts(data)
             if not data:
                 return

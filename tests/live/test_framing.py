@@ -82,11 +82,11 @@ def test_the_edge_of_a_frame_is_found_however_the_bytes_come(made: list[bytes], 
     data = b"".join(made)
     ends = {sum(map(len, made[:count])) for count in range(len(made) + 1)}
     edge = Edge()
-    assert edge.reached()
+    assert edge.reached
     places = sorted({*cuts, 0, len(data)})
     for begin, end in pairwise(places):
         edge.passes(data[begin:end])
-        assert edge.reached() == (min(end, len(data)) in ends)
+        assert edge.reached == (min(end, len(data)) in ends)
 
 
 @given(st.binary(max_size=200) | st.integers(0, 70_000).map(lambda n: b"x" * n))
