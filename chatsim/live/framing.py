@@ -2,7 +2,7 @@
 
 Decides nothing but the form. Rule: a server's frames are unmasked, so the bytes are the same for every receiver; of
 what comes in, only whole, short, masked text frames are read here, exactly as the parser of `websockets` would.
-All other inbound frames are left to that parser, which takes ten times as long.
+All other inbound frames are left to that parser, which takes four times as long for a chat message.
 """
 
 from __future__ import annotations

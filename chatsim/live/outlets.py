@@ -149,7 +149,7 @@ class Outlets:
     def notify(self, now: float, to: tuple[str, ...], payload: bytes) -> None:
         """One frame that nobody waits for, to each of the connections that are open; `send` while there are few.
 
-        `now` is the loop's time (s), which whoever calls has at hand: asking for it would be a tenth of the work.
+        `now` is the loop's time (s), which whoever calls has at hand: uvloop asks the system for it each time.
         """
         if now >= self._window_ends:
             self._window_ends = now + LINGER_S
@@ -209,7 +209,7 @@ class Outlets:
             elif outlet.half_close:
                 self.flush(outlet)
             elif queue:
-                # This is `flush`, once more: the call would be a tenth of what a delivery costs here.
+                # This is `flush`, once more, without the call: every delivery comes by here.
                 outlet.lingers_until = inf
                 if not outlet.transport.is_closing():
                     count = outlet.in_transport = len(queue)
