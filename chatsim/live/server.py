@@ -46,8 +46,8 @@ COLLECT_AFTER = (50_000, 2, 5)
 """Thresholds of the cycle collector: objects, then collections of the next younger generation.
 
 Every message kept for replay is some tracked objects that live for minutes: with Python's own threshold of 700 they are
-walked through so often that it takes a fifth of the server's time, and finds nothing, since only connections that have
-ended leave cycles behind, some 25 objects each: those of 20,000 at most wait for a whole collection.
+walked through so often that it takes a seventh of a busy server's time or more. What it is there for are the cycles
+that ended connections leave behind, some 25 objects each: those of 20,000 at most wait for a whole collection.
 """
 
 END_S_MAX = 1
