@@ -1,10 +1,10 @@
 """The asyncio shell around a handler: dated inputs in, effects performed in order.
 
 Decides nothing about chat: it takes `now` from its loop's clock, calls the handler, performs what comes back, and
-keeps one timer for the whole server. It decides when bytes are written: each frame is encoded and framed once, queued
-per connection, and each connection is flushed once per turn of the loop.
+keeps one timer for the whole server. Each frame is encoded and framed once, however many it goes to.
 Rule: inputs reach the handler one at a time, in the order of the journal; `now` never goes back; no token comes here.
-Sockets, handshakes and parsing are left to `chatsim.live.protocol`; nothing here knows whether the clock is real.
+When bytes are written is left to `chatsim.live.outlets`, sockets, handshakes and parsing to `chatsim.live.protocol`;
+nothing here knows whether the clock is real.
 """
 
 from __future__ import annotations
@@ -16,12 +16,10 @@ from math import inf
 from typing import Any, Protocol
 
 from chatsim.core.effects import Append, Close, Effect, Effects, Ping, Record, Send, Tell
-from chatsim.core.frames import ClientFrame, Fault, ServerFrame, encode
+from chatsim.core.frames import ClientFrame, Delivered, Fault, ServerFrame, encode
 from chatsim.core.tokens import Claims
-from chatsim.live.framing import PING_FRAME, close_frame, text_frame
-
-CLOSE_TIMEOUT_S = 5.0
-"""How long a closing connection may take to flush and to answer the close (protocol.md, section 3)."""
+from chatsim.live.framing import PING_FRAME, text_frame
+from chatsim.live.outlets import Outlet, Outlets
 
 LAG_INTERVAL_S = 0.1
 """How often the loop's lag is sampled, once asked for."""
@@ -31,9 +29,6 @@ LAG_SAMPLES_MAX = 36_000
 
 LAG_BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, inf)
 """Upper edges of the histogram of loop lag."""
-
-WRITE_HIGH_BYTES = 32 * 1024
-"""What the transport may hold before it pauses us; it resumes us only when empty, so that what waits can be counted."""
 
 
 class Handler(Protocol):
@@ -68,39 +63,6 @@ class Journal(Protocol):
     def step(self, now: float, door: str, args: tuple[Any, ...], effects: Effects) -> None: ...
 
 
-class Outlet:
-    """One connection's way out: its transport, and the frames that wait for the next flush."""
-
-    __slots__ = (
-        "closing",
-        "deadline",
-        "dirty",
-        "half_close",
-        "in_transport",
-        "name",
-        "paused",
-        "pressed",
-        "queue",
-        "transport",
-    )
-
-    def __init__(self, name: str, transport: asyncio.Transport) -> None:
-        self.name = name
-        self.transport = transport
-        self.queue: list[bytes] = []
-        self.in_transport = 0
-        self.dirty = False
-        self.paused = False
-        self.pressed = False
-        self.closing = False
-        self.half_close = False
-        self.deadline: asyncio.TimerHandle | None = None
-
-    def pending_bytes(self) -> int:
-        """Bytes that wait here and in the transport."""
-        return sum(map(len, self.queue)) + self.transport.get_write_buffer_size()
-
-
 class Driver:
     """One handler on one loop. Made and used in the loop's thread only."""
 
@@ -124,9 +86,7 @@ class Driver:
         self._epoch = epoch
         self._start = loop.time()
         self._now = 0.0
-        self._outlets: dict[str, Outlet] = {}
-        self._dirty: list[Outlet] = []
-        self._flush_due = False
+        self._outlets = Outlets(loop, self._pressed)
         self._todo: deque[Effects] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
@@ -136,8 +96,8 @@ class Driver:
         self._lags: deque[float] = deque(maxlen=LAG_SAMPLES_MAX)
         self._lag_counts = [0] * len(LAG_BUCKETS_S)
         self._lag_sum_s = 0.0
-        self._frames_in = self._frames_out = self._bytes_in = self._bytes_out = 0
-        self._pings = self._flushes = self._connections_total = self._connections_peak = 0
+        self._frames_in = self._bytes_in = 0
+        self._pings = self._connections_total = self._connections_peak = 0
         self._perform: dict[type[Effect], Callable[[Any], None]] = {
             Send: self._send,
             Ping: self._ping,
@@ -145,7 +105,9 @@ class Driver:
             Append: self._append,
             Tell: self._tell,
         }
-        self._rearm()
+        self._wake_at = handler.wake_at
+        if self._wake_at() < inf:
+            self._rearm()
 
     # Time.
 
@@ -161,14 +123,10 @@ class Driver:
         return self._epoch + self.now()
 
     def _rearm(self) -> None:
-        wake_at = self._handler.wake_at()
-        # A timer that rings too early costs one call; only one that would ring too late must be replaced.
-        if wake_at >= self._timer_at:
-            return
         if self._timer is not None:
             self._timer.cancel()
-        self._timer_at = wake_at
-        self._timer = self.loop.call_at(self._start + wake_at, self._wake)
+        self._timer_at = self._wake_at()
+        self._timer = self.loop.call_at(self._start + self._timer_at, self._wake)
 
     def _wake(self) -> None:
         # A loop whose clock counts milliseconds rings up to half of one early; the handler would be woken with
@@ -184,11 +142,9 @@ class Driver:
     def connect(self, transport: asyncio.Transport, claims: Claims) -> Outlet:
         """A handshake is done: the connection gets its name, and the handler hears of it."""
         self._numbered += 1
-        outlet = Outlet(f"c{self._numbered}", transport)
-        transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES, low=0)
-        self._outlets[outlet.name] = outlet
+        outlet = self._outlets.add(f"c{self._numbered}", transport)
         self._connections_total += 1
-        self._connections_peak = max(self._connections_peak, len(self._outlets))
+        self._connections_peak = max(self._connections_peak, self.connections())
         self.empty.clear()
         now = self.now()
         self._settle(now, "connect", (outlet.name, claims), self._handler.connect(now, outlet.name, claims))
@@ -248,23 +204,17 @@ class Driver:
     def lost(self, outlet: Outlet) -> None:
         """The transport is gone."""
         self.leave(outlet)
-        if outlet.deadline is not None:
-            outlet.deadline.cancel()
-        outlet.queue.clear()
-        del self._outlets[outlet.name]
-        if not self._outlets:
+        self._outlets.remove(outlet)
+        if not self.connections():
             self.empty.set()
 
     def paused(self, outlet: Outlet) -> None:
         """The transport holds as much as it should: what follows waits here."""
-        outlet.paused = True
+        self._outlets.paused(outlet)
 
     def resumed(self, outlet: Outlet) -> None:
         """The transport is empty again."""
-        outlet.paused = False
-        outlet.in_transport = 0
-        if outlet.queue:
-            self._soil(outlet)
+        self._outlets.resumed(outlet)
         if outlet.pressed and not outlet.closing:
             outlet.pressed = False
             now = self.now()
@@ -277,11 +227,15 @@ class Driver:
 
     def connections(self) -> int:
         """How many are connected, those that are closing included."""
-        return len(self._outlets)
+        return len(self._outlets.by_name)
 
     def reply(self, outlet: Outlet, data: bytes) -> None:
         """Send what the WebSocket layer itself answers, in its turn."""
-        self._queue((outlet.name,), data)
+        self._outlets.queue((outlet.name,), data)
+
+    def flush(self, outlet: Outlet) -> None:
+        """Write what is queued for one connection now."""
+        self._outlets.flush(outlet)
 
     def heard(self, frames: int, size_bytes: int) -> None:
         """Count what came in."""
@@ -291,7 +245,7 @@ class Driver:
     def hang_up(self, outlet: Outlet, code: int, reason: str) -> None:
         """Close without the handler's having asked: the framing is broken, or the server ends."""
         self.leave(outlet)
-        self._shut(outlet, code, reason)
+        self._outlets.shut(outlet, code, reason)
 
     # Effects.
 
@@ -299,14 +253,17 @@ class Driver:
         """Journal one input, and perform its effects and those of the inputs that they lead to."""
         if self._journal is not None:
             self._journal.step(now, door, args, effects)
-        if effects:
-            todo = self._todo
-            todo.append(effects)
-            perform = self._perform
-            while todo:
-                for effect in todo.popleft():
-                    perform[type(effect)](effect)
-        self._rearm()
+        perform = self._perform
+        todo = self._todo
+        while True:
+            for effect in effects:
+                perform[type(effect)](effect)
+            if not todo:
+                break
+            effects = todo.popleft()
+        # A timer that rings too early costs one call; only one that would ring too late must be replaced.
+        if self._wake_at() < self._timer_at:
+            self._rearm()
 
     def _follow(self, now: float, door: str, args: tuple[Any, ...], effects: Effects) -> None:
         """Journal an input that an effect led to; its own effects wait their turn, so that nothing recurses."""
@@ -316,65 +273,28 @@ class Driver:
             self._todo.append(effects)
 
     def _send(self, effect: Send) -> None:
-        payload = text_frame(encode(effect.message))
-        to = effect.to
-        outlets = self._outlets
-        self._frames_out += len(to)
-        # With nothing pending anywhere, waiting for the end of the turn gains nothing.
-        if len(to) == 1 and not self._dirty:
-            outlet = outlets.get(to[0])
-            if outlet is not None and not (outlet.queue or outlet.paused or outlet.closing):
-                self._bytes_out += len(payload)
-                outlet.in_transport = 1
-                outlet.transport.write(payload)
-                return
-        self._queue(to, payload)
-
-    def _queue(self, to: tuple[str, ...], payload: bytes) -> None:
-        outlets = self._outlets
-        dirty = self._dirty
-        for name in to:
-            outlet = outlets.get(name)
-            if outlet is None or outlet.closing:
-                continue
-            outlet.queue.append(payload)
-            if not outlet.dirty:
-                outlet.dirty = True
-                dirty.append(outlet)
-        if dirty and not self._flush_due:
-            self._flush_due = True
-            self.loop.call_soon(self._flush)
-
-    def _soil(self, outlet: Outlet) -> None:
-        """Have the connection flushed at the end of this turn."""
-        if not outlet.dirty:
-            outlet.dirty = True
-            self._dirty.append(outlet)
-        if not self._flush_due:
-            self._flush_due = True
-            self.loop.call_soon(self._flush)
+        message = effect.message
+        payload = text_frame(encode(message))
+        # The receiver took her time with the ack, and the sender has been told that the message is safe.
+        if type(message) is Delivered:
+            self._outlets.notify(self._start + self._now, effect.to, payload)
+        else:
+            self._outlets.send(effect.to, payload)
 
     def _ping(self, effect: Ping) -> None:
         self._pings += len(effect.to)
-        self._queue(effect.to, PING_FRAME)
+        self._outlets.queue(effect.to, PING_FRAME)
 
     def _close(self, effect: Close) -> None:
-        outlet = self._outlets.get(effect.to)
+        outlet = self._outlets.by_name.get(effect.to)
         if outlet is not None and not outlet.closing:
             outlet.closing = True
-            self._shut(outlet, effect.code, effect.reason)
-
-    def _shut(self, outlet: Outlet, code: int, reason: str) -> None:
-        """Queue the close frame behind what waits, and give the peer its time to answer."""
-        if outlet.deadline is not None:
-            return
-        outlet.queue.append(close_frame(code, reason))
-        outlet.deadline = self.loop.call_later(CLOSE_TIMEOUT_S, outlet.transport.abort)
-        self._soil(outlet)
+            self._outlets.shut(outlet, effect.code, effect.reason)
 
     def _append(self, effect: Append) -> None:
         record = self._log.append(effect.record)
-        now = self.now()
+        # The moment of the input that it came from: what follows from one input has one date.
+        now = self._now
         if record is None:
             failed = effect.record
             self._follow(now, "append_failed", (failed,), self._handler.append_failed(now, failed))
@@ -382,44 +302,16 @@ class Driver:
             self._follow(now, "appended", (record,), self._handler.appended(now, record))
 
     def _tell(self, effect: Tell) -> None:
-        now = self.now()
+        now = self._now
         args = (effect.session, effect.message)
         self._follow(now, "told", args, self._handler.told(now, effect.session, effect.message))
 
-    # Writing.
-
-    def _flush(self) -> None:
-        """One write per connection that has something to say; those that cannot take it are reported to the handler."""
-        dirty, self._dirty = self._dirty, []
-        self._flush_due = False
-        slow = []
-        for outlet in dirty:
-            outlet.dirty = False
-            if outlet.paused:
-                slow.append(outlet)
-            elif outlet.queue:
-                self.flush(outlet)
-        for outlet in slow:
-            if outlet.closing or not outlet.queue:
-                continue
-            outlet.pressed = True
-            now = self.now()
-            waiting = (outlet.pending_bytes(), len(outlet.queue) + outlet.in_transport)
-            self._settle(now, "pressure", (outlet.name, *waiting), self._handler.pressure(now, outlet.name, *waiting))
-
-    def flush(self, outlet: Outlet) -> None:
-        """Write what is queued for one connection, in one call."""
-        queue = outlet.queue
-        if queue and not outlet.transport.is_closing():
-            data = queue[0] if len(queue) == 1 else b"".join(queue)
-            outlet.in_transport = len(queue)
-            self._flushes += 1
-            self._bytes_out += len(data)
-            outlet.transport.write(data)
-        queue.clear()
-        if outlet.half_close and not outlet.transport.is_closing():
-            outlet.half_close = False
-            end_writing(outlet.transport)
+    def _pressed(self, outlet: Outlet) -> None:
+        """A slow reader: the handler hears how much waits for her."""
+        outlet.pressed = True
+        now = self.now()
+        waiting = (outlet.pending_bytes(), outlet.pending_frames())
+        self._settle(now, "pressure", (outlet.name, *waiting), self._handler.pressure(now, outlet.name, *waiting))
 
     # What can be seen from outside.
 
@@ -447,15 +339,15 @@ class Driver:
     def statistics(self) -> dict[str, Any]:
         """Counts since the start, and the samples of loop lag (s) of the last hour."""
         return {
-            "connections": len(self._outlets),
+            "connections": self.connections(),
             "connections_total": self._connections_total,
             "connections_peak": self._connections_peak,
             "frames_in": self._frames_in,
-            "frames_out": self._frames_out,
+            "frames_out": self._outlets.frames_out,
             "bytes_in": self._bytes_in,
-            "bytes_out": self._bytes_out,
+            "bytes_out": self._outlets.bytes_out,
             "pings": self._pings,
-            "flushes": self._flushes,
+            "flushes": self._outlets.flushes,
             "draining": self.draining,
             "loop_lag_s": tuple(self._lags),
             "loop_lag_counts": tuple(self._lag_counts),
@@ -464,8 +356,7 @@ class Driver:
 
     def abort(self) -> None:
         """Drop every connection that is left: the end of patience."""
-        for outlet in tuple(self._outlets.values()):
-            outlet.transport.abort()
+        self._outlets.abort()
 
     def close(self) -> None:
         """Stop the timers: nothing wakes the handler any more."""
@@ -473,11 +364,4 @@ class Driver:
             if timer is not None:
                 timer.cancel()
         self._timer = self._lag_timer = None
-
-
-def end_writing(transport: asyncio.Transport) -> None:
-    """Say that nothing follows: a half-close where the transport knows it, else a close that still flushes (TLS)."""
-    if transport.can_write_eof():
-        transport.write_eof()
-    else:
-        transport.close()
+        self._outlets.close()

@@ -70,16 +70,18 @@ class Gate:
         """The claims of somebody who may come in, or what to answer instead."""
         if not self._origin_allowed(request):
             return Denial(403, "origin_forbidden", "this origin may not connect: name it in origins")
-        found = self.verify(_token(request))
+        query = _query(request)
+        found = self.verify(_token(request, query))
         if isinstance(found, Refusal):
             return Denial(401, found.code, found.detail)
-        return self._room(request) or found
+        return self._room(query.get("resume", "")) or found
 
-    def _room(self, request: Request) -> Denial | None:
+    def _room(self, resume: str) -> Denial | None:
+        """What to answer where there is no room for one more, whose former connection was `resume`."""
         driver = self.driver
         if driver.draining:
             return Denial(503, "draining", "the server is going away: come back later", self._retry_after_s())
-        back = driver.knew(_query(request, "resume"))
+        back = driver.knew(resume)
         bucket = self._back if back else self._new
         if driver.connections() >= self.config.connections_max or bucket.refusal(driver.now()):
             return Denial(503, "overloaded", "too many connections: come back later", self._retry_after_s())
@@ -116,15 +118,14 @@ def _bucket(rate_per_s: float) -> TokenBucket:
     return TokenBucket(burst, burst / rate_per_s)
 
 
-def _token(request: Request) -> str:
+def _token(request: Request, query: dict[str, str]) -> str:
     """The token of a handshake, from the first of the three places that has one; empty where none has."""
     for value in request.headers.get_all("Authorization"):
         scheme, _, rest = value.partition(" ")
         if scheme.lower() == "bearer":
             return rest.strip()
-    found = _query(request, "token")
-    if found:
-        return found
+    if query.get("token"):
+        return query["token"]
     for value in request.headers.get_all("Sec-WebSocket-Protocol"):
         for offer in value.split(","):
             if offer.strip().startswith(BEARER_PREFIX):
@@ -132,12 +133,15 @@ def _token(request: Request) -> str:
     return ""
 
 
-def _query(request: Request, name: str) -> str:
-    """The first value of a query parameter; empty where there is none, or the query is none."""
+def _query(request: Request) -> dict[str, str]:
+    """The first value of each query parameter; empty where there is no query, or it is none."""
+    text = request.path.partition("?")[2]
+    if not text:
+        return {}
     try:
-        return parse_qs(request.path.partition("?")[2], max_num_fields=16).get(name, [""])[0]
+        return {name: values[0] for name, values in parse_qs(text, max_num_fields=16).items()}
     except ValueError:
-        return ""
+        return {}
 
 
 def denial_bytes(denial: Denial) -> bytes:

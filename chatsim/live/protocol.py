@@ -1,6 +1,7 @@
 """One WebSocket of the server: handshake, inbound frames, and the end of it, as a plain asyncio protocol.
 
-Decides how bytes become inputs of the driver; `websockets` parses the masked inbound frames.
+Decides how bytes become inputs of the driver: short whole texts are read here and now, all else by the parser of
+`websockets`.
 Rule: nothing that a peer sends raises, and a token goes no further than the gate: never into a log or a journal.
 Who may come in is left to the gate, what frames mean to the handler, and when bytes are written to the driver.
 """
@@ -22,8 +23,9 @@ from websockets.typing import Subprotocol
 
 from chatsim.core.frames import Fault, StatusIn, decode_client
 from chatsim.core.tokens import Claims, Refusal
-from chatsim.live.driver import Outlet
+from chatsim.live.framing import SHORT_BYTES_MAX, Edge, short_text
 from chatsim.live.gate import PHRASES, Denial, Gate, denial_bytes
+from chatsim.live.outlets import Outlet
 
 PATH = "/ws"
 SUBPROTOCOL = Subprotocol("chatsim.v1")
@@ -31,6 +33,7 @@ SUBPROTOCOL = Subprotocol("chatsim.v1")
 HANDSHAKE_TIMEOUT_S = 10.0
 """How long a peer may take from the first byte to a complete request."""
 
+_HEAD_END = b"\r\n\r\n"
 _INTERNAL_ERROR, _PROTOCOL_ERROR, _GOING_AWAY = 1011, 1002, 1012
 
 # `websockets` writes headers, and so tokens, to its log at level DEBUG: its logger here is one that nobody can turn on.
@@ -47,10 +50,13 @@ _HANDSHAKE_CODES = {405: "method_not_allowed", 426: "upgrade_required"}
 class ChatProtocol(asyncio.Protocol):
     """One connection from its upgrade request to its end. uvicorn makes it, and hands the request over as bytes."""
 
-    __slots__ = ("_buffer", "_deadline", "_loop", "_outlet", "_parser", "_state", "_transport")
+    __slots__ = ("_buffer", "_deadline", "_edge", "_loop", "_outlet", "_parser", "_state", "_transport")
 
     gate: ClassVar[Gate]
     """Set by `protocol_for`, since uvicorn makes the protocols."""
+
+    short_max: ClassVar[int]
+    """The longest text in bytes that is read without the parser."""
 
     def __init__(
         self,
@@ -67,6 +73,7 @@ class ChatProtocol(asyncio.Protocol):
         )
         self._outlet: Outlet | None = None
         self._buffer: bytearray | None = None
+        self._edge: Edge | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport
 
@@ -82,7 +89,7 @@ class ChatProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._done_waiting()
-        self._parser = None
+        self._parser = self._edge = None
         if self._state is not None:
             self._state.connections.discard(self)
         if self._outlet is not None:
@@ -97,9 +104,18 @@ class ChatProtocol(asyncio.Protocol):
             self.gate.driver.resumed(self._outlet)
 
     def data_received(self, data: bytes) -> None:
+        edge = self._edge
+        # Between two frames, and not inside a message of several: here a text frame may be read without the parser.
+        if edge is not None and self._buffer is None and edge.reached:
+            data = self._short_texts(data)
+            if not data:
+                return
         parser = self._parser
         if parser is None:
             return
+        if edge is not None:
+            edge.passes(data)
+        opening = self._outlet is None
         parser.receive_data(data)
         events = parser.events_received()
         self.gate.driver.heard(len(events), len(data))
@@ -117,6 +133,32 @@ class ChatProtocol(asyncio.Protocol):
                 self._broken(parser.parser_exc)
             elif parser.handshake_exc is not None and self._outlet is None and not self._transport.is_closing():
                 self._deny(Denial(400, "bad_request", "not a WebSocket handshake"))
+
+        # A client waits for the answer before it sends a frame; who does not has all its frames parsed.
+        if opening and self._outlet is not None and self._parser is not None and data.endswith(_HEAD_END):
+            self._edge = Edge()
+
+    def _short_texts(self, data: bytes) -> bytes:
+        """Take the short texts that these bytes begin with; what is left is the parser's, which has missed nothing.
+
+        A whole text frame leaves no trace in the parser, so that it need not see it.
+        """
+        outlet = self._outlet
+        assert outlet is not None
+        at = count = 0
+        try:
+            while not outlet.closing:
+                found = short_text(data, at, self.short_max)
+                if found is None:
+                    break
+                payload, at = found
+                count += 1
+                self._text(outlet, payload)
+        except Exception as problem:
+            self._crashed(problem)
+        if at:
+            self.gate.driver.heard(count, at)
+        return data[at:] if at else data
 
     def shutdown(self) -> None:
         """uvicorn is ending: whoever is still here is told to come back later."""
@@ -153,7 +195,7 @@ class ChatProtocol(asyncio.Protocol):
 
     def _deny(self, denial: Denial) -> None:
         self._done_waiting()
-        self._parser = None
+        self._parser = self._edge = None
         self._transport.write(denial_bytes(denial))
         self._transport.close()
 
@@ -232,7 +274,7 @@ class ChatProtocol(asyncio.Protocol):
         """The peer's close frame: the answer to ours, or to be answered with the same code."""
         assert self._parser is not None
         answer = b"".join(self._parser.data_to_send())
-        self._parser = None
+        self._parser = self._edge = None
         driver = self.gate.driver
         if outlet.deadline is None:
             driver.leave(outlet)
@@ -244,7 +286,7 @@ class ChatProtocol(asyncio.Protocol):
 
     def _broken(self, problem: Exception) -> None:
         """The parser has given up: no more is read from this peer, and our close is the last word."""
-        self._parser = None
+        self._parser = self._edge = None
         outlet = self._outlet
         if outlet is None:
             self._transport.close()
@@ -284,5 +326,6 @@ def protocol_for(made_gate: Gate) -> type[ChatProtocol]:
     class Bound(ChatProtocol):
         __slots__ = ()
         gate = made_gate
+        short_max = min(SHORT_BYTES_MAX, made_gate.config.message_bytes_max)
 
     return Bound

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import secrets
 import signal
@@ -17,12 +18,11 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import uvicorn
 import uvloop
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.handler import ChatHandler
@@ -31,15 +31,24 @@ from chatsim.core.tokens import Keys
 from chatsim.errors import UsageError
 from chatsim.journal.steps import Footer, Header, JournalWriter
 from chatsim.live.driver import Driver, Log
+from chatsim.live.front import Front
 from chatsim.live.gate import Gate
 from chatsim.live.http import Minter, Routes
-from chatsim.live.protocol import HANDSHAKE_TIMEOUT_S, protocol_for
+from chatsim.live.protocol import protocol_for
 from chatsim.live.tls import self_signed, server_context
 
 DRAIN_S_MAX = 28.0
 """How long draining may take; with `END_S_MAX` it keeps the hard stop of 30 s (protocol.md, section 3)."""
 
 PORT_MAX = 65_535
+
+COLLECT_AFTER = (50_000, 2, 5)
+"""Thresholds of the cycle collector: objects, then collections of the next younger generation.
+
+Every message kept for replay is some tracked objects that live for minutes: with Python's own threshold of 700 they are
+walked through so often that it takes a seventh of a busy server's time or more. What it is there for are the cycles
+that ended connections leave behind, some 25 objects each: those of 20,000 at most wait for a whole collection.
+"""
 
 END_S_MAX = 1
 """How long requests under way may take after that, in whole seconds, as uvicorn wants it."""
@@ -86,30 +95,6 @@ class _Server(uvicorn.Server):
         self._started()
 
 
-class TimedHttp(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """uvicorn's HTTP protocol, which drops a peer that has not sent one whole request in time."""
-
-    patience_s = HANDSHAKE_TIMEOUT_S
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        kept = cast(asyncio.Transport, transport)
-        self._handshake = asyncio.get_running_loop().call_later(self.patience_s, self._too_late, kept)
-
-    def _too_late(self, transport: asyncio.Transport) -> None:
-        # `cycle` is there from the first whole request on; after an upgrade the transport has another protocol.
-        if transport.get_protocol() is self and getattr(self, "cycle", None) is None:
-            transport.abort()
-
-    def handle_websocket_upgrade(self, *event: Any) -> None:
-        self._handshake.cancel()
-        super().handle_websocket_upgrade(*event)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._handshake.cancel()
-        super().connection_lost(exc)
-
-
 def run(settings: ServerSettings, *, ready: Callable[[str], None]) -> dict[str, Any]:
     """`serve` on a new uvloop until SIGTERM or SIGINT; returns the driver's statistics."""
 
@@ -119,8 +104,16 @@ def run(settings: ServerSettings, *, ready: Callable[[str], None]) -> dict[str, 
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         return await serve(settings, ready=ready, stop=stop)
 
+    _spare_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(until_told())
+
+
+def _spare_collector() -> None:
+    """Have this process's cycle collector run seldom: what was loaded is left out of it, and it waits for more."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 async def serve(settings: ServerSettings, *, ready: Callable[[str], None], stop: asyncio.Event) -> dict[str, Any]:
@@ -242,7 +235,7 @@ def _uvicorn_config(app: Any, gate: Gate, context: ssl.SSLContext | None) -> uvi
     """uvicorn's settings: our protocol for WebSockets, and no log that could hold a query string."""
     config = uvicorn.Config(
         app,
-        http=TimedHttp,
+        http=Front,
         ws=protocol_for(gate),
         lifespan="off",
         interface="asgi3",

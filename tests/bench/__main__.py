@@ -157,6 +157,7 @@ BENCHES: dict[str, Callable[[], None]] = {
     "rooms": lambda: live.rooms(PAIRS),
     "outstanding": lambda: live.outstanding(PAIRS),
     "thousand": lambda: live.thousand(PAIRS),
+    "paced": lambda: live.paced(PAIRS),
     "idle": lambda: live.idle(PAIRS),
     "handshakes": lambda: live.handshakes(PAIRS),
 }

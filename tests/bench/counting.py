@@ -2,7 +2,8 @@
 measured.
 
 Decides how much is in flight: a room has a fixed number of messages outstanding, and one more is said, by the next
-speaker in turn, for every message that has reached all the others. Rule: no more work per frame than its header and one
+speaker in turn, for every message that has reached all the others; or, at a fixed pace, one room after the other says
+something at its intended moment, whatever the server does. Rule: no more work per frame than its header and one
 byte of its payload; acks are cumulative and at most every 200 ms. It works for both servers: with a secret it makes
 tokens, joins and acks, without one the path names the room and nothing is owed.
 """
@@ -12,8 +13,10 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+import statistics
 import sys
 import time
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, cast
@@ -29,6 +32,9 @@ ACK_INTERVAL_S = 0.2
 ACK_SLICES = 20
 """Acks are spread over the interval: each connection has its turn once in it."""
 
+PACE_TICK_S = 0.001
+"""How often the crowd looks what is due at a fixed pace."""
+
 OPENING_AT_ONCE = 64
 SETTLE_S = 0.5
 WARM_CONNECTIONS = 100
@@ -39,7 +45,10 @@ _TALK = b'{"type":"message","id":"%08d","session":"%b","body":"thirty-two bytes 
 
 
 class Spec(msgspec.Struct, kw_only=True):
-    """What one crowd does to the server `pid` at `url`. `secret` is empty for the server that checks nothing."""
+    """What one crowd does to the server `pid` at `url`. `secret` is empty for the server that checks nothing.
+
+    `pace_per_s` messages a second are said by the whole crowd; at 0 each room has `outstanding` of them on their way.
+    """
 
     url: str
     pid: int
@@ -50,41 +59,52 @@ class Spec(msgspec.Struct, kw_only=True):
     room_size: int
     speakers: int
     outstanding: int
+    pace_per_s: float = 0.0
     warm_s: float
     measure_s: float
 
 
 class Figures(msgspec.Struct, kw_only=True):
-    """What was seen: deliveries or handshakes, over which seconds, and the server's growth in bytes."""
+    """What was seen: deliveries or handshakes, over which seconds, and the server's growth in bytes.
+
+    `reached_s` is, at a fixed pace, within how many seconds of its intended moment 99 of 100 messages had reached all.
+    """
 
     count: int
     wall_s: float
     server_cpu_s: float
     crowd_cpu_s: float
     grown_bytes: int
+    reached_s: float = 0.0
 
 
 class Room:
     """The connections of one room, whose turn it is, and how far the message under way has come."""
 
-    __slots__ = ("arrived", "fan", "members", "name", "speakers", "total", "turn")
+    __slots__ = ("arrived", "fan", "members", "name", "paced", "reached", "said_at", "speakers", "total", "turn")
 
-    def __init__(self, name: bytes, size: int, speakers: int) -> None:
+    def __init__(self, name: bytes, size: int, speakers: int, *, paced: bool) -> None:
         self.name = name
         self.fan = size - 1
         self.speakers = speakers
+        self.paced = paced
+        self.said_at: deque[float] = deque()
+        self.reached: list[float] = []
         self.members: list[Reader] = []
         self.turn = 0
         self.arrived = 0
         self.total = 0
 
     def heard(self, count: int) -> None:
-        """`count` messages have reached somebody: as many new ones are said as have reached everybody."""
+        """`count` messages have reached somebody: unless paced, as many are said as have reached everybody."""
         self.total += count
         self.arrived += count
         while self.arrived >= self.fan:
             self.arrived -= self.fan
-            self.speak()
+            if self.paced:
+                self.reached.append(time.perf_counter() - self.said_at.popleft())
+            else:
+                self.speak()
 
     def speak(self) -> None:
         """The next speaker says one thing."""
@@ -222,7 +242,8 @@ class Crowd:
         self.host, self.port = self.address.hostname, self.address.port
         self.readers: list[Reader] = []
         rooms = -(-(spec.connections + WARM_CONNECTIONS) // spec.room_size)
-        self.rooms = [Room(b"r%d" % n, spec.room_size, spec.speakers) for n in range(rooms)]
+        paced = spec.pace_per_s > 0
+        self.rooms = [Room(b"r%d" % n, spec.room_size, spec.speakers, paced=paced) for n in range(rooms)]
         self._tls = self._trust()
 
     def _trust(self) -> ssl.SSLContext | None:
@@ -271,21 +292,40 @@ class Crowd:
         """Open all, talk until warm, then count for a while."""
         await self.open(self.requests(self.spec.connections), join=True)
         await asyncio.sleep(SETTLE_S)
-        acking = asyncio.ensure_future(self._ack()) if self.spec.secret else None
+        tasks = [asyncio.ensure_future(self._ack())] if self.spec.secret else []
+        talking = [room for room in self.rooms if room.members]
+        if self.spec.pace_per_s:
+            tasks.append(asyncio.ensure_future(self._pace(talking)))
         for _ in range(self.spec.outstanding):
-            for room in self.rooms:
-                if room.members:
-                    room.speak()
+            for room in talking:
+                room.speak()
         await asyncio.sleep(self.spec.warm_s)
+        for room in talking:
+            room.reached.clear()
         before = self._figures()
         await asyncio.sleep(self.spec.measure_s)
         after = self._figures()
-        if acking is not None:
-            acking.cancel()
+        for task in tasks:
+            task.cancel()
         lost = sum(reader.lost for reader in self.readers)
         if lost or after.count == before.count:
             raise HarnessError(f"{lost} connections were lost, {after.count - before.count} messages came")
-        return _between(before, after)
+        seen = _between(before, after)
+        if self.spec.pace_per_s:
+            seen.reached_s = statistics.quantiles((s for room in talking for s in room.reached), n=100)[98]
+        return seen
+
+    async def _pace(self, rooms: Sequence[Room]) -> None:
+        """One room after the other speaks, each at its moment; what is late is said at once, and counts as late."""
+        start_at, said = time.perf_counter(), 0
+        while True:
+            now = time.perf_counter()
+            while (due_at := start_at + said / self.spec.pace_per_s) <= now:
+                room = rooms[said % len(rooms)]
+                room.said_at.append(due_at)
+                room.speak()
+                said += 1
+            await asyncio.sleep(PACE_TICK_S)
 
     async def _ack(self) -> None:
         while True:

@@ -19,8 +19,9 @@ from chatsim.core.frames import AckIn, ClientFrame, Fault, Heartbeat, HeartbeatI
 from chatsim.core.handler import ChatHandler
 from chatsim.core.memory_log import MemoryLog
 from chatsim.core.tokens import Claims
-from chatsim.live.driver import CLOSE_TIMEOUT_S, Driver, Handler, Outlet
+from chatsim.live.driver import Driver, Handler
 from chatsim.live.framing import text_frame
+from chatsim.live.outlets import CLOSE_TIMEOUT_S, Outlet
 from tests.live.test_framing import parsed
 
 EPOCH = 1_700_000_000.0
@@ -105,6 +106,9 @@ class FakeTransport:
 
     def write_eof(self) -> None:
         self.ended = True
+
+    def close(self) -> None:
+        self.closed = True
 
     def abort(self) -> None:
         self.aborted = self.closed = True

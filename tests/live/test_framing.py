@@ -1,15 +1,19 @@
-"""Invariant: what is framed here, an independent parser reads back."""
+"""Invariant: what is framed here, an independent parser reads back; what is read here, it reads in the same way."""
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
+from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from chatsim.live.framing import PING_FRAME, close_frame, text_frame
+from chatsim.live.framing import PING_FRAME, SHORT_BYTES_MAX, Edge, close_frame, short_text, text_frame
 
 
 def parsed(data: bytes) -> list[Frame]:
@@ -18,6 +22,71 @@ def parsed(data: bytes) -> list[Frame]:
     reader.receive_data(data)
     assert reader.parser_exc is None
     return [event for event in reader.events_received() if isinstance(event, Frame)]
+
+
+def client_frame(opcode: int, payload: bytes, mask: bytes = b"\1\2\3\4", *, fin: bool = True) -> bytes:
+    """A client's frame, whatever it says."""
+    length = len(payload)
+    wide = b"" if length < 126 else length.to_bytes(2 if length < 65536 else 8, "big")
+    head = bytes(((0x80 if fin else 0) | opcode, 0x80 | (length if not wide else 126 if len(wide) == 2 else 127)))
+    masked = bytes(byte ^ mask[place % 4] for place, byte in enumerate(payload))
+    return head + wide + mask + masked
+
+
+def read_by_library(data: bytes, bytes_max: int | None = None) -> tuple[list[Frame], bool]:
+    """The frames that the library reads from a client, and whether it has come to no fault."""
+    reader = ServerProtocol(state=State.OPEN, max_size=bytes_max)
+    reader.receive_data(data)
+    return [event for event in reader.events_received() if isinstance(event, Frame)], reader.parser_exc is None
+
+
+masks = st.binary(min_size=4, max_size=4)
+frames = st.builds(
+    client_frame,
+    st.sampled_from([0, 1, 1, 1, 2, 9, 10]),
+    st.binary(max_size=140) | st.sampled_from([125, 126, 127, 1023, 1024, 1025, 65535, 65536]).map(lambda n: b"x" * n),
+    masks,
+    fin=st.sampled_from([True, True, True, False]),
+)
+
+
+@given(frames | st.binary(max_size=20), st.binary(max_size=20), st.sampled_from([3, 100, SHORT_BYTES_MAX]))
+def test_a_short_text_is_what_the_library_reads(data: bytes, more: bytes, bytes_max: int) -> None:
+    found = short_text(b"xyz" + data + more, 3, bytes_max)
+    if found is None:
+        return
+    payload, end = found
+    (frame,), fine = read_by_library((data + more)[: end - 3], bytes_max)
+    assert fine
+    assert (frame.opcode, bytes(frame.data), frame.fin) == (Opcode.TEXT, payload, True)
+    assert not any((frame.rsv1, frame.rsv2, frame.rsv3))
+
+
+@given(st.binary(max_size=200), masks)
+def test_every_short_text_is_read(payload: bytes, mask: bytes) -> None:
+    data = client_frame(1, payload, mask)
+    assert short_text(data, 0, 200) == (payload, len(data))
+    assert short_text(data, 0, len(payload) - 1) is None
+    assert all(short_text(data[:cut], 0, 200) is None for cut in range(len(data)))
+
+
+@pytest.mark.parametrize("head", [0x01, 0x80, 0x82, 0x88, 0x89, 0x8A, 0xC1, 0xA1, 0x91])
+def test_nothing_else_is_read(head: int) -> None:
+    assert short_text(bytes((head, 0x82, 0, 0, 0, 0)) + b"hi", 0, 100) is None
+    assert short_text(b"\x81\x02hi" + b"x" * 20, 0, 100) is None
+    assert short_text(b"\x81\xff" + (5).to_bytes(8, "big") + b"maskhello", 0, 100) is None
+
+
+@given(st.lists(frames, max_size=5), st.lists(st.integers(0, 400), max_size=8))
+def test_the_edge_of_a_frame_is_found_however_the_bytes_come(made: list[bytes], cuts: list[int]) -> None:
+    data = b"".join(made)
+    ends = {sum(map(len, made[:count])) for count in range(len(made) + 1)}
+    edge = Edge()
+    assert edge.reached
+    places = sorted({*cuts, 0, len(data)})
+    for begin, end in pairwise(places):
+        edge.passes(data[begin:end])
+        assert edge.reached == (min(end, len(data)) in ends)
 
 
 @given(st.binary(max_size=200) | st.integers(0, 70_000).map(lambda n: b"x" * n))

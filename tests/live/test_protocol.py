@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+from itertools import pairwise
 from typing import Any, cast
 
 import jwt
@@ -17,11 +18,13 @@ from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
 
 from chatsim.core.config import HandlerConfig
-from chatsim.core.tokens import Keys
+from chatsim.core.handler import ChatHandler
+from chatsim.core.tokens import Keys, issue
 from chatsim.live.gate import RETRY_AFTER_S_MAX, Gate
-from chatsim.live.protocol import HANDSHAKE_TIMEOUT_S, protocol_for
+from chatsim.live.protocol import HANDSHAKE_TIMEOUT_S, ChatProtocol, protocol_for
 from tests.live.running import ADMIN, PATIENCE_S, SECRET, Peer, Running, on_loop, running, token
-from tests.live.test_driver import FakeTransport, World
+from tests.live.test_driver import EPOCH, FakeTransport, World
+from tests.live.test_framing import client_frame, masks
 
 
 async def refusal(server: Running, query: str = "", **options: Any) -> tuple[int, str]:
@@ -364,3 +367,71 @@ def test_arbitrary_bytes_leave_everyone_else_served(inputs: list[bytes]) -> None
             assert (await bob.read_type("heartbeat"))["t"] == 2
 
     on_loop(work)
+
+
+class Inside:
+    """One connection of a real handler on a fake loop: what is fed to it, and all that comes of it."""
+
+    def __init__(self, *, by_library: bool) -> None:
+        config = HandlerConfig(message_bytes_max=300, violation_limit=3)
+        self.world = World(ChatHandler(config, epoch=EPOCH, seed=7))
+        kind = protocol_for(Gate(self.world.driver, Keys((SECRET,)), config))
+        if by_library:
+            kind = type("ByLibrary", (kind,), {"short_max": -1})
+        self.protocol: ChatProtocol = kind(_loop=cast(asyncio.AbstractEventLoop, self.world.loop))
+        self.transport = FakeTransport()
+        self.protocol.connection_made(cast(asyncio.Transport, self.transport))
+        good = issue(SECRET, "HS256", sub="ann", exp=EPOCH + 600, wall=EPOCH, jti="t", sessions=("room",))
+        self.feed(f"GET /ws?token={good} HTTP/1.1\r\n{_UPGRADE}{_KEY}13\r\n\r\n".encode())
+
+    def feed(self, data: bytes) -> None:
+        self.protocol.data_received(data)
+        self.world.loop.turn()
+
+    def outcome(self) -> tuple[Any, ...]:
+        statistics = self.world.driver.statistics()
+        ended = (self.transport.closed, self.transport.ended, self.transport.aborted)
+        # The head of the answer has the date of the machine in it.
+        return self.world.notes.steps, self.transport.writes[1:], ended, statistics["frames_in"], statistics["bytes_in"]
+
+
+_said = st.builds(
+    client_frame,
+    st.just(1),
+    st.sampled_from(
+        [
+            b'{"type":"status","action":"join","session":"room"}',
+            b'{"type":"message","id":"1","session":"room","body":"x"}',
+            b'{"type":"heartbeat","t":1}',
+            b'{"type":"status","action":"refresh","token":"x"}',
+            '{"type":"heartbeat","x":"\N{SNOWMAN}"}'.encode(),
+            b'{"type":"heartbeat","x":"' + b"y" * 230 + b'"}',
+            b"\xff",
+            b"no json",
+            b"x" * 301,
+        ]
+    ),
+    masks,
+)
+_others = st.builds(
+    client_frame,
+    st.sampled_from([0, 1, 2, 3, 8, 9, 10]),
+    st.sampled_from([b"", b"\x03\xe8", b'{"type":', b'"heartbeat"}']),
+    masks,
+    fin=st.booleans(),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(_said | _said | _said | _others | st.binary(max_size=8), max_size=12), st.data())
+def test_short_texts_mean_what_they_mean_to_the_library(pieces: list[bytes], draw: st.DataObject) -> None:
+    data = b"".join(pieces)
+    cuts = draw.draw(st.lists(st.integers(0, len(data)), max_size=8))
+    quick, slow = Inside(by_library=False), Inside(by_library=True)
+    places = [0, *sorted(cuts), len(data)]
+    for begin, end in pairwise(places):
+        if begin < end:
+            quick.feed(data[begin:end])
+            slow.feed(data[begin:end])
+    assert quick.outcome() == slow.outcome()
+    assert quick.world.notes.steps

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import signal
 import socket
@@ -12,17 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
-from starlette.applications import Starlette
-from uvicorn.server import ServerState
 
 from chatsim.core.config import HandlerConfig
 from chatsim.errors import UsageError
 from chatsim.journal.replay import replay
 from chatsim.journal.steps import read
-from chatsim.live.server import DRAIN_S_MAX, END_S_MAX, ServerSettings, TimedHttp, run
+from chatsim.live.server import DRAIN_S_MAX, END_S_MAX, ServerSettings, run
 from chatsim.live.tls import client_context, self_signed
-from tests.live.running import PATIENCE_S, SECRET, on_loop, running, token
+from tests.live.running import SECRET, on_loop, running, token
 
 
 def test_everything_is_served_over_tls_on_one_port() -> None:
@@ -115,28 +110,6 @@ def test_a_live_journal_replays_to_the_same_effects(tmp_path: Path) -> None:
     assert SECRET not in written
     # Every JWT begins so: it is the header's opening brace and quote in base64.
     assert b"eyJ" not in written
-
-
-def test_a_peer_that_never_finishes_its_request_is_dropped() -> None:
-    class Hasty(TimedHttp):
-        patience_s = 0.05
-
-    async def work() -> None:
-        config = uvicorn.Config(Starlette(), http=Hasty, log_config=None, lifespan="off", access_log=False)
-
-        def make() -> Hasty:
-            return Hasty(config=config, server_state=ServerState(), app_state={})
-
-        server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET / HTTP/1.1\r\nHost: ")
-        with contextlib.suppress(ConnectionResetError):
-            assert await asyncio.wait_for(reader.read(), PATIENCE_S) == b""
-        writer.close()
-        server.close()
-
-    on_loop(work)
 
 
 def test_time_scale_plays_the_same_rules_faster() -> None:

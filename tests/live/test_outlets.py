@@ -1,0 +1,180 @@
+"""Invariant: the frames of a connection leave in order and in few writes, and none waits longer than it may."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatsim.live.framing import close_frame
+from chatsim.live.outlets import CLOSE_TIMEOUT_S, EAGER_MAX, LINGER_S, Outlet, Outlets
+from tests.live.test_driver import FakeLoop, FakeTransport
+
+MANY = EAGER_MAX + 1
+
+
+class Ways:
+    """Outlets on a fake loop, with as many connections as wanted: `c0`, `c1` ..."""
+
+    def __init__(self, count: int) -> None:
+        self.loop = FakeLoop()
+        self.pressed: list[tuple[str, int, int]] = []
+        self.outlets = Outlets(cast(asyncio.AbstractEventLoop, self.loop), self._press)
+        self.transports = [FakeTransport() for _ in range(count)]
+        self.each = [
+            self.outlets.add(f"c{place}", cast(asyncio.Transport, transport))
+            for place, transport in enumerate(self.transports)
+        ]
+
+    def _press(self, outlet: Outlet) -> None:
+        self.pressed.append((outlet.name, outlet.pending_bytes(), outlet.pending_frames()))
+
+    def notify(self, to: tuple[str, ...], payload: bytes) -> None:
+        self.outlets.notify(self.loop.time(), to, payload)
+
+    def crowd(self) -> None:
+        """So many notices, to nobody, that the next one waits for company."""
+        for _ in range(MANY):
+            self.notify((), b"")
+
+    def wrote(self, place: int = 0) -> list[bytes]:
+        return self.transports[place].writes
+
+
+def test_a_lone_frame_is_written_at_once_and_takes_along_what_waits() -> None:
+    ways = Ways(1)
+    ways.outlets.send(("c0",), b"a")
+    assert ways.wrote() == [b"a"]
+    ways.crowd()
+    ways.notify(("c0",), b"n")
+    ways.outlets.send(("c0",), b"b")
+    assert ways.wrote() == [b"a", b"nb"]
+    ways.loop.advance(2 * LINGER_S)
+    assert ways.wrote() == [b"a", b"nb"]
+    assert (ways.outlets.frames_out, ways.outlets.bytes_out) == (3, 3)
+
+
+def test_notices_are_written_at_once_while_there_are_few() -> None:
+    ways = Ways(1)
+    for _ in range(3):
+        ways.crowd()
+        ways.loop.advance(LINGER_S)
+        ways.notify(("c0",), b"n")
+    assert ways.wrote() == [b"n"] * 3
+
+
+def test_a_notice_waits_for_company_and_goes_alone_when_none_comes() -> None:
+    ways = Ways(3)
+    ways.crowd()
+    ways.notify(("c0", "c1"), b"n")
+    ways.notify(("c0",), b"m")
+    ways.loop.advance(LINGER_S / 2)
+    ways.outlets.send(("c1", "c2"), b"x")
+    ways.loop.turn()
+    assert [ways.wrote(place) for place in range(3)] == [[], [b"nx"], [b"x"]]
+    ways.loop.advance(LINGER_S)
+    assert [ways.wrote(place) for place in range(3)] == [[b"nm"], [b"nx"], [b"x"]]
+    assert ways.loop.waiting() == 0
+
+
+def test_one_timer_serves_all_who_wait() -> None:
+    ways = Ways(3)
+    ways.crowd()
+    ways.notify(("c0",), b"a")
+    ways.loop.advance(LINGER_S * 0.8)
+    ways.crowd()
+    ways.notify(("c1", "c2"), b"b")
+    assert ways.loop.waiting() == 1
+    ways.loop.advance(LINGER_S * 0.8)
+    assert [ways.wrote(place) for place in range(3)] == [[b"a"], [], []]
+    ways.loop.advance(LINGER_S * 0.8)
+    assert [ways.wrote(place) for place in range(3)] == [[b"a"], [b"b"], [b"b"]]
+
+
+def test_a_timer_that_rings_early_is_taken_at_its_word() -> None:
+    ways = Ways(1)
+    ways.crowd()
+    ways.notify(("c0",), b"n")
+    when, _, timer = ways.loop.timers.pop()
+    ways.loop.at = when - 0.0005
+    assert timer.act is not None
+    timer.act()
+    ways.loop.turn()
+    assert ways.wrote() == [b"n"]
+
+
+def test_what_a_slow_reader_has_waiting_is_told_notices_too() -> None:
+    ways = Ways(2)
+    ways.outlets.paused(ways.each[0])
+    ways.transports[0].buffered = 100
+    ways.crowd()
+    ways.notify(("c0", "c1"), b"n")
+    ways.outlets.send(("c0",), b"x")
+    ways.loop.turn()
+    assert ways.pressed == [("c0", 102, 2)]
+    assert ways.wrote() == []
+    ways.outlets.resumed(ways.each[0])
+    ways.loop.turn()
+    assert ways.wrote() == [b"nx"]
+
+
+def test_who_leaves_takes_the_wait_along() -> None:
+    ways = Ways(2)
+    ways.crowd()
+    ways.notify(("c0", "c1"), b"n")
+    ways.outlets.remove(ways.each[0])
+    ways.outlets.close()
+    assert ways.loop.waiting() == 0
+    ways.outlets.send(("c0", "c1"), b"x")
+    ways.loop.turn()
+    assert [ways.wrote(place) for place in range(2)] == [[], [b"nx"]]
+
+
+def test_shutting_flushes_and_then_loses_patience() -> None:
+    ways = Ways(2)
+    ways.crowd()
+    ways.notify(("c0",), b"n")
+    ways.outlets.shut(ways.each[0], 1012, "bye")
+    ways.outlets.shut(ways.each[0], 1012, "bye")
+    ways.each[1].half_close = True
+    ways.outlets.queue(("c1",), b"y")
+    ways.loop.turn()
+    assert ways.wrote() == [b"n" + close_frame(1012, "bye")]
+    assert (ways.wrote(1), ways.transports[1].ended) == ([b"y"], True)
+    ways.loop.advance(CLOSE_TIMEOUT_S)
+    assert [transport.aborted for transport in ways.transports] == [True, False]
+    ways.outlets.abort()
+    assert ways.transports[1].aborted
+
+
+_acts = st.tuples(st.sampled_from(["send", "queue", "notify", "turn", "pause", "resume", "wait"]), st.integers(1, 7))
+
+
+@given(st.lists(_acts, max_size=60))
+def test_every_frame_leaves_once_in_order_and_in_time(acts: list[tuple[str, int]]) -> None:
+    ways = Ways(3)
+    ways.crowd()
+    said: list[list[int]] = [[], [], []]
+    for number, (act, who) in enumerate(acts):
+        places = [place for place in range(3) if who >> place & 1]
+        if act in ("send", "queue", "notify"):
+            way = ways.notify if act == "notify" else getattr(ways.outlets, act)
+            way(tuple(f"c{place}" for place in places), bytes([number]))
+            for place in places:
+                said[place].append(number)
+        elif act == "turn":
+            ways.loop.turn()
+        elif act == "wait":
+            ways.loop.advance(LINGER_S / 4)
+        else:
+            for place in places:
+                (ways.outlets.paused if act == "pause" else ways.outlets.resumed)(ways.each[place])
+    for place in range(3):
+        written = list(b"".join(ways.wrote(place)))
+        assert written == said[place][: len(written)]
+        ways.outlets.resumed(ways.each[place])
+    ways.loop.turn()
+    ways.loop.advance(2 * LINGER_S)
+    assert [list(b"".join(ways.wrote(place))) for place in range(3)] == said
