@@ -42,7 +42,7 @@ $(COMPILED)/.made: $(INSTALLED) pyproject.toml $(shell find chatsim tests scenar
 
 # Its tests, and the proof that a run is the same to the last byte.
 test-compiled: $(COMPILED)/.made
-	cd $(COMPILED) && ../../$(BIN)/python -m pytest -q -n auto --dist loadfile tests/core tests/load tests/network tests/sim
+	cd $(COMPILED) && ../../$(BIN)/python -m pytest -q -n auto --dist loadfile tests/core tests/live tests/load tests/network tests/sim
 	$(BIN)/chatsim run scenarios/reconnect.yaml --json --out build/runs | grep trace_hash >build/of-sources
 	PYTHONPATH=$(COMPILED) $(BIN)/chatsim run scenarios/reconnect.yaml --json --out build/runs | grep trace_hash >build/of-compiled
 	cmp build/of-sources build/of-compiled

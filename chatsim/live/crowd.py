@@ -19,11 +19,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from chatsim.core.frames import Body, ClientFrame, StatusIn, Welcome, decode_server, encode
+from chatsim.core.frames import ClientFrame, StatusIn, Welcome, decode_server, encode
 from chatsim.journal.record import Detection
 from chatsim.live.calendar import Calendar
 from chatsim.live.peer import ABNORMAL, Peer
-from chatsim.load.people import CrowdWire, Device, People, Person
+from chatsim.load.people import Device, People
 from chatsim.network.link import Link
 
 DIAL_S_MAX = 10.0
@@ -46,19 +46,6 @@ class Gone(msgspec.Struct):
     vanished: bool
 
 
-class _Punctual(People):
-    """People who note how late each of their messages is sent (s)."""
-
-    def __init__(self, wire: CrowdWire, late_s: array[float]) -> None:
-        super().__init__(wire)
-        self._late_s = late_s
-
-    def say(self, now: float, person: Person, intended_at: float, body: Body) -> None:
-        """She writes a message that she meant to write at `intended_at`."""
-        self._late_s.append(max(0.0, now - intended_at))
-        super().say(now, person, intended_at, body)
-
-
 class Crowd:
     """All devices of one run.
 
@@ -78,7 +65,8 @@ class Crowd:
         """`url` is `ws://` or `wss://` with host, port and path; `narrow` names the groups that will read slowly."""
         self.calendar = calendar
         self.late_s = array("d")
-        self.people: People = _Punctual(self, self.late_s)
+        self.people = People(self)
+        self.people.on_say = self._note_lateness
         self.peers: dict[int, Peer] = {}
         self.gone: list[Gone] = []
         self.faults: list[str] = []
@@ -95,6 +83,9 @@ class Crowd:
         self._numbered = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._all: set[Peer] = set()
+
+    def _note_lateness(self, now: float, intended_at: float) -> None:
+        self.late_s.append(max(0.0, now - intended_at))
 
     # What people ask of the wire.
 

@@ -24,12 +24,13 @@ _HEAD_END = b"\r\n\r\n"
 class TimedHttp(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
     """uvicorn's HTTP protocol, which drops a peer that has not sent one whole request in time."""
 
-    patience_s = HANDSHAKE_TIMEOUT_S
+    deadline_at: float
+    """When the request must be whole (the loop's time, s); set before the connection is handed over."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         kept = cast(asyncio.Transport, transport)
-        self._handshake = asyncio.get_running_loop().call_later(self.patience_s, self._too_late, kept)
+        self._handshake = asyncio.get_running_loop().call_at(self.deadline_at, self._too_late, kept)
 
     def _too_late(self, transport: asyncio.Transport) -> None:
         # `cycle` is there from the first whole request on; after an upgrade the transport has another protocol.
@@ -79,6 +80,9 @@ class Front(asyncio.Protocol):
         kind = self._config.ws_protocol_class if asks_for_websocket(data) else self.http
         assert kind is not None
         protocol = kind(self._config, self._state, self._app_state, self._loop)  # type: ignore[call-arg]
+        if isinstance(protocol, TimedHttp):
+            # The first byte buys no more time.
+            protocol.deadline_at = self._deadline.when()
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)
         protocol.data_received(data)

@@ -73,7 +73,8 @@ class CrowdWire(Protocol):
 class People:
     """All people of one run, and the notes about them (moments in seconds since the start of the run).
 
-    `asking` maps the id of each message that the server has not answered yet to the device that wrote it.
+    `asking` maps the id of each message that the server has not answered yet to the device that wrote it. `on_say(now,
+    intended_at)` hears of each message as it is written, `on_ack(now, person)` of each that the server has accepted.
     """
 
     def __init__(self, wire: CrowdWire) -> None:
@@ -84,6 +85,7 @@ class People:
         self.sent = SentRows()
         self.outages: list[Outage] = []
         self.on_ack: Callable[[float, Person], None] | None = None
+        self.on_say: Callable[[float, float], None] | None = None
         self.auth_refused = 0
         self.duplicates = 0
         self.out_of_order = 0
@@ -131,6 +133,8 @@ class People:
 
     def say(self, now: float, person: Person, intended_at: float, body: Body) -> None:
         """She writes a message that she meant to write at `intended_at`."""
+        if self.on_say is not None:
+            self.on_say(now, intended_at)
         id_ = self.sent.add(person, intended_at)
         self._open.add(id_)
         device = self.asking[id_] = person.devices[0]

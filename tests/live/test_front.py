@@ -88,14 +88,14 @@ def test_a_server_that_ends_knows_who_has_said_nothing_yet() -> None:
 
 
 def test_a_peer_that_never_finishes_its_request_is_dropped() -> None:
-    class Hasty(TimedHttp):
+    class Hasty(Front):
         patience_s = 0.05
 
     async def work() -> None:
-        config = uvicorn.Config(Starlette(), http=Hasty, log_config=None, lifespan="off", access_log=False)
+        config = uvicorn.Config(Starlette(), http=TimedHttp, log_config=None, lifespan="off", access_log=False)
 
         def make() -> Hasty:
-            return Hasty(config=config, server_state=ServerState(), app_state={})
+            return Hasty(config, ServerState(), {})
 
         server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
