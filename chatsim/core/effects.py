@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from chatsim.core.facts import Fact
 from chatsim.core.frames import ClientFrame, ServerFrame
 
 Conn: TypeAlias = str
@@ -72,6 +73,12 @@ class Tell(msgspec.Struct, array_like=True, tag="tell", gc=False):
     message: ServerFrame
 
 
+class Note(msgspec.Struct, array_like=True, tag="note", gc=False):
+    """Store a fact that is no message, behind what was appended before it; nobody waits for it."""
+
+    fact: Fact
+
+
 class Dial(msgspec.Struct, array_like=True, tag="dial", gc=False):
     """Client only: open a connection `after_s` seconds from now (a later `Dial` replaces an earlier one)."""
 
@@ -98,7 +105,7 @@ class Show(msgspec.Struct, array_like=True, tag="show", gc=False):
     message: ServerFrame
 
 
-Effect: TypeAlias = Send | Ping | Close | Append | Tell
+Effect: TypeAlias = Send | Ping | Close | Append | Tell | Note
 Effects: TypeAlias = tuple[Effect, ...]
 ClientEffect: TypeAlias = Transmit | HangUp | Dial | Show
 ClientEffects: TypeAlias = tuple[ClientEffect, ...]

@@ -8,6 +8,7 @@ the same call.
 from __future__ import annotations
 
 from chatsim.core.effects import Record
+from chatsim.core.facts import Fact
 
 
 class MemoryLog:
@@ -18,6 +19,9 @@ class MemoryLog:
         self.epoch = epoch
         self._seqs: dict[str, int] = {}
         self._count = 0
+
+    def note(self, fact: Fact) -> None:
+        """A fact is forgotten at once: whoever would ask for it is gone when this log is."""
 
     def append(self, record: Record) -> Record:
         """The record with its place in the session; `message_id` is unique in the log's life."""

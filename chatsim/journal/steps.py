@@ -16,7 +16,7 @@ from typing import IO, Any, TypeAlias
 import msgspec
 
 from chatsim.core.config import HandlerConfig
-from chatsim.core.effects import NOTHING, Append, Close, Effect, Effects, Ping, Record, Send, Tell
+from chatsim.core.effects import NOTHING, Append, Close, Effect, Effects, Note, Ping, Record, Send, Tell
 from chatsim.core.frames import (
     ClientFrame,
     ServerFrame,
@@ -142,7 +142,7 @@ class _Line(msgspec.Struct, array_like=True):
     now: float
     door: str
     args: tuple[msgspec.Raw, ...]
-    effects: tuple[_SendHead | _TellHead | Ping | Close | Append, ...]
+    effects: tuple[_SendHead | _TellHead | Ping | Close | Append | Note, ...]
 
 
 _ARGS: dict[str, tuple[Any, ...]] = {
@@ -256,7 +256,7 @@ def encode_step(now: float, door: str, args: Sequence[Any], effects: Effects) ->
     return msgspec.json.encode((now, door, args, effects)).replace(b"\n", b" ")
 
 
-def _effect(head: _SendHead | _TellHead | Ping | Close | Append) -> Effect:
+def _effect(head: _SendHead | _TellHead | Ping | Close | Append | Note) -> Effect:
     if isinstance(head, _SendHead):
         return Send(head.to, decode_server(head.message))
     if isinstance(head, _TellHead):

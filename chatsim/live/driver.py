@@ -15,7 +15,8 @@ from collections.abc import Callable
 from math import inf
 from typing import Any, Protocol
 
-from chatsim.core.effects import Append, Close, Effect, Effects, Ping, Record, Send, Tell
+from chatsim.core.effects import Append, Close, Effect, Effects, Note, Ping, Record, Send, Tell
+from chatsim.core.facts import Fact
 from chatsim.core.frames import ClientFrame, Delivered, Fault, ServerFrame, encode
 from chatsim.core.tokens import Claims
 from chatsim.live.framing import PING_FRAME, text_frame
@@ -55,6 +56,7 @@ class Log(Protocol):
     """Where accepted messages go; None says that the log cannot take the record now."""
 
     def append(self, record: Record) -> Record | None: ...
+    def note(self, fact: Fact) -> None: ...
 
 
 class Journal(Protocol):
@@ -104,6 +106,7 @@ class Driver:
             Close: self._close,
             Append: self._append,
             Tell: self._tell,
+            Note: self._note,
         }
         self._wake_at = handler.wake_at
         if self._wake_at() < inf:
@@ -300,6 +303,9 @@ class Driver:
             self._follow(now, "append_failed", (failed,), self._handler.append_failed(now, failed))
         else:
             self._follow(now, "appended", (record,), self._handler.appended(now, record))
+
+    def _note(self, effect: Note) -> None:
+        self._log.note(effect.fact)
 
     def _tell(self, effect: Tell) -> None:
         now = self._now

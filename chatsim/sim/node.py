@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any, Protocol
 
-from chatsim.core.effects import NOTHING, Append, Close, Effects, Ping, Record, Send, Tell
+from chatsim.core.effects import NOTHING, Append, Close, Effects, Note, Ping, Record, Send, Tell
 from chatsim.core.frames import ClientFrame, ServerFrame, encode
 from chatsim.core.handler import ChatHandler
 from chatsim.core.memory_log import MemoryLog
@@ -248,6 +248,8 @@ class Node:
                 again = self.handler.told(start_at, effect.session, effect.message)
                 self._note(start_at, "told", (effect.session, effect.message), again)
                 self._sort_out(start_at, again)
+            elif isinstance(effect, Note):
+                self.log.note(effect.fact)
             elif isinstance(effect, Ping):
                 cost = self._ping_s
                 self._cost += cost * len(effect.to) if isinstance(cost, float) else sum(cost.next() for _ in effect.to)

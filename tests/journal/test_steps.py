@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatsim.core.config import HandlerConfig
-from chatsim.core.effects import Append, Close, Effects, Ping, Record, Send, Tell
+from chatsim.core.effects import Append, Close, Effects, Note, Ping, Record, Send, Tell
+from chatsim.core.facts import Added, Ended, Fact, Made, Parted, Position, Removed, Revoked
 from chatsim.core.frames import (
     Ack,
     AckIn,
@@ -53,6 +54,17 @@ from chatsim.journal.steps import (
 
 HEADER = Header(config=HandlerConfig(retries=2), epoch=1.7e9, seed=5, clock_at=12.5)
 RAW = msgspec.Raw(b'{"a":\n [1, "\xc3\xa9"]}')
+FACTS: tuple[Fact, ...] = (
+    Made("s", ("ann", "bob"), None),
+    Made("t", ("ann",), 1.8e9),
+    Added("s", "cid"),
+    Removed("s", "bob"),
+    Position("s", "ann", 3),
+    Parted("s", "bob"),
+    Revoked("j", None, 1.7e9),
+    Revoked(None, "bob", 1.7e9),
+    Ended("t"),
+)
 RECORD = Record("s", "ann", "c1", "a", msgspec.Raw(b'"x"'), 1.7e9, 1, 3, "m1-3")
 STEPS: list[tuple[str, tuple[Any, ...], Effects]] = [
     ("connect", ("c1", Claims("ann", 2e9, jti="j", sessions=("s",))), ()),
@@ -102,6 +114,8 @@ STEPS: list[tuple[str, tuple[Any, ...], Effects]] = [
     ("receive", ("c1", HeartbeatIn()), (Send(("c1",), Heartbeat(1.7e9, {})),)),
     ("malformed", ("c1", "bad_json", "not JSON"), (Send(("c1",), Error("bad_json", "not JSON")),)),
     ("pong", ("c1",), ()),
+    ("clock_jump", (-3.5,), ()),
+    ("disconnect", ("c1",), tuple(Note(fact) for fact in FACTS)),
     ("pressure", ("c1", 100, 3), (Close("c1", 4000, "too slow a reader"),)),
     ("pressure", ("c1", 100), ()),
     ("refresh", ("c1", Claims("ann", 3e9)), (Send(("c1",), Refreshed(expires_in_s=9.0)),)),

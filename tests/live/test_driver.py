@@ -15,6 +15,7 @@ from websockets.frames import Opcode
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Append, Close, Effects, Ping, Record, Send, Tell
+from chatsim.core.facts import Fact
 from chatsim.core.frames import AckIn, ClientFrame, Fault, Heartbeat, HeartbeatIn, Say, StatusIn
 from chatsim.core.handler import ChatHandler
 from chatsim.core.memory_log import MemoryLog
@@ -310,6 +311,9 @@ def test_a_log_that_cannot_take_it_is_an_input() -> None:
     class Full:
         def append(self, record: Record) -> None:
             return None
+
+        def note(self, fact: Fact) -> None:
+            raise AssertionError("nobody said anything to note")
 
     script = Script()
     loop = cast(asyncio.AbstractEventLoop, FakeLoop())

@@ -1,0 +1,65 @@
+"""What a log keeps beside messages: facts, told one by one as they become true (`Note`).
+
+Decides their shapes. Rule: plain data, and moments are wall time in seconds since the Unix epoch, since `now` begins
+anew with every start. Storing is left to the logs; what they tell a handler that begins again stands in `snapshot`.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+
+class Made(msgspec.Struct, array_like=True, tag="made", gc=False):
+    """A session came to be; `expires_at` None: it does not end by itself."""
+
+    session: str
+    participants: tuple[str, ...]
+    expires_at: float | None
+
+
+class Added(msgspec.Struct, array_like=True, tag="added", gc=False):
+    """A user takes part in the session from now on."""
+
+    session: str
+    user: str
+
+
+class Removed(msgspec.Struct, array_like=True, tag="removed", gc=False):
+    """A user takes part in the session no more."""
+
+    session: str
+    user: str
+
+
+class Ended(msgspec.Struct, array_like=True, tag="ended", gc=False):
+    """The session is over; its history goes with it."""
+
+    session: str
+
+
+class Revoked(msgspec.Struct, array_like=True, tag="revoked", gc=False):
+    """A token (`jti`), or all tokens of a user issued before `at`, are good no more."""
+
+    jti: str | None
+    user: str | None
+    at: float
+
+
+class Position(msgspec.Struct, array_like=True, tag="position", gc=False):
+    """The user is a receiver of the session's messages, and has everything up to `seq`."""
+
+    session: str
+    user: str
+    seq: int
+
+
+class Parted(msgspec.Struct, array_like=True, tag="parted", gc=False):
+    """The user is a receiver no more: nothing is owed to her."""
+
+    session: str
+    user: str
+
+
+Fact: TypeAlias = Made | Added | Removed | Ended | Revoked | Position | Parted

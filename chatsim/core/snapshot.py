@@ -1,0 +1,35 @@
+"""What a log knows when a handler begins: the sessions, who has what in them, and which tokens are good no more.
+
+Decides the shape. Rule: plain data; moments are wall time in seconds since the Unix epoch. A journal's header holds it,
+so that a run that went on from an earlier one replays like any other.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from chatsim.core.effects import Record
+from chatsim.core.facts import Revoked
+
+
+class SessionState(msgspec.Struct, array_like=True, gc=False):
+    """One session as the log has it.
+
+    `positions` are (user, seq) of its receivers; `records` are the stored messages that may still be replayed or
+    repeated, in order of seq.
+    """
+
+    name: str
+    epoch: int
+    seq: int
+    participants: tuple[str, ...]
+    expires_at: float | None
+    positions: tuple[tuple[str, int], ...]
+    records: tuple[Record, ...]
+
+
+class Snapshot(msgspec.Struct, array_like=True, gc=False):
+    """What the log knew when the handler began."""
+
+    sessions: tuple[SessionState, ...] = ()
+    revoked: tuple[Revoked, ...] = ()
