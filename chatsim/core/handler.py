@@ -48,9 +48,11 @@ from chatsim.core.frames import (
 )
 from chatsim.core.limiter import make_limiter
 from chatsim.core.pool import Connection, Member, Session, User
+from chatsim.core.positions import Positions
 from chatsim.core.pulse import Pulse
 from chatsim.core.sessions import Sessions, is_own
 from chatsim.core.signals import Signals
+from chatsim.core.snapshot import Snapshot
 from chatsim.core.timers import Heap
 from chatsim.core.tokens import Claims
 
@@ -64,7 +66,13 @@ class ChatHandler:
     """One node's chat handler. All durations in its settings are seconds; `epoch` is the wall time of `now` = 0 (s
     since 1970)."""
 
-    def __init__(self, config: HandlerConfig, *, epoch: float, seed: int) -> None:
+    def __init__(
+        self, config: HandlerConfig, *, epoch: float, seed: int, snapshot: Snapshot | None = None, first_epoch: int = 1
+    ) -> None:
+        """`snapshot` is what a log that lasts knew at the start; None for a log that forgets, which is told less.
+
+        `first_epoch` is the log's epoch of a session that is new to it.
+        """
         self.config = config
         self.counters = Counters()
         self.ledger = Ledger(config)
@@ -73,12 +81,13 @@ class ChatHandler:
         self._pulse = Pulse(config, self._dice)
         self._connections: dict[Conn, Connection] = {}
         self._users: dict[str, User] = {}
-        self._sessions = Sessions(config)
+        self._sessions = Sessions(config, first_epoch)
         self._credentials = Credentials(config)
         self._signals = Signals(config)
         self._numbered = 0
         self._ids = Dedupe(config.dedupe_for_s)
         self._closings: Heap[Connection] = Heap()
+        self._positions = Positions(kept=snapshot is not None)
         self._shedding = 0
         self._draining = False
         self._next_at = inf
@@ -94,6 +103,41 @@ class ChatHandler:
             HeartbeatIn: self._heartbeat,
             StatusIn: self._status,
         }
+        if snapshot is not None:
+            self._restore(snapshot)
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        """Begin where the log says that an earlier life ended: nobody is there, and everybody may come back."""
+        stored: list[tuple[float, Record]] = []
+        for state in snapshot.sessions:
+            session = self._sessions.restore(state)
+            for name, _ in state.positions:
+                user = self._users.setdefault(name, User(name, make_limiter(self.config)))
+                self._sessions.await_return(session, user)
+            # The wall clock may have been set back meanwhile; a session's messages keep the order of their seqs.
+            since = -inf
+            for record in state.records:
+                since = max(since, min(record.sent_at - self._epoch, 0.0))
+                stored.append((since, record))
+        has = {(state.name, user): seq for state in snapshot.sessions for user, seq in state.positions}
+        for since, record in sorted(stored, key=lambda entry: entry[0]):
+            self._restore_message(since, record, has)
+        for revoked in snapshot.revoked:
+            if revoked.jti is not None:
+                self._credentials.revoke(revoked.jti)
+        self._rearm()
+
+    def _restore_message(self, since: float, record: Record, has: dict[tuple[str, str], int]) -> None:
+        if since + self.config.dedupe_for_s > 0.0:
+            self._ids.restore(since, record)
+        if self.config.reliability == "hardened" and since + self.config.retention_s > 0.0:
+            session = self._sessions.by_name[record.session]
+            waiting = {
+                member: -1
+                for name, member in session.members.items()
+                if name != record.sender and has[record.session, name] < record.seq
+            }
+            self.ledger.restore(session, message_of(record), since, waiting)
 
     # Coming and going.
 
@@ -369,6 +413,7 @@ class ChatHandler:
         effects += self._report(lost)
         effects += self._signals.wake(now, self._epoch + now)
         effects += self._wake_absent(now)
+        effects += self._positions.wake(now, self.ledger)
         self._rearm()
         return tuple(effects)
 
@@ -380,6 +425,7 @@ class ChatHandler:
             self._sessions.next_at,
             self._credentials.next_at,
             self._closings.next_at,
+            self._positions.next_at,
         )
 
     def _wake_tokens(self, now: float) -> list[Effect]:
@@ -402,6 +448,7 @@ class ChatHandler:
             if self.config.reliability == "hardened":
                 effects += self._report(self.ledger.forsake(member, "expired"))
             self._sessions.part(member)
+            effects += self._positions.parted(member)
         return effects
 
     def _tidy(self, now: float) -> None:
@@ -462,6 +509,7 @@ class ChatHandler:
             if found is None:
                 return NOTHING
             member, outgoing = found
+            self._moved(now, member)
             return self._notice(member, [outgoing])
         if session is UNSET or up_to is UNSET:
             return self.malformed(
@@ -471,7 +519,14 @@ class ChatHandler:
         if joined is None or not joined.owed:
             return NOTHING
         settled = self.ledger.ack_up_to(joined, up_to, connection.name)
-        return self._notice(joined, settled) if settled else NOTHING
+        if not settled:
+            return NOTHING
+        self._moved(now, joined)
+        return self._notice(joined, settled)
+
+    def _moved(self, now: float, member: Member) -> None:
+        self._positions.moved(now, member)
+        self._next_at = min(self._next_at, self._positions.next_at)
 
     def _notice(self, member: Member, settled: list[Outgoing]) -> Effects:
         """Tell each sender, in one frame, which of her messages the member has."""
@@ -553,6 +608,7 @@ class ChatHandler:
         session.participants[connection.user.name] = None
         again = name in connection.member_of
         member = self._sessions.enter(session, connection)
+        self._positions.moved(now, member)
         news = self._signals.came(self._epoch + now, member)
         missed = self._missed(now, session, frame)
         if missed is not None:
@@ -603,6 +659,7 @@ class ChatHandler:
         if not member.connections:
             effects += self._report(self.ledger.forsake(member, "left"))
             self._sessions.part(member)
+            effects += self._positions.parted(member)
             effects += self._signals.left(self._epoch + now, member)
         return tuple(effects)
 

@@ -26,7 +26,9 @@ class Difference(msgspec.Struct, frozen=True):
 
 def handler_of(header: Header) -> ChatHandler:
     """A fresh handler, made of what the journal's header says."""
-    return ChatHandler(header.config, epoch=header.epoch, seed=header.seed)
+    return ChatHandler(
+        header.config, epoch=header.epoch, seed=header.seed, snapshot=header.snapshot, first_epoch=header.first_epoch
+    )
 
 
 def replay(path: Path) -> Difference | None:

@@ -62,7 +62,7 @@ def _said(kind_: str, value: Any) -> object:
 
 class Node:
     """One server process. `url` is where it listens (`ws://` or `wss://`), `secret` signs its tokens, `admin_key`
-    opens its admin routes (None: they stay shut).
+    opens its admin routes (None: they stay shut). `data` is where it keeps what was said (None: in memory).
 
     A context manager: leaving it stops the process, whatever happened.
     """
@@ -75,6 +75,7 @@ class Node:
         journal: Path,
         log: Path,
         admin_key: bytes | None = None,
+        data: Path | None = None,
         tls: bool = False,
         time_scale: float = 1.0,
         program: Sequence[str] = PROGRAM,
@@ -85,7 +86,8 @@ class Node:
             folder = Path(name)
             _write_private(folder / "secret", secret)
             (folder / "handler.yaml").write_bytes(msgspec.json.encode(config_words(config)))
-            flags = ["--host", "127.0.0.1", "--port", "0", "--ephemeral", "--time-scale", repr(time_scale)]
+            flags = ["--host", "127.0.0.1", "--port", "0", "--time-scale", repr(time_scale)]
+            flags += ["--ephemeral"] if data is None else ["--data", f"{data}"]
             flags += ["--secret-file", f"{folder / 'secret'}", "--config", f"{folder / 'handler.yaml'}"]
             flags += ["--journal", f"{journal}"]
             if admin_key is not None:

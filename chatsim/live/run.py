@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import tempfile
 import time
 from array import array
 from collections.abc import Callable, Sequence
@@ -84,12 +85,15 @@ def run_live(
     with contextlib.ExitStack() as stack:
         log = out_dir / "server.log"
         scale = told.time_scale
+        # The log that lasts is what people run; what it holds is in the journal too, so it goes when the run is over.
+        data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chatsim-data-")))
         node = stack.enter_context(
             Node(
                 told.handler,
                 secret=secret,
                 admin_key=admin_key,
                 journal=journal,
+                data=data,
                 log=log,
                 tls=played.tls,
                 time_scale=scale,
