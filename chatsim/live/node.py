@@ -62,7 +62,8 @@ def _said(kind_: str, value: Any) -> object:
 
 class Node:
     """One server process. `url` is where it listens (`ws://` or `wss://`), `secret` signs its tokens, `admin_key`
-    opens its admin routes (None: they stay shut). `data` is where it keeps what was said (None: in memory).
+    opens its admin routes (None: they stay shut). `data` is where it keeps what was said (None: in memory),
+    `port` the one to listen on (0: a free one).
 
     A context manager: leaving it stops the process, whatever happened.
     """
@@ -76,6 +77,7 @@ class Node:
         log: Path,
         admin_key: bytes | None = None,
         data: Path | None = None,
+        port: int = 0,
         tls: bool = False,
         time_scale: float = 1.0,
         program: Sequence[str] = PROGRAM,
@@ -86,7 +88,7 @@ class Node:
             folder = Path(name)
             _write_private(folder / "secret", secret)
             (folder / "handler.yaml").write_bytes(msgspec.json.encode(config_words(config)))
-            flags = ["--host", "127.0.0.1", "--port", "0", "--time-scale", repr(time_scale)]
+            flags = ["--host", "127.0.0.1", "--port", f"{port}", "--time-scale", repr(time_scale)]
             flags += ["--ephemeral"] if data is None else ["--data", f"{data}"]
             flags += ["--secret-file", f"{folder / 'secret'}", "--config", f"{folder / 'handler.yaml'}"]
             flags += ["--journal", f"{journal}"]
@@ -146,6 +148,12 @@ class Node:
         context = ssl.create_default_context(cadata=pem)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         return context
+
+    def kill(self) -> None:
+        """End it at once, as a crash does."""
+        self._process.kill()
+        self._process.wait()
+        self.stop()
 
     def stop(self) -> int:
         """Ask it to end, wait, and kill it as a last resort; returns its exit code. Harmless when it has ended."""
