@@ -67,11 +67,18 @@ class ChatHandler:
     since 1970)."""
 
     def __init__(
-        self, config: HandlerConfig, *, epoch: float, seed: int, snapshot: Snapshot | None = None, first_epoch: int = 1
+        self,
+        config: HandlerConfig,
+        *,
+        epoch: float,
+        seed: int,
+        snapshot: Snapshot | None = None,
+        first_epoch: int = 1,
+        start: float = 0.0,
     ) -> None:
         """`snapshot` is what a log that lasts knew at the start; None for a log that forgets, which is told less.
 
-        `first_epoch` is the log's epoch of a session that is new to it.
+        `first_epoch` is the log's epoch of a session that is new to it, `start` the `now` at which it begins (s).
         """
         self.config = config
         self.counters = Counters()
@@ -104,33 +111,33 @@ class ChatHandler:
             StatusIn: self._status,
         }
         if snapshot is not None:
-            self._restore(snapshot)
+            self._restore(start, snapshot)
 
-    def _restore(self, snapshot: Snapshot) -> None:
+    def _restore(self, start: float, snapshot: Snapshot) -> None:
         """Begin where the log says that an earlier life ended: nobody is there, and everybody may come back."""
         stored: list[tuple[float, Record]] = []
         for state in snapshot.sessions:
             session = self._sessions.restore(state)
             for name, _ in state.positions:
                 user = self._users.setdefault(name, User(name, make_limiter(self.config)))
-                self._sessions.await_return(session, user)
+                self._sessions.await_return(start, session, user)
             # The wall clock may have been set back meanwhile; a session's messages keep the order of their seqs.
             since = -inf
             for record in state.records:
-                since = max(since, min(record.sent_at - self._epoch, 0.0))
+                since = max(since, min(record.sent_at - self._epoch, start))
                 stored.append((since, record))
         has = {(state.name, user): seq for state in snapshot.sessions for user, seq in state.positions}
         for since, record in sorted(stored, key=lambda entry: entry[0]):
-            self._restore_message(since, record, has)
+            self._restore_message(start, since, record, has)
         for revoked in snapshot.revoked:
             if revoked.jti is not None:
                 self._credentials.revoke(revoked.jti)
         self._rearm()
 
-    def _restore_message(self, since: float, record: Record, has: dict[tuple[str, str], int]) -> None:
-        if since + self.config.dedupe_for_s > 0.0:
+    def _restore_message(self, start: float, since: float, record: Record, has: dict[tuple[str, str], int]) -> None:
+        if since + self.config.dedupe_for_s > start:
             self._ids.restore(since, record)
-        if self.config.reliability == "hardened" and since + self.config.retention_s > 0.0:
+        if self.config.reliability == "hardened" and since + self.config.retention_s > start:
             session = self._sessions.by_name[record.session]
             waiting = {
                 member: -1
@@ -607,8 +614,8 @@ class ChatHandler:
         session = self._session(name)
         session.participants[connection.user.name] = None
         again = name in connection.member_of
+        new = connection.user.name not in session.members
         member = self._sessions.enter(session, connection)
-        self._positions.moved(now, member)
         news = self._signals.came(self._epoch + now, member)
         missed = self._missed(now, session, frame)
         if missed is not None:
@@ -617,6 +624,8 @@ class ChatHandler:
             self.ledger.start(member, connection.name)
         effects += self._answer_join(now, session, member, connection, missed)
         effects += news
+        if new:
+            effects += self._positions.came(member)
         return tuple(effects)
 
     def _missed(self, now: float, session: Session, frame: StatusIn) -> list[Outgoing] | None:

@@ -26,11 +26,15 @@ class Positions:
         self.next_at = inf
 
     def moved(self, now: float, member: Member) -> None:
-        """The member became a receiver, or has more than before."""
+        """The member has more than before."""
         if self._kept:
             self._moved[member] = None
             if self.next_at == inf:
                 self.next_at = now + EVERY_S
+
+    def came(self, member: Member) -> list[Note]:
+        """The member is a receiver from now on: the log hears so at once, since what follows may be owed to her."""
+        return [Note(Position(member.session.name, member.user.name, member.session.seq))] if self._kept else []
 
     def parted(self, member: Member) -> list[Note]:
         """The member is a receiver no more: the log hears so at once."""

@@ -51,11 +51,11 @@ class Sessions:
         session.participants = dict.fromkeys(state.participants)
         return session
 
-    def await_return(self, session: Session, user: User) -> Member:
+    def await_return(self, start: float, session: Session, user: User) -> Member:
         """A receiver of an earlier life: she has the time of retention, from the start on, to come back."""
         member = session.members[user.name] = Member(session, user)
-        member.gone_at = 0.0
-        self._absences.add(0.0, (member, 0.0))
+        member.gone_at = start
+        self._absences.add(start, (member, start))
         session.touch()
         return member
 

@@ -161,6 +161,7 @@ _ARGS: dict[str, tuple[Any, ...]] = {
     "revoke": (str | None, str | None),
     "drain": (),
     "clock_jump": (float,),
+    "begin": (Snapshot, float, int),
     "appended": (Record,),
     "append_failed": (Record,),
     "told": (str, ServerFrame),

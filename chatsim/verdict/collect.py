@@ -13,7 +13,7 @@ from chatsim.journal.record import Detection, Fired, RunRecord
 from chatsim.load.people import People
 from chatsim.scenario.model import Scenario
 from chatsim.verdict.metrics import check_conservation
-from chatsim.verdict.tally import Tally
+from chatsim.verdict.tally import WAITING, Tally
 
 
 def collect(
@@ -26,6 +26,7 @@ def collect(
     fired: Sequence[Fired],
     loop_lag_s: Sequence[float],
     utilisation: float,
+    drain_time_s: Sequence[float] = (),
 ) -> RunRecord:
     """The record of the run; `ledger` is the handler's own account (live: that of the handler which replays the
     journal).
@@ -43,7 +44,7 @@ def collect(
         outages=people.outages,
         detections=list(detections),
         fired=list(fired),
-        drain_time_s=[],
+        drain_time_s=list(drain_time_s),
         loop_lag_s=list(loop_lag_s),
         utilisation=[utilisation],
         counters={
@@ -55,5 +56,14 @@ def collect(
         warmup_s=scenario.warmup_s,
     )
     tally.fill(record)
-    check_conservation(record, receivers=ledger.owed, waiting=ledger.waiting)
+    # A handler that began again counts from then on; what it waits for is checked all the same.
+    receivers = ledger.owed if tally.lives == 1 else None
+    check_conservation(record, receivers=receivers, waiting=_waiting(ledger, tally))
     return record
+
+
+def _waiting(ledger: Ledger, tally: Tally) -> int:
+    """How many (message, user) pairs the handler waits for, less those whose ack a former life of it has seen."""
+    if tally.lives == 1:
+        return ledger.waiting
+    return sum(tally.owed.get(message_id, {}).get(user) == WAITING for message_id, user in ledger.pairs())

@@ -8,14 +8,14 @@ What people saw, and the verdicts, are left to others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from chatsim.core.effects import Close, Conn, Effect, Ping, Record, Send
 from chatsim.core.frames import Ack, Delivered, Error, Joined, Message, Presence, StatusIn, Typing, Undelivered
 from chatsim.journal.record import RunRecord
 
-DELIVERED, WAITING = "delivered", "waiting"
+DELIVERED, WAITING, FORGOTTEN = "delivered", "waiting", "forgotten"
 COUNTERS = (
     "duplicates_suppressed",
     "rate_limited",
@@ -63,6 +63,7 @@ class Tally:
             Joined: self._joined,
         }
         self._resuming = False
+        self.lives = 1
 
     def step(self, now: float, door: str, args: Sequence[Any], effects: Sequence[Effect]) -> None:
         """One input of the handler, by the name of its method and the arguments after `now`, and what it answered."""
@@ -74,6 +75,8 @@ class Tally:
             self._connect(args[0], args[1].sub)
         elif door == "disconnect":
             self._open.discard(args[0])
+        elif door == "begin":
+            self._open.clear()
         if not effects:
             return
         self._resuming = door == "receive" and isinstance(args[1], StatusIn) and isinstance(args[1].last_seq, int)
@@ -92,6 +95,15 @@ class Tally:
     def await_(self, message_id: str, user: str) -> None:
         """The handler still waits for this user's ack, so far as nothing else is known."""
         self.owed.setdefault(message_id, {}).setdefault(user, WAITING)
+
+    def begin(self, waiting: Iterable[tuple[str, str]]) -> None:
+        """The node began again, and waits for these (message id, user): what else it waited for it has forgotten."""
+        self.lives += 1
+        known = set(waiting)
+        for message_id, receivers in self.owed.items():
+            for user, outcome in receivers.items():
+                if outcome == WAITING and (message_id, user) not in known:
+                    receivers[user] = FORGOTTEN
 
     @property
     def waiting(self) -> int:
@@ -145,7 +157,10 @@ class Tally:
     def _undelivered(self, door: str, effect: Send) -> None:
         notice = effect.message
         assert isinstance(notice, Undelivered)
-        self.owed[notice.message_id][notice.user] = notice.reason
+        receivers = self.owed[notice.message_id]
+        # A node that began again may not know of an ack that came just before its end.
+        if receivers.get(notice.user) != DELIVERED:
+            receivers[notice.user] = notice.reason
         if notice.reason == "no_ack":
             self.counters["gave_up"] += 1
 

@@ -38,6 +38,12 @@ def test_what_moved_is_noted_together_and_once() -> None:
     assert positions.wake(9.0, ledger) == []
 
 
+def test_who_comes_is_noted_at_once() -> None:
+    ann = member("ann")
+    assert Positions(kept=True).came(ann) == [Note(Position("s", "ann", 7))]
+    assert Positions(kept=False).came(ann) == []
+
+
 def test_who_parts_is_noted_at_once_and_not_again() -> None:
     positions, ann = Positions(kept=True), member("ann")
     positions.moved(3.0, ann)

@@ -142,10 +142,12 @@ def test_positions_are_noted_a_second_after_the_first_that_moved() -> None:
 
 def test_who_joins_is_noted_and_who_leaves_too() -> None:
     world = World(snapshot=Snapshot())
-    world.arrive("ann")
-    world.until(1.0)
-    facts = [effect.fact for _, effect in world.done if isinstance(effect, Note)]
-    assert facts == [Position("s", "ann", 0)]
+    world.connect("ann")
+    came = world.join("ann")
+    assert [effect.fact for effect in came if isinstance(effect, Note)] == [Position("s", "ann", 0)]
+    world.connect("ann2")
+    assert not any(isinstance(effect, Note) for effect in world.join("ann2")), "she is a receiver already"
+    world.gone("ann2")
     left = world.leave("ann")
     assert [effect.fact for effect in left if isinstance(effect, Note)] == [Parted("s", "ann")]
 
