@@ -10,6 +10,7 @@ What is stored is said by the handler, what a snapshot means by the handler that
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import sqlite3
@@ -380,6 +381,17 @@ def _bounded(facts: list[Fact]) -> list[Fact]:
         for place, fact in enumerate(facts)
         if not isinstance(fact, Position) or last[fact.session, fact.user] == place
     ][-FACTS_MAX:]
+
+
+async def hold(folder: Path, for_s: float) -> None:
+    """Keep the log in this folder from being written for so long: another connection has it, as a backup might."""
+    other = await asyncio.to_thread(_opened, folder / FILE)
+    try:
+        await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
+        await asyncio.sleep(for_s)
+        other.execute("ROLLBACK")
+    finally:
+        other.close()
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -16,6 +16,7 @@ from chatsim.core.effects import NOTHING, Append, Close, Effects, Note, Ping, Re
 from chatsim.core.frames import ClientFrame, ServerFrame, encode
 from chatsim.core.handler import ChatHandler
 from chatsim.core.memory_log import MemoryLog
+from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Claims, Refusal, untimely
 from chatsim.load.streams import Draws, Streams
 from chatsim.scenario.costs import WORDS, Costs
@@ -73,8 +74,7 @@ class Node:
         self.loop = EventLoop()
         self.log = MemoryLog() if log is None else log
         self.up = True
-        self.drain_time_s: list[float] = []
-        self.on_begin: Callable[[], None] = lambda: None
+        self.on_begin: Callable[[Snapshot], None] = lambda snapshot: None
         self._life = 0
         self._draining_since = inf
         self._down_s = 0.0
@@ -289,7 +289,6 @@ class Node:
             self._end(now)
 
     def _end(self, now: float) -> None:
-        self.drain_time_s.append(now - self._draining_since)
         self.crash(now, self._down_s)
 
     def _begin(self, now: float, _: Any, __: Any) -> None:
@@ -302,7 +301,7 @@ class Node:
         self.up = True
         self.loop.free_at = now
         self._note(now, "begin", (snapshot, epoch, seed), NOTHING)
-        self.on_begin()
+        self.on_begin(snapshot)
         self._arm(self.handler.wake_at())
 
     def _arm(self, wake_at: float) -> None:

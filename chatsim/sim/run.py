@@ -80,7 +80,7 @@ class _World:
         self.journal = JournalWriter(journal, header)
         observers: tuple[Observer, ...] = (self.tally, self.journal)
         self.node = Node(engine, handler, streams, scenario.costs, scenario.log.latency, observers, log)
-        self.node.on_begin = lambda: self.tally.begin(self.node.handler.ledger.pairs())
+        self.node.on_begin = lambda snapshot: self.tally.begin(snapshot, self.node.handler.ledger.pairs())
         knocks = {group.name: _knock(group, scenario, self.plan) for group in scenario.groups}
         self.crowd = Crowd(engine, self.node, self._links, knocks)
         Script(scenario, self.plan, streams, self.crowd.people, engine)
@@ -118,7 +118,6 @@ class _World:
             fired=self.faults.fired,
             loop_lag_s=self.lags,
             utilisation=self.utilisation,
-            drain_time_s=self.node.drain_time_s,
         )
 
     def _settled(self, now: float) -> bool:

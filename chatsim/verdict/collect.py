@@ -26,7 +26,6 @@ def collect(
     fired: Sequence[Fired],
     loop_lag_s: Sequence[float],
     utilisation: float,
-    drain_time_s: Sequence[float] = (),
 ) -> RunRecord:
     """The record of the run; `ledger` is the handler's own account (live: that of the handler which replays the
     journal).
@@ -44,7 +43,7 @@ def collect(
         outages=people.outages,
         detections=list(detections),
         fired=list(fired),
-        drain_time_s=list(drain_time_s),
+        drain_time_s=[],
         loop_lag_s=list(loop_lag_s),
         utilisation=[utilisation],
         counters={
