@@ -169,6 +169,12 @@ class ChatClient:
         """How many messages the server has not acked."""
         return len(self._unacked)
 
+    @property
+    def former(self) -> str:
+        """The name of the connection before this one, "" where there was none: what a dial shows to be let in among
+        those who come back."""
+        return self.connection or self._former
+
     def joined(self, session: str) -> bool:
         """Whether the server has answered the join on this connection."""
         place = self._places.get(session)

@@ -7,21 +7,22 @@ The upgrade itself is left to `chatsim.live.protocol`, what a user may do once i
 
 from __future__ import annotations
 
-import random
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from websockets.http11 import Request
 
+from chatsim.core.admission import Admission, NoRoom
 from chatsim.core.config import HandlerConfig
-from chatsim.core.limiter import TokenBucket
 from chatsim.core.tokens import Claims, Keys, Refusal, verify
 from chatsim.live.driver import Driver
 
 BEARER_PREFIX = "bearer."
 
-RETRY_AFTER_S_MAX = 5
-"""`Retry-After` of a refusal is drawn from 1 to this, so that those refused together do not come back together."""
+_NO_ROOM: dict[NoRoom, str] = {
+    "draining": "the server is going away: come back later",
+    "overloaded": "too many connections: come back later",
+}
 
 REVOKED_MAX = 100_000
 """Revoked tokens that one server remembers; the next is refused, since forgetting one would let it in again."""
@@ -45,10 +46,7 @@ class Gate:
         self.config = config
         self.revoked: set[str] = set()
         self._keys = keys
-        self._random = random.Random(seed)
-        # Buckets of one second's worth each; those who resume do not queue behind those who are new.
-        self._new = _bucket(config.accept_rate_per_s)
-        self._back = _bucket(config.resume_rate_per_s)
+        self._admission = Admission(config, seed=seed)
 
     def verify(self, token: str) -> Claims | Refusal:
         """The claims of a token that is good now, or why it is not."""
@@ -79,16 +77,10 @@ class Gate:
     def _room(self, resume: str) -> Denial | None:
         """What to answer where there is no room for one more, whose former connection was `resume`."""
         driver = self.driver
-        if driver.draining:
-            return Denial(503, "draining", "the server is going away: come back later", self._retry_after_s())
-        back = driver.knew(resume)
-        bucket = self._back if back else self._new
-        if driver.connections() >= self.config.connections_max or bucket.refusal(driver.now()):
-            return Denial(503, "overloaded", "too many connections: come back later", self._retry_after_s())
-        return None
-
-    def _retry_after_s(self) -> int:
-        return self._random.randint(1, RETRY_AFTER_S_MAX)
+        reason = self._admission.refusal(
+            driver.now(), connections=driver.connections(), draining=driver.draining, back=driver.knew(resume)
+        )
+        return None if reason is None else Denial(503, reason, _NO_ROOM[reason], self._admission.retry_after_s())
 
     def _origin_allowed(self, request: Request) -> bool:
         """Browsers name the page's origin: it is the same host, or one of those configured; others name none."""
@@ -111,11 +103,6 @@ class Gate:
             )
         except ValueError:
             return False
-
-
-def _bucket(rate_per_s: float) -> TokenBucket:
-    burst = max(1, int(rate_per_s))
-    return TokenBucket(burst, burst / rate_per_s)
 
 
 def _token(request: Request, query: dict[str, str]) -> str:

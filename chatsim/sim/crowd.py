@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 
-from chatsim.core.chance import Dice
 from chatsim.core.frames import ClientFrame, ServerFrame, encode
 from chatsim.core.tokens import Claims
 from chatsim.journal.record import Detection
@@ -26,8 +25,6 @@ from chatsim.sim.pipe import Pipe
 CLIENT_FRAME_BYTES = 8
 """Header and mask of a client frame of 126 to 65,535 bytes (RFC 6455, section 5.2)."""
 HANDSHAKE_BYTES = 600
-RETRY_AFTER_S_MAX = 5
-"""Whole seconds that a draining node asks for are drawn from 1 to this, as the live server does."""
 ABNORMAL = 1006
 ALARM_S = 1.0
 """Alarms further away than two of these wait in slots of this width, outside the heap of events."""
@@ -71,7 +68,6 @@ class Crowd:
         self._alarms: dict[int, list[Device]] = {}
         self._dials: dict[int, int] = {}
         self._numbered = 0
-        self._dice = Dice(0)
 
     # What people ask of the wire.
 
@@ -192,10 +188,10 @@ class Crowd:
             answered_at = self.node.refused(now, cost_s)
             self.engine.at(pipe.down.arrival(answered_at, HANDSHAKE_BYTES), self._refused, device, (401, None))
             return
-        if self.node.draining:
+        wait_s = self.node.no_room(now, device.client.former)
+        if wait_s is not None:
             answered_at = self.node.refused(now, cost_s)
-            answer = (503, 1.0 + int(RETRY_AFTER_S_MAX * self._dice.uniform()))
-            self.engine.at(pipe.down.arrival(answered_at, HANDSHAKE_BYTES), self._refused, device, answer)
+            self.engine.at(pipe.down.arrival(answered_at, HANDSHAKE_BYTES), self._refused, device, (503, wait_s))
             return
         start_at = self.node.loop.start(now)
         self.engine.at(pipe.down.arrival(start_at + cost_s, HANDSHAKE_BYTES), self._opened, pipe)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any, Protocol
 
+from chatsim.core.admission import Admission
 from chatsim.core.effects import NOTHING, Append, Close, Effects, Note, Ping, Record, Send, Tell
 from chatsim.core.frames import ClientFrame, ServerFrame, encode
 from chatsim.core.handler import ChatHandler
@@ -84,6 +85,7 @@ class Node:
         self._crowd: CrowdSide
         self.closed_at: dict[str, float] = {}
         self._observers = observers
+        self._admission = Admission(handler.config, seed=0)
         self._take(handler)
         self._cost = 0.0
         self._out: list[Send | Ping | Close] = []
@@ -124,6 +126,12 @@ class Node:
         pipe.server_open = True
         self.pipes[pipe.name] = pipe
         return self._work(now, cost_s, "connect", self.handler.connect, pipe.name, claims)
+
+    def no_room(self, now: float, former: str) -> int | None:
+        """For a handshake with a good token: None where there is room, else when to come back (whole s)."""
+        # Every name that a client has had was given by this node, in this life or an earlier one.
+        reason = self._admission.refusal(now, connections=len(self.pipes), draining=self.draining, back=former != "")
+        return None if reason is None else self._admission.retry_after_s()
 
     def refused(self, now: float, cost_s: float) -> float:
         """A handshake with a bad token arrived; returns when the answer leaves."""
@@ -300,6 +308,7 @@ class Node:
         self._take(ChatHandler(old.config, epoch=epoch, seed=seed, snapshot=snapshot, start=now))
         self.up = True
         self.loop.free_at = now
+        self._admission = Admission(old.config, seed=self._life)
         self._note(now, "begin", (snapshot, epoch, seed), NOTHING)
         self.on_begin(snapshot)
         self._arm(self.handler.wake_at())

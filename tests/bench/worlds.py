@@ -31,7 +31,9 @@ class World:
     def __init__(self, users: int, session_size: int, *, arrive_over_s: float, seed: int = 1) -> None:
         self.streams = Streams(seed)
         self.engine = Engine()
-        self.handler = ChatHandler(HandlerConfig(connections_max=1_000_000), epoch=EPOCH, seed=seed)
+        self.handler = ChatHandler(
+            HandlerConfig(connections_max=1_000_000, accept_rate_per_s=1e6), epoch=EPOCH, seed=seed
+        )
         self.node = Node(self.engine, self.handler, self.streams, Costs(), Constant(value=0.0), ())
         latency = Constant(value=LATENCY_S)
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from websockets.datastructures import Headers
 from websockets.http11 import Request
 
+from chatsim.core.admission import RETRY_AFTER_S_MAX
 from chatsim.core.config import HandlerConfig
 from chatsim.core.tokens import Claims, Keys, Refusal, issue
-from chatsim.live.gate import RETRY_AFTER_S_MAX, REVOKED_MAX, Denial, Gate, denial_bytes
+from chatsim.live.gate import REVOKED_MAX, Denial, Gate, denial_bytes
 from tests.live.test_driver import EPOCH, World
 
 SECRET = b"a secret of thirty-two bytes or more"
