@@ -17,10 +17,11 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
 
+from chatsim.core.admission import RETRY_AFTER_S_MAX
 from chatsim.core.config import HandlerConfig
 from chatsim.core.handler import ChatHandler
 from chatsim.core.tokens import Keys, issue
-from chatsim.live.gate import RETRY_AFTER_S_MAX, Gate
+from chatsim.live.gate import Gate
 from chatsim.live.protocol import HANDSHAKE_TIMEOUT_S, ChatProtocol, protocol_for
 from tests.live.running import ADMIN, PATIENCE_S, SECRET, Peer, Running, on_loop, running, token
 from tests.live.test_driver import EPOCH, FakeTransport, World
