@@ -15,11 +15,9 @@ import jwt
 import msgspec
 from msgspec import Meta
 
+from chatsim.core.config import ALGORITHMS
 from chatsim.core.frames import Name
 from chatsim.errors import UsageError
-
-ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
-"""What can be pinned (protocol.md, section 1); HS256 wants a secret, the others a public key in PEM."""
 
 KEYS_MAX = 2
 """Keys that are good at once, so that one can be rotated out."""
