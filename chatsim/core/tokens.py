@@ -210,6 +210,12 @@ def _pack(data: bytes) -> bytes:
     return urlsafe_b64encode(data).rstrip(b"=")
 
 
+def can_sign(key: bytes, algorithm: str) -> bool:
+    """Whether `issue` can make tokens with this key: a secret, or a private key of the algorithm's kind."""
+    prepared = _prepare(algorithm, key)
+    return not isinstance(prepared, _Unfit) and (algorithm == "HS256" or hasattr(prepared, "public_key"))
+
+
 def issue(
     key: bytes,
     algorithm: str,

@@ -27,7 +27,7 @@ import uvloop
 from chatsim.core.config import HandlerConfig
 from chatsim.core.handler import ChatHandler
 from chatsim.core.memory_log import MemoryLog
-from chatsim.core.tokens import Keys
+from chatsim.core.tokens import Keys, can_sign
 from chatsim.errors import UsageError
 from chatsim.journal.steps import Footer, Header, JournalWriter
 from chatsim.live.driver import Driver, Log
@@ -57,8 +57,8 @@ END_S_MAX = 1
 class ServerSettings(msgspec.Struct, kw_only=True):
     """What one server is told. Durations of `config` are multiplied by `time_scale`; `seed` None takes a new one.
 
-    `keys` are one or two secrets or public keys in PEM; `signing_key` (secret or private key) lets the admin route make
-    tokens, and defaults to the first key where that is a secret. `port` 0 takes a free one. `journal` is a new file for
+    `keys` are one or two secrets or keys in PEM; `signing_key` (secret or private key) lets the admin route make
+    tokens, and defaults to the first key where that can sign. `port` 0 takes a free one. `journal` is a new file for
     every input and effect.
     """
 
@@ -153,7 +153,10 @@ async def _drive(settings: ServerSettings, config: HandlerConfig, seed: int, sta
         header = Header(config=config, epoch=epoch, seed=seed, clock_at=loop.time())
         writer = JournalWriter(settings.journal, header)
     handler = ChatHandler(config, epoch=epoch, seed=seed)
-    driver = Driver(handler, settings.log or MemoryLog(), loop=loop, epoch=epoch, journal=writer)
+    log = settings.log or MemoryLog(
+        history_messages=config.history_messages, history_messages_max=config.history_messages_max
+    )
+    driver = Driver(handler, log, loop=loop, epoch=epoch, journal=writer)
     driver.watch_lag()
 
     def end() -> None:
@@ -195,11 +198,10 @@ def _tls(settings: ServerSettings, stack: contextlib.ExitStack) -> ssl.SSLContex
 
 
 def _minter(settings: ServerSettings, config: HandlerConfig) -> Minter | None:
-    algorithm = config.algorithms[0]
-    key = settings.signing_key
-    if key is None and algorithm == "HS256":
-        key = settings.keys[0]
-    return None if key is None else Minter(key, algorithm, config.audience, config.issuer)
+    key = settings.signing_key or settings.keys[0]
+    # A public key checks tokens that somebody else makes.
+    fit = [name for name in config.algorithms if can_sign(key, name)]
+    return Minter(key, fit[0], config.audience, config.issuer) if fit else None
 
 
 def _is_loopback(host: str) -> bool:
