@@ -28,7 +28,7 @@ T = TypeVar("T")
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="chatsim"'}
 
 
-class Denied(Exception):
+class DeniedError(Exception):
     """The request is refused with this status, code and sentence."""
 
     def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
@@ -55,22 +55,22 @@ class Bouncer:
         self._admin_key = admin_key
 
     def admin(self, request: Request) -> None:
-        """Raises Denied for a request without the admin key; compared in constant time."""
+        """Raises DeniedError for a request without the admin key; compared in constant time."""
         said = _bearer(request)
         if not said:
-            raise Denied(401, "token_missing", "the admin key is needed", _CHALLENGE)
+            raise DeniedError(401, "token_missing", "the admin key is needed", _CHALLENGE)
         if not self._is_admin(said):
-            raise Denied(401, "token_invalid", "the admin key is wrong", _CHALLENGE)
+            raise DeniedError(401, "token_invalid", "the admin key is wrong", _CHALLENGE)
 
     def user(self, request: Request) -> Claims:
-        """The claims of the token in the header, or in the query; raises Denied where it is no good."""
+        """The claims of the token in the header, or in the query; raises DeniedError where it is no good."""
         found = self._gate.verify(_bearer(request) or request.query_params.get("token", ""))
         if isinstance(found, Refusal):
-            raise Denied(401, found.code, found.detail, _CHALLENGE)
+            raise DeniedError(401, found.code, found.detail, _CHALLENGE)
         return found
 
     def either(self, request: Request) -> Claims | None:
-        """The claims of the user, or None for the administrator; raises Denied for anybody else."""
+        """The claims of the user, or None for the administrator; raises DeniedError for anybody else."""
         said = _bearer(request)
         return None if said and self._is_admin(said) else self.user(request)
 
@@ -84,37 +84,37 @@ def _bearer(request: Request) -> str:
 
 
 async def read(request: Request, decoder: msgspec.json.Decoder[T], bytes_max: int = BODY_BYTES_MAX) -> T:
-    """The body as what the decoder makes of it; raises Denied where it is larger, or something else."""
+    """The body as what the decoder makes of it; raises DeniedError where it is larger, or something else."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > bytes_max:
-            raise Denied(413, "too_large", f"a body has at most {bytes_max} bytes")
+            raise DeniedError(413, "too_large", f"a body has at most {bytes_max} bytes")
     try:
         # What is passed on unread must be text all the same: it ends up in frames of text.
         return decoder.decode(body.decode())
     except msgspec.ValidationError as problem:
-        raise Denied(400, "bad_request", f"the body has another shape: {problem}") from None
+        raise DeniedError(400, "bad_request", f"the body has another shape: {problem}") from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise Denied(400, "bad_request", "the body is not JSON") from None
+        raise DeniedError(400, "bad_request", "the body is not JSON") from None
 
 
 def name_in(request: Request, parameter: str, length_max: int = NAME_MAX) -> str:
-    """A name out of the path, whatever characters it has; raises Denied where it is none."""
+    """A name out of the path, whatever characters it has; raises DeniedError where it is none."""
     try:
         name = unquote(request.path_params[parameter], errors="strict")
     except UnicodeDecodeError:
         name = ""
     if not 1 <= len(name) <= length_max:
-        raise Denied(400, "bad_request", f"the {parameter} has 1 to {length_max} characters, in UTF-8")
+        raise DeniedError(400, "bad_request", f"the {parameter} has 1 to {length_max} characters, in UTF-8")
     return name
 
 
 def number_in(request: Request, parameter: str, default: int, least: int) -> int:
-    """A whole number out of the query; raises Denied where it is none, or too small."""
+    """A whole number out of the query; raises DeniedError where it is none, or too small."""
     said = request.query_params.get(parameter, str(default))
     if not (said.isascii() and said.isdecimal() and len(said) <= 18 and int(said) >= least):
-        raise Denied(400, "bad_request", f"{parameter} is a whole number of {least} or more")
+        raise DeniedError(400, "bad_request", f"{parameter} is a whole number of {least} or more")
     return int(said)
 
 

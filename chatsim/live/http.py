@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from chatsim.core.tokens import issue
-from chatsim.live.answers import JTI_MAX, Bouncer, Denied, EncodedPaths, error_answer, json_answer, name_in, read
+from chatsim.live.answers import JTI_MAX, Bouncer, DeniedError, EncodedPaths, error_answer, json_answer, name_in, read
 from chatsim.live.driver import LAG_BUCKETS_S, Driver
 from chatsim.live.gate import Gate
 from chatsim.live.openapi import document
@@ -58,7 +58,7 @@ async def _refused(_request: Request, problem: Exception) -> Response:
 
 
 async def _denied(_request: Request, problem: Exception) -> Response:
-    assert isinstance(problem, Denied)
+    assert isinstance(problem, DeniedError)
     return problem.response
 
 
@@ -84,7 +84,7 @@ class Routes:
             paths.setdefault(operation.path, {})[operation.method] = getattr(owner, operation.name)
         routes = [Route(path, _by_method(answers), methods=list(answers)) for path, answers in paths.items()]
         routes.append(Route("/ws", self._plain_websocket, methods=["GET"]))
-        refusals = {HTTPException: _refused, Denied: _denied, Exception: _crashed}
+        refusals = {HTTPException: _refused, DeniedError: _denied, Exception: _crashed}
         app = Starlette(routes=routes, exception_handlers=refusals, middleware=[Middleware(EncodedPaths)])
         # A slash too many is a path that is not there: a redirect would carry the query, and so a token, once more.
         app.router.redirect_slashes = False
@@ -114,7 +114,7 @@ class Routes:
     async def make_token(self, request: Request) -> Response:
         self._bouncer.admin(request)
         if self._minter is None:
-            raise Denied(503, "unavailable", "no signing key here: tokens come from elsewhere")
+            raise DeniedError(503, "unavailable", "no signing key here: tokens come from elsewhere")
         asked = await read(request, _token_order)
         return json_answer(201, self._mint(self._minter, asked), {"Cache-Control": "no-store"})
 
@@ -137,7 +137,7 @@ class Routes:
     async def revoke_token(self, request: Request) -> Response:
         self._bouncer.admin(request)
         if not self._driver.revoke(jti=name_in(request, "jti", JTI_MAX)):
-            raise Denied(503, "overloaded", "too many revoked tokens to remember another: change the token key")
+            raise DeniedError(503, "overloaded", "too many revoked tokens to remember another: change the token key")
         return Response(status_code=204)
 
 

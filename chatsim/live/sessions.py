@@ -18,7 +18,7 @@ from chatsim.core.effects import Record
 from chatsim.core.service import Standing
 from chatsim.core.sessions import is_own
 from chatsim.core.tokens import Claims
-from chatsim.live.answers import Bouncer, Denied, json_answer, name_in, number_in, read
+from chatsim.live.answers import Bouncer, DeniedError, json_answer, name_in, number_in, read
 from chatsim.live.gate import Gate
 from chatsim.live.routes import (
     PAGE_DEFAULT,
@@ -55,14 +55,16 @@ class SessionRoutes:
         caller = () if claims is None else (claims.sub,)
         people = tuple(dict.fromkeys((*caller, *order.participants)))
         if not people:
-            raise Denied(400, "bad_request", "a session needs a participant")
+            raise DeniedError(400, "bad_request", "a session needs a participant")
         if len(people) > self._config.participants_max:
-            raise Denied(409, "session_full", f"a session has at most {self._config.participants_max} participants")
+            raise DeniedError(
+                409, "session_full", f"a session has at most {self._config.participants_max} participants"
+            )
         name = secrets.token_hex(16)
         self._driver.open_session(name, people, order.ttl_s)
         made = self._driver.standing(name)
         if made is None:
-            raise Denied(503, "unavailable", "the server holds as many sessions as it can: try again later")
+            raise DeniedError(503, "unavailable", "the server holds as many sessions as it can: try again later")
         return json_answer(201, SessionMade(name, made.expires_at))
 
     async def show_session(self, request: Request) -> Response:
@@ -79,7 +81,9 @@ class SessionRoutes:
         order = await read(request, _participant_order)
         name, found = self._changeable(request, claims)
         if order.user not in found.participants and len(found.participants) >= self._config.participants_max:
-            raise Denied(409, "session_full", f"a session has at most {self._config.participants_max} participants")
+            raise DeniedError(
+                409, "session_full", f"a session has at most {self._config.participants_max} participants"
+            )
         self._driver.add_participant(name, order.user)
         return Response(status_code=204)
 
@@ -102,7 +106,7 @@ class SessionRoutes:
         bytes_max = self._config.message_bytes_max
         order = await read(request, _post, bytes_max + ENVELOPE_BYTES)
         if len(bytes(order.body)) > bytes_max:
-            raise Denied(413, "too_large", f"a message has at most {bytes_max} bytes")
+            raise DeniedError(413, "too_large", f"a message has at most {bytes_max} bytes")
         stored: asyncio.Future[Record | None] = asyncio.get_running_loop().create_future()
 
         def answered(record: Record | None) -> None:
@@ -112,7 +116,7 @@ class SessionRoutes:
         self._driver.post(user, order.body, answered)
         record = await stored
         if record is None:
-            raise Denied(503, "unavailable", "the message cannot be taken now: try again later")
+            raise DeniedError(503, "unavailable", "the message cannot be taken now: try again later")
         return json_answer(202, Posted(record.message_id, record.seq))
 
     # Who may.
@@ -122,17 +126,17 @@ class SessionRoutes:
         name = name_in(request, "session")
         found = self._driver.standing(name)
         if found is None:
-            raise Denied(404, "no_such_session", "no such session")
+            raise DeniedError(404, "no_such_session", "no such session")
         if claims is not None:
             named = claims.sessions is None or name in claims.sessions or is_own(name)
             if claims.sub not in found.participants or not named:
-                raise Denied(403, "not_a_participant", "not a participant of this session")
+                raise DeniedError(403, "not_a_participant", "not a participant of this session")
         return name, found
 
     def _changeable(self, request: Request, claims: Claims | None) -> tuple[str, Standing]:
         name, found = self._entered(request, claims)
         if is_own(name):
-            raise Denied(400, "bad_request", "a user's own session is neither ended nor shared")
+            raise DeniedError(400, "bad_request", "a user's own session is neither ended nor shared")
         return name, found
 
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from starlette.requests import Request
 
-from chatsim.live.answers import BODY_BYTES_MAX, Bouncer, Denied, EncodedPaths, name_in, number_in, read
+from chatsim.live.answers import BODY_BYTES_MAX, Bouncer, DeniedError, EncodedPaths, name_in, number_in, read
 from tests.live.test_driver import World
 from tests.live.test_gate import TOKEN, gate
 
@@ -29,7 +29,7 @@ def asked(body: bytes = b"", *, query: str = "", authorization: bytes = b"", **p
 
 
 def status_of(act: Any, *args: Any) -> tuple[int, str]:
-    with pytest.raises(Denied) as caught:
+    with pytest.raises(DeniedError) as caught:
         act(*args)
     return caught.value.response.status_code, msgspec.json.decode(caught.value.response.body)["error"]
 
@@ -72,7 +72,7 @@ def test_bodies_are_read_within_bounds() -> None:
         (b"", 400), (b"[", 400), (b'["\xff"]', 400), (b'["x"]', 400), (b"[" * 5000, 400),
         (b" " * (BODY_BYTES_MAX + 1), 413),
     ]:  # fmt: skip
-        with pytest.raises(Denied) as caught:
+        with pytest.raises(DeniedError) as caught:
             asyncio.run(read(asked(body), decoder))
         assert caught.value.response.status_code == status
 

@@ -230,6 +230,6 @@ def test_posts_that_are_no_message_are_refused() -> None:
             for content in (b'{"body": "\xff"}', b'{"body": [}', b'{"body": 1'):
                 answer = await server.request("POST", path, content=content, headers=KEY)
                 assert is_error(answer, 400, "bad_request")
-            assert ADMIN.decode() not in answer.text
+                assert ADMIN.decode() not in answer.text
 
     on_loop(work)
