@@ -389,7 +389,13 @@ class ChatHandler:
 
     def append_failed(self, now: float, record: Record) -> Effects:
         """The log could not take the record: nothing was accepted, and the same id may be tried again."""
-        entry = self._ids.drop((record.sender, record.session, record.id))
+        key = (record.sender, record.session, record.id)
+        entry = self._ids.open(key)
+        if entry is not None and entry.epoch == record.epoch:
+            self._ids.drop(key)
+        else:
+            # The session ended meanwhile, and the id may be in use in the next one of its name.
+            entry = None
         asked = [record.conn, *(entry.asked if entry is not None else ())]
         to = tuple(conn for conn in asked if conn in self._connections)
         if not to:

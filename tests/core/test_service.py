@@ -201,6 +201,19 @@ def test_what_the_log_answers_after_the_end_is_acked_and_goes_to_nobody() -> Non
     world.balance()
 
 
+def test_what_the_log_refuses_after_the_end_frees_no_id_of_the_next_session() -> None:
+    world = opened("ann", "bob", slow_log=True)
+    world.say("ann", "1")
+    late, world.appending = world.appending, []
+    world.do("end_session", "s")
+    world.do("open_session", "s", ("ann", "bob"), None)
+    world.join("ann")
+    world.say("ann", "1")
+    assert errors(world.do("append_failed", late[0])) == ["unavailable"]
+    assert world.say("ann", "1") == []
+    assert [(frame.epoch, frame.duplicate) for _, frame in sends(world.log_answers(), Ack)] == [(2, False), (2, True)]
+
+
 def test_sessions_that_were_ended_early_leave_no_timers_behind() -> None:
     world = World()
     for _ in range(100):
