@@ -1,4 +1,4 @@
-"""The commands that only read: `lint` and `schema`.
+"""The commands that only read: `lint`, `schema` and `openapi`.
 
 Rule: nothing is run, and nothing heavy is imported. What is wrong with a file is the scenario reader's to say.
 """
@@ -38,6 +38,13 @@ def add(app: typer.Typer, doors: Doors) -> None:
         from chatsim.scenario.schema import schema as build
 
         emit_document(build())
+
+    @app.command()
+    def openapi() -> None:
+        """Print the OpenAPI document of the HTTP routes."""
+        from chatsim.live.openapi import document
+
+        emit_document(document())
 
 
 def _count(number: int, word: str) -> str:

@@ -19,6 +19,7 @@ from chatsim.cli.keys import read_key
 from chatsim.cli.output import emit, say
 from chatsim.cli.tokens import mint
 from chatsim.core.config import HandlerConfig
+from chatsim.core.tokens import KEYS_MAX
 from chatsim.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Options(msgspec.Struct, kw_only=True):
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_self_signed: bool = False
-    secret_file: Path | None = None
+    secret_file: tuple[Path, ...] = ()
     admin_key_file: Path | None = None
     insecure: bool = False
     dev: bool = False
@@ -69,7 +70,10 @@ def add(app: typer.Typer) -> None:
         tls_self_signed: Annotated[
             bool, typer.Option("--tls-self-signed", help="Make a certificate for loopback.")
         ] = False,
-        secret_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Signs and checks tokens.")] = None,
+        secret_file: Annotated[
+            list[Path] | None,
+            typer.Option(metavar="FILE", help="Signs and checks tokens; a second one only checks, while keys change."),
+        ] = None,
         admin_key_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Opens the admin routes.")] = None,
         ephemeral: Annotated[
             bool, typer.Option("--ephemeral", help="Keep nothing on disk: a restart forgets what was said.")
@@ -93,7 +97,7 @@ def add(app: typer.Typer) -> None:
             tls_cert=tls_cert,
             tls_key=tls_key,
             tls_self_signed=tls_self_signed,
-            secret_file=secret_file,
+            secret_file=tuple(secret_file or ()),
             admin_key_file=admin_key_file,
             insecure=insecure,
             dev=dev,
@@ -121,7 +125,7 @@ def settings_of(options: Options) -> ServerSettings:
         host=options.host,
         port=options.port,
         config=config,
-        keys=(_secret(options, config),),
+        keys=_secrets(options, config),
         admin_key=None if options.admin_key_file is None else read_key(options.admin_key_file, "--admin-key-file"),
         tls_cert=options.tls_cert,
         tls_key=options.tls_key,
@@ -164,10 +168,12 @@ def _config(options: Options) -> HandlerConfig:
     return config
 
 
-def _secret(options: Options, config: HandlerConfig) -> bytes:
-    """The key that checks tokens: from the file, or for `--dev` a new one."""
-    if options.secret_file is not None:
-        return read_key(options.secret_file, "--secret-file", config.algorithms)
+def _secrets(options: Options, config: HandlerConfig) -> tuple[bytes, ...]:
+    """The keys that check tokens: from the files, or for `--dev` a new one."""
+    if len(options.secret_file) > KEYS_MAX:
+        raise UsageError(f"--secret-file was given {len(options.secret_file)} times: {KEYS_MAX} keys are good at once")
+    if options.secret_file:
+        return tuple(read_key(path, "--secret-file", config.algorithms) for path in options.secret_file)
     if options.dev:
-        return secrets.token_urlsafe(48).encode("ascii")
+        return (secrets.token_urlsafe(48).encode("ascii"),)
     raise UsageError("serve needs a key that checks tokens: give --secret-file FILE, or --dev to try things out")

@@ -14,6 +14,9 @@ import msgspec
 Reliability: TypeAlias = Literal["hardened", "baseline"]
 RateAlgorithm: TypeAlias = Literal["sliding", "fixed", "token_bucket"]
 
+ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
+"""What can be pinned (protocol.md, section 1); HS256 wants a secret, the others a public key in PEM."""
+
 
 class HandlerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of one handler. Durations are seconds, sizes bytes; rates are a count and the window it holds for."""
@@ -49,7 +52,10 @@ class HandlerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     sessions_per_connection: int = 128
     sessions_max: int = 100_000
     participants_max: int = 10_000
+    revocations_max: int = 100_000
     history_for_s: float = 30 * 86_400.0
+    history_messages: int = 1000
+    history_messages_max: int = 100_000
     compression: bool = False
     token_warning_s: float = 60.0
     token_grace_s: float = 25.0

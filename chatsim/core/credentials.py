@@ -33,7 +33,9 @@ class Credentials:
         self._warning_s = config.token_warning_s
         self._grace_s = config.token_grace_s
         self._ends: Heap[Connection] = Heap()
-        self._revoked: set[str] = set()
+        self._revocations_max = config.revocations_max
+        self._jtis: dict[str, float] = {}
+        self._users: dict[str, float] = {}
 
     @property
     def next_at(self) -> float:
@@ -54,13 +56,31 @@ class Credentials:
             connection.warn_at = max(connection.warn_at, (renewed_at + connection.exp_at) / 2)
         self._ends.add(connection.warn_at, connection)
 
-    def revoke(self, jti: str) -> None:
-        """The token with this id is good no more."""
-        self._revoked.add(jti)
+    def revocable(self, wall: float, jti: str | None, user: str | None) -> bool:
+        """Whether one revocation more can be remembered, at that wall time."""
+        over = len(self._jtis) + len(self._users) - self._revocations_max
+        over += (jti is not None and jti not in self._jtis) + (user is not None and user not in self._users)
+        return over <= 0 or sum(end <= wall for end in self._jtis.values()) >= over
+
+    def revoke(self, jti: str | None, user: str | None, at: float, end: float = inf) -> None:
+        """The token with this id, or all of the user's issued before `at`, are good no more (wall times).
+
+        `end` is when the token would have ended by itself, where that is known: once it is past, and only when its room
+        is needed, the revocation is forgotten. Those of users are kept, since nobody knows how long their tokens live.
+        """
+        if len(self._jtis) + len(self._users) >= self._revocations_max:
+            self._jtis = {name: until for name, until in self._jtis.items() if until > at}
+        if jti is not None:
+            self._jtis[jti] = max(end, self._jtis.get(jti, end))
+        if user is not None:
+            self._users[user] = at
 
     def revoked(self, claims: Claims) -> bool:
-        """Whether the token was revoked, by its `jti`."""
-        return claims.jti is not None and claims.jti in self._revoked
+        """Whether the token was revoked: by its `jti`, or by its user unless it says that it was issued since."""
+        if claims.jti is not None and claims.jti in self._jtis:
+            return True
+        at = self._users.get(claims.sub)
+        return at is not None and (claims.iat is None or claims.iat < at)
 
     def jump(self, now: float, by_s: float, connections: Iterable[Connection]) -> None:
         """The wall clock went `by_s` seconds ahead of itself (back, if negative): every end comes so much sooner."""

@@ -58,15 +58,16 @@ class Dedupe:
         """The entry of an id whose message is on its way through the log, or has just come out of it."""
         return self._known.get(key)
 
-    def add(self, now: float, key: Key) -> None:
-        """A new message takes this id."""
+    def add(self, now: float, key: Key, epoch: int = 0) -> None:
+        """A new message takes this id; `epoch` is that of its session."""
         entry = self._known[key] = Accepted(key)
+        entry.epoch = epoch
         self._ends.add(now, entry)
 
     def restore(self, since: float, record: Record) -> None:
         """A message that was stored at `since` (s, before the start)."""
         key = (record.sender, record.session, record.id)
-        self.add(since, key)
+        self.add(since, key, record.epoch)
         self._known[key].store(record)
 
     def drop(self, key: Key) -> Accepted | None:

@@ -237,11 +237,28 @@ class Ledger:
         member.owed.clear()
         return lost
 
+    def receivers(self, session: Session) -> list[Member]:
+        """Everybody who may be owed something in the session."""
+        if self._hardened:
+            return list(session.receivers)
+        # Here retries run on for those who are no members any more.
+        waiting = (o.waiting for o in self._by_id.values() if o.session is session)
+        return list(dict.fromkeys(member for members in waiting for member in members))
+
+    def end(self, session: Session, reason: str) -> list[GivenUp]:
+        """The session is over: all that is owed in it ends as undelivered, and nothing is kept for replay."""
+        lost = [given_up for member in self.receivers(session) for given_up in self.forsake(member, reason)]
+        for outgoing in session.retained:
+            outgoing.retained = False
+        session.retained.clear()
+        session.retained_bytes = 0
+        return lost
+
     def missed(self, now: float, session: Session, last_seq: int) -> list[Outgoing] | None:
         """The messages after `last_seq` that are kept, or None where one of them is gone."""
         if not self._hardened or last_seq > session.seq:
             return None
-        self._release(now)
+        self.release(now)
         retained: list[Outgoing] = session.retained
         wanted = session.seq - last_seq
         if wanted > len(retained):
@@ -267,13 +284,13 @@ class Ledger:
             if round_.outgoing.waiting:
                 self._retry(now, round_, sends, lost)
         # What has settled came before what has not: everything leaves retention in the order in which it came.
-        self._release(now)
+        self.release(now)
         while (outgoing := self._kept.pop(now)) is not None:
             if outgoing.retained:
                 lost += self._let_go(outgoing)
         return sends, lost
 
-    def _release(self, now: float) -> None:
+    def release(self, now: float) -> None:
         """Let go the settled messages whose time is over."""
         while (outgoing := self._settled.pop(now)) is not None:
             if outgoing.retained:

@@ -12,11 +12,14 @@ import msgspec
 
 
 class Made(msgspec.Struct, array_like=True, tag="made", gc=False):
-    """A session came to be; `expires_at` None: it does not end by itself."""
+    """A session came to be; `expires_at` None: it does not end by itself. `lasting` where somebody opened it, and it is
+    not to be forgotten as one that a token alone has made."""
 
     session: str
     participants: tuple[str, ...]
     expires_at: float | None
+    epoch: int = 1
+    lasting: bool = False
 
 
 class Added(msgspec.Struct, array_like=True, tag="added", gc=False):

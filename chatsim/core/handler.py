@@ -1,7 +1,8 @@
 """The chat handler: every dated input of the server goes in here, and what to do about it comes out, in order.
 
 It is where the parts meet: the pool (who is here), the sessions (who is where), the credentials (until when), the pulse
-(who is alive), the ledger (who has what), the signals (typing and presence), the limiters (who may send).
+(who is alive), the ledger (who has what), the signals (typing and presence), the limiters (who may send), the service
+(what becomes of sessions by order).
 Rule: no clock, no socket, no await, no logging; `now` is seconds since the start and never goes back; nothing that a
 peer sends raises.
 Verifying tokens, storing records and writing bytes is left to the shell.
@@ -20,12 +21,14 @@ from chatsim.core.config import HandlerConfig
 from chatsim.core.counters import Counters
 from chatsim.core.credentials import Credentials
 from chatsim.core.dedupe import Dedupe
-from chatsim.core.delivery import GivenUp, Ledger, Outgoing, message_of
-from chatsim.core.effects import NOTHING, Append, Close, Conn, Effect, Effects, Ping, Record, Send
+from chatsim.core.delivery import Ledger, Outgoing, message_of
+from chatsim.core.effects import NOTHING, Append, Close, Conn, Effect, Effects, Note, Ping, Record, Send
+from chatsim.core.facts import Made, Revoked
 from chatsim.core.frames import (
+    Ack,
     AckIn,
+    Body,
     ClientFrame,
-    Delivered,
     Draining,
     Error,
     Heartbeat,
@@ -43,13 +46,15 @@ from chatsim.core.frames import (
     TokenExpiring,
     Typing,
     TypingIn,
-    Undelivered,
     Welcome,
 )
 from chatsim.core.limiter import make_limiter
+from chatsim.core.notices import Notices
 from chatsim.core.pool import Connection, Member, Session, User
 from chatsim.core.positions import Positions
 from chatsim.core.pulse import Pulse
+from chatsim.core.restorer import Restorer
+from chatsim.core.service import SERVER, Service, Standing, enrol
 from chatsim.core.sessions import Sessions, is_own
 from chatsim.core.signals import Signals
 from chatsim.core.snapshot import Snapshot
@@ -91,6 +96,8 @@ class ChatHandler:
         self._sessions = Sessions(config, first_epoch)
         self._credentials = Credentials(config)
         self._signals = Signals(config)
+        self._notices = Notices(self._users)
+        self._service = Service(config, self._sessions, self.ledger, self._signals, self._notices)
         self._numbered = 0
         self._ids = Dedupe(config.dedupe_for_s)
         self._closings: Heap[Connection] = Heap()
@@ -111,40 +118,11 @@ class ChatHandler:
             StatusIn: self._status,
         }
         if snapshot is not None:
-            self._restore(start, snapshot)
-
-    def _restore(self, start: float, snapshot: Snapshot) -> None:
-        """Begin where the log says that an earlier life ended: nobody is there, and everybody may come back."""
-        stored: list[tuple[float, Record]] = []
-        for state in snapshot.sessions:
-            session = self._sessions.restore(state)
-            for name, _ in state.positions:
-                user = self._users.setdefault(name, User(name, make_limiter(self.config)))
-                self._sessions.await_return(start, session, user)
-            # The wall clock may have been set back meanwhile; a session's messages keep the order of their seqs.
-            since = -inf
-            for record in state.records:
-                since = max(since, min(record.sent_at - self._epoch, start))
-                stored.append((since, record))
-        has = {(state.name, user): seq for state in snapshot.sessions for user, seq in state.positions}
-        for since, record in sorted(stored, key=lambda entry: entry[0]):
-            self._restore_message(start, since, record, has)
-        for revoked in snapshot.revoked:
-            if revoked.jti is not None:
-                self._credentials.revoke(revoked.jti)
-        self._rearm()
-
-    def _restore_message(self, start: float, since: float, record: Record, has: dict[tuple[str, str], int]) -> None:
-        if since + self.config.dedupe_for_s > start:
-            self._ids.restore(since, record)
-        if self.config.reliability == "hardened" and since + self.config.retention_s > start:
-            session = self._sessions.by_name[record.session]
-            waiting = {
-                member: -1
-                for name, member in session.members.items()
-                if name != record.sender and has[record.session, name] < record.seq
-            }
-            self.ledger.restore(session, message_of(record), since, waiting)
+            restorer = Restorer(config, epoch, start, self._sessions, self._users, self._ids, self.ledger)
+            restorer.restore(snapshot)
+            for revoked in snapshot.revoked:
+                self._credentials.revoke(revoked.jti, revoked.user, revoked.at)
+            self._rearm()
 
     # Coming and going.
 
@@ -209,8 +187,20 @@ class ChatHandler:
         return conn in self._connections
 
     def revoked(self, claims: Claims) -> bool:
-        """Whether the token was revoked, by its `jti`."""
+        """Whether the token was revoked, by its `jti` or with all that its user had then."""
         return self._credentials.revoked(claims)
+
+    def revocable(self, now: float, jti: str | None, user: str | None) -> bool:
+        """Whether one revocation more can be remembered: where not, `revoke` does nothing."""
+        return self._credentials.revocable(self._epoch + now, jti, user)
+
+    def standing(self, session: str) -> Standing | None:
+        """What a session is, None where there is none."""
+        return self._service.standing(session)
+
+    def crowded(self) -> bool:
+        """Whether there is no room for one session more."""
+        return self._sessions.crowded() is not None
 
     # What comes in.
 
@@ -297,15 +287,27 @@ class ChatHandler:
         return self._close(now, connection, reason, code)
 
     def revoke(self, now: float, jti: str | None, user: str | None) -> Effects:
-        """A token (`jti`), or all of a user's, are good no more."""
-        if jti is not None:
-            self._credentials.revoke(jti)
-        victims = [
-            connection
-            for connection in self._connections.values()
-            if (jti is not None and connection.jti == jti) or connection.user.name == user
-        ]
-        return tuple(e for victim in victims for e in self._close(now, victim, TOKEN_REVOKED, "token revoked"))
+        """A token (`jti`), or all of a user's that were issued before now, are good no more.
+
+        Such a user is no receiver any more either; who loses a token may have another, and stays one.
+        """
+        if not self.revocable(now, jti, user):
+            return NOTHING
+        wall = self._epoch + now
+        holders = [c for c in self._connections.values() if jti is not None and c.jti == jti]
+        end = max((self._epoch + holder.exp_at for holder in holders), default=inf)
+        self._credentials.revoke(jti, user, wall, end)
+        effects: list[Effect] = [Note(Revoked(jti, user, wall))]
+        known = None if user is None else self._users.get(user)
+        victims = [*holders, *(() if known is None else known.connections.values())]
+        for victim in dict.fromkeys(victims):
+            effects += self._close(now, victim, TOKEN_REVOKED, "token revoked")
+        if user is not None:
+            for session in self._sessions.by_name.values():
+                if user in session.participants:
+                    effects += self._service.expel(wall, session, user, "revoked")
+        self._rearm()
+        return tuple(effects)
 
     def drain(self, now: float) -> Effects:
         """The server is going away: everyone is told when to come back, and closes are spread over the window
@@ -327,14 +329,54 @@ class ChatHandler:
         """
         self._epoch += by_s
         self._credentials.jump(now, by_s, self._connections.values())
+        self._sessions.jump(self._epoch)
         self._rearm()
         return NOTHING
+
+    # Orders that come over HTTP, from those who may give them; one that cannot be followed does nothing.
+
+    def open_session(self, now: float, session: str, participants: tuple[str, ...], ttl_s: float | None) -> Effects:
+        """A session for these users, which ends after `ttl_s` seconds (None: by order only); its name must be free."""
+        return self._ordered(self._service.open(now, self._epoch, session, participants, ttl_s))
+
+    def add_participant(self, now: float, session: str, user: str) -> Effects:
+        """The user takes part from now on."""
+        return self._ordered(self._service.add(session, user))
+
+    def remove_participant(self, now: float, session: str, user: str) -> Effects:
+        """The user takes part no more; with the last one the session ends."""
+        return self._ordered(self._service.remove(self._epoch + now, session, user))
+
+    def end_session(self, now: float, session: str) -> Effects:
+        """The session is over for everybody."""
+        found = self._sessions.by_name.get(session)
+        if found is None or is_own(session):
+            return NOTHING
+        return self._ordered(self._service.end(found, "ended"))
+
+    def post(self, now: float, user: str, id_: str, body: Body) -> Effects:
+        """A message of the server to all connections of a user, in her own session; `id_` is the shell's own."""
+        name = "@" + user
+        effects: list[Effect] = []
+        if name not in self._sessions.by_name:
+            effects += self._service.make_room(now)
+            if self._sessions.packed:
+                return NOTHING
+        epoch = self._session(name).epoch
+        return self._ordered([*effects, Append(Record(name, SERVER, "", id_, body, self._epoch + now, epoch))])
+
+    def _ordered(self, effects: list[Effect]) -> Effects:
+        self._rearm()
+        return tuple(effects) or NOTHING
 
     # What the log says.
 
     def appended(self, now: float, record: Record) -> Effects:
         """The log has the record: ack it to the sender's connection, and send it to everyone joined."""
-        session = self._session(record.session)
+        found = self._sessions.by_name.get(record.session)
+        if record.epoch < (self._sessions.newest_epoch if found is None else found.epoch):
+            return self._too_late(record)
+        session = found or self._session(record.session)
         session.epoch = record.epoch
         session.seq = record.seq
         self.counters.accepted += 1
@@ -354,15 +396,29 @@ class ChatHandler:
             effects.append(Send(to, message))
         lost = self.ledger.add(now, session, message)
         if lost:
-            effects += self._report(lost)
+            effects += self._notices.undelivered(lost)
         due_at = now + self._message_due_s
         if due_at < self._next_at:
             self._next_at = due_at
         return tuple(effects)
 
+    def _too_late(self, record: Record) -> Effects:
+        """The session ended while its message was on its way: it was accepted, and nobody is left to have it."""
+        self.counters.accepted += 1
+        if record.conn not in self._connections:
+            return NOTHING
+        ack = Ack(record.id, record.message_id, record.session, record.epoch, record.seq, False)
+        return (Send((record.conn,), ack),)
+
     def append_failed(self, now: float, record: Record) -> Effects:
         """The log could not take the record: nothing was accepted, and the same id may be tried again."""
-        entry = self._ids.drop((record.sender, record.session, record.id))
+        key = (record.sender, record.session, record.id)
+        entry = self._ids.open(key)
+        if entry is not None and entry.epoch == record.epoch:
+            self._ids.drop(key)
+        else:
+            # The session ended meanwhile, and the id may be in use in the next one of its name.
+            entry = None
         asked = [record.conn, *(entry.asked if entry is not None else ())]
         to = tuple(conn for conn in asked if conn in self._connections)
         if not to:
@@ -417,10 +473,12 @@ class ChatHandler:
         effects += self._wake_tokens(now)
         sends, lost = self.ledger.wake(now)
         effects += sends
-        effects += self._report(lost)
+        effects += self._notices.undelivered(lost)
         effects += self._signals.wake(now, self._epoch + now)
         effects += self._wake_absent(now)
         effects += self._positions.wake(now, self.ledger)
+        for session in self._sessions.ended(now):
+            effects += self._service.end(session, "ended")
         self._rearm()
         return tuple(effects)
 
@@ -453,7 +511,7 @@ class ChatHandler:
         for member in self._sessions.overdue(now):
             # Under `baseline` the retries that she is owed run on without her.
             if self.config.reliability == "hardened":
-                effects += self._report(self.ledger.forsake(member, "expired"))
+                effects += self._notices.undelivered(self.ledger.forsake(member, "expired"))
             self._sessions.part(member)
             effects += self._positions.parted(member)
         return effects
@@ -482,13 +540,13 @@ class ChatHandler:
         ):
             if frame.session != "@" + user.name:
                 return self._no_entry(connection, frame.session, frame.id)
-            crowded = None if session is not None else self._sessions.crowded()
+            crowded = None if session is not None else self._service.crowded(now)
             if crowded is not None:
                 return self._error(connection, *crowded, frame.id)
-            session = self._session(frame.session)
         key = (user.name, frame.session, frame.id)
         entry = self._ids.find(now, key)
-        if entry is not None:
+        # An id that was used in an earlier session of this name means nothing in this one.
+        if entry is not None and session is not None and entry.epoch == session.epoch:
             self.counters.duplicates_suppressed += 1
             if entry.stored:
                 return (Send((connection.name,), entry.ack(duplicate=True)),)
@@ -506,8 +564,15 @@ class ChatHandler:
                 frame.id,
                 max(1, ceil(wait_s * 1000)) if wait_s < inf else UNSET,
             )
-        self._ids.add(now, key)
-        return (Append(Record(frame.session, user.name, connection.name, frame.id, frame.body, self._epoch + now)),)
+        room: list[Effect] = []
+        if session is None:
+            room = self._service.make_room(now)
+            session = self._session(frame.session)
+        epoch = session.epoch
+        self._ids.add(now, key, epoch)
+        wall = self._epoch + now
+        record = Record(frame.session, user.name, connection.name, frame.id, frame.body, wall, epoch)
+        return (*room, Append(record)) if room else (Append(record),)
 
     def _ack(self, now: float, connection: Connection, frame: AckIn) -> Effects:
         session, up_to, message_id = frame.session, frame.up_to, frame.message_id
@@ -517,7 +582,7 @@ class ChatHandler:
                 return NOTHING
             member, outgoing = found
             self._moved(now, member)
-            return self._notice(member, [outgoing])
+            return self._notices.delivered(member, [outgoing])
         if session is UNSET or up_to is UNSET:
             return self.malformed(
                 now, connection.name, "bad_frame", "an ack names a message_id, or a session and up_to"
@@ -529,43 +594,11 @@ class ChatHandler:
         if not settled:
             return NOTHING
         self._moved(now, joined)
-        return self._notice(joined, settled)
+        return self._notices.delivered(joined, settled)
 
     def _moved(self, now: float, member: Member) -> None:
         self._positions.moved(now, member)
         self._next_at = min(self._next_at, self._positions.next_at)
-
-    def _notice(self, member: Member, settled: list[Outgoing]) -> Effects:
-        """Tell each sender, in one frame, which of her messages the member has."""
-        session, user = member.session.name, member.user.name
-        if len(settled) == 1:
-            message = settled[0].message
-            notice = Delivered(session=session, user=user, message_ids=(message.message_id,))
-            return (Send(self._names_of(message.sender), notice),)
-        by_sender: dict[str, list[str]] = {}
-        for outgoing in settled:
-            by_sender.setdefault(outgoing.message.sender, []).append(outgoing.message.message_id)
-        return tuple(
-            Send(self._names_of(sender), Delivered(session=session, user=user, message_ids=tuple(said)))
-            for sender, said in by_sender.items()
-        )
-
-    def _report(self, lost: list[GivenUp]) -> list[Send]:
-        return [
-            Send(
-                self._names_of(outgoing.message.sender),
-                Undelivered(
-                    message_id=outgoing.message.message_id, session=outgoing.session.name, user=user, reason=reason
-                ),
-            )
-            for outgoing, user, reason in lost
-        ]
-
-    def _names_of(self, user: str) -> tuple[Conn, ...]:
-        """The user's connections of the moment; empty where nobody is there to hear (the notice still counts as
-        issued)."""
-        found = self._users.get(user)
-        return () if found is None else found.names
 
     def _typing(self, now: float, connection: Connection, frame: TypingIn) -> Effects:
         member = connection.member_of.get(frame.session)
@@ -608,11 +641,12 @@ class ChatHandler:
             former = connection.user.connections.get(frame.replaces)
             if former is not None:
                 effects += self._close(now, former, REPLACED, "resumed by a newer connection")
-        full = self._sessions.full(connection, name)
+        full = self._service.crowded(now) if name not in self._sessions.by_name else None
+        full = full or self._sessions.full(connection, name)
         if full is not None:
             return (*effects, *self._error(connection, *full))
-        session = self._session(name)
-        session.participants[connection.user.name] = None
+        session, notes = self._entered(now, name, connection.user.name)
+        effects += notes
         again = name in connection.member_of
         new = connection.user.name not in session.members
         member = self._sessions.enter(session, connection)
@@ -627,6 +661,18 @@ class ChatHandler:
         if new:
             effects += self._positions.came(member)
         return tuple(effects)
+
+    def _entered(self, now: float, name: str, user: str) -> tuple[Session, list[Effect]]:
+        """The session that the user joins, in which she takes part from now on, and what is to be noted of it."""
+        session = self._sessions.by_name.get(name)
+        if session is not None:
+            return session, [] if user in session.participants else [enrol(session, user)]
+        notes = self._service.make_room(now)
+        session = self._session(name)
+        if not is_own(name):
+            session.participants[user] = None
+            notes.append(Note(Made(name, (user,), None, session.epoch)))
+        return session, notes
 
     def _missed(self, now: float, session: Session, frame: StatusIn) -> list[Outgoing] | None:
         """What a resume asks for, where all of it is there; None for no resume, or one that cannot be had."""
@@ -666,7 +712,7 @@ class ChatHandler:
         self._exit(now, member, connection)
         del connection.member_of[name]
         if not member.connections:
-            effects += self._report(self.ledger.forsake(member, "left"))
+            effects += self._notices.undelivered(self.ledger.forsake(member, "left"))
             self._sessions.part(member)
             effects += self._positions.parted(member)
             effects += self._signals.left(self._epoch + now, member)

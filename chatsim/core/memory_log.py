@@ -1,41 +1,97 @@
 """The log of one process that forgets everything when it ends.
 
-Decides the order of a session: it gives each record its `seq` (1, 2, 3 ... without gaps) and its `message_id`.
+Decides the order of a session: it gives each record its `seq` (1, 2, 3 ... without gaps within an epoch) and its
+`message_id`, and keeps the newest for whoever asks for history.
 Rule: it answers at once; keeping messages for replay is the handler's retention, durable storage another log behind
 the same call.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import deque
+
 from chatsim.core.effects import Record
-from chatsim.core.facts import Fact
+from chatsim.core.facts import Ended, Fact
+
+
+class _Place:
+    """How far one session is, and what is kept of it, in order of seq."""
+
+    __slots__ = ("epoch", "kept", "seq")
+
+    def __init__(self) -> None:
+        self.epoch = self.seq = 0
+        self.kept: deque[Record] = deque()
 
 
 class MemoryLog:
     """A log whose `append` is done when it returns."""
 
-    def __init__(self, *, epoch: int = 1) -> None:
-        """`epoch` names this life of the log: positions of one epoch mean nothing in another."""
+    def __init__(self, *, epoch: int = 1, history_messages: int = 0, history_messages_max: int = 0) -> None:
+        """`epoch` names this life of the log: positions of one epoch mean nothing in another.
+
+        Kept are the newest `history_messages_max` messages, and of one session `history_messages` of them at most.
+        """
         self.epoch = epoch
-        self._seqs: dict[str, int] = {}
+        self._places: dict[str, _Place] = {}
         self._count = 0
+        self._of_one = history_messages if history_messages_max else 0
+        self._of_all = history_messages_max
+        self._kept: deque[tuple[_Place, Record]] = deque()
 
     def note(self, fact: Fact) -> None:
-        """A fact is forgotten at once: whoever would ask for it is gone when this log is."""
+        """Of all facts only the end of a session means something here: its history goes, and its name is free."""
+        if isinstance(fact, Ended):
+            place = self._places.pop(fact.session, None)
+            if place is not None:
+                place.kept.clear()
 
     def append(self, record: Record) -> Record:
-        """The record with its place in the session; `message_id` is unique in the log's life."""
-        seq = self._seqs.get(record.session, 0) + 1
-        self._seqs[record.session] = seq
+        """The record with its place in the session; `message_id` is unique in the log's life.
+
+        A record of a newer epoch than the session's begins it anew.
+        """
+        place = self._places.get(record.session)
+        if place is None:
+            place = self._places[record.session] = _Place()
+        epoch = max(self.epoch, record.epoch)
+        if epoch > place.epoch:
+            place.epoch, place.seq = epoch, 0
+            place.kept.clear()
+        place.seq += 1
         self._count += 1
-        return Record(
+        stored = Record(
             record.session,
             record.sender,
             record.conn,
             record.id,
             record.body,
             record.sent_at,
-            self.epoch,
-            seq,
+            place.epoch,
+            place.seq,
             f"m{self.epoch}-{self._count}",
         )
+        if self._of_one:
+            self._keep(place, stored)
+        return stored
+
+    def _keep(self, place: _Place, record: Record) -> None:
+        place.kept.append(record)
+        if len(place.kept) > self._of_one:
+            place.kept.popleft()
+        self._kept.append((place, record))
+        if len(self._kept) > self._of_all:
+            place, record = self._kept.popleft()
+            # Unless its session let it go before.
+            if place.kept and place.kept[0] is record:
+                place.kept.popleft()
+
+    def history(self, session: str, after: int, limit: int) -> list[Record]:
+        """Up to `limit` messages of the session with a seq above `after`, oldest first."""
+        place = self._places.get(session)
+        if place is None:
+            return []
+        kept = list(place.kept)
+        begin = bisect_right(kept, after, key=lambda record: record.seq)
+        return kept[begin : begin + limit]

@@ -115,13 +115,19 @@ class Member:
 
 
 class Session:
-    """One conversation: its participants, the members of the moment, and its place in the log."""
+    """One conversation: its participants, the members of the moment, and its place in the log.
+
+    `lasting` is one that was opened by order, and ends by order or at `expires_at` (wall time, None: never); the others
+    are there because a token names them, or are somebody's own.
+    """
 
     __slots__ = (
         "_names",
         "_places",
         "_receivers",
         "epoch",
+        "expires_at",
+        "lasting",
         "members",
         "name",
         "participants",
@@ -135,6 +141,8 @@ class Session:
         self.name = name
         self.epoch = epoch
         self.seq = seq
+        self.expires_at: float | None = None
+        self.lasting = False
         self.participants: dict[str, None] = {}
         self.members: dict[str, Member] = {}
         self.retained: list[Any] = []

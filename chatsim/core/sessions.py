@@ -2,18 +2,26 @@
 
 Decides who may join and whether there is room, and makes a session when it is first needed.
 Rule: a member stays for the time of retention after her last connection went, since until then she is a receiver.
+A session that nobody opened is kept, with its place in the log, until its room is needed for another: then the one that
+has been empty for longest is forgotten, which ends it. A name that is used again after an end has a new epoch, higher
+than any that ended before.
 What she is owed is the ledger's affair, what the others hear of her that of the signals.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from itertools import islice
 from math import inf
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.frames import Participant
 from chatsim.core.pool import Connection, Member, Session, User
 from chatsim.core.snapshot import SessionState
-from chatsim.core.timers import Line
+from chatsim.core.timers import Heap, Line
+
+SEARCHED_MAX = 16
+"""How many empty sessions are looked at for one that may be forgotten: what is retained in one ends by itself."""
 
 
 def is_own(name: str) -> bool:
@@ -27,18 +35,23 @@ class Sessions:
     def __init__(self, config: HandlerConfig, first_epoch: int = 1) -> None:
         """`first_epoch` is that of a session which is new to the log."""
         self._config = config
-        self._first_epoch = first_epoch
         self._absences: Line[tuple[Member, float]] = Line(config.retention_s)
+        self._ends: Heap[Session] = Heap()
+        self._empty: OrderedDict[str, Session] = OrderedDict()
+        self.newest_epoch = first_epoch
         self.by_name: dict[str, Session] = {}
 
     @property
     def next_at(self) -> float:
-        """When the next absence ends (s, inf if none)."""
-        return self._absences.next_at
+        """When the next absence or session ends (s, inf if none)."""
+        return min(self._absences.next_at, self._ends.next_at)
+
+    # Sessions.
 
     def make(self, name: str, owner: User | None) -> Session:
         """A session that was not there; `owner` is the user whose own it is, where she is known."""
-        session = self.by_name[name] = Session(name, self._first_epoch)
+        session = self.by_name[name] = Session(name, self.newest_epoch)
+        self._empty[name] = session
         if is_own(name):
             session.participants[name[1:]] = None
             for connection in tuple(owner.connections.values()) if owner is not None else ():
@@ -46,9 +59,14 @@ class Sessions:
         return session
 
     def restore(self, state: SessionState) -> Session:
-        """A session as the log has it."""
+        """A session as the log has it; `jump` sets its end."""
         session = self.by_name[state.name] = Session(state.name, state.epoch, state.seq)
         session.participants = dict.fromkeys(state.participants)
+        session.lasting = state.lasting
+        session.expires_at = state.expires_at
+        if not session.lasting:
+            self._empty[session.name] = session
+        self.newest_epoch = max(self.newest_epoch, state.epoch)
         return session
 
     def await_return(self, start: float, session: Session, user: User) -> Member:
@@ -56,8 +74,60 @@ class Sessions:
         member = session.members[user.name] = Member(session, user)
         member.gone_at = start
         self._absences.add(start, (member, start))
+        self._empty.pop(session.name, None)
         session.touch()
         return member
+
+    def open(self, epoch: float, name: str, participants: tuple[str, ...], expires_at: float | None) -> Session:
+        """A session by order; `epoch` is the wall time of `now` = 0, `expires_at` wall time too."""
+        session = self.by_name[name] = Session(name, self.newest_epoch)
+        session.lasting = True
+        session.participants.update(dict.fromkeys(participants))
+        session.expires_at = expires_at
+        if expires_at is not None:
+            # Sessions that were ended before their time leave entries behind: no more of them than there are sessions.
+            if len(self._ends) > 2 * len(self.by_name):
+                self.jump(epoch)
+            else:
+                self._ends.add(expires_at - epoch, session)
+        return session
+
+    def end(self, session: Session) -> None:
+        """The session is no more, and its name is free for another with a newer epoch."""
+        del self.by_name[session.name]
+        self._empty.pop(session.name, None)
+        session.members.clear()
+        session.touch()
+        self.newest_epoch = max(self.newest_epoch, session.epoch + 1)
+
+    def ended(self, now: float) -> list[Session]:
+        """The sessions whose time is over."""
+        found = []
+        while (session := self._ends.pop(now)) is not None:
+            if self.by_name.get(session.name) is session:
+                found.append(session)
+        return found
+
+    def jump(self, epoch: float) -> None:
+        """The wall time of `now` = 0 is another: every end comes so much sooner or later."""
+        self._ends = Heap()
+        for session in self.by_name.values():
+            if session.expires_at is not None:
+                self._ends.add(session.expires_at - epoch, session)
+
+    @property
+    def packed(self) -> bool:
+        """Whether one session more is one too many."""
+        return len(self.by_name) >= self._config.sessions_max
+
+    def spare(self) -> Session | None:
+        """A session that may be forgotten: nobody opened it, is in it, or may still want to have it replayed."""
+        for session in islice(self._empty.values(), SEARCHED_MAX):
+            if not session.retained:
+                return session
+        return None
+
+    # Who may join.
 
     def may_join(self, connection: Connection, name: str) -> bool:
         """By the token's list where it has one, which makes a session at its first join; else by membership."""
@@ -83,15 +153,19 @@ class Sessions:
 
     def crowded(self) -> tuple[str, str] | None:
         """The error for one session more than the settings allow, if it would be one more."""
-        if len(self.by_name) < self._config.sessions_max:
+        if not self.packed or self.spare() is not None:
             return None
         return "unavailable", "the server holds as many sessions as it can: try again later"
+
+    # Members.
 
     def enter(self, session: Session, connection: Connection) -> Member:
         """The connection joins; its user becomes a member if she was none."""
         user = connection.user
         member = session.members.get(user.name)
         if member is None:
+            if not session.members:
+                self._empty.pop(session.name, None)
             member = session.members[user.name] = Member(session, user)
         member.user = user
         member.connections[connection.name] = connection
@@ -114,8 +188,11 @@ class Sessions:
 
     def part(self, member: Member) -> None:
         """The user is a member no more; a participant she stays."""
-        del member.session.members[member.user.name]
-        member.session.touch()
+        session = member.session
+        del session.members[member.user.name]
+        session.touch()
+        if not session.members and not session.lasting:
+            self._empty[session.name] = session
 
     def overdue(self, now: float) -> list[Member]:
         """Members whose last connection went a retention ago, and who have not come back."""

@@ -26,6 +26,7 @@ class SessionState(msgspec.Struct, array_like=True, gc=False):
     expires_at: float | None
     positions: tuple[tuple[str, int], ...]
     records: tuple[Record, ...]
+    lasting: bool = False
 
 
 class Snapshot(msgspec.Struct, array_like=True, gc=False):

@@ -15,11 +15,9 @@ import jwt
 import msgspec
 from msgspec import Meta
 
+from chatsim.core.config import ALGORITHMS
 from chatsim.core.frames import Name
 from chatsim.errors import UsageError
-
-ALGORITHMS = ("HS256", "RS256", "ES256", "EdDSA")
-"""What can be pinned (protocol.md, section 1); HS256 wants a secret, the others a public key in PEM."""
 
 KEYS_MAX = 2
 """Keys that are good at once, so that one can be rotated out."""
@@ -210,6 +208,12 @@ def _unpack(segment: bytes) -> bytes:
 
 def _pack(data: bytes) -> bytes:
     return urlsafe_b64encode(data).rstrip(b"=")
+
+
+def can_sign(key: bytes, algorithm: str) -> bool:
+    """Whether `issue` can make tokens with this key: a secret, or a private key of the algorithm's kind."""
+    prepared = _prepare(algorithm, key)
+    return not isinstance(prepared, _Unfit) and (algorithm == "HS256" or hasattr(prepared, "public_key"))
 
 
 def issue(

@@ -44,8 +44,10 @@ def replay_steps(handler: ChatHandler, steps: Iterable[Step]) -> Difference | No
     for number, step in enumerate(steps, 1):
         if step.door == "begin":
             # The node was started again, with a handler that knows what the log knew.
-            snapshot, epoch, seed = step.args
-            handler = ChatHandler(handler.config, epoch=epoch, seed=seed, snapshot=snapshot, start=step.now)
+            snapshot, epoch, seed, first = step.args
+            handler = ChatHandler(
+                handler.config, epoch=epoch, seed=seed, snapshot=snapshot, first_epoch=first, start=step.now
+            )
             continue
         found = difference(handler, number, step)
         if found is not None:

@@ -18,6 +18,7 @@ import msgspec
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import NOTHING, Append, Close, Effect, Effects, Note, Ping, Record, Send, Tell
 from chatsim.core.frames import (
+    Body,
     ClientFrame,
     ServerFrame,
     decode_server,
@@ -159,9 +160,14 @@ _ARGS: dict[str, tuple[Any, ...]] = {
     "refresh": (str, Claims),
     "refuse_refresh": (str, str),
     "revoke": (str | None, str | None),
+    "open_session": (str, tuple[str, ...], float | None),
+    "add_participant": (str, str),
+    "remove_participant": (str, str),
+    "end_session": (str,),
+    "post": (str, str, Body),
     "drain": (),
     "clock_jump": (float,),
-    "begin": (Snapshot, float, int),
+    "begin": (Snapshot, float, int, int),
     "appended": (Record,),
     "append_failed": (Record,),
     "told": (str, ServerFrame),

@@ -16,7 +16,8 @@ from math import inf
 from typing import Any, Protocol
 
 from chatsim.core.effects import Append, Close, Effect, Effects, Note, Ping, Record, Send, Tell
-from chatsim.core.frames import ClientFrame, Delivered, Fault, ServerFrame, encode
+from chatsim.core.frames import Body, ClientFrame, Delivered, Fault, ServerFrame, encode
+from chatsim.core.service import Standing
 from chatsim.core.tokens import Claims
 from chatsim.live.framing import PING_FRAME, text_frame
 from chatsim.live.log import LATER, Log
@@ -47,9 +48,17 @@ class Handler(Protocol):
     def append_failed(self, now: float, record: Record) -> Effects: ...
     def told(self, now: float, session: str, message: ServerFrame) -> Effects: ...
     def revoke(self, now: float, jti: str | None, user: str | None) -> Effects: ...
+    def open_session(self, now: float, session: str, participants: tuple[str, ...], ttl_s: float | None) -> Effects: ...
+    def add_participant(self, now: float, session: str, user: str) -> Effects: ...
+    def remove_participant(self, now: float, session: str, user: str) -> Effects: ...
+    def end_session(self, now: float, session: str) -> Effects: ...
+    def post(self, now: float, user: str, id_: str, body: Body) -> Effects: ...
     def drain(self, now: float) -> Effects: ...
     def wake(self, now: float) -> Effects: ...
     def wake_at(self) -> float: ...
+    def revoked(self, claims: Claims) -> bool: ...
+    def revocable(self, now: float, jti: str | None, user: str | None) -> bool: ...
+    def standing(self, session: str) -> Standing | None: ...
 
 
 class Journal(Protocol):
@@ -93,6 +102,8 @@ class Driver:
         self._numbered = 0
         self._life = life
         self._prefix = f"c{life}-" if life else "c"
+        self._posts: dict[str, Callable[[Record | None], None]] = {}
+        self._posted = 0
         self._lag_due = inf
         self._lag_timer: asyncio.TimerHandle | None = None
         self._lags: deque[float] = deque(maxlen=LAG_SAMPLES_MAX)
@@ -183,10 +194,47 @@ class Driver:
         now = self.now()
         self._settle(now, "refuse_refresh", (outlet.name, code), self._handler.refuse_refresh(now, outlet.name, code))
 
-    def revoke(self, jti: str | None = None, user: str | None = None) -> None:
-        """A token, or all of a user's, are good no more: their connections are closed."""
+    def revoke(self, jti: str | None = None, user: str | None = None) -> bool:
+        """A token, or all of a user's, are good no more: their connections are closed. False where that cannot be
+        remembered, and so was not done."""
         now = self.now()
+        if not self._handler.revocable(now, jti, user):
+            return False
         self._settle(now, "revoke", (jti, user), self._handler.revoke(now, jti, user))
+        return True
+
+    def open_session(self, session: str, participants: tuple[str, ...], ttl_s: float | None) -> None:
+        """A session for these users, for so many seconds (None: until it is ended)."""
+        now = self.now()
+        effects = self._handler.open_session(now, session, participants, ttl_s)
+        self._settle(now, "open_session", (session, participants, ttl_s), effects)
+
+    def add_participant(self, session: str, user: str) -> None:
+        """The user takes part from now on."""
+        now = self.now()
+        self._settle(now, "add_participant", (session, user), self._handler.add_participant(now, session, user))
+
+    def remove_participant(self, session: str, user: str) -> None:
+        """The user takes part no more."""
+        now = self.now()
+        self._settle(now, "remove_participant", (session, user), self._handler.remove_participant(now, session, user))
+
+    def end_session(self, session: str) -> None:
+        """The session is over."""
+        now = self.now()
+        self._settle(now, "end_session", (session,), self._handler.end_session(now, session))
+
+    def post(self, user: str, body: Body, answered: Callable[[Record | None], None]) -> None:
+        """A message of the server to all connections of a user; `answered` is called once, with the record as the log
+        has it, or None where it was not taken."""
+        self._posted += 1
+        name = f"p{self._posted}"
+        self._posts[name] = answered
+        now = self.now()
+        effects = self._handler.post(now, user, name, body)
+        self._settle(now, "post", (user, name, body), effects)
+        if not effects:
+            self._answer_post(name, None)
 
     def drain(self) -> None:
         """Take nobody in any more, and let the handler close everyone, spread over its window."""
@@ -201,9 +249,13 @@ class Driver:
         for record in stored:
             now = self.now()
             self._settle(now, "appended", (record,), self._handler.appended(now, record))
+            if not record.conn:
+                self._answer_post(record.id, record)
         for record in failed:
             now = self.now()
             self._settle(now, "append_failed", (record,), self._handler.append_failed(now, record))
+            if not record.conn:
+                self._answer_post(record.id, None)
 
     def leave(self, outlet: Outlet) -> None:
         """The peer closes, or has broken the framing: the handler forgets it; what is queued may still be flushed."""
@@ -240,6 +292,18 @@ class Driver:
         if int(life or "0") == self._life:
             return int(number) <= self._numbered
         return 0 < int(life or "0") < self._life
+
+    def revoked(self, claims: Claims) -> bool:
+        """Whether a token that is good in every other way was revoked."""
+        return self._handler.revoked(claims)
+
+    def standing(self, session: str) -> Standing | None:
+        """What a session is, None where there is none."""
+        return self._handler.standing(session)
+
+    def history(self, session: str, after: int, limit: int) -> list[Record]:
+        """Stored messages with a seq above `after`, oldest first."""
+        return self._log.history(session, after, limit)
 
     def connections(self) -> int:
         """How many are connected, those that are closing included."""
@@ -318,6 +382,13 @@ class Driver:
             self._follow(now, "append_failed", (failed,), self._handler.append_failed(now, failed))
         else:
             self._follow(now, "appended", (record,), self._handler.appended(now, record))
+        if not effect.record.conn:
+            self._answer_post(effect.record.id, record)
+
+    def _answer_post(self, name: str, record: Record | None) -> None:
+        answered = self._posts.pop(name, None)
+        if answered is not None:
+            answered(record)
 
     def _note(self, effect: Note) -> None:
         self._log.note(effect.fact)

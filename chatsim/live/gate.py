@@ -24,9 +24,6 @@ _NO_ROOM: dict[NoRoom, str] = {
     "overloaded": "too many connections: come back later",
 }
 
-REVOKED_MAX = 100_000
-"""Revoked tokens that one server remembers; the next is refused, since forgetting one would let it in again."""
-
 
 class Denial(msgspec.Struct, gc=False):
     """A request that is not upgraded: HTTP status, code and one sentence; `retry_after_s` 0 is not told."""
@@ -44,7 +41,6 @@ class Gate:
         """`config` is as the handler has it; `seed` is that of the jitter in `Retry-After`."""
         self.driver = driver
         self.config = config
-        self.revoked: set[str] = set()
         self._keys = keys
         self._admission = Admission(config, seed=seed)
 
@@ -52,17 +48,9 @@ class Gate:
         """The claims of a token that is good now, or why it is not."""
         config = self.config
         found = verify(token, self._keys, self.driver.wall(), audience=config.audience, issuer=config.issuer)
-        if isinstance(found, Claims) and found.jti is not None and found.jti in self.revoked:
+        if isinstance(found, Claims) and self.driver.revoked(found):
             return Refusal("token_revoked", "the token was revoked")
         return found
-
-    def revoke(self, jti: str) -> bool:
-        """The token is good no more, here and for those who hold it now; False where no more can be remembered."""
-        if len(self.revoked) >= REVOKED_MAX and jti not in self.revoked:
-            return False
-        self.revoked.add(jti)
-        self.driver.revoke(jti=jti)
-        return True
 
     def enter(self, request: Request) -> Claims | Denial:
         """The claims of somebody who may come in, or what to answer instead."""

@@ -18,10 +18,16 @@ LATER: Final = Record("", "", "", "", Raw(b"null"), 0.0)
 
 
 class Log(Protocol):
-    """Where accepted messages go, and the facts beside them."""
+    """Where accepted messages go, and the facts beside them.
+
+    A record names its session's epoch: seqs count from 1 within it, and a newer one than before begins anew.
+    """
 
     def append(self, record: Record) -> Record | None:
         """The record with its place, `LATER` where that comes later, or None where the log cannot take it now."""
 
     def note(self, fact: Fact) -> None:
         """Store a fact, behind what was appended before it; nobody waits for it."""
+
+    def history(self, session: str, after: int, limit: int) -> list[Record]:
+        """Up to `limit` messages with a seq above `after` of the newest epoch, oldest first."""

@@ -27,7 +27,7 @@ import uvloop
 from chatsim.core.config import HandlerConfig
 from chatsim.core.handler import ChatHandler
 from chatsim.core.memory_log import MemoryLog
-from chatsim.core.tokens import Keys
+from chatsim.core.tokens import Keys, can_sign
 from chatsim.errors import UsageError
 from chatsim.journal.steps import Footer, Header, JournalWriter
 from chatsim.live.driver import Driver
@@ -59,8 +59,8 @@ END_S_MAX = 1
 class ServerSettings(msgspec.Struct, kw_only=True):
     """What one server is told. Durations of `config` are multiplied by `time_scale`; `seed` None takes a new one.
 
-    `keys` are one or two secrets or public keys in PEM; `signing_key` (secret or private key) lets the admin route make
-    tokens, and defaults to the first key where that is a secret. `port` 0 takes a free one. `journal` is a new file for
+    `keys` are one or two secrets or keys in PEM; `signing_key` (secret or private key) lets the admin route make
+    tokens, and defaults to the first key where that can sign. `port` 0 takes a free one. `journal` is a new file for
     every input and effect. `data` is the folder of the log that lasts; None keeps everything in memory.
     """
 
@@ -155,8 +155,8 @@ async def _drive(settings: ServerSettings, config: HandlerConfig, seed: int, sta
         lasting = SqliteLog(settings.data, answer_in=loop.call_soon_threadsafe)
         stack.callback(lasting.close)
     snapshot = None if lasting is None else lasting.snapshot(config, epoch)
-    # A log that forgets names each of its lives: a position of another one must not be taken for one of its own.
-    first_epoch = 1 if lasting is not None else int(epoch)
+    # Whatever the log has forgotten: a position of another life must not be taken for one of this.
+    first_epoch = max(int(epoch), 0 if lasting is None else lasting.newest_epoch() + 1)
     writer = None
     if settings.journal is not None:
         header = Header(
@@ -164,7 +164,11 @@ async def _drive(settings: ServerSettings, config: HandlerConfig, seed: int, sta
         )
         writer = JournalWriter(settings.journal, header)
     handler = ChatHandler(config, epoch=epoch, seed=seed, snapshot=snapshot, first_epoch=first_epoch)
-    log: Log = lasting or MemoryLog(epoch=first_epoch)
+    log: Log = lasting or MemoryLog(
+        epoch=first_epoch,
+        history_messages=config.history_messages,
+        history_messages_max=config.history_messages_max,
+    )
     life = 0 if lasting is None else lasting.life
     driver = Driver(handler, log, loop=loop, epoch=epoch, journal=writer, life=life)
     driver.watch_lag()
@@ -234,11 +238,10 @@ def _tls(settings: ServerSettings, stack: contextlib.ExitStack) -> ssl.SSLContex
 
 
 def _minter(settings: ServerSettings, config: HandlerConfig) -> Minter | None:
-    algorithm = config.algorithms[0]
-    key = settings.signing_key
-    if key is None and algorithm == "HS256":
-        key = settings.keys[0]
-    return None if key is None else Minter(key, algorithm, config.audience, config.issuer)
+    key = settings.signing_key or settings.keys[0]
+    # A public key checks tokens that somebody else makes.
+    fit = [name for name in config.algorithms if can_sign(key, name)]
+    return Minter(key, fit[0], config.audience, config.issuer) if fit else None
 
 
 def _is_loopback(host: str) -> bool:

@@ -125,6 +125,11 @@ class SqliteLog:
         )
         return [_record(row) for row in rows]
 
+    def newest_epoch(self) -> int:
+        """The highest epoch that any session has had."""
+        (found,) = self._reader.execute("SELECT coalesce(max(epoch), 0) FROM sessions").fetchone()
+        return int(found)
+
     def snapshot(self, config: HandlerConfig, wall: float) -> Snapshot:
         """What a handler that begins now has to know; `wall` is now, in seconds since the Unix epoch."""
         kept_since = wall - max(config.retention_s, config.dedupe_for_s)
@@ -149,9 +154,10 @@ class SqliteLog:
                 expires_at,
                 tuple(positions.get(name, ())),
                 tuple(record for record in records.get(name, ()) if record.epoch == epoch),
+                bool(lasting),
             )
-            for name, epoch, seq, expires_at in database.execute(
-                "SELECT name, epoch, seq, expires_at FROM sessions WHERE NOT ended ORDER BY rowid"
+            for name, epoch, seq, expires_at, lasting in database.execute(
+                "SELECT name, epoch, seq, expires_at, lasting FROM sessions WHERE NOT ended ORDER BY rowid"
             )
         )
         revoked = tuple(Revoked(*row) for row in database.execute("SELECT jti, user, at FROM revoked ORDER BY rowid"))
@@ -273,27 +279,30 @@ class _Writer:
     def close(self) -> None:
         self._database.close()
 
-    def _place(self, session: str) -> tuple[int, int]:
-        """Epoch and newest seq of the session, which is made if it is not there or has ended."""
+    def _place(self, session: str, epoch: int) -> tuple[int, int]:
+        """Epoch and newest seq of the session; it is made if it is not there, and begins anew in a newer epoch."""
+        # Seqs count within epochs from 1 on; a record that names none is in the session's present one.
+        epoch = max(epoch, 1)
         place = self._places.get(session)
-        if place is None:
-            row = self._database.execute("SELECT epoch, seq, ended FROM sessions WHERE name = ?", (session,)).fetchone()
-            if row is None:
-                place = (1, 0)
-                self._database.execute("INSERT INTO sessions (name, epoch, seq) VALUES (?, 1, 0)", (session,))
-            elif row[2]:
-                place = (row[0] + 1, 0)
-                self._database.execute(
-                    "UPDATE sessions SET epoch = ?, seq = 0, ended = 0, expires_at = NULL WHERE name = ?",
-                    (place[0], session),
-                )
-            else:
-                place = (row[0], row[1])
-            self._set(session, place)
+        if place is not None and place[0] >= epoch:
+            return place
+        row = self._database.execute("SELECT epoch, seq, ended FROM sessions WHERE name = ?", (session,)).fetchone()
+        if row is None:
+            place = (epoch, 0)
+            self._database.execute("INSERT INTO sessions (name, epoch, seq) VALUES (?, ?, 0)", (session, epoch))
+        elif row[2] or row[0] < epoch:
+            place = (max(epoch, row[0] + 1 if row[2] else 0), 0)
+            self._database.execute(
+                "UPDATE sessions SET epoch = ?, seq = 0, ended = 0, lasting = 0, expires_at = NULL WHERE name = ?",
+                (place[0], session),
+            )
+        else:
+            place = (row[0], row[1])
+        self._set(session, place)
         return place
 
     def _store(self, record: Record) -> Record:
-        epoch, seq = self._place(record.session)
+        epoch, seq = self._place(record.session, record.epoch)
         seq += 1
         self._set(record.session, (epoch, seq))
         self._number += 1
@@ -329,18 +338,20 @@ class _Writer:
     def _keep(self, fact: Fact) -> None:
         execute = self._database.execute
         match fact:
-            case Made(session, participants, expires_at):
-                self._place(session)
-                execute("UPDATE sessions SET expires_at = ? WHERE name = ?", (expires_at, session))
+            case Made(session, participants, expires_at, epoch, lasting):
+                self._place(session, epoch)
+                execute(
+                    "UPDATE sessions SET expires_at = ?, lasting = ? WHERE name = ?", (expires_at, lasting, session)
+                )
                 for user in participants:
                     execute("INSERT OR IGNORE INTO participants (session, user) VALUES (?, ?)", (session, user))
             case Added(session, user):
-                self._place(session)
+                self._place(session, 1)
                 execute("INSERT OR IGNORE INTO participants (session, user) VALUES (?, ?)", (session, user))
             case Removed(session, user):
                 execute("DELETE FROM participants WHERE session = ? AND user = ?", (session, user))
             case Position(session, user, seq):
-                self._place(session)
+                self._place(session, 1)
                 execute(
                     "INSERT INTO positions (session, user, seq) VALUES (?, ?, ?)"
                     " ON CONFLICT (session, user) DO UPDATE SET seq = excluded.seq",

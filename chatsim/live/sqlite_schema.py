@@ -14,7 +14,7 @@ _VERSIONS: tuple[tuple[str, ...], ...] = (
     (
         "CREATE TABLE lives (number INTEGER PRIMARY KEY)",
         "CREATE TABLE sessions (name TEXT PRIMARY KEY, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,"
-        " expires_at REAL, ended INTEGER NOT NULL DEFAULT 0)",
+        " expires_at REAL, lasting INTEGER NOT NULL DEFAULT 0, ended INTEGER NOT NULL DEFAULT 0)",
         "CREATE TABLE participants (session TEXT NOT NULL, user TEXT NOT NULL, UNIQUE (session, user))",
         "CREATE TABLE positions (session TEXT NOT NULL, user TEXT NOT NULL, seq INTEGER NOT NULL,"
         " UNIQUE (session, user))",

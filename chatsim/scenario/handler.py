@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, get_args
 
-from chatsim.core.config import HandlerConfig, RateAlgorithm, Reliability
+from chatsim.core.config import ALGORITHMS, HandlerConfig, RateAlgorithm, Reliability
 from chatsim.scenario import units
 from chatsim.scenario.faults import Fault, FaultsError, did_you_mean
 
@@ -23,12 +23,9 @@ WINDOWED: Final[Mapping[str, str]] = {
 }
 """Limits written as a count per window, and the field that holds the window."""
 
-ALGORITHMS: Final = ("HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA")
-"""Signature algorithms that may be pinned; `none` is not among them."""
-
 MAY_BE_ZERO: Final = frozenset(
     {"retries", "presence_grace_s", "token_warning_s", "token_grace_s", "retention_messages", "retention_bytes"}
-    | {"retention_s", "dedupe_for_s", "history_for_s", "drain_window_s"}
+    | {"retention_s", "dedupe_for_s", "history_for_s", "drain_window_s", "history_messages", "history_messages_max"}
 )
 """Fields for which nothing at all makes sense."""
 

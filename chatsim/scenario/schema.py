@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from chatsim.core.config import HandlerConfig
+from chatsim.core.config import ALGORITHMS, HandlerConfig
 from chatsim.scenario import handler
 from chatsim.scenario.costs import WORDS
 from chatsim.scenario.model import MESSAGES, Scenario
@@ -35,8 +35,8 @@ _BY_KIND: Final[dict[str, dict[str, Any]]] = {
     "list": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
     "algorithms": {
         "anyOf": [
-            {"enum": list(handler.ALGORITHMS)},
-            {"type": "array", "minItems": 1, "items": {"enum": list(handler.ALGORITHMS)}},
+            {"enum": list(ALGORITHMS)},
+            {"type": "array", "minItems": 1, "items": {"enum": list(ALGORITHMS)}},
         ]
     },
     "reliability": {"enum": ["hardened", "baseline"]},

@@ -23,6 +23,13 @@ class _Kept:
         self.participants: dict[str, None] = {}
         self.positions: dict[str, int] = {}
         self.records: list[Record] = []
+        self.lasting = False
+
+    def begin(self, epoch: int) -> None:
+        """The session is in this epoch: a newer one than before begins anew."""
+        if epoch > self.epoch:
+            self.epoch, self.seq = epoch, 0
+            self.records.clear()
 
 
 class KeptLog(MemoryLog):
@@ -30,14 +37,17 @@ class KeptLog(MemoryLog):
 
     def __init__(self) -> None:
         super().__init__()
-        self._kept: dict[str, _Kept] = {}
+        self._known: dict[str, _Kept] = {}
         self._revoked: list[Revoked] = []
+        self.newest_epoch = 1
 
     def append(self, record: Record) -> Record:
         """The record with its place in the session."""
         stored = super().append(record)
         session = self._session(record.session)
-        session.epoch, session.seq = stored.epoch, stored.seq
+        session.begin(stored.epoch)
+        session.seq = stored.seq
+        self.newest_epoch = max(self.newest_epoch, stored.epoch)
         session.records.append(stored)
         return stored
 
@@ -47,11 +57,14 @@ class KeptLog(MemoryLog):
             self._revoked.append(fact)
             return
         if isinstance(fact, Ended):
-            self._kept.pop(fact.session, None)
+            super().note(fact)
+            self._known.pop(fact.session, None)
             return
         session = self._session(fact.session)
         if isinstance(fact, Made):
+            session.begin(fact.epoch)
             session.expires_at = fact.expires_at
+            session.lasting = fact.lasting
             session.participants |= dict.fromkeys(fact.participants)
         elif isinstance(fact, Added):
             session.participants[fact.user] = None
@@ -67,7 +80,7 @@ class KeptLog(MemoryLog):
         """What a handler that begins now has to know; older records are forgotten here too."""
         since = wall - max(config.retention_s, config.dedupe_for_s)
         sessions = []
-        for name, kept in self._kept.items():
+        for name, kept in self._known.items():
             kept.records = [record for record in kept.records if record.sent_at > since]
             sessions.append(
                 SessionState(
@@ -78,12 +91,13 @@ class KeptLog(MemoryLog):
                     kept.expires_at,
                     tuple(kept.positions.items()),
                     tuple(kept.records),
+                    kept.lasting,
                 )
             )
         return Snapshot(tuple(sessions), tuple(self._revoked))
 
     def _session(self, name: str) -> _Kept:
-        found = self._kept.get(name)
+        found = self._known.get(name)
         if found is None:
-            found = self._kept[name] = _Kept(self.epoch)
+            found = self._known[name] = _Kept(self.epoch)
         return found

@@ -305,11 +305,12 @@ class Node:
         old = self.handler
         epoch, seed = old.wall(now) - now, self._life
         snapshot = self.log.snapshot(old.config, old.wall(now))
-        self._take(ChatHandler(old.config, epoch=epoch, seed=seed, snapshot=snapshot, start=now))
+        first = self.log.newest_epoch + 1
+        self._take(ChatHandler(old.config, epoch=epoch, seed=seed, snapshot=snapshot, first_epoch=first, start=now))
         self.up = True
         self.loop.free_at = now
         self._admission = Admission(old.config, seed=self._life)
-        self._note(now, "begin", (snapshot, epoch, seed), NOTHING)
+        self._note(now, "begin", (snapshot, epoch, seed, first), NOTHING)
         self.on_begin(snapshot)
         self._arm(self.handler.wake_at())
 

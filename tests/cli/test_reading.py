@@ -1,10 +1,13 @@
-"""`lint` and `schema`: all errors at once, and nothing run."""
+"""`lint`, `schema` and `openapi`: all errors at once, and nothing run."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 
 from chatsim.cli.main import main
+from chatsim.live.openapi import document
 from tests.cli.fakes import Fakes
 
 Capture = pytest.CaptureFixture[str]
@@ -30,3 +33,10 @@ def test_every_error_is_a_line_of_the_result(capsys: Capture) -> None:
 def test_nothing_linted_is_three(capsys: Capture) -> None:
     assert main(["lint", "folder"], Fakes(scenarios=[]).doors()) == 3
     assert "nothing to lint" in capsys.readouterr().err
+
+
+def test_the_document_of_the_http_routes_is_printed(capsys: Capture) -> None:
+    assert main(["openapi"], Fakes().doors()) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert json.loads(out) == document()

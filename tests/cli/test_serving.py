@@ -31,24 +31,32 @@ def secret(tmp_path: Path) -> Path:
 def test_the_profile_goes_over_the_file(secret: Path, tmp_path: Path) -> None:
     file = tmp_path / "handler.yaml"
     file.write_text("ping_interval: 20s\nreliability: hardened\n", encoding="utf-8")
-    settings = settings_of(Options(secret_file=secret, config=file, profile="baseline", time_scale=0.5))
+    settings = settings_of(Options(secret_file=(secret,), config=file, profile="baseline", time_scale=0.5))
     assert settings.config.reliability == "baseline"
     assert settings.config.ping_interval_s == 20.0
     assert settings.time_scale == 0.5
     assert settings.keys == (b"s" * 32,)
 
 
+def test_two_secrets_are_good_at_once_and_the_first_signs(secret: Path, tmp_path: Path) -> None:
+    older = tmp_path / "older"
+    older.write_bytes(b"o" * 32)
+    assert settings_of(Options(secret_file=(secret, older))).keys == (b"s" * 32, b"o" * 32)
+    with pytest.raises(UsageError, match="3 times"):
+        settings_of(Options(secret_file=(secret, older, older)))
+
+
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("inf"), float("nan")])
 def test_a_time_scale_is_more_than_nothing(secret: Path, scale: float) -> None:
     with pytest.raises(UsageError, match="--time-scale"):
-        settings_of(Options(secret_file=secret, time_scale=scale))
+        settings_of(Options(secret_file=(secret,), time_scale=scale))
 
 
 def test_a_profile_that_contradicts_the_file_is_refused(secret: Path, tmp_path: Path) -> None:
     file = tmp_path / "handler.yaml"
     file.write_text("reliability: baseline\nretention: 1s\n", encoding="utf-8")
     with pytest.raises(UsageError, match="retention"):
-        settings_of(Options(secret_file=secret, config=file, profile="hardened"))
+        settings_of(Options(secret_file=(secret,), config=file, profile="hardened"))
 
 
 @pytest.mark.parametrize(
@@ -56,6 +64,7 @@ def test_a_profile_that_contradicts_the_file_is_refused(secret: Path, tmp_path: 
     [
         ([], "--secret-file"),
         (["--secret-file", "no-such-file"], "no such file"),
+        (["--secret-file", "a", "--secret-file", "b", "--secret-file", "c"], "3 times"),
         (["--dev", "--profile", "soft"], "hardened or baseline"),
         (["--dev", "--config", "no-such-file.yaml"], "no-such-file.yaml"),
         (["--dev", "--port", "70000"], "--port"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec import UNSET, Raw
 
+from chatsim.core.config import HandlerConfig
 from chatsim.core.frames import (
     Error,
     Heartbeat,
@@ -119,6 +120,40 @@ def test_a_revoked_token_closes_its_connections_at_once() -> None:
     assert world.closes()[2:] == [(0, "ann2", 4501)]
     world.do("refresh", "bob", Claims("bob", EPOCH + 9, jti="a"))
     assert world.closes()[3:] == [(0, "bob", 4501)]
+
+
+def test_all_that_a_user_had_is_revoked_and_what_she_gets_later_is_not() -> None:
+    world = World()
+    world.until(10)
+    world.do("revoke", None, "ann")
+    revoked = world.handler.revoked
+    assert revoked(Claims("ann", EPOCH + 900))
+    assert revoked(Claims("ann", EPOCH + 900, iat=EPOCH + 9.9))
+    assert not revoked(Claims("ann", EPOCH + 900, iat=EPOCH + 10))
+    assert not revoked(Claims("bob", EPOCH + 900))
+    world.do("connect", "ann1", Claims("ann", EPOCH + 900, iat=EPOCH + 11))
+    assert world.closes() == []
+    world.do("refresh", "ann1", Claims("ann", EPOCH + 900, iat=EPOCH))
+    assert world.closes() == [(10, "ann1", 4501)]
+
+
+def test_a_revocation_is_forgotten_only_for_room_and_only_after_the_tokens_end() -> None:
+    world = World(HandlerConfig(revocations_max=2))
+    world.connect("ann", jti="a", ttl_s=100)
+    world.do("revoke", "a", None)
+    world.do("revoke", "b", None)
+    handler = world.handler
+    assert not handler.revocable(0, "c", None)
+    assert handler.revocable(0, "a", None)
+    assert world.do("revoke", "c", None) == world.do("revoke", None, "ann") == []
+    assert not handler.revoked(Claims("cid", EPOCH + 900, jti="c"))
+    world.until(101)
+    assert handler.revoked(Claims("ann", EPOCH + 100, jti="a"))
+    assert not handler.revocable(101, "c", "ann")
+    assert world.do("revoke", None, "cid")
+    assert [handler.revoked(Claims("x", EPOCH + 900, jti=jti)) for jti in "abc"] == [False, True, False]
+    world.until(1e6)
+    assert world.do("revoke", "d", None) == [], "nobody knows how long those of a user live"
 
 
 # A clock that jumps.

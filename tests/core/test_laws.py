@@ -45,11 +45,13 @@ SMALL = HandlerConfig(
     sessions_per_connection=2,
     participants_max=3,
     sessions_max=4,
+    revocations_max=2,
 )
 BASELINE = msgspec.structs.replace(SMALL, reliability="baseline")
 CONFIGS = st.sampled_from([SMALL, BASELINE])
 
 SESSIONS = st.sampled_from(["s", "t", "u", "@ann", "@bob"])
+USERS = st.sampled_from(["ann", "bob", "cid", "dan"])
 CONNS = st.integers(1, 8).map("c{}".format)
 FRAMES: st.SearchStrategy[ClientFrame] = st.one_of(
     st.builds(Say, st.sampled_from("xyz"), SESSIONS, st.just(Raw(b'"twenty characters"'))),
@@ -81,9 +83,7 @@ class Draw(NamedTuple):
 GAPS = st.sampled_from([0.0, 0.0, 0.1, 1.0, 3.0, 16.0, 31.0, 100.0, 400.0])
 TIMES = st.sampled_from([1, 1, 1, 1, 6])
 INPUTS = st.one_of(
-    st.tuples(
-        st.just("connect"), st.tuples(st.sampled_from(["ann", "bob", "cid", "dan"]), st.sampled_from([50.0, 1e6]))
-    ),
+    st.tuples(st.just("connect"), st.tuples(USERS, st.sampled_from([50.0, 1e6]), st.booleans())),
     st.tuples(st.just("receive"), st.tuples(CONNS, FRAMES)),
     st.tuples(st.just("receive"), st.tuples(CONNS, FRAMES)),
     st.tuples(st.just("receive"), st.tuples(CONNS, FRAMES)),
@@ -97,6 +97,16 @@ INPUTS = st.one_of(
     st.tuples(st.just("log"), st.tuples(st.sampled_from(["appended", "appended", "appended", "append_failed"]))),
     st.tuples(st.just("clock_jump"), st.tuples(st.sampled_from([-90.0, 5.0, 3600.0]))),
     st.tuples(st.just("wake"), st.just(())),
+    st.one_of(
+        st.tuples(
+            st.just("open_session"),
+            st.tuples(SESSIONS, st.lists(USERS, max_size=4).map(tuple), st.none() | st.sampled_from([1.0, 60.0, 1e5])),
+        ),
+        st.tuples(st.sampled_from(["add_participant", "remove_participant"]), st.tuples(SESSIONS, USERS)),
+        st.tuples(st.just("end_session"), st.tuples(SESSIONS)),
+        st.tuples(st.just("post"), st.tuples(USERS, st.sampled_from("xyz"), st.just(Raw(b'"twenty characters"')))),
+        st.tuples(st.just("revoke"), st.tuples(st.none() | st.sampled_from(["j1", "j2", "j7"]), st.none() | USERS)),
+    ),
 )
 STORIES = st.lists(
     st.builds(lambda gap_s, drawn, times: Draw(gap_s, drawn[0], drawn[1], times), GAPS, INPUTS, TIMES),
@@ -136,7 +146,7 @@ def play(handler: ChatHandler, story: list[Draw]) -> Iterator[Step]:
                 yield from give("told", effect.session, effect.message)
 
     # People who talk already, and one too many, so that a short story has somebody to tell of.
-    opening = [Draw(0.0, "connect", (user, 1e6)) for user in ("ann", "bob", "cid", "dan", "ann")]
+    opening = [Draw(0.0, "connect", (user, 1e6, True)) for user in ("ann", "bob", "cid", "dan", "ann")]
     opening += [Draw(0.0, "receive", (f"c{number}", StatusIn("join", "s"))) for number in range(1, 6)]
     drawn = [
         draw._replace(gap_s=0.0 if again else draw.gap_s) for draw in [*opening, *story] for again in range(draw.times)
@@ -144,9 +154,11 @@ def play(handler: ChatHandler, story: list[Draw]) -> Iterator[Step]:
     for gap_s, what, args, _ in drawn:
         now += gap_s
         if what == "connect":
-            user, ttl_s = args
+            user, ttl_s, named = args
             connected += 1
-            claims = Claims(sub=user, exp=EPOCH + now + ttl_s, sessions=("s", "t", "u"))
+            wall = EPOCH + now
+            sessions = ("s", "t", "u") if named else None
+            claims = Claims(user, exp=wall + ttl_s, iat=wall, jti=f"j{connected}", sessions=sessions)
             yield from give("connect", f"c{connected}", claims)
         elif what == "log":
             if pending:
@@ -274,6 +286,9 @@ def test_bounded(config: HandlerConfig, story: list[Draw]) -> None:
         for session in handler._sessions.by_name.values():
             assert len(session.participants) <= config.participants_max
         assert len(handler._sessions.by_name) <= config.sessions_max
+        assert len(handler._sessions._ends) <= 2 * config.sessions_max + 1
+        assert set(handler._sessions._empty) <= set(handler._sessions.by_name)
+        assert len(handler._credentials._jtis) + len(handler._credentials._users) <= config.revocations_max
         for session in handler._sessions.by_name.values():
             assert len(session.members) <= len(session.participants)
             assert len(session.retained) <= config.retention_messages

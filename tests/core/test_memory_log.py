@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from chatsim.core.effects import Record
+from chatsim.core.facts import Ended, Removed
 from chatsim.core.memory_log import MemoryLog
 
 
@@ -37,3 +38,55 @@ def test_a_record_comes_back_with_its_place_and_nothing_else_changed() -> None:
 
 def test_two_lives_of_a_log_share_no_message_id() -> None:
     assert MemoryLog(epoch=1).append(record("s")).message_id != MemoryLog(epoch=2).append(record("s")).message_id
+
+
+def seqs(log: MemoryLog, session: str = "s", after: int = 0, limit: int = 100) -> list[int]:
+    return [stored.seq for stored in log.history(session, after, limit)]
+
+
+def test_the_newest_are_kept_for_history() -> None:
+    log = MemoryLog(history_messages=3, history_messages_max=4)
+    for session in "sssssttt":
+        log.append(record(session))
+    assert seqs(log, "t") == [1, 2, 3]
+    assert seqs(log) == [5], "of the newest four in all"
+    assert seqs(log, "t", after=1, limit=1) == [2]
+    assert seqs(log, "t", after=3) == seqs(log, "u") == []
+    log.append(record("t"))
+    assert seqs(log, "t") == [2, 3, 4]
+
+
+def test_without_being_told_nothing_is_kept() -> None:
+    for log in (MemoryLog(), MemoryLog(history_messages=5), MemoryLog(history_messages_max=5)):
+        log.append(record("s"))
+        assert log.history("s", 0, 10) == []
+
+
+def test_a_session_that_ended_begins_anew_in_a_newer_epoch() -> None:
+    log = MemoryLog(history_messages=10, history_messages_max=10)
+    log.append(record("s"))
+    log.note(Removed("s", "bob"))
+    assert seqs(log) == [1]
+    log.note(Ended("s"))
+    log.note(Ended("s"))
+    assert seqs(log) == []
+    again = record("s")
+    again.epoch = 2
+    assert [(stored.epoch, stored.seq) for stored in (log.append(again), log.append(again))] == [(2, 1), (2, 2)]
+    again.epoch = 3
+    assert (log.append(again).seq, seqs(log)) == (1, [1])
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["s", "t", "u", "end s"]), max_size=60))
+def test_history_is_bounded_and_has_no_gaps(story: list[str]) -> None:
+    log = MemoryLog(history_messages=3, history_messages_max=7)
+    for word in story:
+        if word == "end s":
+            log.note(Ended("s"))
+        else:
+            newest = log.append(record(word)).seq
+            found = seqs(log, word)
+            assert found == list(range(newest - len(found) + 1, newest + 1))
+            assert len(found) <= 3
+        assert sum(len(seqs(log, session)) for session in "stu") <= 7

@@ -6,7 +6,7 @@ from msgspec import Raw
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Append, Note, Record
-from chatsim.core.facts import Parted, Position, Revoked
+from chatsim.core.facts import Made, Parted, Position, Revoked
 from chatsim.core.frames import Ack, Joined, Message, Participant, Presence, Undelivered
 from chatsim.core.snapshot import SessionState, Snapshot
 from tests.core.world import EPOCH, World, sends
@@ -109,8 +109,8 @@ def test_a_clock_that_was_set_back_keeps_the_order_of_seqs() -> None:
 
 def test_seqs_go_on_and_new_messages_reach_the_absent_receivers_too() -> None:
     world = World(snapshot=THREE)
-    world.log._seqs["s"] = 3
-    world.log.epoch = 3
+    for _ in range(3):
+        world.log.append(stored(0))
     world.arrive("ann")
     world.say("ann", "new")
     world.connect("bob")
@@ -144,7 +144,10 @@ def test_who_joins_is_noted_and_who_leaves_too() -> None:
     world = World(snapshot=Snapshot())
     world.connect("ann")
     came = world.join("ann")
-    assert [effect.fact for effect in came if isinstance(effect, Note)] == [Position("s", "ann", 0)]
+    assert [effect.fact for effect in came if isinstance(effect, Note)] == [
+        Made("s", ("ann",), None),
+        Position("s", "ann", 0),
+    ]
     world.connect("ann2")
     assert not any(isinstance(effect, Note) for effect in world.join("ann2")), "she is a receiver already"
     world.gone("ann2")

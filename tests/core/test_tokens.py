@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatsim.core.tokens import AHEAD_S_MAX, TOKEN_BYTES_MAX, Claims, Keys, Refusal, issue, untimely, verify
+from chatsim.core.tokens import AHEAD_S_MAX, TOKEN_BYTES_MAX, Claims, Keys, Refusal, can_sign, issue, untimely, verify
 from chatsim.errors import UsageError
 
 SECRET = b"a secret of thirty-two bytes or more"
@@ -252,3 +252,12 @@ def test_no_refusal_quotes_the_token() -> None:
     assert isinstance(found, Refusal)
     assert "secretly" not in found.detail
     assert "never" not in found.detail
+
+
+def test_who_can_sign() -> None:
+    for algorithm, (private, public) in {"RS256": RSA, "ES256": EC, "EdDSA": ED}.items():
+        assert can_sign(private, algorithm)
+        assert not can_sign(public, algorithm)
+        assert not can_sign(private, "HS256")
+    assert can_sign(b"s" * 32, "HS256")
+    assert not can_sign(b"s" * 32, "ES256")

@@ -121,6 +121,12 @@ STEPS: list[tuple[str, tuple[Any, ...], Effects]] = [
     ("refresh", ("c1", Claims("ann", 3e9)), (Send(("c1",), Refreshed(expires_in_s=9.0)),)),
     ("refuse_refresh", ("c1", "token_invalid"), (Close("c1", 4500, "token_invalid"),)),
     ("revoke", ("j", None), ()),
+    ("open_session", ("s", ("ann", "bob"), 60.5), (Note(FACTS[0]),)),
+    ("open_session", ("s", ("ann",), None), ()),
+    ("add_participant", ("s", "cid"), (Note(FACTS[2]),)),
+    ("remove_participant", ("s", "bob"), ()),
+    ("end_session", ("s",), ()),
+    ("post", ("ann", "p1", msgspec.Raw(b'{"a": [1]}')), ()),
     ("drain", (), (Send(("c1",), Draining(reconnect_after_ms=7)),)),
     (
         "appended",

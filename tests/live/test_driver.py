@@ -127,6 +127,15 @@ class Script:
     def wake_at(self) -> float:
         return self.next_at
 
+    def revocable(self, now: float, jti: str | None, user: str | None) -> bool:
+        return jti != "one too many"
+
+    def revoked(self, claims: Claims) -> bool:
+        return False
+
+    def standing(self, session: str) -> None:
+        return None
+
     def __getattr__(self, door: str) -> Callable[..., Effects]:
         def enter(now: float, *args: Any) -> Effects:
             self.heard.append((now, door, *args))
@@ -198,6 +207,9 @@ def test_a_log_that_answers_later_answers_in_order() -> None:
         def note(self, fact: Fact) -> None:
             raise AssertionError("nobody said anything to note")
 
+        def history(self, session: str, after: int, limit: int) -> list[Record]:
+            return []
+
     script = Script()
     loop = cast(asyncio.AbstractEventLoop, FakeLoop())
     driver = Driver(cast(Handler, script), Slow(), loop=loop, epoch=EPOCH)
@@ -233,7 +245,14 @@ def test_every_input_is_heard_and_journaled_with_its_effects() -> None:
     driver.pong(outlet)
     driver.refresh(outlet, ANN)
     driver.refuse_refresh(outlet, "token_expired")
-    driver.revoke(jti="t")
+    assert driver.revoke(jti="t")
+    assert not driver.revoke(jti="one too many")
+    driver.open_session("s", ("ann",), 5.0)
+    driver.add_participant("s", "bob")
+    driver.remove_participant("s", "bob")
+    driver.end_session("s")
+    body = msgspec.Raw(b"1")
+    driver.post("ann", body, lambda _: None)
     driver.drain()
     driver.drain()
     driver.leave(outlet)
@@ -247,6 +266,11 @@ def test_every_input_is_heard_and_journaled_with_its_effects() -> None:
         ("refresh", "c1", ANN),
         ("refuse_refresh", "c1", "token_expired"),
         ("revoke", "t", None),
+        ("open_session", "s", ("ann",), 5.0),
+        ("add_participant", "s", "bob"),
+        ("remove_participant", "s", "bob"),
+        ("end_session", "s"),
+        ("post", "ann", "p1", body),
         ("drain",),
         ("disconnect", "c1"),
     ]
@@ -344,6 +368,9 @@ def test_a_log_that_cannot_take_it_is_an_input() -> None:
         def note(self, fact: Fact) -> None:
             raise AssertionError("nobody said anything to note")
 
+        def history(self, session: str, after: int, limit: int) -> list[Record]:
+            return []
+
     script = Script()
     loop = cast(asyncio.AbstractEventLoop, FakeLoop())
     driver = Driver(cast(Handler, script), Full(), loop=loop, epoch=EPOCH)
@@ -352,6 +379,20 @@ def test_a_log_that_cannot_take_it_is_an_input() -> None:
     outlet = driver.connect(cast(asyncio.Transport, FakeTransport()), ANN)
     driver.receive(outlet, HeartbeatIn())
     assert script.heard[-1][1:] == ("append_failed", record)
+    said: list[Record | None] = []
+    script.answers["post"] = lambda user, id_, body: (Append(Record("@ann", "@server", "", id_, body, EPOCH)),)
+    driver.post("ann", msgspec.Raw(b"1"), said.append)
+    assert said == [None]
+
+
+def test_a_post_is_answered_once_when_the_log_has_it() -> None:
+    world = World(ChatHandler(HandlerConfig(sessions_max=1), epoch=EPOCH, seed=7))
+    said: list[Record | None] = []
+    for user in ("ann", "ann", "bob"):
+        world.driver.post(user, msgspec.Raw(b'"hi"'), said.append)
+    world.driver.open_session("s", ("ann",), None)
+    assert world.driver.standing("s") is None, "what was said to ann may be replayed yet"
+    assert [(record.session, record.seq) if record else None for record in said] == [("@ann", 1), ("@ann", 2), None]
 
 
 def test_one_timer_serves_and_moves_only_to_earlier() -> None:

@@ -13,8 +13,9 @@ from websockets.http11 import Request
 
 from chatsim.core.admission import RETRY_AFTER_S_MAX
 from chatsim.core.config import HandlerConfig
+from chatsim.core.handler import ChatHandler
 from chatsim.core.tokens import Claims, Keys, Refusal, issue
-from chatsim.live.gate import REVOKED_MAX, Denial, Gate, denial_bytes
+from chatsim.live.gate import Denial, Gate, denial_bytes
 from tests.live.test_driver import EPOCH, World
 
 SECRET = b"a secret of thirty-two bytes or more"
@@ -67,21 +68,18 @@ def test_a_token_ends_by_the_drivers_clock() -> None:
     assert code(door.enter(asked())) == "token_expired"
 
 
-def test_a_revoked_token_is_refused_and_the_handler_hears_of_it() -> None:
-    world = World()
+def test_a_revoked_token_is_refused_by_the_handlers_word() -> None:
+    world = World(ChatHandler(HandlerConfig(), epoch=EPOCH, seed=1))
     door = gate(world)
-    assert door.revoke("t")
+    assert code(door.enter(asked())) == "in"
+    assert world.driver.revoke(jti="t")
     assert isinstance(door.verify(TOKEN), Refusal)
     assert code(door.enter(asked())) == "token_revoked"
-    assert world.script.heard[-1][1:] == ("revoke", "t", None)
-
-
-def test_no_revocation_is_forgotten_for_another() -> None:
-    door = gate(World())
-    door.revoked.update(map(str, range(REVOKED_MAX)))
-    assert not door.revoke("t")
-    assert door.revoke("7")
-    assert len(door.revoked) == REVOKED_MAX
+    later = issue(SECRET, "HS256", sub="ann", exp=EPOCH + 60, wall=EPOCH + 0.5, jti="u")
+    assert code(door.enter(asked("token=" + later))) == "in"
+    world.loop.at += 1
+    assert world.driver.revoke(user="ann")
+    assert code(door.enter(asked("token=" + later))) == "token_revoked"
 
 
 def test_draining_takes_nobody_in() -> None:

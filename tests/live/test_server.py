@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import hmac
+import json
 import os
+import secrets
 import signal
 import socket
 import time
+from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from websockets.exceptions import InvalidStatus
 
-from chatsim.core.config import HandlerConfig
+from chatsim.core.config import ALGORITHMS, HandlerConfig
+from chatsim.core.tokens import issue
 from chatsim.errors import UsageError
 from chatsim.journal.replay import replay
 from chatsim.journal.steps import read
 from chatsim.live.server import DRAIN_S_MAX, END_S_MAX, ServerSettings, run
 from chatsim.live.tls import client_context, self_signed
-from tests.live.running import SECRET, on_loop, running, token
+from tests.live.running import ADMIN, SECRET, on_loop, running, token
 
 
 def test_everything_is_served_over_tls_on_one_port() -> None:
@@ -110,6 +118,72 @@ def test_a_live_journal_replays_to_the_same_effects(tmp_path: Path) -> None:
     assert SECRET not in written
     # Every JWT begins so: it is the header's opening brace and quote in base64.
     assert b"eyJ" not in written
+
+
+def pem(key: Any) -> tuple[bytes, bytes]:
+    """The private and the public key as PEM."""
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return private, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def new_key(algorithm: str) -> tuple[bytes, bytes]:
+    """A key that signs and one that checks."""
+    if algorithm == "HS256":
+        secret = secrets.token_hex(32).encode()
+        return secret, secret
+    if algorithm == "RS256":
+        return pem(rsa.generate_private_key(65537, 2048))
+    return pem(
+        ec.generate_private_key(ec.SECP256R1()) if algorithm == "ES256" else ed25519.Ed25519PrivateKey.generate()
+    )
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_algorithm_opens_the_door_while_keys_change(algorithm: str) -> None:
+    (new, new_public), (old, old_public), (foreign, _) = (new_key(algorithm) for _ in range(3))
+
+    async def work() -> None:
+        wall = time.time()
+        said: dict[str, Any] = {"sub": "ann", "exp": wall + 60, "wall": wall, "jti": "t"}
+        config = HandlerConfig(algorithms=(algorithm,))
+        async with running(keys=(new, old_public), config=config) as server:
+            made = await server.request(
+                "POST", "/api/tokens", json={"user": "ann"}, headers={"Authorization": "Bearer " + ADMIN.decode()}
+            )
+            tokens = [made.json()["token"], *(issue(key, algorithm, **said) for key in (new, old))]
+            for good in tokens:
+                async with server.dial("?token=" + good) as socket:
+                    assert '"welcome"' in str(await socket.recv())
+            refused = {"sub": "ann", "exp": wall + 60}
+            wrong = [issue(foreign, algorithm, **said)]
+            if algorithm != "HS256":
+                # The public key is known to everybody: it must be no secret.
+                header, secret = {"alg": "HS256"}, new_public
+                wrong.append(forged(header, refused, secret))
+            for bad in wrong:
+                with pytest.raises(InvalidStatus, match="401"):
+                    async with server.dial("?token=" + bad):
+                        pass
+
+    on_loop(work)
+
+
+def forged(header: dict[str, Any], claims: dict[str, Any], secret: bytes) -> str:
+    """A token that is signed with a text everybody knows."""
+    parts = [urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims)]
+    signature = hmac.new(secret, b".".join(parts), "sha256").digest()
+    return b".".join([*parts, urlsafe_b64encode(signature).rstrip(b"=")]).decode()
+
+
+def test_a_public_key_makes_no_tokens() -> None:
+    async def work() -> None:
+        _, public = new_key("ES256")
+        async with running(keys=(public,), config=HandlerConfig(algorithms=("RS256", "ES256"))) as server:
+            headers = {"Authorization": "Bearer " + ADMIN.decode()}
+            answer = await server.request("POST", "/api/tokens", json={"user": "ann"}, headers=headers)
+            assert (answer.status_code, answer.json()["error"]) == (503, "unavailable")
+
+    on_loop(work)
 
 
 def test_time_scale_plays_the_same_rules_faster() -> None:

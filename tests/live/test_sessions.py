@@ -1,0 +1,236 @@
+"""The session service over HTTP: who may do what, what comes of it on the sockets, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from chatsim.core.config import HandlerConfig
+from chatsim.journal.replay import replay
+from chatsim.journal.steps import read
+from tests.live.running import ADMIN, Running, on_loop, running, token
+from tests.live.test_http import KEY, is_error
+
+
+def bearer(user: str, **claims: Any) -> dict[str, str]:
+    """The header of a user whose token names no sessions, unless it is told to."""
+    return {"Authorization": "Bearer " + token(user, **({"sessions": None} | claims))}
+
+
+async def ask(server: Running, who: str, method: str, path: str, body: Any = None, **claims: Any) -> httpx.Response:
+    headers = KEY if who == "admin" else bearer(who, **claims)
+    return await server.request(method, path, headers=headers, **({} if body is None else {"json": body}))
+
+
+async def opened(server: Running, who: str = "ann", *others: str, **order: Any) -> str:
+    answer = await ask(server, who, "POST", "/api/sessions", {"participants": list(others)} | order)
+    assert answer.status_code == 201
+    return str(answer.json()["session"])
+
+
+def test_a_session_from_its_opening_to_its_end(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with (
+            running(journal=tmp_path / "journal.jsonl") as server,
+            server.peer("ann", sessions=None) as ann,
+            server.peer("bob", sessions=None) as bob,
+        ):
+            name = await opened(server, "ann", "bob")
+            path = f"/api/sessions/{name}"
+            view = (await ask(server, "bob", "GET", path)).json()
+            epoch = view.pop("epoch")
+            assert view == {"session": name, "participants": ["ann", "bob"], "expires_at": None, "seq": 0}
+            await ann.join(name)
+            await bob.join(name)
+            await ann.send(type="message", id="1", session=name, body={"a": [1]})
+            assert (await bob.read_type("message"))["body"] == {"a": [1]}
+            assert (await ask(server, "bob", "DELETE", path + "/participants/bob")).status_code == 204
+            assert await bob.read_type("status") == {
+                "type": "status", "status": "left", "session": name, "reason": "removed",
+            }  # fmt: skip
+            assert is_error(await ask(server, "bob", "GET", path), 403, "not_a_participant")
+            assert (await ask(server, "ann", "POST", path + "/participants", {"user": "cid"})).status_code == 204
+            said = (await ask(server, "cid", "GET", path + "/messages")).json()
+            assert (said["epoch"], said["seq"]) == (epoch, 1)
+            [message] = said["messages"]
+            assert (message["from"], message["body"], message["seq"]) == ("ann", {"a": [1]}, 1)
+            assert (await ask(server, "cid", "DELETE", path)).status_code == 204
+            while (left := await ann.read_type("status"))["status"] != "left":
+                pass
+            assert (left["session"], left["reason"]) == (name, "ended")
+            for method, tail in [("GET", ""), ("DELETE", ""), ("GET", "/messages"), ("DELETE", "/participants/ann")]:
+                assert is_error(await ask(server, "ann", method, path + tail), 404, "no_such_session")
+
+    on_loop(work)
+    doors = {step.door for step in read(tmp_path / "journal.jsonl")}
+    assert {"open_session", "add_participant", "remove_participant", "end_session"} <= doors
+    assert replay(tmp_path / "journal.jsonl") is None
+
+
+def test_a_session_ends_by_itself() -> None:
+    async def work() -> None:
+        async with running() as server, server.peer("ann", sessions=None) as ann:
+            name = await opened(server, "ann", ttl_s=0.2)
+            await ann.join(name)
+            assert (await ann.read_type("status"))["reason"] == "ended"
+            assert is_error(await ask(server, "ann", "GET", f"/api/sessions/{name}"), 404, "no_such_session")
+
+    on_loop(work)
+
+
+def test_the_administrator_may_change_sessions_and_not_read_them() -> None:
+    async def work() -> None:
+        async with running() as server:
+            name = await opened(server, "admin", "ann")
+            path = f"/api/sessions/{name}"
+            assert is_error(await ask(server, "admin", "POST", "/api/sessions", {}), 400, "bad_request")
+            assert (await ask(server, "admin", "POST", path + "/participants", {"user": "bob"})).status_code == 204
+            assert is_error(await ask(server, "admin", "GET", path), 401, "token_invalid")
+            assert is_error(await ask(server, "admin", "GET", path + "/messages"), 401, "token_invalid")
+            assert (await ask(server, "admin", "DELETE", path + "/participants/ann")).status_code == 204
+            assert (await ask(server, "bob", "GET", path)).json()["participants"] == ["bob"]
+            assert (await ask(server, "admin", "DELETE", path)).status_code == 204
+
+    on_loop(work)
+
+
+def test_strangers_and_other_tokens_change_nothing() -> None:
+    async def work() -> None:
+        async with running() as server:
+            name = await opened(server, "ann", "bob")
+            path = f"/api/sessions/{name}"
+            routes = [
+                ("GET", path, None), ("DELETE", path, None), ("GET", path + "/messages", None),
+                ("POST", path + "/participants", {"user": "eve"}), ("DELETE", path + "/participants/ann", None),
+            ]  # fmt: skip
+            for method, route, body in routes:
+                assert is_error(await ask(server, "eve", method, route, body), 403, "not_a_participant")
+                assert is_error(
+                    await ask(server, "ann", method, route, body, sessions=("x",)), 403, "not_a_participant"
+                )
+                assert is_error(await ask(server, "ann", method, route, body, life_s=-5.0), 401, "token_expired")
+                assert is_error(await server.request(method, route), 401, "token_missing")
+            await ask(server, "admin", "DELETE", "/api/tokens/stolen")
+            assert is_error(await ask(server, "ann", "GET", path, jti="stolen"), 401, "token_revoked")
+            answer = await server.request("GET", f"{path}?token=" + token("bob", sessions=(name,)))
+            assert answer.json()["participants"] == ["ann", "bob"]
+
+    on_loop(work)
+
+
+STRANGE = ("a/b", "../../etc/passwd", "'; DROP TABLE sessions; --", "\x00\n", "%2e%2e", "ü ?#&", "x" * 128)
+
+
+def test_strange_names_are_just_names() -> None:
+    async def work() -> None:
+        async with running() as server:
+            name = await opened(server, "ann", *STRANGE)
+            path = f"/api/sessions/{name}"
+            assert (await ask(server, STRANGE[0], "GET", path)).json()["participants"] == ["ann", *STRANGE]
+            for user in STRANGE:
+                post = await ask(server, "admin", "POST", f"/api/users/{quote(user, safe='')}/messages", {"body": 1})
+                assert post.status_code == 202
+                there = await ask(server, "ann", "DELETE", f"{path}/participants/{quote(user, safe='')}")
+                assert there.status_code == 204
+                gone = await ask(server, "ann", "GET", "/api/sessions/" + quote(user, safe=""))
+                assert is_error(gone, 404, "no_such_session")
+            assert (await ask(server, "ann", "GET", path)).json()["participants"] == ["ann"]
+            for wrong in ("x" * 129, "%FF"):
+                assert is_error(await ask(server, "ann", "GET", "/api/sessions/" + wrong), 400, "bad_request")
+
+    on_loop(work)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [[], {"participants": "ann"}, {"participants": [""]}, {"participants": ["x" * 129]}, {"participants": [1]},
+     {"ttl_s": 0}, {"ttl_s": -1}, {"ttl_s": "1h"}, {"ttl_s": 1e12}],
+)  # fmt: skip
+def test_orders_for_no_session_are_refused(order: Any) -> None:
+    async def work() -> None:
+        async with running() as server:
+            assert is_error(await ask(server, "ann", "POST", "/api/sessions", order), 400, "bad_request")
+
+    on_loop(work)
+
+
+def test_limits_are_refusals() -> None:
+    async def work() -> None:
+        async with running(config=HandlerConfig(participants_max=2, sessions_max=1)) as server:
+            too_many = {"participants": ["bob", "cid"]}
+            assert is_error(await ask(server, "ann", "POST", "/api/sessions", too_many), 409, "session_full")
+            path = f"/api/sessions/{await opened(server, 'ann', 'bob')}/participants"
+            assert is_error(await ask(server, "ann", "POST", path, {"user": "cid"}), 409, "session_full")
+            assert (await ask(server, "ann", "POST", path, {"user": "bob"})).status_code == 204
+            assert is_error(await ask(server, "ann", "POST", "/api/sessions", {}), 503, "unavailable")
+            post = await ask(server, "admin", "POST", "/api/users/ann/messages", {"body": 1})
+            assert is_error(post, 503, "unavailable")
+            body = "x" * 70_000
+            assert is_error(await ask(server, "ann", "POST", "/api/sessions", body), 413, "too_large")
+
+    on_loop(work)
+
+
+def test_history_comes_in_pages() -> None:
+    async def work() -> None:
+        async with (
+            running(config=HandlerConfig(history_messages=5)) as server,
+            server.peer("ann", sessions=None) as ann,
+        ):
+            name = await opened(server)
+            await ann.join(name)
+            for number in range(7):
+                await ann.send(type="message", id=str(number), session=name, body=number)
+                await ann.read_type("ack")
+            path = f"/api/sessions/{name}/messages"
+            for query, seqs in [
+                ("", [3, 4, 5, 6, 7]), ("?after=4&limit=2", [5, 6]), ("?after=7", []), ("?limit=9999", [3, 4, 5, 6, 7]),
+            ]:  # fmt: skip
+                answer = (await ask(server, "ann", "GET", path + query)).json()
+                assert [message["seq"] for message in answer["messages"]] == seqs
+                assert answer["seq"] == 7
+            for query in ("?after=-1", "?after=x", "?limit=0", "?limit=1.5"):
+                assert is_error(await ask(server, "ann", "GET", path + query), 400, "bad_request")
+
+    on_loop(work)
+
+
+def test_a_users_own_session_is_read_and_never_changed() -> None:
+    async def work() -> None:
+        async with running() as server, server.peer("ann") as ann:
+            posted = await ask(server, "admin", "POST", "/api/users/ann/messages", {"body": {"hello": "ann"}})
+            assert posted.status_code == 202
+            message = await ann.read_type("message")
+            assert posted.json() == {"message_id": message["message_id"], "seq": 1}
+            assert (message["from"], message["session"], message["body"]) == ("@server", "@ann", {"hello": "ann"})
+            said = (await ask(server, "ann", "GET", "/api/sessions/@ann/messages")).json()["messages"]
+            assert [one["message_id"] for one in said] == [message["message_id"]]
+            assert is_error(await ask(server, "bob", "GET", "/api/sessions/@ann"), 403, "not_a_participant")
+            assert (await ask(server, "bob", "GET", "/api/sessions/@bob")).json()["participants"] == ["bob"]
+            for who in ("ann", "admin"):
+                assert is_error(await ask(server, who, "DELETE", "/api/sessions/@ann"), 400, "bad_request")
+            more = await ask(server, "ann", "POST", "/api/sessions/@ann/participants", {"user": "bob"})
+            assert is_error(more, 400, "bad_request")
+
+    on_loop(work)
+
+
+def test_posts_that_are_no_message_are_refused() -> None:
+    async def work() -> None:
+        async with running(config=HandlerConfig(message_bytes_max=100)) as server:
+            path = "/api/users/ann/messages"
+            assert is_error(await ask(server, "ann", "POST", path, {"body": 1}), 401, "token_invalid")
+            assert is_error(await ask(server, "admin", "POST", path, {}), 400, "bad_request")
+            assert is_error(await ask(server, "admin", "POST", path, {"body": "x" * 99}), 413, "too_large")
+            assert is_error(await ask(server, "admin", "POST", path, {"body": "x" * 2000}), 413, "too_large")
+            assert (await ask(server, "admin", "POST", path, {"body": "x" * 98})).status_code == 202
+            for content in (b'{"body": "\xff"}', b'{"body": [}', b'{"body": 1'):
+                answer = await server.request("POST", path, content=content, headers=KEY)
+                assert is_error(answer, 400, "bad_request")
+                assert ADMIN.decode() not in answer.text
+
+    on_loop(work)
