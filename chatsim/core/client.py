@@ -101,7 +101,7 @@ class _Place:
 
 
 class ChatClient:
-    """One device of one user. `seed` decides its backoff's jitter."""
+    """One device of one user. `seed` decides its backoff's jitter; `user` is what the server's welcome says."""
 
     __slots__ = (
         "_acked_at",
@@ -227,6 +227,10 @@ class ChatClient:
     def wants(self, session: str) -> bool:
         """Whether the client is in this session, or will be."""
         return session in self._places
+
+    def leaving(self, session: str) -> bool:
+        """Whether a leave has still to be answered."""
+        return (session, False) in self._asked
 
     def joined(self, session: str) -> bool:
         """Whether the server has answered the join on this connection."""
@@ -448,6 +452,7 @@ class ChatClient:
 
     def _welcome(self, now: float, frame: Welcome) -> ClientEffects:
         self.connection = frame.connection
+        self.user = frame.user
         self._token_until = now + frame.expires_in_s
         self._silence_s = frame.ping_interval_s + frame.pong_timeout_s + self._config.silence_margin_s
         effects: list[ClientEffect] = [Show(frame)]
