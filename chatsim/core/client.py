@@ -220,6 +220,12 @@ class ChatClient:
         """How many messages the server has not acked."""
         return len(self._unacked)
 
+    @property
+    def former(self) -> str:
+        """The server's name for the connection before this one: who shows it at a dial is let in before those who are
+        new."""
+        return self._former
+
     def pending(self, id_: str) -> bool:
         """Whether the message is still to be acked: it will be sent again where need be."""
         return id_ in self._unacked

@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from math import inf
 from typing import Any, Literal, TypeAlias, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 from msgspec import Raw
@@ -354,7 +354,10 @@ class Chat:
     def _dial(self, now: float, serial: int, _: Any) -> None:
         if serial != self._serial or self._client.state != "waiting":
             return
-        peer = self._peer = Peer[None](self, self._calendar, None, self._url, self._token, (Link(), Link()))
+        url = self._url
+        if self._client.former:
+            url += f"{'&' if '?' in url else '?'}resume={quote(self._client.former)}"
+        peer = self._peer = Peer[None](self, self._calendar, None, url, self._token, (Link(), Link()))
         self._start(self._dialled(peer))
 
     async def _dialled(self, peer: Peer[None]) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import ipaddress
 import secrets
 import signal
 import socket
@@ -35,7 +34,7 @@ from chatsim.live.front import Front
 from chatsim.live.gate import Gate
 from chatsim.live.http import Minter, Routes
 from chatsim.live.protocol import protocol_for
-from chatsim.live.tls import self_signed, server_context
+from chatsim.live.tls import is_loopback, self_signed, server_context
 
 DRAIN_S_MAX = 28.0
 """How long draining may take; with `END_S_MAX` it keeps the hard stop of 30 s (protocol.md, section 3)."""
@@ -124,7 +123,7 @@ async def serve(settings: ServerSettings, *, ready: Callable[[str], None], stop:
     """
     with contextlib.ExitStack() as stack:
         context = _tls(settings, stack)
-        if context is None and not settings.insecure and not _is_loopback(settings.host):
+        if context is None and not settings.insecure and not is_loopback(settings.host):
             raise UsageError(
                 f"Plain text on {settings.host} could be read by others: give a TLS certificate and key, listen on "
                 "127.0.0.1, or say --insecure."
@@ -200,15 +199,6 @@ def _minter(settings: ServerSettings, config: HandlerConfig) -> Minter | None:
     if key is None and algorithm == "HS256":
         key = settings.keys[0]
     return None if key is None else Minter(key, algorithm, config.audience, config.issuer)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _listen(host: str, port: int) -> socket.socket:

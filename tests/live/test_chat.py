@@ -456,6 +456,40 @@ def test_it_comes_back_to_a_server_that_was_drained() -> None:
     on_loop(work)
 
 
+def test_who_comes_back_names_her_former_connection_and_is_let_in_before_others() -> None:
+    async def work() -> None:
+        async with (
+            running(config=HandlerConfig(accept_rate_per_s=0.001)) as server,
+            relay(server.port) as way,
+            chatting(server, url=way.url) as ann,
+        ):
+            await event(ann, Connected)
+            way.cut()
+            assert (await event(ann, Connected)).connection == "c2"
+
+    on_loop(work)
+
+
+def test_the_example_of_the_readme_runs() -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(text.partition("```python\n")[2].partition("```")[0], names)
+
+    async def work() -> None:
+        async with running() as server, chatting(server, "bob", token=token("bob", sessions=("lobby",))) as bob:
+            await bob.join("lobby")
+            talking = asyncio.ensure_future(names["talk"](server.ws, token("ann", sessions=("lobby",))))
+            hello = await anext(bob)
+            assert (hello.sender, hello.body) == ("ann", "hello")
+            said = await bob.say("lobby", "hello, ann")
+            assert (await anext(bob)).body == {"re": said.message_id}
+            talking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await talking
+
+    on_loop(work)
+
+
 def test_secrets_of_the_tests_are_not_in_the_representation() -> None:
     async def work() -> None:
         async with running() as server, chatting(server) as ann:
