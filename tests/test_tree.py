@@ -20,7 +20,6 @@ WITHOUT_TEST = {
     "chatsim/core/counters.py": "numbers without behaviour; tests/core/test_handler.py reads them",
     "chatsim/core/facts.py": "shapes without behaviour; tests/journal/test_steps.py writes and reads them",
     "chatsim/core/snapshot.py": "shapes without behaviour; what is made of them is tested with the handler",
-    "chatsim/errors.py": "three classes; tests/cli is about their exit codes",
     "chatsim/journal/record.py": "rows without behaviour; what is made of them is tested in tests/verdict",
 }
 """Source files without a mirrored test file, each with its reason."""
