@@ -149,7 +149,7 @@ async def test_first_frame_from_the_server_always_is_welcome(place: Place) -> No
         said = dict(ann.welcome)
         assert isinstance(said.pop("connection"), str)
         assert abs(said.pop("server_time") - time.time()) < 60
-        assert 590 < said.pop("expires_in_s") <= 600
+        assert 590 < said.pop("expires_in_s") < 601
         assert said == {
             "type": "status",
             "status": "welcome",
@@ -576,15 +576,15 @@ async def test_60_messages_per_user_over_all_connections_the_61st_gets_rate_limi
         assert (await bob.say("1"))["seq"] == 61
 
 
-@against(rate_limit=2, rate_window_s=0.3)
+@against(rate_limit=2, rate_window_s=2.0)
 async def test_the_window_slides_and_retry_after_ms_is_enough(place: Place) -> None:
     async with place.wire(joins=True) as ann:
-        await ann.say("1")
-        await ann.say("2")
-        await ann.send("message", id="3", session="room", body="x")
-        wait_s = (await ann.find("error", code="rate_limited"))["retry_after_ms"] / 1000
-        assert 0 < wait_s <= 0.3
-        await asyncio.sleep(wait_s)
+        for id_ in "123":
+            await ann.send("message", id=id_, session="room", body="x")
+        wait_s = (await ann.find("error", code="rate_limited", id="3"))["retry_after_ms"] / 1000
+        assert 0 < wait_s <= 2.0
+        # A client that obeys; timers of the loop may ring a millisecond early.
+        await asyncio.sleep(wait_s + 0.005)
         assert (await ann.say("3"))["seq"] == 3
 
 
@@ -683,7 +683,7 @@ async def test_before_exp_status_token_expiring_and_a_refresh_is_answered_with_r
     async with place.wire() as ann:
         assert 0 < (await ann.find("status", status="token_expiring"))["expires_in_s"] <= 599.5
         await ann.send("status", action="refresh", token=bearer(exp=time.time() + 1200))
-        assert 1190 < (await ann.find("status", status="refreshed"))["expires_in_s"] <= 1200
+        assert 1190 < (await ann.find("status", status="refreshed"))["expires_in_s"] < 1201
 
 
 @against()
@@ -693,9 +693,9 @@ async def test_a_refresh_with_another_sub_closes_with_4500(place: Place) -> None
         assert await ann.code() == 4500
 
 
-@against(token_grace_s=0.5, frame_limit=1_000_000)
+@against(token_grace_s=1.0, frame_limit=1_000_000)
 async def test_after_exp_nothing_but_refresh_is_accepted_then_4002(place: Place) -> None:
-    async with place.wire(joins=True, exp=time.time() + 0.5) as ann:
+    async with place.wire(joins=True, exp=time.time() + 1.0) as ann:
         number = 0
         while True:
             number += 1
@@ -705,7 +705,7 @@ async def test_after_exp_nothing_but_refresh_is_accepted_then_4002(place: Place)
         assert answer["code"] == "token_expired"
         await ann.send("message", id="late", session="room", body="x")
         assert (await ann.next())["id"] == "late"
-        await ann.send("status", action="refresh", token=bearer(exp=time.time() + 0.5))
+        await ann.send("status", action="refresh", token=bearer(exp=time.time() + 1.5))
         await ann.find("status", status="refreshed")
         assert (await ann.say("again"))["seq"] == 1
         assert await ann.code() == 4002
