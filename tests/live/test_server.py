@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,16 +78,6 @@ def test_connections_are_closed_with_1012_when_it_ends() -> None:
     on_loop(work)
 
 
-@pytest.fixture
-def collector() -> Iterator[None]:
-    """The cycle collector as it was found: a server changes that of its process, and here that is the tests'."""
-    before = gc.get_threshold()
-    yield
-    gc.unfreeze()
-    gc.set_threshold(*before)
-
-
-@pytest.mark.usefixtures("collector")
 def test_a_signal_ends_it() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         statistics = run(ServerSettings(keys=(SECRET,)), ready=lambda _, number=number: os.kill(os.getpid(), number))  # type: ignore[misc]
