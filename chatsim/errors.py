@@ -24,3 +24,56 @@ class HarnessError(ChatsimError):
     """The harness or a server failed, so there is nothing to judge (exit code 4)."""
 
     exit_code = 4
+
+
+# What a chat can come to: the exceptions of the client library.
+
+
+class ChatError(ChatsimError):
+    """Base of all that a chat may raise."""
+
+
+class UnreachableError(ChatError):
+    """No server answered there, or none that has room (exit code 4)."""
+
+
+class TokenRefusedError(ChatError):
+    """The server does not take the token; `code` is the protocol's word for why (exit code 3)."""
+
+    exit_code = 3
+
+    def __init__(self, text: str, code: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class JoinRefusedError(ChatError):
+    """The session cannot be joined: `not_a_participant`, `no_such_session`, or what else `code` says (exit code 3)."""
+
+    exit_code = 3
+
+    def __init__(self, text: str, session: str, code: str) -> None:
+        super().__init__(text)
+        self.session = session
+        self.code = code
+
+
+class MessageRefusedError(ChatError):
+    """The server did not take the message, and will not; `retry_after_s` (s) where it said when it would."""
+
+    def __init__(self, text: str, code: str, retry_after_s: float | None = None) -> None:
+        super().__init__(text)
+        self.code = code
+        self.retry_after_s = retry_after_s
+
+
+class RateLimitedError(MessageRefusedError):
+    """Too many messages: say it again after `retry_after_s` seconds."""
+
+
+class ChatClosedError(ChatError):
+    """The chat is over and does not come back; `code` is that of the WebSocket's close (protocol.md, section 3)."""
+
+    def __init__(self, text: str, code: int) -> None:
+        super().__init__(text)
+        self.code = code

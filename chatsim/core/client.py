@@ -4,6 +4,9 @@ Rule: like the handler, no clock, no socket, no await; dated inputs in, effects 
 comes once and in order.
 Dialling, writing and fetching tokens is left to the shell.
 
+An error about a join names no session. But a server answers in the order in which it was asked, so the client keeps a
+list of what it has asked, and an error belongs to the first of it that can be refused so.
+
 | state   | means                                   | leaves by                                            |
 |---------|-----------------------------------------|------------------------------------------------------|
 | idle    | not started, or stopped for good        | start                                                |
@@ -19,7 +22,7 @@ import msgspec
 from msgspec import UNSET
 
 from chatsim.core.chance import Dice
-from chatsim.core.effects import NOTHING, ClientEffect, ClientEffects, Dial, HangUp, Show, Transmit
+from chatsim.core.effects import NOTHING, ClientEffect, ClientEffects, Dial, HangUp, Renew, Show, Transmit
 from chatsim.core.frames import (
     Ack,
     AckIn,
@@ -28,18 +31,25 @@ from chatsim.core.frames import (
     Draining,
     Error,
     Joined,
+    Left,
     Message,
     PresenceIn,
+    Refreshed,
     Say,
     ServerFrame,
     StatusIn,
+    TokenExpiring,
     TypingIn,
     Welcome,
 )
 
 TERMINAL = frozenset({1000, 1003, 1007, 1009})
 """Closes after which nobody comes back, beside 4500-4999 (protocol.md, section 3)."""
-SILENCE, FLOODED, OVERLOADED = 4001, 4003, 1013
+SILENCE, EXPIRED, FLOODED, OVERLOADED = 4001, 4002, 4003, 1013
+TRIED_AGAIN = frozenset({"unavailable", "token_expired"})
+"""Errors after which a message is sent again with the same id: later, or when the token has been renewed."""
+_OF_JOINS = frozenset({"not_a_participant", "no_such_session", "bad_frame", *TRIED_AGAIN})
+"""Errors without an id that may be the answer to a join (`bad_frame`: too many sessions on one connection)."""
 OVERLOAD_STEPS = 4
 """An overloaded server is given a backoff as after so many more failed attempts: 16 times the spread."""
 
@@ -49,7 +59,11 @@ _NEVER = -inf
 
 class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of a client, in seconds: the backoff of protocol.md, how long an ack may wait for company, and the
-    mirror rule's margin."""
+    mirror rule's margin.
+
+    `renews` says that the shell can fetch new tokens: then one with under `renew_before_s` left is renewed before it is
+    shown.
+    """
 
     backoff_base_s: float = 0.5
     backoff_s_max: float = 30.0
@@ -58,6 +72,8 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
     silence_margin_s: float = 5.0
     reconnect: bool = True
     acks: bool = True
+    renews: bool = False
+    renew_before_s: float = 60.0
 
     def scaled(self, time_scale: float) -> ClientConfig:
         """The same rules played faster; the ack delay is latency and stays."""
@@ -67,6 +83,7 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
             backoff_s_max=self.backoff_s_max * time_scale,
             stable_after_s=self.stable_after_s * time_scale,
             silence_margin_s=self.silence_margin_s * time_scale,
+            renew_before_s=self.renew_before_s * time_scale,
         )
 
 
@@ -84,24 +101,33 @@ class _Place:
 
 
 class ChatClient:
-    """One device of one user. `seed` decides its backoff's jitter."""
+    """One device of one user. `seed` decides its backoff's jitter; `user` is what the server's welcome says."""
 
     __slots__ = (
         "_acked_at",
+        "_acks_at",
+        "_again_at",
+        "_asked",
         "_attempts",
         "_config",
+        "_dial_at",
         "_dice",
+        "_failures",
         "_flooded_until",
         "_former",
+        "_fresh",
         "_heard_at",
         "_opened_at",
         "_places",
         "_reconnect_after_s",
+        "_refused",
+        "_renewing",
         "_silence_s",
+        "_token_until",
         "_unacked",
-        "ack_at",
         "acks",
         "connection",
+        "due_at",
         "duplicates",
         "state",
         "user",
@@ -123,28 +149,48 @@ class ChatClient:
         self._heard_at = 0.0
         self._silence_s = inf
         self._reconnect_after_s: float | None = None
-        self.ack_at = inf
+        # The nearest of the two below: what makes an alarm come earlier, and not later as being heard from does.
+        self.due_at = inf
+        self._acks_at = inf
+        self._again_at = inf
         self._acked_at = _NEVER
         self._flooded_until = _NEVER
+        self._asked: list[tuple[str, bool]] = []
+        self._refused: dict[str, None] = {}
+        self._failures = 0
+        self._token_until = _NEVER
+        self._fresh = False
+        self._renewing = False
+        self._dial_at = inf
 
     # What the person wants.
 
     def start(self, now: float) -> ClientEffects:
         """Be there from now on."""
         assert self.state == "idle", "a client is started once"
-        self.state = "waiting"
-        return (Dial(0.0),)
+        return self._dial(now, 0.0)
 
     def hang_up(self, now: float) -> ClientEffects:
         """Go, and do not come back."""
+        acks = self._send_acks(now) if self.state == "open" and self._acks_at < inf else NOTHING
         was, self.state = self.state, "idle"
         self.connection = ""
-        return (HangUp(1000, "bye"),) if was == "open" else NOTHING
+        return (*acks, HangUp(1000, "bye")) if was == "open" else NOTHING
 
     def join(self, now: float, session: str) -> ClientEffects:
         """Be in this session, now and after every reconnection."""
         place = self._places.setdefault(session, _Place())
         return (self._join(session, place),) if self.connection else NOTHING
+
+    def leave(self, now: float, session: str) -> ClientEffects:
+        """Be in this session no more; nobody leaves her own."""
+        place = None if self._is_own(session) else self._places.pop(session, None)
+        if place is None or not self.connection:
+            return NOTHING
+        if not place.joined and (session, True) not in self._asked:
+            return NOTHING
+        self._asked.append((session, False))
+        return (Transmit(StatusIn("leave", session)),)
 
     def say(self, now: float, id_: str, session: str, body: Body) -> ClientEffects:
         """Write a message; it is sent again with the same id after a reconnection until the server has acked it."""
@@ -155,9 +201,14 @@ class ChatClient:
             return NOTHING
         return (Transmit(frame),)
 
+    def withdraw(self, now: float, id_: str) -> ClientEffects:
+        """Nobody waits for this message any more: it is not sent again. Whether the server has it is not known."""
+        self._unacked.pop(id_, None)
+        return NOTHING
+
     def typing(self, now: float, session: str, active: bool) -> ClientEffects:
         """Say that the person is typing; worth nothing later, so it is not kept."""
-        return (Transmit(TypingIn(session, active)),) if self.connection else NOTHING
+        return (Transmit(TypingIn(session, active)),) if self.connection and self.joined(session) else NOTHING
 
     def presence(self, now: float, state: str) -> ClientEffects:
         """Say `online` or `away`."""
@@ -171,9 +222,21 @@ class ChatClient:
 
     @property
     def former(self) -> str:
-        """The name of the connection before this one, "" where there was none: what a dial shows to be let in among
-        those who come back."""
-        return self.connection or self._former
+        """The server's name for the connection before this one: who shows it at a dial is let in before those who are
+        new."""
+        return self._former
+
+    def pending(self, id_: str) -> bool:
+        """Whether the message is still to be acked: it will be sent again where need be."""
+        return id_ in self._unacked
+
+    def wants(self, session: str) -> bool:
+        """Whether the client is in this session, or will be."""
+        return session in self._places
+
+    def leaving(self, session: str) -> bool:
+        """Whether a leave has still to be answered."""
+        return (session, False) in self._asked
 
     def joined(self, session: str) -> bool:
         """Whether the server has answered the join on this connection."""
@@ -188,17 +251,22 @@ class ChatClient:
             # The person went while the dial was under way.
             return (HangUp(1000, "bye"),)
         self.state = "open"
+        self._fresh = False
         self._opened_at = self._heard_at = now
         return NOTHING
 
     def refused(self, now: float, status: int, retry_after_s: float | None = None) -> ClientEffects:
-        """The dial failed: `status` is that of the HTTP answer, 0 where there was none. 4xx is final."""
+        """The dial failed: `status` is that of the HTTP answer, 0 where there was none. 4xx is final, but a
+        token from before, which may have ended by the server's clock, is renewed once."""
         if self.state == "idle":
             return NOTHING
+        if status == 401 and self._config.renews and self._config.reconnect and not self._fresh:
+            self._token_until = _NEVER
+            return self._dial(now, 0.0)
         if 400 <= status < 500 and status != 429:
             self.state = "idle"
             return NOTHING
-        return self._dial_again(retry_after_s)
+        return self._dial_again(now, retry_after_s)
 
     def closed(self, now: float, code: int) -> ClientEffects:
         """The WebSocket is gone; `code` is 1006 where there was no closing handshake."""
@@ -208,7 +276,11 @@ class ChatClient:
             self._attempts = 0
         self._former = self.connection or self._former
         self.connection = ""
-        self.ack_at = inf
+        self.due_at = self._acks_at = self._again_at = inf
+        if self._asked:
+            self._asked = []
+        if self._refused:
+            self._refused = {}
         for place in self._places.values():
             place.joined = False
             place.ack_due = False
@@ -220,8 +292,30 @@ class ChatClient:
             after_s = self._flooded_until - now
         elif code == OVERLOADED:
             self._attempts += OVERLOAD_STEPS
-        self.state = "waiting"
-        return self._dial_again(after_s)
+        elif code == EXPIRED:
+            self._token_until = _NEVER
+        return self._dial_again(now, after_s)
+
+    def renewed(self, now: float, token: str, expires_in_s: float) -> ClientEffects:
+        """A new token was fetched, good for so long: a dial has waited for it, or the open connection is told."""
+        self._renewing = False
+        self._failures = 0
+        self._token_until = now + expires_in_s
+        self._fresh = True
+        if self.connection:
+            return (Transmit(StatusIn("refresh", token=token)),)
+        dial_at, self._dial_at = self._dial_at, inf
+        if self.state != "waiting" or dial_at == inf:
+            return NOTHING
+        return (Dial(max(0.0, dial_at - now)),)
+
+    def renewal_failed(self, now: float) -> ClientEffects:
+        """No new token could be fetched: that is tried again, for as long as the client is there."""
+        self._renewing = False
+        if self.state == "idle":
+            return NOTHING
+        self._failures += 1
+        return self._renew(self._backoff_s(self._failures))
 
     def heard(self, now: float) -> None:
         """A ping came: the server lives."""
@@ -238,27 +332,39 @@ class ChatClient:
         if kind is Ack:
             return self._acked(frame)  # type: ignore[arg-type]
         if isinstance(frame, Welcome):
-            return self._welcome(frame)
+            return self._welcome(now, frame)
         if isinstance(frame, Joined):
             return self._joined(now, frame)
         if isinstance(frame, Draining):
             self._reconnect_after_s = frame.reconnect_after_ms / 1000
-        elif isinstance(frame, Error) and frame.code == "frame_rate" and isinstance(frame.retry_after_ms, int):
-            self._flooded_until = now + frame.retry_after_ms / 1000
-        if isinstance(frame, Error) and isinstance(frame.id, str) and frame.code != "unavailable":
-            self._unacked.pop(frame.id, None)
+        elif isinstance(frame, Error):
+            self._refusal(now, frame)
+        elif isinstance(frame, Left):
+            if not self._answers((frame.session, False)):
+                # Not the answer to a leave: the session has ended.
+                self._places.pop(frame.session, None)
+        elif isinstance(frame, TokenExpiring):
+            self._token_until = now + frame.expires_in_s
+            return (Show(frame), *self._renew(0.0))
+        elif isinstance(frame, Refreshed):
+            self._token_until = now + frame.expires_in_s
+            return (Show(frame), *self._again())
         return (Show(frame),)
 
     def wake_at(self) -> float:
-        """When `wake` wants to be called: an ack has waited long enough, or the server has been silent too long."""
+        """When `wake` wants to be called: an ack has waited long enough, what was refused is to be tried again, or the
+        server has been silent too long."""
         if self.state != "open":
             return inf
-        return min(self.ack_at, self._heard_at + self._silence_s)
+        return min(self.due_at, self._heard_at + self._silence_s)
 
     def wake(self, now: float) -> ClientEffects:
         """Do what is due."""
-        if now >= self.ack_at:
-            return self._send_acks(now)
+        if now >= self.due_at:
+            acks = self._send_acks(now) if now >= self._acks_at else NOTHING
+            if now < self._again_at:
+                return acks
+            return (*acks, *self._again())
         if self.state == "open" and now >= self._heard_at + self._silence_s:
             # The mirror of the server's rule: nothing heard for ping interval, pong timeout and a margin.
             return (HangUp(SILENCE, "nothing heard"), *self.closed(now, SILENCE))
@@ -266,20 +372,94 @@ class ChatClient:
 
     # Inside.
 
-    def _dial_again(self, after_s: float | None) -> ClientEffects:
+    def _is_own(self, session: str) -> bool:
+        return session[:1] == "@" and session[1:] == self.user
+
+    def _backoff_s(self, attempts: int) -> float:
+        """The protocol's backoff (protocol.md, section 3): capped before the jitter."""
+        config = self._config
+        spread_s = min(config.backoff_s_max, config.backoff_base_s * 2.0 ** min(attempts, 60))
+        return min(config.backoff_s_max, config.backoff_base_s + self._dice.uniform() * spread_s)
+
+    def _dial_again(self, now: float, after_s: float | None) -> ClientEffects:
         if not self._config.reconnect:
             self.state = "idle"
             return NOTHING
+        if after_s is None:
+            after_s = self._backoff_s(self._attempts)
+        self._attempts += 1
+        return self._dial(now, after_s)
+
+    def _dial(self, now: float, after_s: float) -> ClientEffects:
+        """Dial so much later; a token that will have too little left by then is renewed first."""
         self.state = "waiting"
         config = self._config
-        if after_s is None:
-            spread_s = min(config.backoff_s_max, config.backoff_base_s * 2.0 ** min(self._attempts, 60))
-            after_s = min(config.backoff_s_max, config.backoff_base_s + self._dice.uniform() * spread_s)
-        self._attempts += 1
+        if config.renews and self._token_until < now + after_s + config.renew_before_s:
+            self._dial_at = now + after_s
+            return self._renew(0.0)
         return (Dial(after_s),)
 
-    def _welcome(self, frame: Welcome) -> ClientEffects:
+    def _renew(self, after_s: float) -> ClientEffects:
+        if self._renewing or not self._config.renews:
+            return NOTHING
+        self._renewing = True
+        return (Renew(after_s),)
+
+    def _refusal(self, now: float, frame: Error) -> None:
+        """What an error means for what was asked: given up, or to be tried again."""
+        wait_s = frame.retry_after_ms / 1000 if isinstance(frame.retry_after_ms, int) else None
+        if frame.code == "frame_rate":
+            # Which of the joins were refused is not told: all that are open are asked again.
+            self._flooded_until = now if wait_s is None else now + wait_s
+            if self._asked:
+                self._asked = []
+                self._later(now, wait_s)
+        if isinstance(frame.id, str):
+            if frame.code not in TRIED_AGAIN:
+                self._unacked.pop(frame.id, None)
+            elif frame.id in self._unacked:
+                self._refused[frame.id] = None
+                if frame.code == "unavailable":
+                    self._later(now, wait_s)
+        elif self._asked and frame.code in _OF_JOINS:
+            session, joins = self._asked.pop(0)
+            if joins and frame.code not in TRIED_AGAIN and not self.joined(session):
+                self._places.pop(session, None)
+            elif frame.code == "unavailable":
+                self._later(now, wait_s)
+
+    def _later(self, now: float, wait_s: float | None) -> None:
+        """Try again what was refused, after the time that was told, or after a backoff."""
+        if wait_s is None:
+            wait_s = self._backoff_s(self._failures)
+        self._failures += 1
+        self._again_at = max(now + wait_s, self._again_at) if self._again_at < inf else now + wait_s
+        self.due_at = min(self._acks_at, self._again_at)
+
+    def _again(self) -> ClientEffects:
+        """Ask once more for what the server refused for now."""
+        self._again_at = inf
+        self.due_at = self._acks_at
+        joins = [
+            self._join(name, place)
+            for name, place in self._places.items()
+            if not place.joined and (name, True) not in self._asked
+        ]
+        refused, self._refused = self._refused, {}
+        says = [Transmit(self._unacked[id_]) for id_ in refused if id_ in self._unacked]
+        return (*joins, *says)
+
+    def _answers(self, question: tuple[str, bool]) -> bool:
+        """Whether this was asked (a session, and whether to join or to leave it); it is answered now."""
+        if question not in self._asked:
+            return False
+        self._asked.remove(question)
+        return True
+
+    def _welcome(self, now: float, frame: Welcome) -> ClientEffects:
         self.connection = frame.connection
+        self.user = frame.user
+        self._token_until = now + frame.expires_in_s
         self._silence_s = frame.ping_interval_s + frame.pong_timeout_s + self._config.silence_margin_s
         effects: list[ClientEffect] = [Show(frame)]
         effects += [self._join(name, place) for name, place in self._places.items()]
@@ -287,12 +467,17 @@ class ChatClient:
         return tuple(effects)
 
     def _join(self, session: str, place: _Place) -> Transmit:
+        self._asked.append((session, True))
         if place.last_seq is None:
             return Transmit(StatusIn("join", session, replaces=self._former or UNSET))
         return Transmit(StatusIn("join", session, place.epoch, place.last_seq, self._former or UNSET))
 
     def _joined(self, now: float, frame: Joined) -> ClientEffects:
-        place = self._places.setdefault(frame.session, _Place())
+        self._answers((frame.session, True))
+        place = self._places.get(frame.session)
+        if place is None:
+            # The person has left before the answer came.
+            return NOTHING
         again = place.joined
         place.joined = True
         if place.last_seq is None or place.epoch != frame.epoch or not frame.recovered:
@@ -310,6 +495,9 @@ class ChatClient:
     def _message(self, now: float, frame: Message) -> ClientEffects:
         place = self._places.get(frame.session)
         if place is None:
+            if not self._is_own(frame.session):
+                # The person has left, and the server did not know it yet.
+                return NOTHING
             place = self._places[frame.session] = _Place()
             place.joined = True
         new = place.last_seq is None or frame.seq > place.last_seq or frame.epoch != place.epoch
@@ -323,14 +511,17 @@ class ChatClient:
         place.seen = True
         if now < self._acked_at + self._config.ack_delay_s:
             place.ack_due = True
-            self.ack_at = self._acked_at + self._config.ack_delay_s
+            self._acks_at = acks_at = self._acked_at + self._config.ack_delay_s
+            if acks_at < self.due_at:
+                self.due_at = acks_at
             return (Show(frame),) if new else NOTHING
         self._acked_at = now
         ack = Transmit(AckIn(frame.session, place.last_seq or frame.seq))
         return (Show(frame), ack) if new else (ack,)
 
     def _send_acks(self, now: float) -> ClientEffects:
-        self.ack_at = inf
+        self._acks_at = inf
+        self.due_at = self._again_at
         self._acked_at = now
         acks = []
         for session, place in self._places.items():
@@ -341,6 +532,7 @@ class ChatClient:
 
     def _acked(self, frame: Ack) -> ClientEffects:
         known = self._unacked.pop(frame.id, None)
+        self._failures = 0
         place = self._places.get(frame.session)
         if (
             place is not None

@@ -91,6 +91,13 @@ class Transmit(msgspec.Struct, array_like=True, tag="transmit", gc=False):
     message: ClientFrame
 
 
+class Renew(msgspec.Struct, array_like=True, tag="renew", gc=False):
+    """Client only: fetch a new token `after_s` seconds from now, and say how it went: `client.renewed`, or
+    `client.renewal_failed`."""
+
+    after_s: float
+
+
 class HangUp(msgspec.Struct, array_like=True, tag="hang_up", gc=False):
     """Client only: close the connection with this code."""
 
@@ -107,7 +114,7 @@ class Show(msgspec.Struct, array_like=True, tag="show", gc=False):
 
 Effect: TypeAlias = Send | Ping | Close | Append | Tell | Note
 Effects: TypeAlias = tuple[Effect, ...]
-ClientEffect: TypeAlias = Transmit | HangUp | Dial | Show
+ClientEffect: TypeAlias = Transmit | HangUp | Dial | Renew | Show
 ClientEffects: TypeAlias = tuple[ClientEffect, ...]
 
 NOTHING: tuple[()] = ()

@@ -1,4 +1,4 @@
-"""The crowd's one clock and one timer: everything that is to happen at a moment, in order.
+"""The one clock of the crowd, or of one chat, and one timer: everything that is to happen at a moment, in order.
 
 Decides when the loop is woken for it. Rule: moments are seconds since the calendar's start, `now` never goes back, and
 what was asked for the same moment happens in the order of asking. What happens is the askers' affair.
@@ -30,8 +30,10 @@ class Calendar:
     `started_at` is what CLOCK_MONOTONIC read at moment 0, in seconds (inf before `begin`).
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, sampled: bool = True) -> None:
+        """Not `sampled`, nothing wakes the loop but what was asked for."""
         self.loop = loop
+        self._sampled = sampled
         self.started_at = inf
         self.lag_s = array("d")
         self.failure: BaseException | None = None
@@ -51,10 +53,13 @@ class Calendar:
         return self._now
 
     def begin(self) -> None:
-        """Now is moment 0: what was asked for before begins to happen, and the loop's lag is sampled."""
+        """Now is moment 0: what was asked for before begins to happen, and to be `sampled`."""
         assert self.started_at == inf, "a calendar begins once"
         self.started_at = time.monotonic()
-        self.at(LAG_INTERVAL_S, self._sample, LAG_INTERVAL_S)
+        if self._sampled:
+            self.at(LAG_INTERVAL_S, self._sample, LAG_INTERVAL_S)
+        else:
+            self._rearm()
 
     def at(self, moment: float, action: Callable[[float, Any, Any], None], a: Any = None, b: Any = None) -> None:
         """Have `action(now, a, b)` called at the moment, or at once where it is past; a moment of inf never comes.

@@ -67,7 +67,7 @@ class Crowd:
         self.late_s = array("d")
         self.people = People(self)
         self.people.on_say = self._note_lateness
-        self.peers: dict[int, Peer] = {}
+        self.peers: dict[int, Peer[Device]] = {}
         self.gone: list[Gone] = []
         self.faults: list[str] = []
         self.token = token
@@ -82,7 +82,7 @@ class Crowd:
         self._serials: dict[int, int] = {}
         self._numbered = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._all: set[Peer] = set()
+        self._all: set[Peer[Device]] = set()
 
     def _note_lateness(self, now: float, intended_at: float) -> None:
         self.late_s.append(max(0.0, now - intended_at))
@@ -158,7 +158,7 @@ class Crowd:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _open(self, peer: Peer) -> None:
+    async def _open(self, peer: Peer[Device]) -> None:
         loop = self.calendar.loop
         made: dict[str, Any] = {"host": self._host, "port": self._port}
         if self._tls is not None:
@@ -189,7 +189,7 @@ class Crowd:
 
     # What peers hear.
 
-    def opened(self, now: float, peer: Peer) -> None:
+    def opened(self, now: float, peer: Peer[Device]) -> None:
         """The server accepted the handshake."""
         device = peer.device
         if device.client.state != "waiting":
@@ -198,13 +198,13 @@ class Crowd:
         self.peers[device.number] = peer
         self.people.opened(now, device)
 
-    def refused(self, now: float, peer: Peer, status: int, retry_after_s: float | None) -> None:
+    def refused(self, now: float, peer: Peer[Device], status: int, retry_after_s: float | None) -> None:
         """The server, or the network, did not."""
         self._all.discard(peer)
         if peer.device.client.state == "waiting":
             self.people.refused(now, peer.device, status, retry_after_s)
 
-    def text(self, now: float, peer: Peer, data: bytes) -> None:
+    def text(self, now: float, peer: Peer[Device], data: bytes) -> None:
         """One text frame arrived."""
         try:
             frame = decode_server(data)
@@ -216,16 +216,16 @@ class Crowd:
             peer.name = frame.connection
         self.people.receive(now, peer.device, frame)
 
-    def pinged(self, now: float, peer: Peer) -> None:
+    def pinged(self, now: float, peer: Peer[Device]) -> None:
         """A ping arrived, and was answered."""
         self.people.heard(now, peer.device)
 
-    def closed(self, now: float, peer: Peer, code: int) -> None:
+    def closed(self, now: float, peer: Peer[Device], code: int) -> None:
         """The connection ended."""
         self._all.discard(peer)
         self._lose(now, peer, code)
 
-    def _lose(self, now: float, peer: Peer, code: int) -> None:
+    def _lose(self, now: float, peer: Peer[Device], code: int) -> None:
         device = peer.device
         if self.peers.get(device.number) is peer:
             del self.peers[device.number]
@@ -233,12 +233,12 @@ class Crowd:
 
     # What faults do to connections.
 
-    def drop(self, now: float, peer: Peer) -> None:
+    def drop(self, now: float, peer: Peer[Device]) -> None:
         """Both sides lose the connection, and know it."""
         peer.abort()
         self._lose(now, peer, ABNORMAL)
 
-    def vanish(self, now: float, peer: Peer, for_s: float | None) -> None:
+    def vanish(self, now: float, peer: Peer[Device], for_s: float | None) -> None:
         """The peer is gone without a word; after `for_s` the person is back on a new connection, with her memory."""
         peer.vanish()
         self._is_gone(now, peer, inf, vanished=True)
@@ -246,15 +246,15 @@ class Crowd:
         if for_s is not None:
             self.calendar.at(now + for_s, self._returns, peer)
 
-    def _returns(self, now: float, peer: Peer, _: Any) -> None:
+    def _returns(self, now: float, peer: Peer[Device], _: Any) -> None:
         self._lose(now, peer, ABNORMAL)
 
-    def freeze(self, now: float, peer: Peer, for_s: float) -> None:
+    def freeze(self, now: float, peer: Peer[Device], for_s: float) -> None:
         """The client stops reading and answering, then goes on."""
         peer.freeze(now, now + for_s)
         self._is_gone(now, peer, now + for_s, vanished=False)
 
-    def _is_gone(self, now: float, peer: Peer, until: float, *, vanished: bool) -> None:
+    def _is_gone(self, now: float, peer: Peer[Device], until: float, *, vanished: bool) -> None:
         # Who was gone already is looked for since then.
         for gone in self.gone:
             if (gone.device, gone.name) == (peer.device, peer.name) and gone.until >= now:

@@ -147,7 +147,7 @@ class Mischief:
         self.fired.append(Fired(event.do, now, tuple(person.name for person in victims)))
         self._acts[type(event)](now, event, victims)
 
-    def _peers(self, victims: Sequence[Person]) -> list[Peer]:
+    def _peers(self, victims: Sequence[Person]) -> list[Peer[Device]]:
         peers = self._crowd.peers
         return [peers[d.number] for person in victims for d in person.devices if d.number in peers]
 
@@ -217,7 +217,7 @@ class Mischief:
         for peer in self._peers(victims):
             self._repeat(now, event, self._garbled, peer)
 
-    def _garbled(self, now: float, peer: Peer) -> None:
+    def _garbled(self, now: float, peer: Peer[Device]) -> None:
         peer.send(_BAD)
 
     def _withhold_acks(self, now: float, event: ev.WithholdAcks, victims: Sequence[Person]) -> None:

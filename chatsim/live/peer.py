@@ -1,15 +1,17 @@
-"""One client connection of the crowd: a WebSocket whose bytes travel over a link of the scenario's network.
+"""One client connection: a WebSocket whose bytes travel over a link, of a scenario's network or one that costs nothing.
 
 Decides when bytes are written and when read bytes count as arrived; `websockets` frames, masks and parses.
-Rule: each direction keeps its order, whatever the link does. What frames mean is the crowd's and the client's affair.
+Rule: each direction keeps its order, whatever the link does. What frames mean is the owner's and the client's affair.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, Protocol, cast
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar, cast
 
+import msgspec
 from websockets.client import ClientProtocol
 from websockets.frames import Close, Frame, Opcode
 from websockets.http11 import Response
@@ -17,7 +19,6 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from chatsim.live.calendar import Calendar
-from chatsim.load.people import Device
 from chatsim.network.link import Link
 
 HANDSHAKE_S_MAX = 10.0
@@ -30,30 +31,50 @@ HELD_BYTES_MAX = 16 * 1024
 _SILENT = logging.Logger("chatsim.silent", logging.CRITICAL + 1)
 
 
-class Ears(Protocol):
+Owner = TypeVar("Owner")
+Heard = TypeVar("Heard", contravariant=True)
+
+
+class _Refusal(msgspec.Struct, gc=False):
+    """What a refused handshake says in its body."""
+
+    error: str = ""
+
+
+class Ears(Protocol[Heard]):
     """Who hears what happens to a peer."""
 
-    def opened(self, now: float, peer: Peer) -> None:
+    def opened(self, now: float, peer: Heard) -> None:
         """The server accepted the handshake."""
 
-    def refused(self, now: float, peer: Peer, status: int, retry_after_s: float | None) -> None:
+    def refused(self, now: float, peer: Heard, status: int, retry_after_s: float | None) -> None:
         """It did not: `status` 0 where there was no answer."""
 
-    def text(self, now: float, peer: Peer, data: bytes) -> None:
+    def text(self, now: float, peer: Heard, data: bytes) -> None:
         """One text frame arrived."""
 
-    def pinged(self, now: float, peer: Peer) -> None:
+    def pinged(self, now: float, peer: Heard) -> None:
         """A ping arrived, and was answered."""
 
-    def closed(self, now: float, peer: Peer, code: int) -> None:
+    def closed(self, now: float, peer: Heard, code: int) -> None:
         """The connection ended: `code` is 1006 where there was no close frame."""
 
 
-class Peer(asyncio.Protocol):
-    """One connection, from the dial to its end. `name` is the server's name for it, once welcomed."""
+class Peer(asyncio.Protocol, Generic[Owner]):
+    """One connection of `device`, from the dial to its end. `name` is the server's name for it, once welcomed.
+
+    `error` is the code of a refused handshake, `reason` the text of the server's close; `on_lost` is told when the
+    transport is gone.
+    """
 
     def __init__(
-        self, ears: Ears, calendar: Calendar, device: Device, url: str, token: str | None, links: tuple[Link, Link]
+        self,
+        ears: Ears[Peer[Owner]],
+        calendar: Calendar,
+        device: Owner,
+        url: str,
+        token: str | None,
+        links: tuple[Link, Link],
     ) -> None:
         self.device = device
         self.up, self.down = links
@@ -62,6 +83,9 @@ class Peer(asyncio.Protocol):
         self.vanished = False
         self.open = False
         self.done = False
+        self.error = ""
+        self.reason = ""
+        self.on_lost: Callable[[], None] | None = None
         self._ears = ears
         self._calendar = calendar
         self._token = token
@@ -98,6 +122,8 @@ class Peer(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        if self.on_lost is not None:
+            self.on_lost()
         if self.vanished or self.done:
             return
         now = self._calendar.now()
@@ -106,7 +132,7 @@ class Peer(asyncio.Protocol):
         else:
             self._ended(now)
 
-    # What the crowd asks for.
+    # What the owner asks for.
 
     def send(self, data: bytes) -> None:
         """Write one text frame; nothing is written any more once either side is closing."""
@@ -136,6 +162,18 @@ class Peer(asyncio.Protocol):
         """Be gone without a word: the socket stays, and nobody is there."""
         self.vanished = True
         self._pause()
+
+    @property
+    def lost(self) -> bool:
+        """Whether there is no transport: not yet, or no more."""
+        return self._transport is None
+
+    def read_on(self, on: bool) -> None:
+        """Read from the socket, or leave what comes to wait at the server."""
+        if on and self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+        elif not on:
+            self._pause()
 
     def freeze(self, now: float, until: float) -> None:
         """Stop reading and answering until then."""
@@ -212,7 +250,9 @@ class Peer(asyncio.Protocol):
             self._flush()
             self.done = True
             self._calendar.at(now + CLOSE_S_MAX, self._abort)
-            self._ears.closed(now, self, Close.parse(bytes(frame.data)).code)
+            close = Close.parse(bytes(frame.data))
+            self.reason = close.reason
+            self._ears.closed(now, self, close.code)
 
     def _answered(self, now: float, response: Response) -> None:
         if self._parser.handshake_exc is None:
@@ -220,6 +260,7 @@ class Peer(asyncio.Protocol):
             self._ears.opened(now, self)
             return
         self.done = True
+        self.error = _error_of(response)
         self._abort(now)
         wait = response.headers.get("Retry-After", "")
         known = wait.isascii() and wait.isdigit()
@@ -244,3 +285,11 @@ class Peer(asyncio.Protocol):
     def _abort(self, now: float, *_: Any) -> None:
         if self._transport is not None:
             self._transport.abort()
+
+
+def _error_of(response: Response) -> str:
+    """The code in the body of a refusal (protocol.md, section 1); empty where the answer is somebody else's."""
+    try:
+        return msgspec.json.decode(response.body, type=_Refusal).error
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""

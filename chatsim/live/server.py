@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import ipaddress
 import secrets
 import signal
 import socket
@@ -37,12 +36,15 @@ from chatsim.live.http import Minter, Routes
 from chatsim.live.log import Log
 from chatsim.live.protocol import protocol_for
 from chatsim.live.sqlite_log import PRUNE_S, SqliteLog
-from chatsim.live.tls import self_signed, server_context
+from chatsim.live.tls import is_loopback, self_signed, server_context
 
 DRAIN_S_MAX = 28.0
 """How long draining may take; with `END_S_MAX` it keeps the hard stop of 30 s (protocol.md, section 3)."""
 
 PORT_MAX = 65_535
+
+UNSENT_BYTES_MAX = 64 * 1024
+"""What the kernel may hold of one connection beyond what it has sent."""
 
 COLLECT_AFTER = (50_000, 2, 5)
 """Thresholds of the cycle collector: objects, then collections of the next younger generation.
@@ -126,7 +128,7 @@ async def serve(settings: ServerSettings, *, ready: Callable[[str], None], stop:
     """
     with contextlib.ExitStack() as stack:
         context = _tls(settings, stack)
-        if context is None and not settings.insecure and not _is_loopback(settings.host):
+        if context is None and not settings.insecure and not is_loopback(settings.host):
             raise UsageError(
                 f"Plain text on {settings.host} could be read by others: give a TLS certificate and key, listen on "
                 "127.0.0.1, or say --insecure."
@@ -244,28 +246,24 @@ def _minter(settings: ServerSettings, config: HandlerConfig) -> Minter | None:
     return Minter(key, fit[0], config.audience, config.issuer) if fit else None
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _listen(host: str, port: int) -> socket.socket:
     """A listening socket; raises UsageError where the address is taken, forbidden or unknown."""
     if not 0 <= port <= PORT_MAX:
         raise UsageError(f"{port} is no port: give one from 0 (any free one) to {PORT_MAX}.")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(address, family=family, backlog=2048)
+        listener = socket.create_server(address, family=family, backlog=2048)
     except socket.gaierror:
         raise UsageError(f"The host {host} is not known here: give an address of this machine.") from None
     except OSError as problem:
         raise UsageError(
             f"Cannot listen on {host} port {port} ({problem.strerror}): give another port, or stop what uses it."
         ) from None
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        # Every connection inherits it: what a reader does not take waits with us, where it is counted, and not unseen
+        # in the kernel, which would swallow megabytes.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES_MAX)
+    return listener
 
 
 def _url(host: str, listener: socket.socket, tls: bool) -> str:

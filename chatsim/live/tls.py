@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -112,3 +113,36 @@ def client_context(cert: Path) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_verify_locations(cert)
     return context
+
+
+def chat_context(url: str, ca: Path | None, *, insecure: bool) -> ssl.SSLContext | None:
+    """The client's side of TLS for a chat at `url`: None is the usual one. `ca` holds what to trust instead, in PEM.
+
+    `insecure` trusts anybody, on loopback only. Raises UsageError for a file that is none, and for any other host.
+    """
+    if ca is not None and insecure:
+        raise UsageError("To trust one certificate and to trust any exclude each other: say --ca or --insecure.")
+    if ca is not None:
+        try:
+            return client_context(ca)
+        except (ssl.SSLError, OSError):
+            raise UsageError(f"{ca} holds no certificate in PEM that can be read.") from None
+    if not insecure:
+        return None
+    if not is_loopback(urlsplit(url).hostname or ""):
+        raise UsageError("Any certificate is trusted on loopback only: give the server's with --ca.")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this is an address, or the name, of this very machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from math import inf, nan
 from typing import Any, Protocol
 
-from chatsim.core.client import ChatClient, ClientConfig
+from chatsim.core.client import TRIED_AGAIN, ChatClient, ClientConfig
 from chatsim.core.effects import ClientEffects, Dial, HangUp, Show, Transmit
 from chatsim.core.frames import Ack, Body, ClientFrame, Error, HeartbeatIn, Joined, Message, ServerFrame, TokenExpiring
 from chatsim.journal.record import Outage
@@ -204,7 +204,7 @@ class People:
                 self.perform(now, device, (effect,))
         # Being heard from only moves the alarm away; a delayed ack brings it nearer, and the first frame sets it.
         armed_at = device.armed_at
-        if client.ack_at < armed_at or armed_at == inf:
+        if client.due_at < armed_at or armed_at == inf:
             self._wire.arm(now, device)
 
     def heard(self, now: float, device: Device) -> None:
@@ -269,7 +269,7 @@ class People:
     def _refusal(self, now: float, device: Device, frame: Error) -> None:
         if isinstance(frame.id, str):
             self.asking.pop(frame.id, None)
-            if frame.code != "unavailable":
+            if frame.code not in TRIED_AGAIN:
                 self._open.discard(frame.id)
 
     def _saw(self, now: float, device: Device, frame: Message) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import chatsim
 from chatsim.core.config import HandlerConfig
 from chatsim.errors import UsageError
 from chatsim.scenario import faults as f
@@ -101,7 +100,7 @@ def discover(paths: Iterable[str | Path] = ()) -> list[Path]:
 
 def shipped() -> Path:
     """The folder of the scenarios that come with chatsim: inside the installed package, or beside it in a checkout."""
-    package = Path(chatsim.__file__).parent
+    package = Path(__file__).parents[1]
     inside = package / "_scenarios"
     beside = package.parent / "scenarios"
     if inside.is_dir():

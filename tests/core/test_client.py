@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
 from chatsim.core.client import ChatClient, ClientConfig
-from chatsim.core.effects import ClientEffect, ClientEffects, Dial, HangUp, Show, Transmit
+from chatsim.core.effects import ClientEffect, ClientEffects, Dial, HangUp, Renew, Show, Transmit
 from chatsim.core.frames import (
     Ack,
     AckIn,
@@ -19,11 +19,14 @@ from chatsim.core.frames import (
     Draining,
     Error,
     Joined,
+    Left,
     Message,
     PresenceIn,
     RateLimit,
+    Refreshed,
     Say,
     StatusIn,
+    TokenExpiring,
     TypingIn,
     Welcome,
 )
@@ -448,3 +451,202 @@ def test_an_absent_position_is_not_written() -> None:
     [join] = written(made.receive(0.0, welcome()))
     assert isinstance(join, StatusIn)
     assert (join.epoch, join.last_seq, join.replaces) == (UNSET, UNSET, UNSET)
+
+
+# Leaving, and being sent away.
+
+
+def test_who_leaves_says_so_and_is_not_back_after_a_reconnection() -> None:
+    made = at_home()
+    assert written(made.leave(1.0, "s")) == [StatusIn("leave", "s")]
+    assert not made.wants("s")
+    # What was under way comes still, and is neither shown nor acked.
+    assert made.receive(1.1, message(1)) == ()
+    assert shown(made.receive(1.2, Left(session="s", reason="left"))) != []
+    made.closed(2.0, 1006)
+    made.opened(3.0)
+    assert written(made.receive(3.0, welcome("c2"))) == []
+
+
+def test_who_was_not_there_cannot_leave_and_nobody_leaves_her_own_session() -> None:
+    made = at_home()
+    made.receive(1.0, message(1, session="@ann"))
+    assert made.leave(1.0, "t") == made.leave(1.0, "@ann") == ()
+    assert made.wants("@ann")
+
+
+def test_who_left_and_came_again_stays() -> None:
+    made = at_home()
+    made.leave(1.0, "s")
+    assert written(made.join(1.0, "s")) == [StatusIn("join", "s")]
+    made.receive(1.1, Left(session="s", reason="left"))
+    assert made.wants("s")
+    made.receive(1.2, joined(4))
+    assert made.joined("s")
+
+
+def test_who_left_before_the_join_was_answered_is_out() -> None:
+    made = client()
+    made.join(0.0, "s")
+    made.opened(0.0)
+    made.receive(0.0, welcome())
+    assert written(made.leave(0.1, "s")) == [StatusIn("leave", "s")]
+    assert made.receive(0.2, joined(4)) == ()
+    assert not made.wants("s")
+
+
+def test_a_session_that_ended_is_not_joined_again() -> None:
+    made = at_home()
+    made.receive(1.0, Left(session="s", reason="ended"))
+    assert not made.wants("s")
+
+
+@pytest.mark.parametrize("code", ["not_a_participant", "no_such_session", "bad_frame"])
+def test_an_error_without_an_id_is_the_answer_to_the_oldest_open_join(code: str) -> None:
+    made = at_home()
+    for name in ("t", "u"):
+        made.join(1.0, name)
+    made.receive(1.1, Error(code, "no"))
+    assert (made.wants("s"), made.wants("t"), made.wants("u")) == (True, False, True)
+    made.receive(1.2, joined(session="u"))
+    made.receive(1.3, Error(code, "no"))
+    assert made.wants("u")
+
+
+def test_a_refused_leave_is_no_refused_join() -> None:
+    made = at_home()
+    made.leave(1.0, "s")
+    made.join(1.0, "t")
+    made.receive(1.1, Error("no_such_session", "it is gone"))
+    assert made.wants("t")
+
+
+def test_what_was_read_is_acked_before_going() -> None:
+    made = at_home()
+    made.receive(1.0, message(1))
+    made.receive(1.05, message(2))
+    assert made.hang_up(1.1) == (Transmit(AckIn("s", 2)), HangUp(1000, "bye"))
+
+
+# Trying again on the open connection.
+
+
+def test_a_message_that_the_log_could_not_take_is_sent_again_on_the_same_connection() -> None:
+    made = at_home()
+    made.say(1.0, "x", "s", BODY)
+    made.receive(1.0, Error("unavailable", "try again", "x"))
+    assert made.pending("x")
+    assert 1.5 <= made.wake_at() <= 2.0
+    assert made.wake(1.4) == ()
+    assert written(made.wake(made.wake_at())) == [Say("x", "s", BODY)]
+    made.receive(2.0, Error("unavailable", "try again", "x", 4000))
+    assert made.wake_at() == 6.0
+    assert written(made.wake(6.0)) == [Say("x", "s", BODY)]
+    made.receive(6.1, acked("x", 1))
+    assert not made.pending("x")
+    assert made.wake_at() > 40
+
+
+def test_acks_do_not_wait_for_what_is_tried_again() -> None:
+    made = at_home()
+    made.say(1.0, "x", "s", BODY)
+    made.receive(1.0, message(1))
+    made.receive(1.0, Error("unavailable", "try again", "x"))
+    made.receive(1.1, message(2))
+    assert made.wake_at() == pytest.approx(1.2)
+    assert written(made.wake(1.2)) == [AckIn("s", 2)]
+    assert written(made.wake(made.wake_at())) == [Say("x", "s", BODY)]
+
+
+def test_a_withdrawn_message_is_not_sent_again() -> None:
+    made = at_home()
+    made.say(1.0, "x", "s", BODY)
+    made.receive(1.0, Error("unavailable", "try again", "x"))
+    made.withdraw(1.1, "x")
+    assert made.wake(2.0) == ()
+    assert made.unacked == 0
+
+
+def test_joins_that_a_flood_swallowed_are_asked_again() -> None:
+    made = at_home()
+    made.join(1.0, "t")
+    made.receive(1.0, Error("frame_rate", "too many", retry_after_ms=5000))
+    assert written(made.wake(6.0)) == [StatusIn("join", "t", replaces=UNSET)]
+
+
+# Tokens.
+
+
+RENEWS = ClientConfig(renews=True)
+
+
+def renewing(*, expires_in_s: float = 900.0) -> ChatClient:
+    """A client that has fetched its first token, is open and joined to `s`."""
+    made = ChatClient(RENEWS, user="ann", seed=1)
+    assert made.start(0.0) == (Renew(0.0),)
+    assert made.renewed(0.0, "token", 900.0) == (Dial(0.0),)
+    made.join(0.0, "s")
+    made.opened(0.0)
+    hello = welcome()
+    hello.expires_in_s = expires_in_s
+    made.receive(0.0, hello)
+    made.receive(0.0, joined())
+    return made
+
+
+def test_a_token_about_to_end_is_renewed_and_handed_in() -> None:
+    made = renewing()
+    assert Renew(0.0) in made.receive(840.0, TokenExpiring(expires_in_s=60.0))
+    assert Renew(0.0) not in made.receive(841.0, TokenExpiring(expires_in_s=59.0))
+    assert made.renewed(842.0, "new", 900.0) == (Transmit(StatusIn("refresh", token="new")),)
+
+
+def test_a_client_that_cannot_renew_only_shows_it() -> None:
+    assert shown(at_home().receive(1.0, TokenExpiring(expires_in_s=60.0))) != []
+    assert not any(isinstance(e, Renew) for e in at_home().receive(1.0, TokenExpiring(expires_in_s=60.0)))
+
+
+@pytest.mark.parametrize(("left_s", "first"), [(59.0, Renew), (120.0, Dial)])
+def test_a_token_with_under_60_s_left_is_renewed_before_dialling(left_s: float, first: type) -> None:
+    made = renewing(expires_in_s=left_s)
+    [effect] = made.closed(0.0, 1006)
+    assert type(effect) is first
+    if first is Renew:
+        [dial] = made.renewed(0.3, "new", 10.0)
+        assert isinstance(dial, Dial)
+        # The backoff goes on while the token is fetched.
+        assert 0.2 <= dial.after_s <= 0.7
+
+
+def test_after_4002_the_token_is_new_whatever_was_thought_of_the_old_one() -> None:
+    assert renewing().closed(1.0, 4002) == (Renew(0.0),)
+
+
+def test_a_fetch_that_failed_is_tried_again_with_backoff() -> None:
+    made = renewing()
+    made.closed(1.0, 4002)
+    [effect] = made.renewal_failed(2.0)
+    assert isinstance(effect, Renew)
+    assert effect.after_s >= 0.5
+    made.hang_up(3.0)
+    assert made.renewal_failed(4.0) == made.renewed(4.0, "late", 900.0) == ()
+
+
+def test_a_token_from_before_that_is_refused_is_renewed_once() -> None:
+    made = renewing()
+    made.closed(1.0, 1006)
+    assert made.refused(2.0, 401) == (Renew(0.0),)
+    assert made.renewed(2.5, "new", 900.0) == (Dial(0.0),)
+    assert made.refused(3.0, 401) == ()
+    assert made.state == "idle"
+
+
+def test_what_an_expired_token_cost_is_asked_again_when_it_is_renewed() -> None:
+    made = renewing()
+    made.say(901.0, "x", "s", BODY)
+    made.join(901.0, "t")
+    made.receive(901.1, Error("token_expired", "refresh", "x"))
+    made.receive(901.1, Error("token_expired", "refresh"))
+    assert made.pending("x")
+    assert made.wants("t")
+    assert written(made.receive(902.0, Refreshed(expires_in_s=900.0))) == [StatusIn("join", "t"), Say("x", "s", BODY)]

@@ -76,3 +76,15 @@ def test_a_calendar_begins_once() -> None:
     _, calendar = play([(0.0, "end")])
     with pytest.raises(AssertionError):
         calendar.begin()
+
+
+def test_a_calendar_that_is_not_sampled_wakes_nobody_for_it() -> None:
+    async def run() -> Calendar:
+        loop = asyncio.get_running_loop()
+        calendar, ended = Calendar(loop, sampled=False), loop.create_future()
+        calendar.at(0.12, lambda now, a, b: ended.set_result(now))
+        calendar.begin()
+        assert await ended >= 0.119
+        return calendar
+
+    assert not asyncio.run(run()).lag_s

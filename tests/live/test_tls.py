@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from chatsim.errors import UsageError
-from chatsim.live.tls import client_context, self_signed, server_context
+from chatsim.live.tls import chat_context, client_context, is_loopback, self_signed, server_context
 
 
 def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> str | None:
@@ -87,3 +87,30 @@ def test_wrong_files_are_named(tmp_path: Path) -> None:
             with pytest.raises(UsageError, match=complaint) as problem:
                 server_context(cert, key)
             assert "\n" not in str(problem.value)
+
+
+def test_a_chat_trusts_one_certificate_or_any_of_loopback(tmp_path: Path) -> None:
+    assert chat_context("wss://h/ws", None, insecure=False) is None
+    anybody = chat_context("wss://[::1]/ws", None, insecure=True)
+    assert anybody is not None
+    assert anybody.verify_mode is ssl.CERT_NONE
+    with self_signed() as files:
+        known = chat_context("wss://h/ws", files.cert, insecure=False)
+        assert known is not None
+        assert known.check_hostname
+        with pytest.raises(UsageError, match="holds no certificate"):
+            chat_context("wss://h/ws", files.key, insecure=False)
+    with pytest.raises(UsageError, match="holds no certificate"):
+        chat_context("wss://h/ws", tmp_path / "none", insecure=False)
+    with pytest.raises(UsageError, match="loopback only"):
+        chat_context("wss://example.org/ws", None, insecure=True)
+    with pytest.raises(UsageError, match="exclude"):
+        chat_context("wss://localhost/ws", tmp_path, insecure=True)
+
+
+@pytest.mark.parametrize(
+    ("host", "is_one"),
+    [("localhost", True), ("127.0.0.9", True), ("::1", True), ("0.0.0.0", False), ("example.org", False), ("", False)],
+)
+def test_what_is_loopback(host: str, is_one: bool) -> None:
+    assert is_loopback(host) is is_one

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import inf, isnan
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -274,12 +274,14 @@ def test_expired_tokens_of_who_does_not_renew_close_after_the_grace(tmp_path: Pa
 def test_a_log_outage_is_unavailable_and_passes(tmp_path: Path) -> None:
     record, found = steps(tmp_path, {"at": "1min", "do": "log_outage", "for": "20s"})
     told = errors(found)
-    # Four people write every five seconds: sixteen messages in twenty.
-    assert [code for _, code in told] == ["unavailable"] * 16
+    # Four people write every five seconds: sixteen messages in twenty, and each is tried again until it is taken.
+    assert {code for _, code in told} == {"unavailable"}
+    assert len(told) >= 16
     assert all(60.0 <= at < 80.0 for at, _ in told)
-    failed = [row for row in record.sent if not row.message_id]
-    assert len(failed) == 16
-    assert all(isnan(row.acked_at) for row in failed)
+    late = [row for row in record.sent if row.acked_at - row.intended_at > 0.5]
+    assert len(late) >= 16
+    assert all(row.acked_at >= 80.0 for row in late)
+    assert all(row.message_id for row in record.sent)
     assert counted(record)["lost"] == 0
     assert record.fired[0].users == ("log",)
 
