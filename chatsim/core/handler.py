@@ -46,6 +46,7 @@ from chatsim.core.frames import (
     Undelivered,
     Welcome,
 )
+from chatsim.core.histogram import Times
 from chatsim.core.limiter import make_limiter
 from chatsim.core.pool import Connection, Member, Session, User
 from chatsim.core.pulse import Pulse
@@ -67,6 +68,7 @@ class ChatHandler:
     def __init__(self, config: HandlerConfig, *, epoch: float, seed: int) -> None:
         self.config = config
         self.counters = Counters()
+        self.times = Times()
         self.ledger = Ledger(config)
         self._epoch = epoch
         self._dice = Dice(seed)
@@ -157,6 +159,15 @@ class ChatHandler:
         """Whether the connection is open in the handler's eyes."""
         return conn in self._connections
 
+    def present(self) -> tuple[int, int]:
+        """How many connections are open, and how many users have one; counted anew at each call."""
+        return len(self._connections), sum(1 for user in self._users.values() if user.connections)
+
+    @property
+    def connected(self) -> int:
+        """How many connections were opened since the start."""
+        return self._numbered
+
     def revoked(self, claims: Claims) -> bool:
         """Whether the token was revoked, by its `jti`."""
         return self._credentials.revoked(claims)
@@ -203,6 +214,9 @@ class ChatHandler:
         connection = self._connections.get(conn)
         if connection is not None:
             connection.heard_at = now
+            if connection.pinged_at >= 0.0:
+                self.times.pong.observe(now - connection.pinged_at)
+                connection.pinged_at = -1.0
         return NOTHING
 
     def pressure(self, now: float, conn: Conn, queued_bytes: int, queued_frames: int = 0) -> Effects:
@@ -240,6 +254,8 @@ class ChatHandler:
         connection = self._connections.get(conn)
         if connection is None:
             return NOTHING
+        refused = self.counters.refused_refreshes
+        refused[code] = refused.get(code, 0) + 1
         if code == "token_expired":
             return self._error(connection, code, "the new token has expired already")
         reason = TOKEN_REVOKED if code == "token_revoked" else TOKEN_REFUSED
@@ -287,6 +303,7 @@ class ChatHandler:
         session.epoch = record.epoch
         session.seq = record.seq
         self.counters.accepted += 1
+        self.times.ack.observe(self._epoch + now - record.sent_at)
         effects: list[Effect] = []
         entry = self._ids.open((record.sender, record.session, record.id))
         if entry is not None:
@@ -328,7 +345,11 @@ class ChatHandler:
         member = room.members.get(message.user)
         to = room.names() if member is None else room.names_but_user(member)
         if self._shedding:
+            meant = len(to)
             to = tuple(name for name in to if not self._connections[name].shedding)
+            if len(to) < meant:
+                kind, dropped = "typing" if isinstance(message, Typing) else "presence", self.counters.dropped
+                dropped[kind] = dropped.get(kind, 0) + meant - len(to)
         if not to:
             return NOTHING
         if isinstance(message, Typing):
@@ -462,7 +483,7 @@ class ChatHandler:
             if found is None:
                 return NOTHING
             member, outgoing = found
-            return self._notice(member, [outgoing])
+            return self._notice(now, member, [outgoing])
         if session is UNSET or up_to is UNSET:
             return self.malformed(
                 now, connection.name, "bad_frame", "an ack names a message_id, or a session and up_to"
@@ -471,11 +492,14 @@ class ChatHandler:
         if joined is None or not joined.owed:
             return NOTHING
         settled = self.ledger.ack_up_to(joined, up_to, connection.name)
-        return self._notice(joined, settled) if settled else NOTHING
+        return self._notice(now, joined, settled) if settled else NOTHING
 
-    def _notice(self, member: Member, settled: list[Outgoing]) -> Effects:
+    def _notice(self, now: float, member: Member, settled: list[Outgoing]) -> Effects:
         """Tell each sender, in one frame, which of her messages the member has."""
         session, user = member.session.name, member.user.name
+        observe, wall = self.times.delivery.observe, self._epoch + now
+        for outgoing in settled:
+            observe(wall - outgoing.message.sent_at)
         if len(settled) == 1:
             message = settled[0].message
             notice = Delivered(session=session, user=user, message_ids=(message.message_id,))
@@ -575,6 +599,7 @@ class ChatHandler:
             self.counters.unrecovered += 1
         else:
             self.counters.recovered += 1
+            self.counters.replayed += len(missed)
         return missed
 
     def _answer_join(
@@ -632,6 +657,8 @@ class ChatHandler:
     def _close(self, now: float, connection: Connection, code: int, reason: str) -> Effects:
         self._drop(now, connection)
         self._rearm()
+        closed = self.counters.closed
+        closed[code] = closed.get(code, 0) + 1
         return (Close(connection.name, code, reason),)
 
     def _flood(self, now: float, connection: Connection, frame: ClientFrame) -> Effects:

@@ -38,6 +38,7 @@ class Connection:
         "member_of",
         "name",
         "number",
+        "pinged_at",
         "shedding",
         "user",
         "violations",
@@ -53,6 +54,7 @@ class Connection:
         self.exp_at = inf
         self.warn_at = inf
         self.heard_at = now
+        self.pinged_at = _NEVER
         self.frames = 0
         self.frames_from = now
         self.flooding_until = _NEVER

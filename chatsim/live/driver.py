@@ -18,9 +18,11 @@ from typing import Any, Protocol
 from chatsim.core.effects import Append, Close, Effect, Effects, Note, Ping, Record, Send, Tell
 from chatsim.core.facts import Fact
 from chatsim.core.frames import ClientFrame, Delivered, Fault, ServerFrame, encode
+from chatsim.core.histogram import Histogram
 from chatsim.core.tokens import Claims
 from chatsim.live.framing import PING_FRAME, text_frame
 from chatsim.live.outlets import Outlet, Outlets
+from chatsim.telemetry.figures import LAG_EDGES_S
 
 LAG_INTERVAL_S = 0.1
 """How often the loop's lag is sampled, once asked for."""
@@ -28,8 +30,8 @@ LAG_INTERVAL_S = 0.1
 LAG_SAMPLES_MAX = 36_000
 """One hour of samples; the older ones are dropped."""
 
-LAG_BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, inf)
-"""Upper edges of the histogram of loop lag."""
+ABNORMAL = 1006
+"""Stands for the end of a connection without a close (RFC 6455, 7.1.5)."""
 
 
 class Handler(Protocol):
@@ -96,8 +98,8 @@ class Driver:
         self._lag_due = inf
         self._lag_timer: asyncio.TimerHandle | None = None
         self._lags: deque[float] = deque(maxlen=LAG_SAMPLES_MAX)
-        self._lag_counts = [0] * len(LAG_BUCKETS_S)
-        self._lag_sum_s = 0.0
+        self.lag = Histogram(LAG_EDGES_S)
+        self.departed: dict[int, int] = {}
         self._frames_in = self._bytes_in = 0
         self._pings = self._connections_total = self._connections_peak = 0
         self._perform: dict[type[Effect], Callable[[Any], None]] = {
@@ -196,11 +198,12 @@ class Driver:
         now = self.now()
         self._settle(now, "drain", (), self._handler.drain(now))
 
-    def leave(self, outlet: Outlet) -> None:
+    def leave(self, outlet: Outlet, code: int = ABNORMAL) -> None:
         """The peer closes, or has broken the framing: the handler forgets it; what is queued may still be flushed."""
         if outlet.closing:
             return
         outlet.closing = True
+        self.departed[code] = self.departed.get(code, 0) + 1
         now = self.now()
         self._settle(now, "disconnect", (outlet.name,), self._handler.disconnect(now, outlet.name))
 
@@ -247,7 +250,7 @@ class Driver:
 
     def hang_up(self, outlet: Outlet, code: int, reason: str) -> None:
         """Close without the handler's having asked: the framing is broken, or the server ends."""
-        self.leave(outlet)
+        self.leave(outlet, code)
         self._outlets.shut(outlet, code, reason)
 
     # Effects.
@@ -331,9 +334,7 @@ class Driver:
         time = self.loop.time()
         lag_s = max(0.0, time - self._lag_due)
         self._lags.append(lag_s)
-        self._lag_sum_s += lag_s
-        place = next(place for place, edge in enumerate(LAG_BUCKETS_S) if lag_s <= edge)
-        self._lag_counts[place] += 1
+        self.lag.observe(lag_s)
         self._lag_due = time + LAG_INTERVAL_S
         self._lag_timer = self.loop.call_at(self._lag_due, self._sample_lag)
 
@@ -342,8 +343,16 @@ class Driver:
         late_s = self.loop.time() - self._lag_due
         return max(0.0, late_s, self._lags[-1] if self._lags else 0.0)
 
+    def waiting(self) -> tuple[int, int]:
+        """How many frames and bytes wait to be written, whoever they are for; looked up anew at each call."""
+        return self._outlets.waiting()
+
     def statistics(self) -> dict[str, Any]:
         """Counts since the start, and the samples of loop lag (s) of the last hour."""
+        return self.counts() | {"loop_lag_s": tuple(self._lags)}
+
+    def counts(self) -> dict[str, int]:
+        """Counts since the start."""
         return {
             "connections": self.connections(),
             "connections_total": self._connections_total,
@@ -355,9 +364,6 @@ class Driver:
             "pings": self._pings,
             "flushes": self._outlets.flushes,
             "draining": self.draining,
-            "loop_lag_s": tuple(self._lags),
-            "loop_lag_counts": tuple(self._lag_counts),
-            "loop_lag_sum_s": self._lag_sum_s,
         }
 
     def abort(self) -> None:

@@ -44,6 +44,7 @@ class Gate:
         self.driver = driver
         self.config = config
         self.revoked: set[str] = set()
+        self.refused: dict[str, int] = {}
         self._keys = keys
         self._random = random.Random(seed)
         # Buckets of one second's worth each; those who resume do not queue behind those who are new.
@@ -67,7 +68,13 @@ class Gate:
         return True
 
     def enter(self, request: Request) -> Claims | Denial:
-        """The claims of somebody who may come in, or what to answer instead."""
+        """The claims of somebody who may come in, or what to answer instead; refusals are counted by their code."""
+        found = self._judge(request)
+        if isinstance(found, Denial):
+            self.refused[found.code] = self.refused.get(found.code, 0) + 1
+        return found
+
+    def _judge(self, request: Request) -> Claims | Denial:
         if not self._origin_allowed(request):
             return Denial(403, "origin_forbidden", "this origin may not connect: name it in origins")
         query = _query(request)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Callable
-from math import inf
 from typing import Annotated, Any
 
 import msgspec
@@ -22,8 +21,8 @@ from starlette.routing import Route
 
 from chatsim.core.frames import Name
 from chatsim.core.tokens import issue
-from chatsim.live.driver import LAG_BUCKETS_S, Driver
 from chatsim.live.gate import Gate
+from chatsim.telemetry.prometheus import CONTENT_TYPE
 
 READY_LAG_S_MAX = 0.25
 """A loop later than this is not ready for more (protocol.md, section 4)."""
@@ -77,12 +76,18 @@ async def _crashed(_request: Request, _problem: Exception) -> Response:
 class Routes:
     """The routes of one server."""
 
-    def __init__(self, gate: Gate, *, admin_key: bytes | None, minter: Minter | None) -> None:
-        """Without an admin key nobody is admitted to its routes; without a minter no token is made here."""
+    def __init__(
+        self, gate: Gate, *, admin_key: bytes | None, minter: Minter | None, metrics: Callable[[], bytes]
+    ) -> None:
+        """Without an admin key nobody is admitted to its routes; without a minter no token is made here.
+
+        `metrics` gives what a scrape is answered with.
+        """
         self._gate = gate
         self._driver = gate.driver
         self._admin_key = admin_key
         self._minter = minter
+        self._exposition = metrics
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -110,7 +115,7 @@ class Routes:
         return _json(200, {"status": "ready"})
 
     async def _metrics(self, _request: Request) -> Response:
-        return Response(prometheus_text(self._driver), media_type="text/plain; version=0.0.4")
+        return Response(self._exposition(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _plain_websocket(self, _request: Request) -> Response:
         return _error(426, "upgrade_required", "this is a WebSocket: ask for an upgrade", {"Upgrade": "websocket"})
@@ -174,37 +179,3 @@ async def _body(request: Request) -> bytes | None:
         if len(body) > BODY_BYTES_MAX:
             return None
     return bytes(body)
-
-
-_METRICS: tuple[tuple[str, str, str, Callable[[dict[str, Any]], float]], ...] = (
-    ("connections", "gauge", "Open connections.", lambda s: s["connections"]),
-    ("connections_peak", "gauge", "Most open connections at once.", lambda s: s["connections_peak"]),
-    ("connections_total", "counter", "Connections accepted.", lambda s: s["connections_total"]),
-    ("frames_in_total", "counter", "WebSocket frames read.", lambda s: s["frames_in"]),
-    ("frames_out_total", "counter", "Frames written, counted once per receiver.", lambda s: s["frames_out"]),
-    ("bytes_in_total", "counter", "Bytes read from WebSockets.", lambda s: s["bytes_in"]),
-    ("bytes_out_total", "counter", "Bytes written to WebSockets.", lambda s: s["bytes_out"]),
-    ("pings_total", "counter", "WebSocket pings sent.", lambda s: s["pings"]),
-    ("flushes_total", "counter", "Collected writes.", lambda s: s["flushes"]),
-    ("draining", "gauge", "1 while the server is going away.", lambda s: s["draining"]),
-)
-
-
-def prometheus_text(driver: Driver) -> str:
-    """The driver's statistics in Prometheus' text format 0.0.4."""
-    statistics = driver.statistics()
-    lines = []
-    for name, kind, about, value in _METRICS:
-        lines += [f"# HELP chatsim_{name} {about}", f"# TYPE chatsim_{name} {kind}"]
-        lines.append(f"chatsim_{name} {value(statistics) + 0}")
-    lines += [
-        "# HELP chatsim_loop_lag_seconds How late the event loop was.",
-        "# TYPE chatsim_loop_lag_seconds histogram",
-    ]
-    total = 0
-    for edge_s, count in zip(LAG_BUCKETS_S, statistics["loop_lag_counts"], strict=True):
-        total += count
-        edge = "+Inf" if edge_s == inf else f"{edge_s:g}"
-        lines.append(f'chatsim_loop_lag_seconds_bucket{{le="{edge}"}} {total}')
-    lines += [f"chatsim_loop_lag_seconds_sum {statistics['loop_lag_sum_s']}", f"chatsim_loop_lag_seconds_count {total}"]
-    return "\n".join([*lines, ""])

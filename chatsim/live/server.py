@@ -17,6 +17,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from chatsim.live.driver import Driver, Log
 from chatsim.live.front import Front
 from chatsim.live.gate import Gate
 from chatsim.live.http import Minter, Routes
+from chatsim.live.metrics import scrape
 from chatsim.live.protocol import protocol_for
 from chatsim.live.tls import self_signed, server_context
 
@@ -133,16 +135,19 @@ async def serve(settings: ServerSettings, *, ready: Callable[[str], None], stop:
         keys = Keys(settings.keys, config.algorithms)
         listener = stack.enter_context(_listen(settings.host, settings.port))
         seed = secrets.randbits(63) if settings.seed is None else settings.seed
-        driver = await _drive(settings, config, seed, stack)
+        handler, driver = await _drive(settings, config, seed, stack)
         gate = Gate(driver, keys, config, seed=seed)
-        app = Routes(gate, admin_key=settings.admin_key, minter=_minter(settings, config)).app()
+        metrics = partial(scrape, handler, driver, gate)
+        app = Routes(gate, admin_key=settings.admin_key, minter=_minter(settings, config), metrics=metrics).app()
         url = _url(settings.host, listener, context is not None)
         server = _Server(_uvicorn_config(app, gate, context), lambda: ready(url))
         await _until(server, listener, driver, stop)
         return driver.statistics()
 
 
-async def _drive(settings: ServerSettings, config: HandlerConfig, seed: int, stack: contextlib.ExitStack) -> Driver:
+async def _drive(
+    settings: ServerSettings, config: HandlerConfig, seed: int, stack: contextlib.ExitStack
+) -> tuple[ChatHandler, Driver]:
     """The handler and its driver, journaled if asked for."""
     # The loop's time is that of its last turn: a new turn makes it and the wall clock speak of the same moment.
     await asyncio.sleep(0)
@@ -162,7 +167,7 @@ async def _drive(settings: ServerSettings, config: HandlerConfig, seed: int, sta
             writer.close(Footer(loop_lag_s=driver.statistics()["loop_lag_s"]))
 
     stack.callback(end)
-    return driver
+    return handler, driver
 
 
 async def _until(server: _Server, listener: socket.socket, driver: Driver, stop: asyncio.Event) -> None:

@@ -99,7 +99,7 @@ class Crowd:
         pipe.client_open = False
         pipe.deaf = True
         if not pipe.vanished:
-            self.engine.at(pipe.up.arrival(now, 8), self.node.hung_up, pipe)
+            self.engine.at(pipe.up.arrival(now, 8), self.node.hung_up, pipe, code)
 
     def arm(self, now: float, device: Device) -> None:
         wake_at = device.client.wake_at()
@@ -180,13 +180,21 @@ class Crowd:
         cost_s = self.node.cost_s("verify") if knock.verified else self.node.cost_s("frame")
         if knock.tls:
             cost_s += self.node.cost_s("tls_handshake")
-        if claims is None or self.node.judged(now, claims) is not None:
-            answered_at = self.node.refused(now, cost_s)
+        reason = self._refusal(now, knock, claims)
+        if claims is None or reason:
+            answered_at = self.node.refused(now, cost_s, reason)
             self.engine.at(pipe.down.arrival(answered_at, HANDSHAKE_BYTES), self._refused, device)
             return
         start_at = self.node.loop.start(now)
         self.engine.at(pipe.down.arrival(start_at + cost_s, HANDSHAKE_BYTES), self._opened, pipe)
         self.node.opened(now, pipe, claims, cost_s)
+
+    def _refusal(self, now: float, knock: Knock, claims: Claims | None) -> str:
+        """The error code that the node answers with; empty for a good token."""
+        if claims is None:
+            return "token_invalid" if knock.verified else "token_missing"
+        refusal = self.node.judged(now, claims)
+        return "" if refusal is None else refusal.code
 
     def _refused(self, now: float, device: Device, _: Any) -> None:
         self.people.refused(now, device, 401)
@@ -194,7 +202,7 @@ class Crowd:
     def _opened(self, now: float, pipe: Pipe, _: Any) -> None:
         device = pipe.peer
         if device.client.state != "waiting" or not pipe.client_open:
-            self.engine.at(pipe.up.arrival(now, 8), self.node.hung_up, pipe)
+            self.engine.at(pipe.up.arrival(now, 8), self.node.hung_up, pipe, ABNORMAL)
             return
         self.pipes[device.number] = pipe
         self.people.opened(now, device)
@@ -242,7 +250,7 @@ class Crowd:
 
     def drop(self, now: float, pipe: Pipe) -> None:
         """Both sides lose the connection, and know it."""
-        self.engine.at(pipe.up.arrival(now, 0), self.node.hung_up, pipe)
+        self.engine.at(pipe.up.arrival(now, 0), self.node.hung_up, pipe, ABNORMAL)
         self._cut(now, pipe, ABNORMAL)
 
     def vanish(self, now: float, pipe: Pipe, for_s: float | None) -> None:

@@ -69,6 +69,8 @@ class Node:
         self.limits = False
         self._crowd: CrowdSide
         self.closed_at: dict[str, float] = {}
+        self.departed: dict[int, int] = {}
+        self.handshakes_refused: dict[str, int] = {}
         self._observers = observers
         self._receive = handler.receive
         self._wake_at = handler.wake_at
@@ -94,6 +96,10 @@ class Node:
         fixed = self._fixed[word]
         return self._draws[word] if fixed is None else fixed
 
+    def queued_bytes(self, now: float) -> float:
+        """Bytes that wait for the bandwidth of a link, whoever they are for."""
+        return sum(pipe.down.queued_bytes(now) for pipe in self.pipes.values())
+
     def cost_s(self, word: str) -> float:
         """What one piece of work of this kind costs now."""
         fixed = self._fixed[word]
@@ -107,8 +113,9 @@ class Node:
         self.pipes[pipe.name] = pipe
         return self._work(now, cost_s, "connect", self.handler.connect, pipe.name, claims)
 
-    def refused(self, now: float, cost_s: float) -> float:
-        """A handshake with a bad token arrived; returns when the answer leaves."""
+    def refused(self, now: float, cost_s: float, reason: str) -> float:
+        """A handshake whose token is refused with this error code arrived; returns when the answer leaves."""
+        self.handshakes_refused[reason] = self.handshakes_refused.get(reason, 0) + 1
         return self.loop.end(self.loop.start(now), cost_s)
 
     def arrived(self, now: float, pipe: Pipe, frame: ClientFrame) -> None:
@@ -168,10 +175,11 @@ class Node:
                 for observer in observers:
                     observer.step(start_at, "pong", (pipe.name,), NOTHING)
 
-    def hung_up(self, now: float, pipe: Pipe, _: Any) -> None:
-        """The peer's closing arrived."""
+    def hung_up(self, now: float, pipe: Pipe, code: int) -> None:
+        """The peer's closing arrived, with its close code."""
         if pipe.server_open:
             pipe.server_open = False
+            self.departed[code] = self.departed.get(code, 0) + 1
             self._work(now, 0.0, "disconnect", self.handler.disconnect, pipe.name)
             del self.pipes[pipe.name]
 
