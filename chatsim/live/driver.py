@@ -10,6 +10,7 @@ nothing here knows whether the clock is real.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from math import inf
@@ -21,6 +22,7 @@ from chatsim.core.frames import ClientFrame, Delivered, Fault, ServerFrame, enco
 from chatsim.core.histogram import Histogram
 from chatsim.core.tokens import Claims
 from chatsim.live.framing import PING_FRAME, text_frame
+from chatsim.live.logs import Often, tell
 from chatsim.live.outlets import Outlet, Outlets
 from chatsim.telemetry.figures import LAG_EDGES_S
 
@@ -29,6 +31,8 @@ LAG_INTERVAL_S = 0.1
 
 LAG_SAMPLES_MAX = 36_000
 """One hour of samples; the older ones are dropped."""
+
+TOO_SLOW = 4000
 
 ABNORMAL = 1006
 """Stands for the end of a connection without a close (RFC 6455, 7.1.5)."""
@@ -100,6 +104,7 @@ class Driver:
         self._lags: deque[float] = deque(maxlen=LAG_SAMPLES_MAX)
         self.lag = Histogram(LAG_EDGES_S)
         self.departed: dict[int, int] = {}
+        self.often = Often()
         self._frames_in = self._bytes_in = 0
         self._pings = self._connections_total = self._connections_peak = 0
         self._perform: dict[type[Effect], Callable[[Any], None]] = {
@@ -151,7 +156,8 @@ class Driver:
         self._connections_total += 1
         self._connections_peak = max(self._connections_peak, self.connections())
         self.empty.clear()
-        now = self.now()
+        now = outlet.opened_at = self.now()
+        tell(logging.DEBUG, "connection opened", connection=outlet.name, user=claims.sub)
         self._settle(now, "connect", (outlet.name, claims), self._handler.connect(now, outlet.name, claims))
         return outlet
 
@@ -205,6 +211,7 @@ class Driver:
         outlet.closing = True
         self.departed[code] = self.departed.get(code, 0) + 1
         now = self.now()
+        self._tell_end(outlet, code)
         self._settle(now, "disconnect", (outlet.name,), self._handler.disconnect(now, outlet.name))
 
     def lost(self, outlet: Outlet) -> None:
@@ -295,13 +302,23 @@ class Driver:
         outlet = self._outlets.by_name.get(effect.to)
         if outlet is not None and not outlet.closing:
             outlet.closing = True
+            self._tell_end(outlet, effect.code)
             self._outlets.shut(outlet, effect.code, effect.reason)
+
+    def _tell_end(self, outlet: Outlet, code: int) -> None:
+        now = self._now
+        open_s = now - outlet.opened_at
+        if code == TOO_SLOW:
+            self.often.tell(now, logging.WARNING, "slow reader closed", connection=outlet.name, open_s=open_s)
+        else:
+            tell(logging.DEBUG, "connection closed", connection=outlet.name, code=code, open_s=open_s)
 
     def _append(self, effect: Append) -> None:
         record = self._log.append(effect.record)
         # The moment of the input that it came from: what follows from one input has one date.
         now = self._now
         if record is None:
+            self.often.tell(now, logging.ERROR, "log failed", session=effect.record.session)
             failed = effect.record
             self._follow(now, "append_failed", (failed,), self._handler.append_failed(now, failed))
         else:

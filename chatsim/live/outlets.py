@@ -42,6 +42,7 @@ class Outlet:
         "in_transport",
         "lingers_until",
         "name",
+        "opened_at",
         "paused",
         "pressed",
         "queue",
@@ -51,6 +52,7 @@ class Outlet:
     def __init__(self, name: str, transport: asyncio.Transport) -> None:
         self.name = name
         self.transport = transport
+        self.opened_at = 0.0
         self.queue: list[bytes] = []
         self.in_transport = 0
         self.dirty = False

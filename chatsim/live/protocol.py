@@ -196,6 +196,9 @@ class ChatProtocol(asyncio.Protocol):
 
     def _deny(self, denial: Denial) -> None:
         self._done_waiting()
+        driver, peer = self.gate.driver, self._transport.get_extra_info("peername")
+        said = {"status": denial.status} | ({"peer": f"{peer[0]}"} if isinstance(peer, tuple) and peer else {})
+        driver.often.tell(driver.now(), logging.INFO, "handshake refused", denial.code, **said)
         self._parser = self._edge = None
         self._transport.write(denial_bytes(denial))
         self._transport.close()

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import gc
 import ipaddress
+import logging
 import secrets
 import signal
 import socket
@@ -31,10 +32,12 @@ from chatsim.core.memory_log import MemoryLog
 from chatsim.core.tokens import Keys
 from chatsim.errors import UsageError
 from chatsim.journal.steps import Footer, Header, JournalWriter
+from chatsim.live.access import AccessLog
 from chatsim.live.driver import Driver, Log
 from chatsim.live.front import Front
 from chatsim.live.gate import Gate
 from chatsim.live.http import Minter, Routes
+from chatsim.live.logs import tell
 from chatsim.live.metrics import scrape
 from chatsim.live.protocol import protocol_for
 from chatsim.live.tls import self_signed, server_context
@@ -140,9 +143,16 @@ async def serve(settings: ServerSettings, *, ready: Callable[[str], None], stop:
         metrics = partial(scrape, handler, driver, gate)
         app = Routes(gate, admin_key=settings.admin_key, minter=_minter(settings, config), metrics=metrics).app()
         url = _url(settings.host, listener, context is not None)
-        server = _Server(_uvicorn_config(app, gate, context), lambda: ready(url))
+        logged = AccessLog(app, asyncio.get_running_loop().time)
+        server = _Server(_uvicorn_config(logged, gate, context), lambda: _listens(url, ready))
         await _until(server, listener, driver, stop)
+        tell(logging.INFO, "ended", **driver.counts())
         return driver.statistics()
+
+
+def _listens(url: str, ready: Callable[[str], None]) -> None:
+    tell(logging.INFO, "listening", url=url)
+    ready(url)
 
 
 async def _drive(
@@ -176,6 +186,7 @@ async def _until(server: _Server, listener: socket.socket, driver: Driver, stop:
     stopping = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        tell(logging.INFO, "draining", connections=driver.connections())
         driver.drain()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S_MAX):
@@ -237,7 +248,7 @@ def _url(host: str, listener: socket.socket, tls: bool) -> str:
 
 
 def _uvicorn_config(app: Any, gate: Gate, context: ssl.SSLContext | None) -> uvicorn.Config:
-    """uvicorn's settings: our protocol for WebSockets, and no log that could hold a query string."""
+    """uvicorn's settings: our protocol for WebSockets, and our access log; its loggers are as `logs` set them."""
     config = uvicorn.Config(
         app,
         http=Front,
@@ -245,7 +256,7 @@ def _uvicorn_config(app: Any, gate: Gate, context: ssl.SSLContext | None) -> uvi
         lifespan="off",
         interface="asgi3",
         log_config=None,
-        log_level="error",
+        log_level=None,
         access_log=False,
         proxy_headers=False,
         server_header=False,
