@@ -1,4 +1,4 @@
-"""The commands that only read: `lint` and `schema`.
+"""The commands that only read: `lint`, `schema` and `asyncapi`.
 
 Rule: nothing is run, and nothing heavy is imported. What is wrong with a file is the scenario reader's to say.
 """
@@ -38,6 +38,13 @@ def add(app: typer.Typer, doors: Doors) -> None:
         from chatsim.scenario.schema import schema as build
 
         emit_document(build())
+
+    @app.command()
+    def asyncapi() -> None:
+        """Print the WebSocket protocol as an AsyncAPI 3 document, in JSON."""
+        from chatsim.live.asyncapi import document
+
+        emit_document(document())
 
 
 def _count(number: int, word: str) -> str:
