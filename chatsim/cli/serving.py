@@ -32,6 +32,9 @@ DEV_SESSION: Final = "lobby"
 DEV_TTL_S: Final = 12 * 3600.0
 """How long the tokens of `--dev` are good: a working day, for nobody but whoever reads this terminal."""
 
+DATA: Final = Path("chatsim-data")
+"""Where `serve` keeps what was said unless `--data` says otherwise, seen from the working directory."""
+
 PROFILES: Final = ("hardened", "baseline")
 
 
@@ -50,6 +53,8 @@ class Options(msgspec.Struct, kw_only=True):
     insecure: bool = False
     dev: bool = False
     journal: Path | None = None
+    data: Path | None = None
+    ephemeral: bool = False
     time_scale: float = 1.0
     log_json: bool = False
     log_level: str = "info"
@@ -72,8 +77,11 @@ def add(app: typer.Typer) -> None:
         secret_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Signs and checks tokens.")] = None,
         admin_key_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Opens the admin routes.")] = None,
         ephemeral: Annotated[
-            bool, typer.Option("--ephemeral", help="Keep nothing on disk, which is all there is so far.")
-        ] = True,
+            bool, typer.Option("--ephemeral", help="Keep nothing on disk: a restart forgets what was said.")
+        ] = False,
+        data: Annotated[
+            Path | None, typer.Option(metavar="DIR", help=f"Where what was said is kept.  [default: {DATA}]")
+        ] = None,
         insecure: Annotated[
             bool, typer.Option("--insecure", help="Plain text on an address that others reach.")
         ] = False,
@@ -97,6 +105,8 @@ def add(app: typer.Typer) -> None:
             insecure=insecure,
             dev=dev,
             journal=journal,
+            data=data,
+            ephemeral=ephemeral,
             time_scale=time_scale,
             log_json=log_json,
             log_level=log_level,
@@ -110,7 +120,7 @@ def add(app: typer.Typer) -> None:
 
 def _log(options: Options, settings: ServerSettings) -> AbstractContextManager[None]:
     """The log of this process, on stderr, without the keys. Raises UsageError for a level that there is not."""
-    from chatsim.live.logs import LEVELS, written_to
+    from chatsim.live.events import LEVELS, written_to
 
     level = LEVELS.get(options.log_level)
     if level is None:
@@ -126,6 +136,8 @@ def settings_of(options: Options) -> ServerSettings:
 
     if not 0 < options.time_scale < float("inf"):
         raise UsageError(f"--time-scale {options.time_scale:g}: durations can only be multiplied by more than 0")
+    if options.ephemeral and options.data is not None:
+        raise UsageError("--ephemeral keeps nothing and --data says where to keep it: give one of them")
     config = _config(options)
     return ServerSettings(
         host=options.host,
@@ -138,6 +150,7 @@ def settings_of(options: Options) -> ServerSettings:
         tls_self_signed=options.tls_self_signed,
         insecure=options.insecure,
         journal=options.journal,
+        data=None if options.ephemeral else options.data or DATA,
         time_scale=options.time_scale,
     )
 

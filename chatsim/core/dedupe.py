@@ -63,6 +63,12 @@ class Dedupe:
         entry = self._known[key] = Accepted(key)
         self._ends.add(now, entry)
 
+    def restore(self, since: float, record: Record) -> None:
+        """A message that was stored at `since` (s, before the start)."""
+        key = (record.sender, record.session, record.id)
+        self.add(since, key)
+        self._known[key].store(record)
+
     def drop(self, key: Key) -> Accepted | None:
         """The log did not take the message: the id is free again."""
         return self._known.pop(key, None)

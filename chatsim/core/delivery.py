@@ -156,6 +156,26 @@ class Ledger:
             lost += self._let_go(session.retained[0])
         return lost
 
+    def restore(self, session: Session, message: Message, since: float, waiting: dict[Member, int]) -> None:
+        """A message of an earlier life that is still kept; it was stored at `since` (s, before the start), and waits
+        for the return of those in `waiting`, whose attempts are negative."""
+        outgoing = Outgoing(session, message, waiting)
+        outgoing.retained = True
+        session.retained.append(outgoing)
+        session.retained_bytes += len(message.body)
+        self._kept.add(since, outgoing)
+        if waiting:
+            self.owed += len(waiting)
+            self._by_id[message.message_id] = outgoing
+            for member in waiting:
+                member.owed.append(outgoing)
+
+    @staticmethod
+    def position(member: Member) -> int:
+        """The seq up to which the member has everything."""
+        first = next((outgoing.message.seq for outgoing in member.owed if member in outgoing.waiting), None)
+        return member.session.seq if first is None else first - 1
+
     def start(self, member: Member, conn: Conn) -> None:
         """The connection starts from the newest message: what waits for the user goes on waiting for another device."""
         if self._hardened and member.owed:

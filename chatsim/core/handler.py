@@ -49,9 +49,11 @@ from chatsim.core.frames import (
 from chatsim.core.histogram import Times
 from chatsim.core.limiter import make_limiter
 from chatsim.core.pool import Connection, Member, Session, User
+from chatsim.core.positions import Positions
 from chatsim.core.pulse import Pulse
 from chatsim.core.sessions import Sessions, is_own
 from chatsim.core.signals import Signals
+from chatsim.core.snapshot import Snapshot
 from chatsim.core.timers import Heap
 from chatsim.core.tokens import Claims
 
@@ -65,7 +67,20 @@ class ChatHandler:
     """One node's chat handler. All durations in its settings are seconds; `epoch` is the wall time of `now` = 0 (s
     since 1970)."""
 
-    def __init__(self, config: HandlerConfig, *, epoch: float, seed: int) -> None:
+    def __init__(
+        self,
+        config: HandlerConfig,
+        *,
+        epoch: float,
+        seed: int,
+        snapshot: Snapshot | None = None,
+        first_epoch: int = 1,
+        start: float = 0.0,
+    ) -> None:
+        """`snapshot` is what a log that lasts knew at the start; None for a log that forgets, which is told less.
+
+        `first_epoch` is the log's epoch of a session that is new to it, `start` the `now` at which it begins (s).
+        """
         self.config = config
         self.counters = Counters()
         self.times = Times()
@@ -75,12 +90,13 @@ class ChatHandler:
         self._pulse = Pulse(config, self._dice)
         self._connections: dict[Conn, Connection] = {}
         self._users: dict[str, User] = {}
-        self._sessions = Sessions(config)
+        self._sessions = Sessions(config, first_epoch)
         self._credentials = Credentials(config)
         self._signals = Signals(config)
         self._numbered = 0
         self._ids = Dedupe(config.dedupe_for_s)
         self._closings: Heap[Connection] = Heap()
+        self._positions = Positions(kept=snapshot is not None)
         self._shedding = 0
         self._draining = False
         self._next_at = inf
@@ -96,6 +112,41 @@ class ChatHandler:
             HeartbeatIn: self._heartbeat,
             StatusIn: self._status,
         }
+        if snapshot is not None:
+            self._restore(start, snapshot)
+
+    def _restore(self, start: float, snapshot: Snapshot) -> None:
+        """Begin where the log says that an earlier life ended: nobody is there, and everybody may come back."""
+        stored: list[tuple[float, Record]] = []
+        for state in snapshot.sessions:
+            session = self._sessions.restore(state)
+            for name, _ in state.positions:
+                user = self._users.setdefault(name, User(name, make_limiter(self.config)))
+                self._sessions.await_return(start, session, user)
+            # The wall clock may have been set back meanwhile; a session's messages keep the order of their seqs.
+            since = -inf
+            for record in state.records:
+                since = max(since, min(record.sent_at - self._epoch, start))
+                stored.append((since, record))
+        has = {(state.name, user): seq for state in snapshot.sessions for user, seq in state.positions}
+        for since, record in sorted(stored, key=lambda entry: entry[0]):
+            self._restore_message(start, since, record, has)
+        for revoked in snapshot.revoked:
+            if revoked.jti is not None:
+                self._credentials.revoke(revoked.jti)
+        self._rearm()
+
+    def _restore_message(self, start: float, since: float, record: Record, has: dict[tuple[str, str], int]) -> None:
+        if since + self.config.dedupe_for_s > start:
+            self._ids.restore(since, record)
+        if self.config.reliability == "hardened" and since + self.config.retention_s > start:
+            session = self._sessions.by_name[record.session]
+            waiting = {
+                member: -1
+                for name, member in session.members.items()
+                if name != record.sender and has[record.session, name] < record.seq
+            }
+            self.ledger.restore(session, message_of(record), since, waiting)
 
     # Coming and going.
 
@@ -390,6 +441,7 @@ class ChatHandler:
         effects += self._report(lost)
         effects += self._signals.wake(now, self._epoch + now)
         effects += self._wake_absent(now)
+        effects += self._positions.wake(now, self.ledger)
         self._rearm()
         return tuple(effects)
 
@@ -401,6 +453,7 @@ class ChatHandler:
             self._sessions.next_at,
             self._credentials.next_at,
             self._closings.next_at,
+            self._positions.next_at,
         )
 
     def _wake_tokens(self, now: float) -> list[Effect]:
@@ -423,6 +476,7 @@ class ChatHandler:
             if self.config.reliability == "hardened":
                 effects += self._report(self.ledger.forsake(member, "expired"))
             self._sessions.part(member)
+            effects += self._positions.parted(member)
         return effects
 
     def _tidy(self, now: float) -> None:
@@ -483,6 +537,7 @@ class ChatHandler:
             if found is None:
                 return NOTHING
             member, outgoing = found
+            self._moved(now, member)
             return self._notice(now, member, [outgoing])
         if session is UNSET or up_to is UNSET:
             return self.malformed(
@@ -492,7 +547,14 @@ class ChatHandler:
         if joined is None or not joined.owed:
             return NOTHING
         settled = self.ledger.ack_up_to(joined, up_to, connection.name)
-        return self._notice(now, joined, settled) if settled else NOTHING
+        if not settled:
+            return NOTHING
+        self._moved(now, joined)
+        return self._notice(now, joined, settled)
+
+    def _moved(self, now: float, member: Member) -> None:
+        self._positions.moved(now, member)
+        self._next_at = min(self._next_at, self._positions.next_at)
 
     def _notice(self, now: float, member: Member, settled: list[Outgoing]) -> Effects:
         """Tell each sender, in one frame, which of her messages the member has."""
@@ -576,6 +638,7 @@ class ChatHandler:
         session = self._session(name)
         session.participants[connection.user.name] = None
         again = name in connection.member_of
+        new = connection.user.name not in session.members
         member = self._sessions.enter(session, connection)
         news = self._signals.came(self._epoch + now, member)
         missed = self._missed(now, session, frame)
@@ -585,6 +648,8 @@ class ChatHandler:
             self.ledger.start(member, connection.name)
         effects += self._answer_join(now, session, member, connection, missed)
         effects += news
+        if new:
+            effects += self._positions.came(member)
         return tuple(effects)
 
     def _missed(self, now: float, session: Session, frame: StatusIn) -> list[Outgoing] | None:
@@ -628,6 +693,7 @@ class ChatHandler:
         if not member.connections:
             effects += self._report(self.ledger.forsake(member, "left"))
             self._sessions.part(member)
+            effects += self._positions.parted(member)
             effects += self._signals.left(self._epoch + now, member)
         return tuple(effects)
 

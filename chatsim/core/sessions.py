@@ -12,6 +12,7 @@ from math import inf
 from chatsim.core.config import HandlerConfig
 from chatsim.core.frames import Participant
 from chatsim.core.pool import Connection, Member, Session, User
+from chatsim.core.snapshot import SessionState
 from chatsim.core.timers import Line
 
 
@@ -23,8 +24,10 @@ def is_own(name: str) -> bool:
 class Sessions:
     """The sessions by name, and the members whose last connection has gone. Moments and durations in seconds."""
 
-    def __init__(self, config: HandlerConfig) -> None:
+    def __init__(self, config: HandlerConfig, first_epoch: int = 1) -> None:
+        """`first_epoch` is that of a session which is new to the log."""
         self._config = config
+        self._first_epoch = first_epoch
         self._absences: Line[tuple[Member, float]] = Line(config.retention_s)
         self.by_name: dict[str, Session] = {}
 
@@ -35,12 +38,26 @@ class Sessions:
 
     def make(self, name: str, owner: User | None) -> Session:
         """A session that was not there; `owner` is the user whose own it is, where she is known."""
-        session = self.by_name[name] = Session(name)
+        session = self.by_name[name] = Session(name, self._first_epoch)
         if is_own(name):
             session.participants[name[1:]] = None
             for connection in tuple(owner.connections.values()) if owner is not None else ():
                 self.enter(session, connection)
         return session
+
+    def restore(self, state: SessionState) -> Session:
+        """A session as the log has it."""
+        session = self.by_name[state.name] = Session(state.name, state.epoch, state.seq)
+        session.participants = dict.fromkeys(state.participants)
+        return session
+
+    def await_return(self, start: float, session: Session, user: User) -> Member:
+        """A receiver of an earlier life: she has the time of retention, from the start on, to come back."""
+        member = session.members[user.name] = Member(session, user)
+        member.gone_at = start
+        self._absences.add(start, (member, start))
+        session.touch()
+        return member
 
     def may_join(self, connection: Connection, name: str) -> bool:
         """By the token's list where it has one, which makes a session at its first join; else by membership."""

@@ -26,7 +26,9 @@ class Difference(msgspec.Struct, frozen=True):
 
 def handler_of(header: Header) -> ChatHandler:
     """A fresh handler, made of what the journal's header says."""
-    return ChatHandler(header.config, epoch=header.epoch, seed=header.seed)
+    return ChatHandler(
+        header.config, epoch=header.epoch, seed=header.seed, snapshot=header.snapshot, first_epoch=header.first_epoch
+    )
 
 
 def replay(path: Path) -> Difference | None:
@@ -40,6 +42,11 @@ def replay(path: Path) -> Difference | None:
 def replay_steps(handler: ChatHandler, steps: Iterable[Step]) -> Difference | None:
     """Feed the steps to the handler until one is answered otherwise than the journal says."""
     for number, step in enumerate(steps, 1):
+        if step.door == "begin":
+            # The node was started again, with a handler that knows what the log knew.
+            snapshot, epoch, seed = step.args
+            handler = ChatHandler(handler.config, epoch=epoch, seed=seed, snapshot=snapshot, start=step.now)
+            continue
         found = difference(handler, number, step)
         if found is not None:
             return found

@@ -22,6 +22,7 @@ from chatsim.core.frames import (
     ServerFrame,
     decode_server,
 )
+from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Claims
 from chatsim.errors import HarnessError
 
@@ -40,7 +41,8 @@ class Header(msgspec.Struct, kw_only=True):
 
     `epoch` is the wall time of `now` = 0 in seconds since 1970. `clock_at` is what CLOCK_MONOTONIC read at `now` = 0,
     in seconds, so that another process on the same machine can place the steps on its own time line (0 where there is
-    no such clock).
+    no such clock). `snapshot` is what a log that lasts knew at the start, None where the log forgets;
+    `first_epoch` is the epoch of sessions that are new to it.
     """
 
     config: HandlerConfig
@@ -48,6 +50,8 @@ class Header(msgspec.Struct, kw_only=True):
     seed: int
     version: int = VERSION
     clock_at: float = 0.0
+    snapshot: Snapshot | None = None
+    first_epoch: int = 1
 
 
 class Step(msgspec.Struct, array_like=True):
@@ -157,6 +161,7 @@ _ARGS: dict[str, tuple[Any, ...]] = {
     "revoke": (str | None, str | None),
     "drain": (),
     "clock_jump": (float,),
+    "begin": (Snapshot, float, int),
     "appended": (Record,),
     "append_failed": (Record,),
     "told": (str, ServerFrame),

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from chatsim.live.logs import LOGGER, REDACTED, tell
+from chatsim.live.events import LOGGER, REDACTED, tell
 
 _OFTEN_ASKED = ("/health/", "/metrics")
 

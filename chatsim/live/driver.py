@@ -12,17 +12,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any, Protocol
 
 from chatsim.core.effects import Append, Close, Effect, Effects, Note, Ping, Record, Send, Tell
-from chatsim.core.facts import Fact
 from chatsim.core.frames import ClientFrame, Delivered, Fault, ServerFrame, encode
 from chatsim.core.histogram import Histogram
 from chatsim.core.tokens import Claims
+from chatsim.live.events import Often, tell
 from chatsim.live.framing import PING_FRAME, text_frame
-from chatsim.live.logs import Often, tell
+from chatsim.live.log import LATER, Log
 from chatsim.live.outlets import Outlet, Outlets
 from chatsim.telemetry.figures import LAG_EDGES_S
 
@@ -58,13 +58,6 @@ class Handler(Protocol):
     def wake_at(self) -> float: ...
 
 
-class Log(Protocol):
-    """Where accepted messages go; None says that the log cannot take the record now."""
-
-    def append(self, record: Record) -> Record | None: ...
-    def note(self, fact: Fact) -> None: ...
-
-
 class Journal(Protocol):
     """Hears of every input with the effects it had, before they are performed."""
 
@@ -82,8 +75,13 @@ class Driver:
         loop: asyncio.AbstractEventLoop,
         epoch: float,
         journal: Journal | None = None,
+        life: int = 0,
     ) -> None:
-        """`epoch` is the wall time of this moment, in seconds since the Unix epoch; the handler was given the same."""
+        """`epoch` is the wall time of this moment, in seconds since the Unix epoch; the handler was given the same.
+
+        `life` counts the starts of a log that lasts: it becomes part of the connections' names, so that a client that
+        comes back after a restart cannot name somebody else's by chance.
+        """
         self.loop = loop
         self.draining = False
         self.empty = asyncio.Event()
@@ -99,6 +97,8 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
         self._numbered = 0
+        self._life = life
+        self._prefix = f"c{life}-" if life else "c"
         self._lag_due = inf
         self._lag_timer: asyncio.TimerHandle | None = None
         self._lags: deque[float] = deque(maxlen=LAG_SAMPLES_MAX)
@@ -152,7 +152,7 @@ class Driver:
     def connect(self, transport: asyncio.Transport, claims: Claims) -> Outlet:
         """A handshake is done: the connection gets its name, and the handler hears of it."""
         self._numbered += 1
-        outlet = self._outlets.add(f"c{self._numbered}", transport)
+        outlet = self._outlets.add(f"{self._prefix}{self._numbered}", transport)
         self._connections_total += 1
         self._connections_peak = max(self._connections_peak, self.connections())
         self.empty.clear()
@@ -204,6 +204,16 @@ class Driver:
         now = self.now()
         self._settle(now, "drain", (), self._handler.drain(now))
 
+    def logged(self, stored: Sequence[Record], failed: Sequence[Record]) -> None:
+        """A log that answers later has stored these records, and could not take those."""
+        for record in stored:
+            now = self.now()
+            self._settle(now, "appended", (record,), self._handler.appended(now, record))
+        for record in failed:
+            now = self.now()
+            self.often.tell(now, logging.ERROR, "log failed", session=record.session)
+            self._settle(now, "append_failed", (record,), self._handler.append_failed(now, record))
+
     def leave(self, outlet: Outlet, code: int = ABNORMAL) -> None:
         """The peer closes, or has broken the framing: the handler forgets it; what is queued may still be flushed."""
         if outlet.closing:
@@ -234,9 +244,13 @@ class Driver:
             self._settle(now, "pressure", (outlet.name, 0, 0), self._handler.pressure(now, outlet.name, 0, 0))
 
     def knew(self, name: str) -> bool:
-        """Whether this name was given to a connection since the start."""
-        digits = name[1:]
-        return name[:1] == "c" and digits.isascii() and digits.isdecimal() and 0 < int(digits[:18]) <= self._numbered
+        """Whether this name was given to a connection, in this life or, as far as can be told, in an earlier one."""
+        life, dash, number = name[1:].rpartition("-")
+        if name[:1] != "c" or not _is_number(number) or not (_is_number(life) if dash else True):
+            return False
+        if int(life or "0") == self._life:
+            return int(number) <= self._numbered
+        return 0 < int(life or "0") < self._life
 
     def connections(self) -> int:
         """How many are connected, those that are closing included."""
@@ -315,6 +329,8 @@ class Driver:
 
     def _append(self, effect: Append) -> None:
         record = self._log.append(effect.record)
+        if record is LATER:
+            return
         # The moment of the input that it came from: what follows from one input has one date.
         now = self._now
         if record is None:
@@ -394,3 +410,8 @@ class Driver:
                 timer.cancel()
         self._timer = self._lag_timer = None
         self._outlets.close()
+
+
+def _is_number(text: str) -> bool:
+    """Whether the text is a whole number from 1 on, of a length that a count can have."""
+    return 0 < len(text) <= 18 and text.isascii() and text.isdecimal() and text[0] != "0"

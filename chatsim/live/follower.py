@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from hashlib import blake2b
 from pathlib import Path
 
 from chatsim.journal.replay import Difference, difference, handler_of
@@ -29,6 +30,28 @@ class Follower:
         self.tally = Tally()
         self.difference: Difference | None = None
         self.steps = 0
+        self._lag_s: list[float] = []
+        self._hashes: list[str] = []
+        self._ahead_s = 0.0
+
+    def begin(self, path: Path) -> None:
+        """The server began again: read what is left of its last journal, and follow the new one.
+
+        Raises HarnessError where the journal is none.
+        """
+        while not self.follow(1.0):
+            pass
+        self._lag_s = self.loop_lag_s
+        self._hashes.append(self._reader.trace_hash)
+        self.close()
+        self._reader = JournalReader(path)
+        self._steps = iter(())
+        header = self._reader.header
+        # Moments stay those of the first life's clock.
+        self._ahead_s = header.clock_at - self.header.clock_at
+        self.handler = handler_of(header)
+        assert header.snapshot is not None, "a server that begins again has a log that lasts"
+        self.tally.begin(header.snapshot, self.handler.ledger.pairs())
 
     def follow(self, for_s: float) -> bool:
         """Read on for so long at most; returns whether all that is written was read."""
@@ -47,21 +70,22 @@ class Follower:
 
     def _take(self, step: Step) -> None:
         self.steps += 1
-        self.tally.step(step.now, step.door, step.args, step.effects)
+        self.tally.step(step.now + self._ahead_s, step.door, step.args, step.effects)
         found = difference(self.handler, self.steps, step)
         if found is not None and self.difference is None:
             self.difference = found
 
     @property
     def trace_hash(self) -> str:
-        """The hash of the steps read so far."""
-        return self._reader.trace_hash
+        """The hash of the steps read so far; of several lives, one over theirs."""
+        hashes = [*self._hashes, self._reader.trace_hash]
+        return hashes[0] if len(hashes) == 1 else blake2b("".join(hashes).encode(), digest_size=16).hexdigest()
 
     @property
     def loop_lag_s(self) -> list[float]:
-        """The server's own samples, once it has ended in order."""
+        """The server's own samples, of those lives that ended in order."""
         footer = self._reader.footer
-        return [] if footer is None else list(footer.loop_lag_s)
+        return [*self._lag_s, *(() if footer is None else footer.loop_lag_s)]
 
     def close(self) -> None:
         """Close the file; what was counted stays."""

@@ -1,7 +1,7 @@
 """The faults of a scenario, done to the real crowd.
 
 Decides how each event strikes and heals on real sockets. Rule: the victims are the plan's, and every event reports whom
-it touched. Events that need the server's machine (its process, its log, its clock) are refused before anything runs.
+it touched. What needs the clock of the server's machine is refused before anything runs.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Protocol, TypeAlias, get_args
 
 from msgspec import Raw
 
@@ -30,6 +30,9 @@ LOSS_MAX = 0.999
 FLOOD_FRAMES_MAX = 1_000_000
 _BODY = Raw(b'"flood"')
 _BAD = b"{this is no JSON"
+NodeEvent: TypeAlias = ev.RestartNode | ev.CrashNode | ev.DrainNode
+"""What happens to the server as a whole."""
+
 _HERE = (
     ev.Drop,
     ev.Vanish,
@@ -44,6 +47,8 @@ _HERE = (
     ev.Revoke,
     ev.BadFrames,
     ev.Arrive,
+    ev.LogOutage,
+    *get_args(NodeEvent),
 )
 
 
@@ -58,6 +63,19 @@ def check_events(events: Sequence[ev.Event]) -> None:
             raise UsageError(f"events[{number}]: over {FLOOD_FRAMES_MAX} frames a user: lower rate or for.")
 
 
+class Orders(Protocol):
+    """What can be done to the server from outside; each takes a while."""
+
+    async def revoke(self, devices: Sequence[Device]) -> None:
+        """Have it refuse the tokens that these devices hold."""
+
+    async def end_node(self, event: NodeEvent) -> bool:
+        """Have it end as the event says, and begin again; returns whether it was there to end."""
+
+    async def hold_log(self, for_s: float) -> None:
+        """Keep its log from being written for so long."""
+
+
 class Mischief:
     """All events of one run; `choose(number, event, there)` picks the victims among the people who are there."""
 
@@ -66,17 +84,16 @@ class Mischief:
         crowd: Crowd,
         choose: Callable[[int, ev.VictimEvent, list[int]], Sequence[int]],
         expiring_token: Callable[[Device, float, float], str],
-        revoke: Callable[[Sequence[Device]], Awaitable[None]],
+        orders: Orders,
         ends_at: float,
     ) -> None:
-        """`expiring_token(device, wall, ttl_s)` mints a token that ends so soon, `revoke` has the server refuse what
-        the devices hold; floods end at `ends_at`."""
+        """`expiring_token(device, wall, ttl_s)` mints a token that ends so soon; floods end at `ends_at`."""
         self.fired: list[Fired] = []
         self._crowd = crowd
         self._calendar = crowd.calendar
         self._choose = choose
         self._expiring_token = expiring_token
-        self._revoke_held = revoke
+        self._server = orders
         self._orders: set[asyncio.Task[None]] = set()
         self._ends_at = ends_at
         self._spells = Spells()
@@ -113,6 +130,13 @@ class Mischief:
             await asyncio.wait(tuple(self._orders))
 
     def _strike(self, now: float, number: int, event: Any) -> None:
+        if isinstance(event, NodeEvent):
+            self._order(self._node_ends(now, event))
+            return
+        if isinstance(event, ev.LogOutage):
+            self.fired.append(Fired(event.do, now, ("log",)))
+            self._order(self._server.hold_log(event.for_s))
+            return
         if isinstance(event, ev.Arrive):
             # The plan has these people already; here is only the report.
             self.fired.append(Fired(event.do, now, (f"{event.users} more",)))
@@ -207,14 +231,23 @@ class Mischief:
             self._crowd.transmit(now, peer.device, StatusIn("refresh", token=token))
 
     def _revoke(self, now: float, event: ev.Revoke, victims: Sequence[Person]) -> None:
-        devices = [device for person in victims for device in person.devices]
-        order = self._calendar.loop.create_task(self._ordered(devices))
+        self._order(self._server.revoke([device for person in victims for device in person.devices]))
+
+    def _order(self, work: Awaitable[object]) -> None:
+        """Have something done that takes a while, beside what the crowd does."""
+        order = self._calendar.loop.create_task(self._ordered(work))
         self._orders.add(order)
         order.add_done_callback(self._orders.discard)
 
-    async def _ordered(self, devices: Sequence[Device]) -> None:
+    async def _ordered(self, work: Awaitable[object]) -> None:
         try:
-            await self._revoke_held(devices)
+            await work
         except Exception as problem:
             # As with any action of the calendar: the run ends, and says so.
             self._calendar.fail(problem)
+
+    async def _node_ends(self, now: float, event: NodeEvent) -> None:
+        place = len(self.fired)
+        self.fired.append(Fired(event.do, now, ()))
+        if await self._server.end_node(event):
+            self.fired[place] = Fired(event.do, now, ("node",))

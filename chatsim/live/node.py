@@ -12,7 +12,6 @@ import os
 import resource
 import selectors
 import signal
-import ssl
 import subprocess
 import sys
 import tempfile
@@ -21,12 +20,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 from chatsim.core.config import HandlerConfig
 from chatsim.errors import HarnessError
+from chatsim.live.tls import Files
 from chatsim.scenario.handler import WINDOWED, kind, words
 from chatsim.scenario.units import WINDOWS
 
@@ -62,7 +61,8 @@ def _said(kind_: str, value: Any) -> object:
 
 class Node:
     """One server process. `url` is where it listens (`ws://` or `wss://`), `secret` signs its tokens, `admin_key`
-    opens its admin routes (None: they stay shut).
+    opens its admin routes (None: they stay shut). `data` is where it keeps what was said (None: in memory),
+    `port` the one to listen on (0: a free one), `tls` its certificate and key (None: plain text).
 
     A context manager: leaving it stops the process, whatever happened.
     """
@@ -75,7 +75,9 @@ class Node:
         journal: Path,
         log: Path,
         admin_key: bytes | None = None,
-        tls: bool = False,
+        data: Path | None = None,
+        port: int = 0,
+        tls: Files | None = None,
         time_scale: float = 1.0,
         program: Sequence[str] = PROGRAM,
     ) -> None:
@@ -85,14 +87,15 @@ class Node:
             folder = Path(name)
             _write_private(folder / "secret", secret)
             (folder / "handler.yaml").write_bytes(msgspec.json.encode(config_words(config)))
-            flags = ["--host", "127.0.0.1", "--port", "0", "--ephemeral", "--time-scale", repr(time_scale)]
+            flags = ["--host", "127.0.0.1", "--port", f"{port}", "--time-scale", repr(time_scale)]
+            flags += ["--ephemeral"] if data is None else ["--data", f"{data}"]
             flags += ["--secret-file", f"{folder / 'secret'}", "--config", f"{folder / 'handler.yaml'}"]
             flags += ["--journal", f"{journal}"]
             if admin_key is not None:
                 _write_private(folder / "admin", admin_key)
                 flags += ["--admin-key-file", f"{folder / 'admin'}"]
-            if tls:
-                flags.append("--tls-self-signed")
+            if tls is not None:
+                flags += ["--tls-cert", f"{tls.cert}", "--tls-key", f"{tls.key}"]
             with log.open("wb") as stderr:
                 self._process = subprocess.Popen(
                     [*program, "serve", *flags], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr
@@ -133,17 +136,11 @@ class Node:
         # Fields 14 and 15 of proc(5): user and system time, in clock ticks.
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def trust(self) -> ssl.SSLContext | None:
-        """A client's TLS context that trusts the certificate of this very server; None where it speaks plain text."""
-        address = urlsplit(self.url)
-        if address.scheme != "wss":
-            return None
-        assert address.hostname is not None
-        assert address.port is not None
-        pem = ssl.get_server_certificate((address.hostname, address.port), timeout=START_S_MAX)
-        context = ssl.create_default_context(cadata=pem)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        return context
+    def kill(self) -> None:
+        """End it at once, as a crash does."""
+        self._process.kill()
+        self._process.wait()
+        self.stop()
 
     def stop(self) -> int:
         """Ask it to end, wait, and kill it as a last resort; returns its exit code. Harmless when it has ended."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import ssl
+import tempfile
 import time
 from array import array
 from collections.abc import Callable, Sequence
@@ -29,9 +31,12 @@ from chatsim.live.admin import Admin
 from chatsim.live.calendar import Calendar
 from chatsim.live.crowd import Crowd
 from chatsim.live.follower import Follower
-from chatsim.live.mischief import Mischief, check_events
+from chatsim.live.lives import Lives
+from chatsim.live.mischief import Mischief, NodeEvent, check_events
 from chatsim.live.node import Node
 from chatsim.live.pauses import no_full_collections
+from chatsim.live.sqlite_log import hold
+from chatsim.live.tls import client_context, self_signed
 from chatsim.live.tokens import Purse
 from chatsim.load.people import Device
 from chatsim.load.plan import Plan
@@ -86,33 +91,58 @@ def run_live(
     with contextlib.ExitStack() as stack:
         log = out_dir / "server.log"
         scale = told.time_scale
-        node = stack.enter_context(
-            Node(
+        # The log that lasts is what people run; what it holds is in the journal too, so it goes when the run is over.
+        data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chatsim-data-")))
+        tls = stack.enter_context(self_signed()) if played.tls else None
+
+        def make(life: int, port: int) -> Node:
+            return Node(
                 told.handler,
                 secret=secret,
                 admin_key=admin_key,
-                journal=journal,
-                log=log,
-                tls=played.tls,
+                journal=_of_life(journal, life),
+                data=data,
+                log=_of_life(log, life),
+                port=port,
+                tls=tls,
                 time_scale=scale,
             )
-        )
+
+        lives = Lives(make, lambda life: follower.begin(_of_life(journal, life)))
+        stack.callback(lives.stop)
         follower = stack.enter_context(contextlib.closing(Follower(journal)))
-        run = _Run(played, node, purse, admin_key, follower)
+        trust = None if tls is None else client_context(tls.cert)
+        run = _Run(played, lives, trust, purse, admin_key, follower, data)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run.play(progress))
-        code = node.stop()
+        code = lives.stop()
         if code != 0:
-            node.check()
+            lives.check()
         return run.outcome()
+
+
+def _of_life(path: Path, life: int) -> Path:
+    """The file of one life of the server: the first has the plain name."""
+    return path if life == 1 else path.with_stem(f"{path.stem}-{life}")
 
 
 class _Run:
     """Everything of one live run."""
 
-    def __init__(self, scenario: Scenario, node: Node, purse: Purse, admin_key: bytes, follower: Follower) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        lives: Lives,
+        trust: ssl.SSLContext | None,
+        purse: Purse,
+        admin_key: bytes,
+        follower: Follower,
+        data: Path,
+    ) -> None:
+        self.data = data
         self.scenario = scenario
-        self.node = node
+        self.lives = lives
+        self.trust = trust
         self.follower = follower
         self.streams = Streams(scenario.seed)
         self.plan = Plan(scenario, self.streams)
@@ -129,27 +159,26 @@ class _Run:
     async def play(self, progress: Callable[[float], None] | None) -> None:
         """Have the people act, and wait until all is settled or time is up."""
         scenario = self.scenario
-        tls = await asyncio.to_thread(self.node.trust)
-        self.admin = Admin(self.node.url, self.admin_key, tls)
+        self.admin = Admin(self.lives.url, self.admin_key, self.trust)
         await self.admin.revoke(self.purse.spoilt)
         self.calendar = calendar = Calendar(asyncio.get_running_loop())
         narrow = {e.group for e in scenario.events if isinstance(e, ev.SlowReader)}
         self.crowd = Crowd(
             calendar,
-            self.node.url,
+            self.lives.url,
             token=self.purse.token,
             links=self._links,
-            tls=tls,
+            tls=self.trust,
             narrow=frozenset(g.name for g in scenario.groups if g.name in narrow or None in narrow),
         )
-        self.mischief = Mischief(self.crowd, self._choose, self.purse.expiring, self._revoke, scenario.duration_s)
+        self.mischief = Mischief(self.crowd, self._choose, self.purse.expiring, self, scenario.duration_s)
         Script(scenario, self.plan, self.streams, self.crowd.people, calendar)
         self.mischief.schedule(scenario.events)
         with no_full_collections():
-            cpu_s = self.node.cpu_s()
+            cpu_s = self.lives.cpu_s()
             calendar.begin()
             await self._until(scenario.duration_s, progress)
-            self.utilisation = (self.node.cpu_s() - cpu_s) / calendar.now()
+            self.utilisation = (self.lives.cpu_s() - cpu_s) / calendar.now()
             await self._settle()
         self.crowd.people.finish()
         await self.mischief.end()
@@ -206,7 +235,7 @@ class _Run:
                 return
 
     def _check(self) -> None:
-        self.node.check()
+        self.lives.check()
         failure = self.calendar.failure
         if isinstance(failure, HarnessError):
             raise failure
@@ -218,9 +247,22 @@ class _Run:
     def _choose(self, number: int, event: ev.VictimEvent, there: list[int]) -> Sequence[int]:
         return self.plan.victims(number, event, there)
 
-    async def _revoke(self, devices: Sequence[Device]) -> None:
+    # What is done to the server.
+
+    async def revoke(self, devices: Sequence[Device]) -> None:
+        """Have it refuse the tokens that these devices hold."""
         wall = time.time()
         await self.admin.revoke([jti for device in devices for jti in self.purse.held(device, wall)])
+
+    async def hold_log(self, for_s: float) -> None:
+        """Keep its log from being written for so long."""
+        await hold(self.data, for_s)
+
+    async def end_node(self, event: NodeEvent) -> bool:
+        """Have it end as the event says, and begin again; returns whether it was there to end."""
+        # A node that is only drained is replaced by the next as soon as it is empty.
+        down_s = 0.0 if isinstance(event, ev.DrainNode) else event.down_s
+        return await self.lives.end(down_s, in_order=not isinstance(event, ev.CrashNode))
 
     def _links(self, number: int, device: Device) -> tuple[Link, Link]:
         network = self.scenario.group(device.user.group).network

@@ -33,13 +33,15 @@ from chatsim.core.tokens import Keys
 from chatsim.errors import UsageError
 from chatsim.journal.steps import Footer, Header, JournalWriter
 from chatsim.live.access import AccessLog
-from chatsim.live.driver import Driver, Log
+from chatsim.live.driver import Driver
+from chatsim.live.events import tell
 from chatsim.live.front import Front
 from chatsim.live.gate import Gate
 from chatsim.live.http import Minter, Routes
-from chatsim.live.logs import tell
+from chatsim.live.log import Log
 from chatsim.live.metrics import scrape
 from chatsim.live.protocol import protocol_for
+from chatsim.live.sqlite_log import PRUNE_S, SqliteLog
 from chatsim.live.tls import self_signed, server_context
 
 DRAIN_S_MAX = 28.0
@@ -64,7 +66,7 @@ class ServerSettings(msgspec.Struct, kw_only=True):
 
     `keys` are one or two secrets or public keys in PEM; `signing_key` (secret or private key) lets the admin route make
     tokens, and defaults to the first key where that is a secret. `port` 0 takes a free one. `journal` is a new file for
-    every input and effect.
+    every input and effect. `data` is the folder of the log that lasts; None keeps everything in memory.
     """
 
     host: str = "127.0.0.1"
@@ -78,7 +80,7 @@ class ServerSettings(msgspec.Struct, kw_only=True):
     tls_self_signed: bool = False
     insecure: bool = False
     journal: Path | None = None
-    log: Log | None = None
+    data: Path | None = None
     time_scale: float = 1.0
     seed: int | None = None
 
@@ -163,13 +165,27 @@ async def _drive(
     await asyncio.sleep(0)
     loop = asyncio.get_running_loop()
     epoch = time.time()
+    lasting = None
+    if settings.data is not None:
+        lasting = SqliteLog(settings.data, answer_in=loop.call_soon_threadsafe)
+        stack.callback(lasting.close)
+    snapshot = None if lasting is None else lasting.snapshot(config, epoch)
+    # A log that forgets names each of its lives: a position of another one must not be taken for one of its own.
+    first_epoch = 1 if lasting is not None else int(epoch)
     writer = None
     if settings.journal is not None:
-        header = Header(config=config, epoch=epoch, seed=seed, clock_at=loop.time())
+        header = Header(
+            config=config, epoch=epoch, seed=seed, clock_at=loop.time(), snapshot=snapshot, first_epoch=first_epoch
+        )
         writer = JournalWriter(settings.journal, header)
-    handler = ChatHandler(config, epoch=epoch, seed=seed)
-    driver = Driver(handler, settings.log or MemoryLog(), loop=loop, epoch=epoch, journal=writer)
+    handler = ChatHandler(config, epoch=epoch, seed=seed, snapshot=snapshot, first_epoch=first_epoch)
+    log: Log = lasting or MemoryLog(epoch=first_epoch)
+    life = 0 if lasting is None else lasting.life
+    driver = Driver(handler, log, loop=loop, epoch=epoch, journal=writer, life=life)
     driver.watch_lag()
+    if lasting is not None:
+        lasting.start(driver.logged)
+        stack.callback(_prune(lasting, driver, config).cancel)
 
     def end() -> None:
         driver.close()
@@ -178,6 +194,29 @@ async def _drive(
 
     stack.callback(end)
     return handler, driver
+
+
+class _Repeat:
+    """Something that is done at once and then every so often, until it is cancelled."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, every_s: float, action: Callable[[], None]) -> None:
+        self._loop = loop
+        self._every_s = every_s
+        self._action = action
+        self._timer = loop.call_soon(self._ring)
+
+    def _ring(self) -> None:
+        self._action()
+        self._timer = self._loop.call_later(self._every_s, self._ring)
+
+    def cancel(self) -> None:
+        """Never again."""
+        self._timer.cancel()
+
+
+def _prune(log: SqliteLog, driver: Driver, config: HandlerConfig) -> _Repeat:
+    """Have messages older than `history_for` removed from now on."""
+    return _Repeat(driver.loop, PRUNE_S, lambda: log.prune(driver.wall() - config.history_for_s))
 
 
 async def _until(server: _Server, listener: socket.socket, driver: Driver, stop: asyncio.Event) -> None:
@@ -248,7 +287,7 @@ def _url(host: str, listener: socket.socket, tls: bool) -> str:
 
 
 def _uvicorn_config(app: Any, gate: Gate, context: ssl.SSLContext | None) -> uvicorn.Config:
-    """uvicorn's settings: our protocol for WebSockets, and our access log; its loggers are as `logs` set them."""
+    """uvicorn's settings: our protocol for WebSockets, and our access log; its loggers are as `events` sets them."""
     config = uvicorn.Config(
         app,
         http=Front,

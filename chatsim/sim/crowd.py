@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from chatsim.core.chance import Dice
 from chatsim.core.frames import ClientFrame, ServerFrame, encode
 from chatsim.core.tokens import Claims
 from chatsim.journal.record import Detection
@@ -25,6 +26,8 @@ from chatsim.sim.pipe import Pipe
 CLIENT_FRAME_BYTES = 8
 """Header and mask of a client frame of 126 to 65,535 bytes (RFC 6455, section 5.2)."""
 HANDSHAKE_BYTES = 600
+RETRY_AFTER_S_MAX = 5
+"""Whole seconds that a draining node asks for are drawn from 1 to this, as the live server does."""
 ABNORMAL = 1006
 ALARM_S = 1.0
 """Alarms further away than two of these wait in slots of this width, outside the heap of events."""
@@ -68,6 +71,7 @@ class Crowd:
         self._alarms: dict[int, list[Device]] = {}
         self._dials: dict[int, int] = {}
         self._numbered = 0
+        self._dice = Dice(0)
 
     # What people ask of the wire.
 
@@ -175,6 +179,10 @@ class Crowd:
 
     def _knock(self, now: float, pipe: Pipe, dialled_at: float) -> None:
         device = pipe.peer
+        if not self.node.up:
+            # Nobody listens: the system answers, and the network carries it.
+            self.engine.at(pipe.down.arrival(now, 0), self._refused, device, (0, None))
+            return
         knock = self._knocks[device.user.group]
         claims = self.claims(now, device)
         cost_s = self.node.cost_s("verify") if knock.verified else self.node.cost_s("frame")
@@ -183,21 +191,24 @@ class Crowd:
         reason = self._refusal(now, knock, claims)
         if claims is None or reason:
             answered_at = self.node.refused(now, cost_s, reason)
-            self.engine.at(pipe.down.arrival(answered_at, HANDSHAKE_BYTES), self._refused, device)
+            answer = (401, None) if reason != "draining" else (503, 1.0 + int(RETRY_AFTER_S_MAX * self._dice.uniform()))
+            self.engine.at(pipe.down.arrival(answered_at, HANDSHAKE_BYTES), self._refused, device, answer)
             return
         start_at = self.node.loop.start(now)
         self.engine.at(pipe.down.arrival(start_at + cost_s, HANDSHAKE_BYTES), self._opened, pipe)
         self.node.opened(now, pipe, claims, cost_s)
 
     def _refusal(self, now: float, knock: Knock, claims: Claims | None) -> str:
-        """The error code that the node answers with; empty for a good token."""
+        """The error code that the node answers with; empty for a good token that it takes in."""
         if claims is None:
             return "token_invalid" if knock.verified else "token_missing"
         refusal = self.node.judged(now, claims)
-        return "" if refusal is None else refusal.code
+        if refusal is not None:
+            return refusal.code
+        return "draining" if self.node.draining else ""
 
-    def _refused(self, now: float, device: Device, _: Any) -> None:
-        self.people.refused(now, device, 401)
+    def _refused(self, now: float, device: Device, answer: tuple[int, float | None]) -> None:
+        self.people.refused(now, device, *answer)
 
     def _opened(self, now: float, pipe: Pipe, _: Any) -> None:
         device = pipe.peer
@@ -238,6 +249,11 @@ class Crowd:
         for pipe in pipes:
             if not pipe.deaf or self._listens(now, pipe, self.closed, code):
                 self._cut(now, pipe, code)
+
+    def cut(self, now: float, pipe: Pipe, _: Any) -> None:
+        """The device finds its connection cut: the node is gone."""
+        if not pipe.deaf or self._listens(now, pipe, self.closed, ABNORMAL):
+            self._cut(now, pipe, ABNORMAL)
 
     def _cut(self, now: float, pipe: Pipe, code: int) -> None:
         pipe.client_open = False

@@ -2,7 +2,7 @@
 
 Decides how each event strikes and how it heals. Rule: victims come from the event's own random stream, and every
 event reports whom it touched.
-Events that need a node to stop are refused before anything runs.
+What happens to the node (a restart, a draining, a crash) is the node's own doing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any
 from msgspec import Raw
 from msgspec.structs import replace
 
-from chatsim.errors import UsageError
 from chatsim.journal.record import Fired
 from chatsim.load.people import Person
 from chatsim.load.spells import Spells
@@ -24,16 +23,11 @@ from chatsim.sim.engine import Engine
 from chatsim.sim.node import Node
 from chatsim.sim.pipe import Pipe
 
-_REFUSED = (ev.RestartNode, ev.CrashNode, ev.DrainNode)
+NODE_EVENTS = (ev.RestartNode, ev.CrashNode, ev.DrainNode)
+"""Events after which the node begins again, so that its log has to last."""
+
 LOSS_MAX = 0.999
 _BODY = Raw(b'"flood"')
-
-
-def refuse(events: Sequence[ev.Event]) -> None:
-    """Raise UsageError for the first event that this wire cannot do."""
-    for number, event in enumerate(events):
-        if isinstance(event, _REFUSED):
-            raise UsageError(f"events[{number}]: {event.do} is not simulated yet: take it out, or run another wire")
 
 
 class Faults:
@@ -70,13 +64,14 @@ class Faults:
         }
 
     def schedule(self, events: Sequence[ev.Event]) -> None:
-        """Put every event on the calendar; those that this wire cannot do have been refused."""
+        """Put every event on the calendar."""
         for number, event in enumerate(events):
-            assert not isinstance(event, _REFUSED), "what cannot be played is refused before anything is opened"
             self._engine.at(event.at_s, self._strike, number, event)
 
     def _strike(self, now: float, number: int, event: ev.Event) -> None:
-        if isinstance(event, ev.LogOutage):
+        if isinstance(event, NODE_EVENTS):
+            self.fired.append(Fired(event.do, now, ("node",) if self._end_node(now, event) else ()))
+        elif isinstance(event, ev.LogOutage):
             self._node.log_down_until = now + event.for_s
             self.fired.append(Fired(event.do, now, ("log",)))
         elif isinstance(event, ev.ClockJump):
@@ -90,6 +85,13 @@ class Faults:
             victims = self._choose(number, event)
             self.fired.append(Fired(event.do, now, tuple(person.name for person in victims)))
             self._acts[type(event)](now, event, victims)
+
+    def _end_node(self, now: float, event: ev.Event) -> bool:
+        """Have the node end; whether it was there to be ended."""
+        if isinstance(event, ev.CrashNode):
+            return self._node.crash(now, event.down_s)
+        # A node that is only drained is replaced by the next as soon as it is empty.
+        return self._node.drain(now, event.down_s if isinstance(event, ev.RestartNode) else 0.0)
 
     def _pipes(self, victims: Sequence[Person]) -> list[Pipe]:
         pipes = self._crowd.pipes

@@ -16,13 +16,18 @@ from chatsim.core.effects import NOTHING, Append, Close, Effects, Note, Ping, Re
 from chatsim.core.frames import ClientFrame, ServerFrame, encode
 from chatsim.core.handler import ChatHandler
 from chatsim.core.memory_log import MemoryLog
+from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Claims, Refusal, untimely
 from chatsim.load.streams import Draws, Streams
 from chatsim.scenario.costs import WORDS, Costs
 from chatsim.scenario.distributions import Distribution
 from chatsim.sim.engine import Engine
 from chatsim.sim.event_loop import EventLoop
+from chatsim.sim.kept_log import KeptLog
 from chatsim.sim.pipe import Pipe
+
+DRAIN_S_MAX = 30.0
+"""The hard stop of a draining node (protocol.md, section 3)."""
 
 WIRE_BYTES = 4
 """Header of a server frame of 126 to 65,535 bytes (RFC 6455, section 5.2)."""
@@ -47,6 +52,9 @@ class CrowdSide(Protocol):
     def closed(self, now: float, pipes: Sequence[Pipe], code: int) -> None:
         """A close frame arrived at each of these."""
 
+    def cut(self, now: float, pipe: Pipe, _: Any) -> None:
+        """The connection is found to be cut."""
+
 
 class Node:
     """A node whose parts cost the given time (s of its event loop)."""
@@ -59,22 +67,24 @@ class Node:
         costs: Costs,
         log_latency: Distribution,
         observers: tuple[Observer, ...],
+        log: MemoryLog | None = None,
     ) -> None:
+        """`log` is a `KeptLog` where the node is to begin again after an end; else it forgets."""
         self.engine = engine
-        self.handler = handler
         self.loop = EventLoop()
-        self.log = MemoryLog()
+        self.log = MemoryLog() if log is None else log
+        self.up = True
+        self.on_begin: Callable[[Snapshot], None] = lambda snapshot: None
+        self._life = 0
+        self._draining_since = inf
+        self._down_s = 0.0
         self.log_down_until = -inf
         self.pipes: dict[str, Pipe] = {}
         self.limits = False
         self._crowd: CrowdSide
         self.closed_at: dict[str, float] = {}
-        self.departed: dict[int, int] = {}
-        self.handshakes_refused: dict[str, int] = {}
         self._observers = observers
-        self._receive = handler.receive
-        self._wake_at = handler.wake_at
-        self._armed_at = inf
+        self._take(handler)
         self._cost = 0.0
         self._out: list[Send | Ping | Close] = []
         self._draws = {word: streams.draws(f"cost/{word}", 0, getattr(costs, word)) for word in WORDS}
@@ -86,6 +96,15 @@ class Node:
         )
 
         self._plain = isinstance(self._recipient_s, float) and isinstance(self._write_s, float)
+
+    def _take(self, handler: ChatHandler) -> None:
+        self.handler = handler
+        # A new life counts anew, as a new process does.
+        self.departed: dict[int, int] = {}
+        self.handshakes_refused: dict[str, int] = {}
+        self._receive = handler.receive
+        self._wake_at = handler.wake_at
+        self._armed_at = inf
 
     def serve(self, crowd: CrowdSide) -> None:
         """Know who is at the other end."""
@@ -182,6 +201,7 @@ class Node:
             self.departed[code] = self.departed.get(code, 0) + 1
             self._work(now, 0.0, "disconnect", self.handler.disconnect, pipe.name)
             del self.pipes[pipe.name]
+            self._drained(now)
 
     def revoke(self, now: float, user: str) -> None:
         """The order to revoke a user's tokens."""
@@ -232,6 +252,67 @@ class Node:
             self._arm(wake_at)
         return end_at
 
+    # Ends and beginnings.
+
+    def drain(self, now: float, down_s: float) -> bool:
+        """The node is told to end in order; when everybody has gone, or patience has, it is down for `down_s`.
+
+        Returns whether it was there to be told.
+        """
+        if not self.up or self.draining:
+            return False
+        self._draining_since, self._down_s = now, down_s
+        self.engine.at(now + DRAIN_S_MAX, self._out_of_patience, self._life)
+        self._work(now, 0.0, "drain", self.handler.drain)
+        self._drained(now)
+        return True
+
+    @property
+    def draining(self) -> bool:
+        """Whether the node is on its way out, and takes nobody in."""
+        return self._draining_since < inf
+
+    def crash(self, now: float, down_s: float) -> bool:
+        """The node ends at once: nothing more is stored or sent, and whoever is connected finds the connection cut.
+
+        Returns whether it was there to end.
+        """
+        if not self.up:
+            return False
+        self.up = False
+        self._life += 1
+        self._armed_at = self._draining_since = inf
+        for pipe in self.pipes.values():
+            pipe.server_open = False
+            self.engine.at(pipe.down.arrival(now, 0), self._crowd.cut, pipe)
+        self.pipes.clear()
+        self.engine.at(now + down_s, self._begin)
+        return True
+
+    def _out_of_patience(self, now: float, life: int, _: Any) -> None:
+        if life == self._life and self.draining:
+            self._end(now)
+
+    def _drained(self, now: float) -> None:
+        if self.draining and not self.pipes:
+            self._end(now)
+
+    def _end(self, now: float) -> None:
+        self.crash(now, self._down_s)
+
+    def _begin(self, now: float, _: Any, __: Any) -> None:
+        """Another process takes over, with what the log knows."""
+        assert isinstance(self.log, KeptLog)
+        old = self.handler
+        epoch, seed = old.wall(now) - now, self._life
+        snapshot = self.log.snapshot(old.config, old.wall(now))
+        self._take(ChatHandler(old.config, epoch=epoch, seed=seed, snapshot=snapshot, start=now))
+        self.up = True
+        self.loop.free_at = now
+        self._note(now, "begin", (snapshot, epoch, seed), NOTHING)
+        self.on_begin(snapshot)
+        self._arm(self.handler.wake_at())
+
     def _arm(self, wake_at: float) -> None:
         self._armed_at = wake_at
         self.engine.at(max(wake_at, self.engine.now), self._wake, wake_at)
@@ -240,7 +321,8 @@ class Node:
         if armed_at != self._armed_at:
             return  # an earlier alarm has replaced this one
         self._armed_at = inf
-        self._work(now, 0.0, "wake", self.handler.wake)
+        if self.up:
+            self._work(now, 0.0, "wake", self.handler.wake)
 
     def _sort_out(self, start_at: float, effects: Effects) -> None:
         """Feed back what the log and the relay answer at once, and count what the rest costs; it leaves when the work
@@ -285,14 +367,16 @@ class Node:
         self._cost += cost if isinstance(cost, float) else cost.next()
         latency_s = self._log_latency.next()
         if latency_s > 0.0 or start_at < self.log_down_until:
-            self.engine.at(max(start_at + latency_s, self.engine.now), self._logged, record)
+            self.engine.at(max(start_at + latency_s, self.engine.now), self._logged, record, self._life)
             return
         stored = self.log.append(record)
         again = self.handler.appended(start_at, stored)
         self._note(start_at, "appended", (stored,), again)
         self._sort_out(start_at, again)
 
-    def _logged(self, now: float, record: Record, _: Any) -> None:
+    def _logged(self, now: float, record: Record, life: int) -> None:
+        if life != self._life:
+            return  # it was on its way when the node ended, and nobody was told that it was stored
         if now < self.log_down_until:
             self._work(now, 0.0, "append_failed", self.handler.append_failed, record)
         else:
@@ -323,6 +407,7 @@ class Node:
         else:
             pipe = self.pipes.pop(effect.to)
             engine.at(pipe.down.arrival(at, 4), self._crowd.closed, (pipe,), effect.code)
+            self._drained(at)
 
     def _leave_limited(self, at: float, pipes: Sequence[Pipe], message: ServerFrame) -> None:
         """Where some pipe has a bandwidth, frames have a size, and a queue may build up."""

@@ -14,6 +14,7 @@ import msgspec
 
 from chatsim.core.handler import ChatHandler
 from chatsim.core.histogram import Histogram
+from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Claims
 from chatsim.journal.record import RunRecord
 from chatsim.journal.steps import Header, JournalWriter
@@ -27,7 +28,8 @@ from chatsim.scenario.events import VictimEvent
 from chatsim.scenario.model import Group, Scenario
 from chatsim.sim.crowd import Crowd, Knock
 from chatsim.sim.engine import Engine
-from chatsim.sim.faults import Faults, refuse
+from chatsim.sim.faults import NODE_EVENTS, Faults
+from chatsim.sim.kept_log import KeptLog
 from chatsim.sim.node import Node, Observer
 from chatsim.telemetry.figures import LAG_EDGES_S, Family, Shell, families
 from chatsim.verdict.collect import collect
@@ -57,7 +59,6 @@ def simulate(
 
     Raises UsageError for what the simulation cannot play.
     """
-    refuse(scenario.events)
     world = _World(scenario, journal)
     try:
         return world.play(progress)
@@ -72,12 +73,17 @@ class _World:
         self.scenario = scenario
         self.streams = streams = Streams(scenario.seed)
         self.engine = engine = Engine(quantum_s=QUANTUM_S)
-        self.handler = ChatHandler(scenario.handler, epoch=EPOCH, seed=scenario.seed)
+        # A log that lasts costs memory and notes, so there is one only where somebody will ask for what it knows.
+        log = KeptLog() if any(isinstance(event, NODE_EVENTS) for event in scenario.events) else None
+        snapshot = None if log is None else Snapshot()
+        handler = ChatHandler(scenario.handler, epoch=EPOCH, seed=scenario.seed, snapshot=snapshot)
         self.plan = Plan(scenario, streams)
         self.tally = Tally()
-        self.journal = JournalWriter(journal, Header(config=scenario.handler, epoch=EPOCH, seed=scenario.seed))
+        header = Header(config=scenario.handler, epoch=EPOCH, seed=scenario.seed, snapshot=snapshot)
+        self.journal = JournalWriter(journal, header)
         observers: tuple[Observer, ...] = (self.tally, self.journal)
-        self.node = Node(engine, self.handler, streams, scenario.costs, scenario.log.latency, observers)
+        self.node = Node(engine, handler, streams, scenario.costs, scenario.log.latency, observers, log)
+        self.node.on_begin = lambda snapshot: self.tally.begin(snapshot, self.node.handler.ledger.pairs())
         knocks = {group.name: _knock(group, scenario, self.plan) for group in scenario.groups}
         self.crowd = Crowd(engine, self.node, self._links, knocks)
         Script(scenario, self.plan, streams, self.crowd.people, engine)
@@ -115,15 +121,16 @@ class _World:
             refused=node.handshakes_refused,
             loop_lag=lag,
             queued_bytes=int(node.queued_bytes(self.engine.now)),
+            draining=node.draining,
         )
-        return families(self.handler, shell)
+        return families(node.handler, shell)
 
     def _record(self) -> RunRecord:
         return collect(
             self.scenario,
             self.crowd.people,
             self.tally,
-            self.handler.ledger,
+            self.node.handler.ledger,
             detections=self.crowd.found(),
             fired=self.faults.fired,
             loop_lag_s=self.lags,
@@ -131,7 +138,9 @@ class _World:
         )
 
     def _settled(self, now: float) -> bool:
-        if now < self.scenario.duration_s or self.handler.ledger.waiting:
+        if now < self.scenario.duration_s or not self.node.up or self.node.draining:
+            return False
+        if self.node.handler.ledger.waiting:
             return False
         if self.crowd.undetected() or self.crowd.unanswered():
             return False

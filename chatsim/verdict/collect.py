@@ -13,7 +13,7 @@ from chatsim.journal.record import Detection, Fired, RunRecord
 from chatsim.load.people import People
 from chatsim.scenario.model import Scenario
 from chatsim.verdict.metrics import check_conservation
-from chatsim.verdict.tally import Tally
+from chatsim.verdict.tally import WAITING, Tally
 
 
 def collect(
@@ -55,5 +55,14 @@ def collect(
         warmup_s=scenario.warmup_s,
     )
     tally.fill(record)
-    check_conservation(record, receivers=ledger.owed, waiting=ledger.waiting)
+    # A handler that began again counts from then on; what it waits for is checked all the same.
+    receivers = ledger.owed if tally.lives == 1 else None
+    check_conservation(record, receivers=receivers, waiting=_waiting(ledger, tally))
     return record
+
+
+def _waiting(ledger: Ledger, tally: Tally) -> int:
+    """How many (message, user) pairs the handler waits for, less those whose ack a former life of it has seen."""
+    if tally.lives == 1:
+        return ledger.waiting
+    return sum(tally.owed.get(message_id, {}).get(user) == WAITING for message_id, user in ledger.pairs())

@@ -22,6 +22,7 @@ FloatArray = npt.NDArray[np.float64]
 
 DELIVERED: Final = "delivered"
 WAITING: Final = "waiting"
+FORGOTTEN: Final = "forgotten"
 
 _REPORT_IT: Final = "this is a fault of chatsim, please report it with the journal of the run"
 
@@ -147,13 +148,14 @@ def _outcomes(record: RunRecord) -> tuple[int, int, int]:
 def _lost(record: RunRecord) -> int:
     """Accepted messages that some receiver never saw, though it neither waits for her nor was reported undelivered.
 
-    The server's belief that it was delivered is no excuse: what was acked and never seen is lost.
+    The server's belief that it was delivered is no excuse: what was acked and never seen is lost, and so is what a
+    server that began again has forgotten.
     """
     lost = 0
     for message_id in record.accepted.values():
         seen = record.receipts.get(message_id, {})
         owed = record.owed.get(message_id, {})
-        lost += any(outcome == DELIVERED and user not in seen for user, outcome in owed.items())
+        lost += any(outcome in (DELIVERED, FORGOTTEN) and user not in seen for user, outcome in owed.items())
     return lost
 
 

@@ -8,14 +8,16 @@ What people saw, and the verdicts, are left to others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from typing import Any
 
 from chatsim.core.effects import Close, Conn, Effect, Ping, Record, Send
 from chatsim.core.frames import Ack, Delivered, Error, Joined, Message, Presence, StatusIn, Typing, Undelivered
+from chatsim.core.snapshot import Snapshot
 from chatsim.journal.record import RunRecord
 
-DELIVERED, WAITING = "delivered", "waiting"
+DELIVERED, WAITING, FORGOTTEN = "delivered", "waiting", "forgotten"
 COUNTERS = (
     "duplicates_suppressed",
     "rate_limited",
@@ -63,6 +65,9 @@ class Tally:
             Joined: self._joined,
         }
         self._resuming = False
+        self.lives = 1
+        self.drain_time_s: list[float] = []
+        self._draining_since = inf
 
     def step(self, now: float, door: str, args: Sequence[Any], effects: Sequence[Effect]) -> None:
         """One input of the handler, by the name of its method and the arguments after `now`, and what it answered."""
@@ -74,6 +79,14 @@ class Tally:
             self._connect(args[0], args[1].sub)
         elif door == "disconnect":
             self._open.discard(args[0])
+        elif door == "drain" and self._open:
+            self._draining_since = now
+        self._take(now, door, args, effects)
+        if not self._open and self._draining_since < inf:
+            self.drain_time_s.append(now - self._draining_since)
+            self._draining_since = inf
+
+    def _take(self, now: float, door: str, args: Sequence[Any], effects: Sequence[Effect]) -> None:
         if not effects:
             return
         self._resuming = door == "receive" and isinstance(args[1], StatusIn) and isinstance(args[1].last_seq, int)
@@ -93,6 +106,27 @@ class Tally:
         """The handler still waits for this user's ack, so far as nothing else is known."""
         self.owed.setdefault(message_id, {}).setdefault(user, WAITING)
 
+    def begin(self, snapshot: Snapshot, waiting: Iterable[tuple[str, str]]) -> None:
+        """The node began again with what its log knew, and waits for these (message id, user).
+
+        What it stored just before its end may be news here: a killed process takes the end of its journal with it. What
+        it waited for, and neither has noted as had nor waits for any more, it has forgotten.
+        """
+        self.lives += 1
+        self._open.clear()
+        known = set(waiting)
+        had: set[tuple[str, str]] = set()
+        for state in snapshot.sessions:
+            for record in state.records:
+                receivers = {user: seq for user, seq in state.positions if user != record.sender}
+                had |= {(record.message_id, user) for user, seq in receivers.items() if seq >= record.seq}
+                if self.accepted.setdefault((record.sender, record.id), record.message_id) == record.message_id:
+                    self.owed.setdefault(record.message_id, dict.fromkeys(receivers, WAITING))
+        for message_id, outcomes in self.owed.items():
+            for user, outcome in outcomes.items():
+                if outcome == WAITING and (message_id, user) not in known:
+                    outcomes[user] = DELIVERED if (message_id, user) in had else FORGOTTEN
+
     @property
     def waiting(self) -> int:
         """How many (message, receiver) pairs are neither delivered nor given up (counted anew at each call)."""
@@ -102,6 +136,7 @@ class Tally:
         """Write what was counted into the record of the run; counters that are there already and unknown here stay."""
         record.accepted = self.accepted
         record.owed = self.owed
+        record.drain_time_s = self.drain_time_s
         record.counters.update(self.counters)
 
     def _connect(self, conn: Conn, user: str) -> None:
@@ -145,7 +180,10 @@ class Tally:
     def _undelivered(self, door: str, effect: Send) -> None:
         notice = effect.message
         assert isinstance(notice, Undelivered)
-        self.owed[notice.message_id][notice.user] = notice.reason
+        receivers = self.owed[notice.message_id]
+        # A node that began again may not know of an ack that came just before its end.
+        if receivers.get(notice.user) != DELIVERED:
+            receivers[notice.user] = notice.reason
         if notice.reason == "no_ack":
             self.counters["gave_up"] += 1
 

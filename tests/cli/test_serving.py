@@ -60,6 +60,7 @@ def test_a_profile_that_contradicts_the_file_is_refused(secret: Path, tmp_path: 
         (["--dev", "--config", "no-such-file.yaml"], "no-such-file.yaml"),
         (["--dev", "--port", "70000"], "--port"),
         (["--dev", "--log-level", "loud"], "debug, info"),
+        (["--dev", "--ephemeral", "--data", "somewhere"], "--ephemeral"),
         (["--dev", "--host", "0.0.0.0"], "--insecure"),
         (["--dev", "--tls-cert", "no-such.pem", "--tls-key", "no-such.key"], "no-such"),
         (["--dev", "--tls-cert", "only.pem"], "certificate"),
@@ -76,13 +77,14 @@ def test_wrong_flags_are_three_and_a_sentence(argv: list[str], word: str, capsys
 def test_a_port_in_use_is_three(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert main(["serve", "--dev", "--port", str(port)], Fakes().doors()) == 3
+        assert main(["serve", "--dev", "--ephemeral", "--port", str(port)], Fakes().doors()) == 3
     assert str(port) in capsys.readouterr().err
 
 
 def test_the_urls_of_dev_hold_good_tokens(capsys: pytest.CaptureFixture[str]) -> None:
     options = Options(dev=True)
     settings = settings_of(options)
+    assert settings.data == Path("chatsim-data")
     announcer(settings, options)("https://127.0.0.1:8443")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "listening on wss://127.0.0.1:8443/ws"
@@ -94,6 +96,11 @@ def test_the_urls_of_dev_hold_good_tokens(capsys: pytest.CaptureFixture[str]) ->
         assert (claims.sub, claims.sessions) == (user, (DEV_SESSION,))
 
 
+def test_where_what_was_said_is_kept() -> None:
+    assert settings_of(Options(dev=True, data=Path("there"))).data == Path("there")
+    assert settings_of(Options(dev=True, ephemeral=True)).data is None
+
+
 def test_every_start_of_dev_has_its_own_secret() -> None:
     assert settings_of(Options(dev=True)).keys != settings_of(Options(dev=True)).keys
 
@@ -102,7 +109,7 @@ def test_every_start_of_dev_has_its_own_secret() -> None:
 def test_a_signal_drains_and_ends_with_zero(secret: Path, number: signal.Signals) -> None:
     journal = secret.with_name("journal.jsonl")
     with subprocess.Popen(
-        [*COMMAND, "--secret-file", str(secret), "--journal", str(journal)],
+        [*COMMAND, "--secret-file", str(secret), "--journal", str(journal), "--data", str(secret.with_name("data"))],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -16,6 +16,7 @@ from chatsim.core.effects import Append, Close, Effect, Effects, Ping, Record, S
 from chatsim.core.frames import AckIn, ClientFrame, Say, ServerFrame, StatusIn, TypingIn
 from chatsim.core.handler import ChatHandler
 from chatsim.core.memory_log import MemoryLog
+from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Claims
 
 EPOCH = 1_000_000.0
@@ -26,8 +27,15 @@ F = TypeVar("F", bound=ServerFrame)
 class World:
     """One handler, its log, and everything that it did."""
 
-    def __init__(self, config: HandlerConfig | None = None, *, seed: int = 1, slow_log: bool = False) -> None:
-        self.handler = ChatHandler(config or HandlerConfig(), epoch=EPOCH, seed=seed)
+    def __init__(
+        self,
+        config: HandlerConfig | None = None,
+        *,
+        seed: int = 1,
+        slow_log: bool = False,
+        snapshot: Snapshot | None = None,
+    ) -> None:
+        self.handler = ChatHandler(config or HandlerConfig(), epoch=EPOCH, seed=seed, snapshot=snapshot)
         self.log = MemoryLog()
         self.now = 0.0
         self.dead: set[str] = set()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from chatsim.live.access import AccessLog
-from chatsim.live.logs import REDACTED, written_to
+from chatsim.live.events import REDACTED, written_to
 
 
 class App:

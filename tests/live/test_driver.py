@@ -22,6 +22,7 @@ from chatsim.core.memory_log import MemoryLog
 from chatsim.core.tokens import Claims
 from chatsim.live.driver import Driver, Handler
 from chatsim.live.framing import text_frame
+from chatsim.live.log import LATER
 from chatsim.live.outlets import CLOSE_TIMEOUT_S, Outlet
 from tests.live.test_framing import parsed
 
@@ -153,7 +154,7 @@ class Notes:
 class World:
     """A driver on a fake loop, with a scripted handler."""
 
-    def __init__(self, handler: Handler | None = None) -> None:
+    def __init__(self, handler: Handler | None = None, *, life: int = 0) -> None:
         self.loop = FakeLoop()
         self.script = Script()
         self.notes = Notes()
@@ -163,6 +164,7 @@ class World:
             loop=cast(asyncio.AbstractEventLoop, self.loop),
             epoch=EPOCH,
             journal=self.notes,
+            life=life,
         )
 
     def join(self, claims: Claims = ANN) -> tuple[Outlet, FakeTransport]:
@@ -179,6 +181,33 @@ def test_names_count_up_and_are_known() -> None:
     assert [world.join()[0].name for _ in range(3)] == ["c1", "c2", "c3"]
     assert world.driver.knew("c3")
     assert not any(map(world.driver.knew, ["", "c", "c0", "c4", "d1", "c-1", "c٣", "c" + "9" * 5000]))
+
+
+def test_names_of_earlier_lives_are_known_and_never_given_again() -> None:
+    world = World(life=3)
+    assert [world.join()[0].name for _ in range(2)] == ["c3-1", "c3-2"]
+    assert all(map(world.driver.knew, ["c3-2", "c2-1", "c1-999"]))
+    assert not any(map(world.driver.knew, ["c3-3", "c4-1", "c1", "c0-1", "c3-0", "c-3-1", "c3--1"]))
+
+
+def test_a_log_that_answers_later_answers_in_order() -> None:
+    class Slow:
+        def append(self, record: Record) -> Record:
+            return LATER
+
+        def note(self, fact: Fact) -> None:
+            raise AssertionError("nobody said anything to note")
+
+    script = Script()
+    loop = cast(asyncio.AbstractEventLoop, FakeLoop())
+    driver = Driver(cast(Handler, script), Slow(), loop=loop, epoch=EPOCH)
+    record = Record("s", "ann", "c1", "1", msgspec.Raw(b"1"), EPOCH)
+    script.answers["receive"] = lambda *_: (Append(record),)
+    outlet = driver.connect(cast(asyncio.Transport, FakeTransport()), ANN)
+    driver.receive(outlet, HeartbeatIn())
+    assert script.doors() == ["connect", "receive"]
+    driver.logged([record, record], [record])
+    assert script.doors() == ["connect", "receive", "appended", "appended", "append_failed"]
 
 
 def test_now_starts_at_zero_and_never_goes_back() -> None:

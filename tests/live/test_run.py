@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +124,39 @@ def test_revoked_people_are_out_at_once_and_stay_out(tmp_path: Path) -> None:
     assert replay(tmp_path / "journal.jsonl") is None
 
 
-@pytest.mark.parametrize("event", [{"do": "crash_node", "down": "1s"}, {"do": "clock_jump", "by": "1s"}])
-def test_what_the_live_wire_cannot_do_is_refused_before_anything_runs(tmp_path: Path, event: dict[str, str]) -> None:
-    with pytest.raises(UsageError, match=event["do"]):
-        run_live(scenario(events=[event | {"at": "1s"}]), seed=1, out_dir=tmp_path)
+@pytest.mark.parametrize(
+    "event",
+    [{"do": "crash_node", "down": "1s"}, {"do": "restart_node", "down": "1s"}, {"do": "drain_node"}],
+    ids=lambda event: str(event["do"]),
+)
+def test_the_server_ends_and_begins_again_and_loses_nothing(tmp_path: Path, event: dict[str, str]) -> None:
+    outcome = run_live(scenario(events=[event | {"at": "4s"}], tls=True), seed=4, out_dir=tmp_path)
+    assert outcome.valid, outcome.why_invalid
+    assert outcome.health["settled"]
+    (fired,) = outcome.record.fired
+    assert fired.users == ("node",)
+    found = counters(outcome.record)
+    assert found["sent"] == found["accepted"] > 50
+    assert found["lost"] == found["undelivered"] == found["duplicates"] == found["out_of_order"] == 0
+    assert len(outcome.record.outages) == 6
+    assert all(row.joined_at < inf for row in outcome.record.outages)
+    assert len(outcome.record.drain_time_s) == (event["do"] != "crash_node")
+    assert replay(tmp_path / "journal-2.jsonl") is None
+
+
+def test_what_a_held_log_cannot_take_is_refused_and_said_again(tmp_path: Path) -> None:
+    event = {"at": "4s", "do": "log_outage", "for": "30s"}
+    outcome = run_live(scenario(events=[event], duration="60s"), seed=5, out_dir=tmp_path)
+    assert outcome.valid, outcome.why_invalid
+    found = counters(outcome.record)
+    assert found["errors"] > 0
+    failed = [step for step in read(tmp_path / "journal.jsonl") if step.door == "append_failed"]
+    assert len(failed) == found["errors"]
+    assert found["lost"] == found["duplicates"] == found["out_of_order"] == 0
+
+
+def test_what_the_live_wire_cannot_do_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    event = {"at": "1s", "do": "clock_jump", "by": "1s"}
+    with pytest.raises(UsageError, match="clock_jump"):
+        run_live(scenario(events=[event]), seed=1, out_dir=tmp_path)
     assert list(tmp_path.iterdir()) == []

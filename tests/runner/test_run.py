@@ -140,8 +140,8 @@ def test_a_fault_that_touched_nobody_is_the_harness_fault(tmp_path: Path) -> Non
 
 
 def test_what_cannot_be_played_leaves_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="drain_node"):
-        run(scenario({"at": "10s", "do": "drain_node"}), out=tmp_path)
+    with pytest.raises(UsageError, match="clock_jump"):
+        run(scenario({"at": "10s", "do": "clock_jump", "by": "1s"}), on="live", out=tmp_path)
     assert list((tmp_path / "small").iterdir()) == []
 
 

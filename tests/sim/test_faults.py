@@ -11,10 +11,8 @@ from typing import Any
 import pytest
 
 from chatsim.core.effects import Send
-from chatsim.errors import UsageError
 from chatsim.journal.replay import replay
 from chatsim.journal.steps import Step
-from chatsim.sim.run import simulate
 from tests.sim.worlds import (
     closes,
     counted,
@@ -22,7 +20,6 @@ from tests.sim.worlds import (
     everyone_has_everything_once,
     play,
     quiet_run,
-    scenario,
     steps,
     worst,
 )
@@ -381,20 +378,6 @@ def test_more_people_arrive() -> None:
     assert counted(record)["connections_peak"] == 8
     assert record.fired[0].users == ("4 more",)
     assert everyone_has_everything_once(record)
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        {"do": "restart_node", "down": "5s"},
-        {"do": "crash_node", "down": "5s"},
-        {"do": "drain_node"},
-    ],
-    ids=lambda event: str(event["do"]),
-)
-def test_what_the_simulation_cannot_play_is_refused(event: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match=f"{event['do']} is not simulated"):
-        simulate(scenario({"at": "1min"} | event))
 
 
 def test_a_fault_without_anybody_there_reports_nobody() -> None:

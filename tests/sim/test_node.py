@@ -45,6 +45,9 @@ class FakeCrowd:
     def closed(self, now: float, pipes: Sequence[Pipe], code: int) -> None:
         self.closes += [(now, pipe.name, code) for pipe in pipes]
 
+    def cut(self, now: float, pipe: Pipe, _: Any) -> None:
+        self.closes.append((now, pipe.name, 1006))
+
 
 class World:
     """Connections of three users, joined to one session at 0 s, when everything is still free."""

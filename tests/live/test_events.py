@@ -18,7 +18,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake
 
-from chatsim.live.logs import LOGGER, REDACTED, Often, redact, tell, written_to
+from chatsim.live.events import LOGGER, REDACTED, Often, redact, tell, written_to
 from tests.live.running import PATIENCE_S, SECRET, Peer, on_loop, running, token
 
 ROOT = Path(__file__).parents[2]
@@ -161,7 +161,15 @@ def test_no_token_is_in_anything_that_a_server_writes(as_json: bool, tmp_path: P
     (tmp_path / "admin").write_bytes(ADMIN)
     log, journal = tmp_path / "log", tmp_path / "journal.jsonl"
     flags = ["--port", "0", "--secret-file", f"{tmp_path / 'secret'}", "--admin-key-file", f"{tmp_path / 'admin'}"]
-    flags += ["--journal", f"{journal}", "--log-level", "debug", *(["--log-json"] if as_json else [])]
+    flags += [
+        "--data",
+        f"{tmp_path / 'data'}",
+        "--journal",
+        f"{journal}",
+        "--log-level",
+        "debug",
+        *(["--log-json"] if as_json else []),
+    ]
     command = [sys.executable, "-X", "dev", "-m", "chatsim", "serve", *flags]
     used = [SECRET.decode(), ADMIN.decode(), OPAQUE]
     with log.open("wb") as stderr, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, cwd=ROOT) as server:
@@ -173,6 +181,7 @@ def test_no_token_is_in_anything_that_a_server_writes(as_json: bool, tmp_path: P
             server.terminate()
             rest = server.stdout.read().decode()
     written = rest + log.read_text() + journal.read_text()
+    written += "".join(path.read_text("latin-1") for path in (tmp_path / "data").iterdir())
     assert "connection closed" in written
     assert "handshake refused" in written
     assert "Invalid HTTP request" in written

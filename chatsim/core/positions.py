@@ -1,0 +1,50 @@
+"""How far each receiver has come, told to the log now and then.
+
+Decides when a position is worth a note. Rule: an ack costs one store; what has moved is noted together, `EVERY_S` after
+the first that moved, so that a log that lasts is not written to for every ack. What a crash forgets is asked again by
+the client itself, which says how far it is when it comes back.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from chatsim.core.delivery import Ledger
+from chatsim.core.effects import Note
+from chatsim.core.facts import Parted, Position
+from chatsim.core.pool import Member
+
+EVERY_S = 1.0
+
+
+class Positions:
+    """The receivers whose position the log does not know yet; `kept` False for a log that forgets all anyway."""
+
+    def __init__(self, *, kept: bool) -> None:
+        self._kept = kept
+        self._moved: dict[Member, None] = {}
+        self.next_at = inf
+
+    def moved(self, now: float, member: Member) -> None:
+        """The member has more than before."""
+        if self._kept:
+            self._moved[member] = None
+            if self.next_at == inf:
+                self.next_at = now + EVERY_S
+
+    def came(self, member: Member) -> list[Note]:
+        """The member is a receiver from now on: the log hears so at once, since what follows may be owed to her."""
+        return [Note(Position(member.session.name, member.user.name, member.session.seq))] if self._kept else []
+
+    def parted(self, member: Member) -> list[Note]:
+        """The member is a receiver no more: the log hears so at once."""
+        self._moved.pop(member, None)
+        return [Note(Parted(member.session.name, member.user.name))] if self._kept else []
+
+    def wake(self, now: float, ledger: Ledger) -> list[Note]:
+        """What the log is told, if it is time."""
+        if now < self.next_at:
+            return []
+        self.next_at = inf
+        moved, self._moved = self._moved, {}
+        return [Note(Position(m.session.name, m.user.name, ledger.position(m))) for m in moved]

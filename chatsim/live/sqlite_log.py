@@ -1,0 +1,421 @@
+"""The log that lasts: one SQLite file, committed before anything is acked, many messages to a commit.
+
+Decides the order of a session (`seq` 1, 2, 3 ... within an epoch), and when a record counts as stored: when the commit
+that holds it has returned, with `synchronous=FULL`, so that not even a power cut takes it back.
+A thread of its own writes: what comes while a commit is under way goes into the next one together (group commit), and
+the answers come back to the loop in the order of the records.
+Rule: what could not be committed has no seq, and is answered as failed; facts wait and are tried again.
+What is stored is said by the handler, what a snapshot means by the handler that takes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import IO, TypeAlias
+
+import msgspec
+
+from chatsim.core.config import HandlerConfig
+from chatsim.core.effects import Record
+from chatsim.core.facts import Added, Ended, Fact, Made, Parted, Position, Removed, Revoked
+from chatsim.core.snapshot import SessionState, Snapshot
+from chatsim.errors import UsageError
+from chatsim.live.log import LATER
+from chatsim.live.sqlite_schema import migrate
+
+FILE = "chat.sqlite3"
+LOCK = "lock"
+
+BATCH_MAX = 2_000
+"""Records and facts in one commit, at most."""
+
+WAITING_MAX = 20_000
+"""Records that may wait for a commit; the next is refused at once, since it could not be answered in time."""
+
+FACTS_MAX = 100_000
+"""Facts that may wait for a disk that takes nothing; beyond it the oldest positions are forgotten, which costs a
+repetition, and nothing else is."""
+
+BUSY_S = 1.0
+"""How long somebody else may hold the file before a commit fails."""
+
+PRUNE_S = 3600.0
+"""How often messages older than `history_for` are removed."""
+
+Answered: TypeAlias = Callable[[list[Record], list[Record]], None]
+"""Told in the loop's thread what was stored and what could not be, each in order."""
+
+
+class _Prune(msgspec.Struct, frozen=True):
+    """An order to the writer: remove what was sent before this moment (wall time, s)."""
+
+    before: float
+
+
+_Work: TypeAlias = "Record | Fact | _Prune | threading.Event | None"
+
+
+class SqliteLog:
+    """One log in one folder. Used from the loop's thread; a thread of its own writes.
+
+    `life` counts the starts of this log, this one included.
+    """
+
+    def __init__(self, folder: Path, *, answer_in: Callable[[Callable[[], None]], object]) -> None:
+        """Open it, or make it; `answer_in(call)` has a call made in the loop's thread (`loop.call_soon_threadsafe`).
+
+        Raises UsageError where the folder cannot be written, is in use, or was made by a newer chatsim.
+        """
+        self._answer_in = answer_in
+        self._answered: Answered = lambda stored, failed: None
+        self._work: SimpleQueue[_Work] = SimpleQueue()
+        self._waiting = 0
+        self._path = folder / FILE
+        self._lock = _locked(folder)
+        try:
+            self._reader = _opened(self._path)
+            self.life = migrate(self._reader)
+        except sqlite3.Error as problem:
+            self._lock.close()
+            raise UsageError(
+                f"The log {self._path} cannot be opened ({problem}): give another folder with --data."
+            ) from problem
+        except UsageError:
+            self._lock.close()
+            raise
+        self._writer = _Writer(_opened(self._path))
+        self._thread = threading.Thread(target=self._write_until_told, name="chatsim-log", daemon=True)
+
+    def start(self, answered: Answered) -> None:
+        """Begin to write; `answered` hears what became of each record."""
+        self._answered = answered
+        self._thread.start()
+
+    # What the driver asks for.
+
+    def append(self, record: Record) -> Record | None:
+        """Have the record stored: `LATER`, or None where so many wait already that it is refused."""
+        if self._waiting >= WAITING_MAX:
+            return None
+        self._waiting += 1
+        self._work.put(record)
+        return LATER
+
+    def note(self, fact: Fact) -> None:
+        """Have the fact stored, behind what was appended before it."""
+        self._work.put(fact)
+
+    def prune(self, before: float) -> None:
+        """Have messages removed that were sent before this moment (wall time, s)."""
+        self._work.put(_Prune(before))
+
+    def history(self, session: str, after: int, limit: int) -> list[Record]:
+        """Stored messages of the session's present epoch with a seq above `after`, oldest first."""
+        rows = self._reader.execute(
+            f"SELECT {_COLUMNS} FROM messages JOIN sessions ON sessions.name = messages.session"
+            " AND sessions.epoch = messages.epoch WHERE session = ? AND messages.seq > ? ORDER BY messages.seq LIMIT ?",
+            (session, after, limit),
+        )
+        return [_record(row) for row in rows]
+
+    def snapshot(self, config: HandlerConfig, wall: float) -> Snapshot:
+        """What a handler that begins now has to know; `wall` is now, in seconds since the Unix epoch."""
+        kept_since = wall - max(config.retention_s, config.dedupe_for_s)
+        database = self._reader
+        participants: dict[str, list[str]] = {}
+        for session, user in database.execute("SELECT session, user FROM participants ORDER BY rowid"):
+            participants.setdefault(session, []).append(user)
+        positions: dict[str, list[tuple[str, int]]] = {}
+        for session, user, seq in database.execute("SELECT session, user, seq FROM positions ORDER BY rowid"):
+            positions.setdefault(session, []).append((user, seq))
+        records: dict[str, list[Record]] = {}
+        for row in database.execute(
+            f"SELECT {_COLUMNS} FROM messages WHERE sent_at > ? ORDER BY number", (kept_since,)
+        ):
+            records.setdefault(row[0], []).append(_record(row))
+        sessions = tuple(
+            SessionState(
+                name,
+                epoch,
+                seq,
+                tuple(participants.get(name, ())),
+                expires_at,
+                tuple(positions.get(name, ())),
+                tuple(record for record in records.get(name, ()) if record.epoch == epoch),
+            )
+            for name, epoch, seq, expires_at in database.execute(
+                "SELECT name, epoch, seq, expires_at FROM sessions WHERE NOT ended ORDER BY rowid"
+            )
+        )
+        revoked = tuple(Revoked(*row) for row in database.execute("SELECT jti, user, at FROM revoked ORDER BY rowid"))
+        return Snapshot(sessions, revoked)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until what was asked for so far is written, at most so long; whether it is."""
+        done = threading.Event()
+        self._work.put(done)
+        return done.wait(timeout_s)
+
+    def close(self) -> None:
+        """Write what is left, and let the folder go."""
+        if self._thread.is_alive():
+            self._work.put(None)
+            self._thread.join()
+        self._reader.close()
+        self._lock.close()
+
+    # The writer's thread.
+
+    def _write_until_told(self) -> None:
+        writer = self._writer
+        waiting: list[Fact] = []
+        ended = False
+        while not ended:
+            batch, signals, prunes, ended = self._next(waiting)
+            stored, failed, waiting = writer.commit(batch)
+            if stored or failed:
+                self._answer_in(lambda stored=stored, failed=failed: self._answer(stored, failed))  # type: ignore[misc]
+            for prune in prunes:
+                writer.prune(prune.before)
+            for signal in signals:
+                signal.set()
+        writer.close()
+
+    def _next(self, first: list[Fact]) -> tuple[list[Record | Fact], list[threading.Event], list[_Prune], bool]:
+        """Everything that waits, once something does; `first` are facts that an earlier commit did not take."""
+        batch: list[Record | Fact] = list(first)
+        signals: list[threading.Event] = []
+        prunes: list[_Prune] = []
+        # Facts alone that failed are tried again a while later, or with whatever comes first.
+        try:
+            item = self._work.get(timeout=BUSY_S if first else None)
+        except Empty:
+            return batch, signals, prunes, False
+        while True:
+            if item is None:
+                return batch, signals, prunes, True
+            if isinstance(item, threading.Event):
+                signals.append(item)
+            elif isinstance(item, _Prune):
+                prunes.append(item)
+            else:
+                batch.append(item)
+            if len(batch) >= BATCH_MAX + len(first):
+                return batch, signals, prunes, False
+            try:
+                item = self._work.get_nowait()
+            except Empty:
+                return batch, signals, prunes, False
+
+    def _answer(self, stored: list[Record], failed: list[Record]) -> None:
+        self._waiting -= len(stored) + len(failed)
+        self._answered(stored, failed)
+
+
+class _Writer:
+    """The writing side: its own connection, and the newest place of each session."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self._places: dict[str, tuple[int, int]] = {}
+        # Places as they were before the batch, of those sessions that it has touched.
+        self._undo: dict[str, tuple[int, int] | None] = {}
+        (self._number,) = database.execute("SELECT coalesce(max(number), 0) FROM messages").fetchone()
+
+    def commit(self, batch: list[Record | Fact]) -> tuple[list[Record], list[Record], list[Fact]]:
+        """One transaction: records stored, records that failed, and facts that must be tried again."""
+        if not batch:
+            return [], [], []
+        self._undo, number = {}, self._number
+        stored: list[Record] = []
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            for item in batch:
+                if isinstance(item, Record):
+                    stored.append(self._store(item))
+                else:
+                    self._keep(item)
+            self._database.execute("COMMIT")
+        except sqlite3.Error:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            self._forget_batch()
+            self._number = number
+            records = [item for item in batch if isinstance(item, Record)]
+            return [], records, _bounded([item for item in batch if not isinstance(item, Record)])
+        return stored, [], []
+
+    def _forget_batch(self) -> None:
+        for session, place in self._undo.items():
+            if place is None:
+                self._places.pop(session, None)
+            else:
+                self._places[session] = place
+
+    def _set(self, session: str, place: tuple[int, int]) -> None:
+        self._undo.setdefault(session, self._places.get(session))
+        self._places[session] = place
+
+    def prune(self, before: float) -> None:
+        """Remove old messages; where the file cannot be written now, the next time will do."""
+        try:
+            self._database.execute("DELETE FROM messages WHERE sent_at < ?", (before,))
+        except sqlite3.Error:
+            return
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _place(self, session: str) -> tuple[int, int]:
+        """Epoch and newest seq of the session, which is made if it is not there or has ended."""
+        place = self._places.get(session)
+        if place is None:
+            row = self._database.execute("SELECT epoch, seq, ended FROM sessions WHERE name = ?", (session,)).fetchone()
+            if row is None:
+                place = (1, 0)
+                self._database.execute("INSERT INTO sessions (name, epoch, seq) VALUES (?, 1, 0)", (session,))
+            elif row[2]:
+                place = (row[0] + 1, 0)
+                self._database.execute(
+                    "UPDATE sessions SET epoch = ?, seq = 0, ended = 0, expires_at = NULL WHERE name = ?",
+                    (place[0], session),
+                )
+            else:
+                place = (row[0], row[1])
+            self._set(session, place)
+        return place
+
+    def _store(self, record: Record) -> Record:
+        epoch, seq = self._place(record.session)
+        seq += 1
+        self._set(record.session, (epoch, seq))
+        self._number += 1
+        stored = Record(
+            record.session,
+            record.sender,
+            record.conn,
+            record.id,
+            record.body,
+            record.sent_at,
+            epoch,
+            seq,
+            f"m{self._number}",
+        )
+        self._database.execute(
+            "INSERT INTO messages (session, sender, conn, id, body, sent_at, epoch, seq, number)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                record.session,
+                record.sender,
+                record.conn,
+                record.id,
+                bytes(record.body),
+                record.sent_at,
+                epoch,
+                seq,
+                self._number,
+            ),
+        )
+        self._database.execute("UPDATE sessions SET seq = ? WHERE name = ?", (seq, record.session))
+        return stored
+
+    def _keep(self, fact: Fact) -> None:
+        execute = self._database.execute
+        match fact:
+            case Made(session, participants, expires_at):
+                self._place(session)
+                execute("UPDATE sessions SET expires_at = ? WHERE name = ?", (expires_at, session))
+                for user in participants:
+                    execute("INSERT OR IGNORE INTO participants (session, user) VALUES (?, ?)", (session, user))
+            case Added(session, user):
+                self._place(session)
+                execute("INSERT OR IGNORE INTO participants (session, user) VALUES (?, ?)", (session, user))
+            case Removed(session, user):
+                execute("DELETE FROM participants WHERE session = ? AND user = ?", (session, user))
+            case Position(session, user, seq):
+                self._place(session)
+                execute(
+                    "INSERT INTO positions (session, user, seq) VALUES (?, ?, ?)"
+                    " ON CONFLICT (session, user) DO UPDATE SET seq = excluded.seq",
+                    (session, user, seq),
+                )
+            case Parted(session, user):
+                execute("DELETE FROM positions WHERE session = ? AND user = ?", (session, user))
+            case Revoked(jti, user, at):
+                execute("INSERT INTO revoked (jti, user, at) VALUES (?, ?, ?)", (jti, user, at))
+            case Ended(session):
+                self._end(session)
+
+    def _end(self, session: str) -> None:
+        """Its history goes; its epoch stays, so that its name may be used anew without being taken for the old one."""
+        execute = self._database.execute
+        for table in ("participants", "positions", "messages"):
+            execute(f"DELETE FROM {table} WHERE session = ?", (session,))
+        execute("UPDATE sessions SET ended = 1 WHERE name = ?", (session,))
+        self._undo.setdefault(session, self._places.pop(session, None))
+
+
+_COLUMNS = "session, sender, conn, id, body, sent_at, messages.epoch, messages.seq, number"
+
+
+def _record(row: tuple[str, str, str, str, bytes, float, int, int, int]) -> Record:
+    *head, body, sent_at, epoch, seq, number = row
+    session, sender, conn, id_ = head
+    return Record(session, sender, conn, id_, msgspec.Raw(body), sent_at, epoch, seq, f"m{number}")
+
+
+def _bounded(facts: list[Fact]) -> list[Fact]:
+    """The facts that wait: of several positions of one user in one session the last will do."""
+    if len(facts) <= FACTS_MAX:
+        return facts
+    last = {(fact.session, fact.user): place for place, fact in enumerate(facts) if isinstance(fact, Position)}
+    return [
+        fact
+        for place, fact in enumerate(facts)
+        if not isinstance(fact, Position) or last[fact.session, fact.user] == place
+    ][-FACTS_MAX:]
+
+
+async def hold(folder: Path, for_s: float) -> None:
+    """Keep the log in this folder from being written for so long: another connection has it, as a backup might."""
+    other = await asyncio.to_thread(_opened, folder / FILE)
+    try:
+        await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
+        await asyncio.sleep(for_s)
+        other.execute("ROLLBACK")
+    finally:
+        other.close()
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """A connection that commits when it is told, and to the disk."""
+    database = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = FULL")
+    return database
+
+
+def _locked(folder: Path) -> IO[str]:
+    """The folder's lock, which the system lets go with the process, however it ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("a+")
+    except OSError as problem:
+        raise UsageError(
+            f"The data folder {folder} cannot be written ({os.strerror(problem.errno or 0)}): give another with --data."
+        ) from problem
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise UsageError(
+            f"Another server uses the data folder {folder}: stop it, or give another folder with --data."
+        ) from None
+    return lock

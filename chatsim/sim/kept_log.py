@@ -1,0 +1,89 @@
+"""The simulated log that lasts: what was stored outlives the node.
+
+Decides what a node that begins again is told, as the log in SQLite does for a real one. Rule: a snapshot is what was
+appended and noted before it, nothing else. Latency and outages are the node's affair.
+"""
+
+from __future__ import annotations
+
+from chatsim.core.config import HandlerConfig
+from chatsim.core.effects import Record
+from chatsim.core.facts import Added, Ended, Fact, Made, Parted, Position, Removed, Revoked
+from chatsim.core.memory_log import MemoryLog
+from chatsim.core.snapshot import SessionState, Snapshot
+
+
+class _Kept:
+    """One session of the log."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+        self.seq = 0
+        self.expires_at: float | None = None
+        self.participants: dict[str, None] = {}
+        self.positions: dict[str, int] = {}
+        self.records: list[Record] = []
+
+
+class KeptLog(MemoryLog):
+    """A memory log that can say what it knows. Moments are wall time in seconds since the Unix epoch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept: dict[str, _Kept] = {}
+        self._revoked: list[Revoked] = []
+
+    def append(self, record: Record) -> Record:
+        """The record with its place in the session."""
+        stored = super().append(record)
+        session = self._session(record.session)
+        session.epoch, session.seq = stored.epoch, stored.seq
+        session.records.append(stored)
+        return stored
+
+    def note(self, fact: Fact) -> None:
+        """Keep a fact."""
+        if isinstance(fact, Revoked):
+            self._revoked.append(fact)
+            return
+        if isinstance(fact, Ended):
+            self._kept.pop(fact.session, None)
+            return
+        session = self._session(fact.session)
+        if isinstance(fact, Made):
+            session.expires_at = fact.expires_at
+            session.participants |= dict.fromkeys(fact.participants)
+        elif isinstance(fact, Added):
+            session.participants[fact.user] = None
+        elif isinstance(fact, Removed):
+            session.participants.pop(fact.user, None)
+        elif isinstance(fact, Position):
+            session.positions[fact.user] = fact.seq
+        else:
+            assert isinstance(fact, Parted)
+            session.positions.pop(fact.user, None)
+
+    def snapshot(self, config: HandlerConfig, wall: float) -> Snapshot:
+        """What a handler that begins now has to know; older records are forgotten here too."""
+        since = wall - max(config.retention_s, config.dedupe_for_s)
+        sessions = []
+        for name, kept in self._kept.items():
+            kept.records = [record for record in kept.records if record.sent_at > since]
+            sessions.append(
+                SessionState(
+                    name,
+                    kept.epoch,
+                    kept.seq,
+                    tuple(kept.participants),
+                    kept.expires_at,
+                    tuple(kept.positions.items()),
+                    tuple(kept.records),
+                )
+            )
+        return Snapshot(tuple(sessions), tuple(self._revoked))
+
+    def _session(self, name: str) -> _Kept:
+        found = self._kept.get(name)
+        if found is None:
+            found = self._kept[name] = _Kept(self.epoch)
+        return found

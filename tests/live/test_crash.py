@@ -1,0 +1,132 @@
+"""Invariant: whatever moment a loaded server is killed at, what it has acked reaches everybody once and in order.
+
+A real server process with a log that lasts, killed without warning again and again while a crowd of real clients talks;
+at the end everything that was acked must have been seen by everyone else, and the log must have no gap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from math import isnan
+from pathlib import Path
+from queue import SimpleQueue
+from random import Random
+from urllib.parse import urlsplit
+
+import uvloop
+
+from chatsim.core.client import ClientConfig
+from chatsim.core.config import HandlerConfig
+from chatsim.live.calendar import Calendar
+from chatsim.live.crowd import Crowd
+from chatsim.live.node import Node
+from chatsim.live.sqlite_log import SqliteLog
+from chatsim.live.tokens import Purse
+from chatsim.scenario.model import Scenario
+from tests.live.arena import HELLO, SECRET, free_links
+
+KILLS = 20
+PEOPLE = 10
+SPEAK_S = 0.005
+ALIVE_S = (0.02, 0.4)
+"""How long a server lives before it is killed; some do not live to see everybody back."""
+
+PATIENCE_S = 60.0
+SCENARIO = Scenario.of({"name": "x", "duration": "1s", "groups": [{"name": "g", "users": 1}], "expect": ["lost == 0"]})
+CONFIG = HandlerConfig(rate_limit=1_000_000, frame_limit=1_000_000, accept_rate_per_s=1e6, retention_messages=100_000)
+
+
+class Lives:
+    """One server after another, on one port and one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._count = 0
+        self.node: Node
+        self.begin(0)
+
+    def begin(self, port: int) -> None:
+        """Start the next."""
+        self._count += 1
+        self.node = Node(
+            CONFIG,
+            secret=SECRET,
+            journal=self._folder / f"journal-{self._count}.jsonl",
+            log=self._folder / f"log-{self._count}.txt",
+            data=self._folder / "data",
+            port=port,
+        )
+
+    def again(self) -> None:
+        """Kill it, and start the next where it was."""
+        port = urlsplit(self.node.url).port
+        assert port is not None
+        self.node.kill()
+        self.begin(port)
+
+
+async def until(calendar: Calendar, so: Callable[[], object]) -> None:
+    """Wait until it is so; fails after a time that no healthy machine needs."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not so():
+            assert calendar.failure is None, repr(calendar.failure)
+            await asyncio.sleep(0.005)
+
+
+async def talk(lives: Lives) -> Crowd:
+    """People who talk all the time while their server dies and is born again, and then hear each other out."""
+    dice = Random(7)
+    calendar = Calendar(asyncio.get_running_loop())
+    crowd = Crowd(calendar, lives.node.url, token=Purse(SCENARIO, SECRET).token, links=free_links)
+    people = crowd.people
+    config = ClientConfig(backoff_base_s=0.02, backoff_s_max=0.1)
+    for number in range(PEOPLE):
+        people.add(f"u{number}", "g", "s", devices=1, seed=number, config=config)
+    talking = True
+
+    def speak(now: float, _: object, __: object) -> None:
+        if talking:
+            people.say(now, dice.choice(people.persons), now, HELLO)
+            calendar.at(now + SPEAK_S, speak)
+
+    calendar.begin()
+    for person in people.persons:
+        people.arrive(calendar.now(), person)
+    calendar.at(SPEAK_S, speak)
+    try:
+        for _ in range(KILLS):
+            await asyncio.sleep(dice.uniform(*ALIVE_S))
+            await asyncio.to_thread(lives.again)
+        talking = False
+        await until(calendar, lambda: all(device.joined and not device.client.unacked for device in people.devices))
+        wanted = len(people.sent) * (PEOPLE - 1)
+        await until(calendar, lambda: sum(map(len, people.receipts.values())) >= wanted)
+    finally:
+        await crowd.end()
+    assert calendar.failure is None
+    assert crowd.faults == []
+    return crowd
+
+
+def test_what_was_acked_survives_twenty_crashes(tmp_path: Path) -> None:
+    lives = Lives(tmp_path)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            people = runner.run(talk(lives)).people
+    finally:
+        lives.node.stop()
+    assert len(people.outages) >= KILLS, "or the crowd noticed nothing"
+    assert len(people.sent) > 100
+    assert not any(isnan(row.acked_at) for row in people.sent)
+    receipts = people.receipts
+    everyone = {person.name for person in people.persons}
+    lost = [row for row in people.sent if set(receipts[row.message_id]) != everyone - {row.user}]
+    assert lost == []
+    assert (people.duplicates, people.out_of_order) == (0, 0)
+    log = SqliteLog(tmp_path / "data", answer_in=SimpleQueue[Callable[[], None]]().put)
+    kept = log.history("s", 0, 1_000_000)
+    log.close()
+    assert [(record.epoch, record.seq) for record in kept] == [(1, seq) for seq in range(1, len(kept) + 1)]
+    assert {record.message_id for record in kept} == {row.message_id for row in people.sent}
+    assert log.life == KILLS + 2

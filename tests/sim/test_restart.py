@@ -1,0 +1,96 @@
+"""The node ends and begins again, in order or at once: nothing that it acked is lost, and everybody comes back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatsim.journal.record import RunRecord
+from chatsim.journal.replay import replay
+from chatsim.sim.run import simulate
+from tests.sim.worlds import counted, everyone_has_everything_once, play, scenario, steps, worst
+
+BUSY = {"users": 8, "session_size": 4, "messages": {"arrivals": "poisson", "rate": "60/min"}, "arrive_over": "5s"}
+
+
+def crash(at: str = "30s", down: str = "3s") -> dict[str, Any]:
+    return {"at": at, "do": "crash_node", "down": down}
+
+
+def nothing_lost(record: RunRecord) -> bool:
+    found = counted(record)
+    return not (found["lost"] or found["duplicates"] or found["out_of_order"] or found["undelivered"])
+
+
+def test_a_crash_cuts_everybody_and_everybody_comes_back() -> None:
+    record = play(crash())
+    assert [(row.lost_at > 30.0, row.joined_at < 60.0) for row in record.outages] == [(True, True)] * 4
+    assert min(row.joined_at for row in record.outages) > 33.0
+    assert everyone_has_everything_once(record)
+    assert record.fired[0].users == ("node",)
+
+
+def test_nothing_acked_is_lost_whatever_moment_the_node_is_killed_at() -> None:
+    for seed in range(200):
+        moment = 5.0 + 0.1 * seed
+        record = play(crash(f"{moment}s", "1s"), group=BUSY, duration="40s", seed=seed)
+        assert nothing_lost(record), f"seed {seed}"
+        assert counted(record)["accepted"] == counted(record)["sent"], f"seed {seed}"
+
+
+def test_an_append_on_its_way_when_the_node_ends_is_sent_again() -> None:
+    record = play(crash(), crash("60s"), group=BUSY, duration="90s", log={"latency": {"constant": "200ms"}}, seed=3)
+    assert nothing_lost(record)
+    assert counted(record)["accepted"] == counted(record)["sent"]
+
+
+def test_a_run_with_a_crash_replays(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    simulate(scenario(crash(), crash("60s"), group=BUSY), journal=path)
+    assert replay(path) is None
+
+
+def test_a_drained_node_tells_everybody_when_to_come_back(tmp_path: Path) -> None:
+    record, found = steps(tmp_path, {"at": "30s", "do": "drain_node"})
+    told = [effect.message for step in found if step.door == "drain" for effect in step.effects]  # type: ignore[union-attr]
+    assert len(told) == 4
+    assert all(0 <= frame.reconnect_after_ms <= 1000 for frame in told)  # type: ignore[union-attr]
+    assert record.drain_time_s == [pytest.approx(0.75, abs=0.02)], "closes are spread over one second, the least"
+    assert len(record.outages) == 4
+    assert everyone_has_everything_once(record)
+
+
+def test_a_restart_ends_in_order_and_is_down_for_its_time(tmp_path: Path) -> None:
+    record, found = steps(tmp_path, {"at": "30s", "do": "restart_node", "down": "5s"})
+    (begun,) = (step.now for step in found if step.door == "begin")
+    assert begun == pytest.approx(35.75, abs=0.02)
+    assert min(row.joined_at for row in record.outages) > begun
+    assert everyone_has_everything_once(record)
+
+
+def test_a_node_that_waits_for_somebody_who_does_not_answer_ends_in_time() -> None:
+    vanish = {"at": "20s", "do": "vanish", "count": 1}
+    record = play(vanish, {"at": "29s", "do": "drain_node"})
+    assert record.drain_time_s[0] <= 30.0
+    assert worst(record, "reconnect_time") < 10.0
+
+
+def test_who_is_away_while_the_node_restarts_gets_what_waits() -> None:
+    vanish = {"at": "25s", "do": "vanish", "count": 1, "for": "40s"}
+    record = play(vanish, crash("40s"), group=BUSY)
+    assert nothing_lost(record)
+    assert counted(record)["resumes"] > counted(record)["unrecovered"] == 0
+
+
+def test_baseline_loses_what_the_crash_forgets() -> None:
+    # Its rules keep nothing for a return, so what was unacked at the crash is forgotten.
+    record = play(crash(), group=BUSY, handler={"reliability": "baseline"}, seed=5)
+    assert counted(record)["duplicates"] == counted(record)["out_of_order"] == 0
+    assert counted(record)["resumes"] == counted(record)["unrecovered"] > 0
+
+
+def test_a_node_that_is_down_cannot_be_ended_again() -> None:
+    record = play(crash(down="10s"), {"at": "32s", "do": "drain_node"})
+    assert [row.users for row in record.fired] == [("node",), ()]
