@@ -1,4 +1,4 @@
-"""The commands that only read: `lint`, `schema` and `openapi`.
+"""The commands that only read: `lint`, `schema`, `openapi` and `asyncapi`.
 
 Rule: nothing is run, and nothing heavy is imported. What is wrong with a file is the scenario reader's to say.
 """
@@ -43,6 +43,13 @@ def add(app: typer.Typer, doors: Doors) -> None:
     def openapi() -> None:
         """Print the OpenAPI document of the HTTP routes."""
         from chatsim.live.openapi import document
+
+        emit_document(document())
+
+    @app.command()
+    def asyncapi() -> None:
+        """Print the WebSocket protocol as an AsyncAPI 3 document, in JSON."""
+        from chatsim.live.asyncapi import document
 
         emit_document(document())
 

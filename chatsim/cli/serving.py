@@ -1,14 +1,17 @@
 """The command `serve`: the chat backend on one port, until a signal asks it to go.
 
 Decides what the flags mean together, and what is printed when it listens. Rule: stdout carries the line that says where
-it listens (and with `--dev` the ready URLs), nothing else ever. Serving, and draining at a signal, is `live`'s.
+it listens (and with `--dev` the ready URLs), nothing else ever; the log goes to stderr. Serving, and draining at a
+signal, is `live`'s.
 """
 
 from __future__ import annotations
 
 import secrets
+import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -54,6 +57,8 @@ class Options(msgspec.Struct, kw_only=True):
     data: Path | None = None
     ephemeral: bool = False
     time_scale: float = 1.0
+    log_json: bool = False
+    log_level: str = "info"
 
 
 def add(app: typer.Typer) -> None:
@@ -87,6 +92,8 @@ def add(app: typer.Typer) -> None:
         dev: Annotated[bool, typer.Option("--dev", help="Make a secret, print ready URLs for two users.")] = False,
         journal: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every input and effect.")] = None,
         time_scale: Annotated[float, typer.Option(help="Multiplies every duration of the handler.")] = 1.0,
+        log_json: Annotated[bool, typer.Option("--log-json", help="Write the log as JSON lines.")] = False,
+        log_level: Annotated[str, typer.Option(metavar="debug|info|warning|error", help="How talkative.")] = "info",
     ) -> None:
         """Serve chat on one port: WebSocket at /ws, HTTP beside it."""
         options = Options(
@@ -105,11 +112,26 @@ def add(app: typer.Typer) -> None:
             data=data,
             ephemeral=ephemeral,
             time_scale=time_scale,
+            log_json=log_json,
+            log_level=log_level,
         )
         from chatsim.live.server import run
 
         settings = settings_of(options)
-        run(settings, ready=announcer(settings, options))
+        with _log(options, settings):
+            run(settings, ready=announcer(settings, options))
+
+
+def _log(options: Options, settings: ServerSettings) -> AbstractContextManager[None]:
+    """The log of this process, on stderr, without the keys. Raises UsageError for a level that there is not."""
+    from chatsim.live.events import LEVELS, written_to
+
+    level = LEVELS.get(options.log_level)
+    if level is None:
+        raise UsageError(f"--log-level {options.log_level}: there is no such level; say {', '.join(LEVELS)}")
+    keys = [*settings.keys, settings.signing_key, settings.admin_key]
+    secrets_ = [key for key in keys if key is not None]
+    return written_to(sys.stderr, as_json=options.log_json, level=level, secrets=secrets_)
 
 
 def settings_of(options: Options) -> ServerSettings:
@@ -147,7 +169,8 @@ def announcer(settings: ServerSettings, options: Options) -> Callable[[str], Non
             for user in DEV_USERS:
                 token = mint(settings.keys[0], user, (DEV_SESSION,), DEV_TTL_S, wall=time.time())
                 emit(f"{user}: {address}?token={token}")
-            say(f"both may join the session {DEV_SESSION!r}; the tokens are good for {DEV_TTL_S / 3600:g} hours")
+            if not options.log_json:
+                say(f"both may join the session {DEV_SESSION!r}; the tokens are good for {DEV_TTL_S / 3600:g} hours")
 
     return ready
 

@@ -9,7 +9,11 @@ import msgspec
 
 
 class Counters(msgspec.Struct):
-    """What the handler has counted since its start; the words are those of scenario files."""
+    """What the handler has counted since its start; the words are those of scenario files.
+
+    Beyond them: `replayed` messages, connections `closed` by code, `dropped` frames by type (once for each connection
+    that was spared one), and `refused_refreshes` by error code.
+    """
 
     accepted: int = 0
     duplicates_suppressed: int = 0
@@ -26,3 +30,7 @@ class Counters(msgspec.Struct):
     typing_events: int = 0
     errors: int = 0
     connections_peak: int = 0
+    replayed: int = 0
+    closed: dict[int, int] = msgspec.field(default_factory=dict)
+    dropped: dict[str, int] = msgspec.field(default_factory=dict)
+    refused_refreshes: dict[str, int] = msgspec.field(default_factory=dict)

@@ -104,6 +104,7 @@ class Ledger:
         self.owed = 0
         self.delivered = 0
         self.undelivered = 0
+        self.undelivered_by: dict[str, int] = {}
         self.retries = 0
         self.gave_up = 0
 
@@ -339,6 +340,7 @@ class Ledger:
         self._settle(outgoing)
         self._trim(member)
         self.undelivered += 1
+        self.undelivered_by[reason] = self.undelivered_by.get(reason, 0) + 1
         return GivenUp(outgoing, member.user.name, reason)
 
     def _settle(self, outgoing: Outgoing) -> None:

@@ -17,6 +17,19 @@ from typing import Any
 from msgspec import UNSET
 
 from chatsim.core.chance import Dice
+from chatsim.core.codes import (
+    FATAL,
+    FLOOD,
+    GOING_AWAY,
+    NO_PONG,
+    REPLACED,
+    STALE,
+    TOKEN_EXPIRED,
+    TOKEN_REFUSED,
+    TOKEN_REVOKED,
+    TOO_SLOW,
+    VIOLATIONS,
+)
 from chatsim.core.config import HandlerConfig
 from chatsim.core.counters import Counters
 from chatsim.core.credentials import Credentials
@@ -35,7 +48,6 @@ from chatsim.core.frames import (
     HeartbeatIn,
     Joined,
     Left,
-    Message,
     Presence,
     PresenceIn,
     RateLimit,
@@ -48,9 +60,10 @@ from chatsim.core.frames import (
     TypingIn,
     Welcome,
 )
+from chatsim.core.histogram import Times
 from chatsim.core.limiter import make_limiter
 from chatsim.core.notices import Notices
-from chatsim.core.pool import Connection, Member, Session, User
+from chatsim.core.pool import Connection, Member, Session, User, idle
 from chatsim.core.positions import Positions
 from chatsim.core.pulse import Pulse
 from chatsim.core.restorer import Restorer
@@ -60,11 +73,6 @@ from chatsim.core.signals import Signals
 from chatsim.core.snapshot import Snapshot
 from chatsim.core.timers import Heap
 from chatsim.core.tokens import Claims
-
-GOING_AWAY = 1012
-TOO_SLOW, NO_PONG, TOKEN_EXPIRED, FLOOD, STALE = 4000, 4001, 4002, 4003, 4005
-TOKEN_REFUSED, TOKEN_REVOKED, REPLACED, VIOLATIONS = 4500, 4501, 4502, 4503
-_FATAL = {"binary": 1003, "bad_utf8": 1007, "too_large": 1009}
 
 
 class ChatHandler:
@@ -87,6 +95,7 @@ class ChatHandler:
         """
         self.config = config
         self.counters = Counters()
+        self.times = Times()
         self.ledger = Ledger(config)
         self._epoch = epoch
         self._dice = Dice(seed)
@@ -186,6 +195,15 @@ class ChatHandler:
         """Whether the connection is open in the handler's eyes."""
         return conn in self._connections
 
+    def present(self) -> tuple[int, int]:
+        """How many connections are open, and how many users have one; counted anew at each call."""
+        return len(self._connections), sum(1 for user in self._users.values() if user.connections)
+
+    @property
+    def connected(self) -> int:
+        """How many connections were opened since the start."""
+        return self._numbered
+
     def revoked(self, claims: Claims) -> bool:
         """Whether the token was revoked, by its `jti` or with all that its user had then."""
         return self._credentials.revoked(claims)
@@ -229,7 +247,7 @@ class ChatHandler:
         if connection is None:
             return NOTHING
         connection.heard_at = now
-        fatal = _FATAL.get(code)
+        fatal = FATAL.get(code)
         if fatal is not None:
             return self._close(now, connection, fatal, detail)
         recent = [at for at in connection.violations or () if at + self.config.violation_window_s > now]
@@ -244,6 +262,9 @@ class ChatHandler:
         connection = self._connections.get(conn)
         if connection is not None:
             connection.heard_at = now
+            if connection.pinged_at >= 0.0:
+                self.times.pong.observe(now - connection.pinged_at)
+                connection.pinged_at = -1.0
         return NOTHING
 
     def pressure(self, now: float, conn: Conn, queued_bytes: int, queued_frames: int = 0) -> Effects:
@@ -281,6 +302,8 @@ class ChatHandler:
         connection = self._connections.get(conn)
         if connection is None:
             return NOTHING
+        refused = self.counters.refused_refreshes
+        refused[code] = refused.get(code, 0) + 1
         if code == "token_expired":
             return self._error(connection, code, "the new token has expired already")
         reason = TOKEN_REVOKED if code == "token_revoked" else TOKEN_REFUSED
@@ -380,6 +403,7 @@ class ChatHandler:
         session.epoch = record.epoch
         session.seq = record.seq
         self.counters.accepted += 1
+        self.times.ack.observe(self._epoch + now - record.sent_at)
         effects: list[Effect] = []
         entry = self._ids.open((record.sender, record.session, record.id))
         if entry is not None:
@@ -435,7 +459,11 @@ class ChatHandler:
         member = room.members.get(message.user)
         to = room.names() if member is None else room.names_but_user(member)
         if self._shedding:
+            meant = len(to)
             to = tuple(name for name in to if not self._connections[name].shedding)
+            if len(to) < meant:
+                kind, dropped = "typing" if isinstance(message, Typing) else "presence", self.counters.dropped
+                dropped[kind] = dropped.get(kind, 0) + meant - len(to)
         if not to:
             return NOTHING
         if isinstance(message, Typing):
@@ -519,13 +547,7 @@ class ChatHandler:
     def _tidy(self, now: float) -> None:
         """Once a sweep: forget what can no longer change an answer."""
         self._ids.tidy(now)
-        grace_s = self.config.presence_grace_s
-        idle = [
-            user.name
-            for user in self._users.values()
-            if not user.connections and user.limiter.idle(now) and now >= user.gone_at + grace_s
-        ]
-        for name in idle:
+        for name in idle(self._users, now, self.config.presence_grace_s):
             del self._users[name]
 
     # The seven types.
@@ -582,6 +604,7 @@ class ChatHandler:
                 return NOTHING
             member, outgoing = found
             self._moved(now, member)
+            self._had(now, [outgoing])
             return self._notices.delivered(member, [outgoing])
         if session is UNSET or up_to is UNSET:
             return self.malformed(
@@ -594,11 +617,18 @@ class ChatHandler:
         if not settled:
             return NOTHING
         self._moved(now, joined)
+        self._had(now, settled)
         return self._notices.delivered(joined, settled)
 
     def _moved(self, now: float, member: Member) -> None:
         self._positions.moved(now, member)
         self._next_at = min(self._next_at, self._positions.next_at)
+
+    def _had(self, now: float, settled: list[Outgoing]) -> None:
+        """Note how long each message took to be acked by its receiver."""
+        observe, wall = self.times.delivery.observe, self._epoch + now
+        for outgoing in settled:
+            observe(wall - outgoing.message.sent_at)
 
     def _typing(self, now: float, connection: Connection, frame: TypingIn) -> Effects:
         member = connection.member_of.get(frame.session)
@@ -686,6 +716,7 @@ class ChatHandler:
             self.counters.unrecovered += 1
         else:
             self.counters.recovered += 1
+            self.counters.replayed += len(missed)
         return missed
 
     def _answer_join(
@@ -744,6 +775,8 @@ class ChatHandler:
     def _close(self, now: float, connection: Connection, code: int, reason: str) -> Effects:
         self._drop(now, connection)
         self._rearm()
+        closed = self.counters.closed
+        closed[code] = closed.get(code, 0) + 1
         return (Close(connection.name, code, reason),)
 
     def _flood(self, now: float, connection: Connection, frame: ClientFrame) -> Effects:
@@ -774,6 +807,3 @@ class ChatHandler:
     ) -> Effects:
         self.counters.errors += 1
         return (Send((connection.name,), Error(code, text, frame_id, retry_after_ms)),)
-
-
-__all__ = ["ChatHandler", "Counters", "Message"]

@@ -12,7 +12,7 @@ Rule: the maps agree with each other after every call; a tuple handed out is nev
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from math import inf
 from typing import Any
 
@@ -38,6 +38,7 @@ class Connection:
         "member_of",
         "name",
         "number",
+        "pinged_at",
         "shedding",
         "user",
         "violations",
@@ -53,6 +54,7 @@ class Connection:
         self.exp_at = inf
         self.warn_at = inf
         self.heard_at = now
+        self.pinged_at = _NEVER
         self.frames = 0
         self.frames_from = now
         self.flooding_until = _NEVER
@@ -187,3 +189,12 @@ class Session:
             return names
         place = self._places[member.names[0]]
         return names[:place] + names[place + len(member.names) :]
+
+
+def idle(users: Mapping[str, User], now: float, grace_s: float) -> list[str]:
+    """Who may be forgotten: without a connection for longer than the grace, and with a limiter that starts anew."""
+    return [
+        name
+        for name, user in users.items()
+        if not user.connections and user.limiter.idle(now) and now >= user.gone_at + grace_s
+    ]

@@ -69,6 +69,8 @@ class Pulse:
             slot = self._wheel[self._tick % _SLOTS]
             if slot:
                 due.append(tuple(slot))
+                for connection in slot.values():
+                    connection.pinged_at = now
                 if self._timeout_s < inf:
                     self._deadlines.add(now, (now, tuple(slot.values())))
             self._tick += 1

@@ -1,4 +1,4 @@
-"""What an operator does to the server under test: tokens revoked with the admin key, over HTTP.
+"""What an operator does to the server under test: tokens revoked with the admin key, metrics read, over HTTP.
 
 Decides how the order travels: on a connection of its own, one request after the other. Rule: a server that does not
 take the order is a fault of the harness, and the key is in no text. Whose tokens they are is the caller's affair.
@@ -18,7 +18,7 @@ ADMIN_S_MAX = 10.0
 """How long one order may take, however many tokens it names."""
 
 _END = b"\r\n\r\n"
-_DONE = b"HTTP/1.1 204"
+_DONE, _FOUND = b"HTTP/1.1 204", b"HTTP/1.1 200"
 _QUOTED_MAX = 100
 
 
@@ -33,6 +33,7 @@ class Admin:
         self._host, self._port = address.hostname, address.port
         self._tls = tls
         host = f"[{self._host}]" if ":" in self._host else self._host
+        self._scrape = f"GET /metrics HTTP/1.1\r\nHost: {host}:{self._port}\r\nConnection: close\r\n\r\n".encode()
         self._head = (
             f" HTTP/1.1\r\nHost: {host}:{self._port}\r\nAuthorization: Bearer {key.decode('ascii')}\r\n\r\n".encode()
         )
@@ -49,6 +50,25 @@ class Admin:
                 await self._revoke(jtis)
         except (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError) as problem:
             raise HarnessError(f"The server did not take the order to revoke tokens: {problem!r}.") from problem
+
+    async def scrape(self) -> bytes:
+        """What `GET /metrics` answers. Raises HarnessError where the server does not answer 200, or not in time."""
+        try:
+            async with asyncio.timeout(ADMIN_S_MAX):
+                reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls)
+                try:
+                    writer.write(self._scrape)
+                    head, _, body = (await reader.read(-1)).partition(_END)
+                finally:
+                    writer.close()
+                    with contextlib.suppress(OSError):
+                        await writer.wait_closed()
+        except (OSError, TimeoutError) as problem:
+            raise HarnessError(f"The server did not tell its metrics: {problem!r}.") from problem
+        if not head.startswith(_FOUND):
+            text = head.partition(b"\r\n")[0].decode("ascii", "replace")[:_QUOTED_MAX]
+            raise HarnessError(f"The server answered {text!r} to a scrape of its metrics.")
+        return body
 
     async def _revoke(self, jtis: Sequence[str]) -> None:
         reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls)

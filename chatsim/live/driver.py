@@ -10,6 +10,7 @@ nothing here knows whether the clock is real.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from math import inf
@@ -17,11 +18,14 @@ from typing import Any, Protocol
 
 from chatsim.core.effects import Append, Close, Effect, Effects, Note, Ping, Record, Send, Tell
 from chatsim.core.frames import Body, ClientFrame, Delivered, Fault, ServerFrame, encode
+from chatsim.core.histogram import Histogram
 from chatsim.core.service import Standing
 from chatsim.core.tokens import Claims
+from chatsim.live.events import Often, tell
 from chatsim.live.framing import PING_FRAME, text_frame
 from chatsim.live.log import LATER, Log
 from chatsim.live.outlets import Outlet, Outlets
+from chatsim.telemetry.figures import LAG_EDGES_S
 
 LAG_INTERVAL_S = 0.1
 """How often the loop's lag is sampled, once asked for."""
@@ -29,8 +33,10 @@ LAG_INTERVAL_S = 0.1
 LAG_SAMPLES_MAX = 36_000
 """One hour of samples; the older ones are dropped."""
 
-LAG_BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, inf)
-"""Upper edges of the histogram of loop lag."""
+TOO_SLOW = 4000
+
+ABNORMAL = 1006
+"""Stands for the end of a connection without a close (RFC 6455, 7.1.5)."""
 
 
 class Handler(Protocol):
@@ -107,8 +113,9 @@ class Driver:
         self._lag_due = inf
         self._lag_timer: asyncio.TimerHandle | None = None
         self._lags: deque[float] = deque(maxlen=LAG_SAMPLES_MAX)
-        self._lag_counts = [0] * len(LAG_BUCKETS_S)
-        self._lag_sum_s = 0.0
+        self.lag = Histogram(LAG_EDGES_S)
+        self.departed: dict[int, int] = {}
+        self.often = Often()
         self._frames_in = self._bytes_in = 0
         self._pings = self._connections_total = self._connections_peak = 0
         self._perform: dict[type[Effect], Callable[[Any], None]] = {
@@ -160,7 +167,8 @@ class Driver:
         self._connections_total += 1
         self._connections_peak = max(self._connections_peak, self.connections())
         self.empty.clear()
-        now = self.now()
+        now = outlet.opened_at = self.now()
+        tell(logging.DEBUG, "connection opened", connection=outlet.name, user=claims.sub)
         self._settle(now, "connect", (outlet.name, claims), self._handler.connect(now, outlet.name, claims))
         return outlet
 
@@ -253,16 +261,19 @@ class Driver:
                 self._answer_post(record.id, record)
         for record in failed:
             now = self.now()
+            self.often.tell(now, logging.ERROR, "log failed", session=record.session)
             self._settle(now, "append_failed", (record,), self._handler.append_failed(now, record))
             if not record.conn:
                 self._answer_post(record.id, None)
 
-    def leave(self, outlet: Outlet) -> None:
+    def leave(self, outlet: Outlet, code: int = ABNORMAL) -> None:
         """The peer closes, or has broken the framing: the handler forgets it; what is queued may still be flushed."""
         if outlet.closing:
             return
         outlet.closing = True
+        self.departed[code] = self.departed.get(code, 0) + 1
         now = self.now()
+        self._tell_end(outlet, code)
         self._settle(now, "disconnect", (outlet.name,), self._handler.disconnect(now, outlet.name))
 
     def lost(self, outlet: Outlet) -> None:
@@ -324,7 +335,7 @@ class Driver:
 
     def hang_up(self, outlet: Outlet, code: int, reason: str) -> None:
         """Close without the handler's having asked: the framing is broken, or the server ends."""
-        self.leave(outlet)
+        self.leave(outlet, code)
         self._outlets.shut(outlet, code, reason)
 
     # Effects.
@@ -369,7 +380,16 @@ class Driver:
         outlet = self._outlets.by_name.get(effect.to)
         if outlet is not None and not outlet.closing:
             outlet.closing = True
+            self._tell_end(outlet, effect.code)
             self._outlets.shut(outlet, effect.code, effect.reason)
+
+    def _tell_end(self, outlet: Outlet, code: int) -> None:
+        now = self._now
+        open_s = now - outlet.opened_at
+        if code == TOO_SLOW:
+            self.often.tell(now, logging.WARNING, "slow reader closed", connection=outlet.name, open_s=open_s)
+        else:
+            tell(logging.DEBUG, "connection closed", connection=outlet.name, code=code, open_s=open_s)
 
     def _append(self, effect: Append) -> None:
         record = self._log.append(effect.record)
@@ -378,6 +398,7 @@ class Driver:
         # The moment of the input that it came from: what follows from one input has one date.
         now = self._now
         if record is None:
+            self.often.tell(now, logging.ERROR, "log failed", session=effect.record.session)
             failed = effect.record
             self._follow(now, "append_failed", (failed,), self._handler.append_failed(now, failed))
         else:
@@ -417,9 +438,7 @@ class Driver:
         time = self.loop.time()
         lag_s = max(0.0, time - self._lag_due)
         self._lags.append(lag_s)
-        self._lag_sum_s += lag_s
-        place = next(place for place, edge in enumerate(LAG_BUCKETS_S) if lag_s <= edge)
-        self._lag_counts[place] += 1
+        self.lag.observe(lag_s)
         self._lag_due = time + LAG_INTERVAL_S
         self._lag_timer = self.loop.call_at(self._lag_due, self._sample_lag)
 
@@ -428,8 +447,16 @@ class Driver:
         late_s = self.loop.time() - self._lag_due
         return max(0.0, late_s, self._lags[-1] if self._lags else 0.0)
 
+    def waiting(self) -> tuple[int, int]:
+        """How many frames and bytes wait to be written, whoever they are for; looked up anew at each call."""
+        return self._outlets.waiting()
+
     def statistics(self) -> dict[str, Any]:
         """Counts since the start, and the samples of loop lag (s) of the last hour."""
+        return self.counts() | {"loop_lag_s": tuple(self._lags)}
+
+    def counts(self) -> dict[str, int]:
+        """Counts since the start."""
         return {
             "connections": self.connections(),
             "connections_total": self._connections_total,
@@ -441,9 +468,6 @@ class Driver:
             "pings": self._pings,
             "flushes": self._outlets.flushes,
             "draining": self.draining,
-            "loop_lag_s": tuple(self._lags),
-            "loop_lag_counts": tuple(self._lag_counts),
-            "loop_lag_sum_s": self._lag_sum_s,
         }
 
     def abort(self) -> None:

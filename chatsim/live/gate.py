@@ -41,6 +41,7 @@ class Gate:
         """`config` is as the handler has it; `seed` is that of the jitter in `Retry-After`."""
         self.driver = driver
         self.config = config
+        self.refused: dict[str, int] = {}
         self._keys = keys
         self._admission = Admission(config, seed=seed)
 
@@ -53,7 +54,13 @@ class Gate:
         return found
 
     def enter(self, request: Request) -> Claims | Denial:
-        """The claims of somebody who may come in, or what to answer instead."""
+        """The claims of somebody who may come in, or what to answer instead; refusals are counted by their code."""
+        found = self._judge(request)
+        if isinstance(found, Denial):
+            self.refused[found.code] = self.refused.get(found.code, 0) + 1
+        return found
+
+    def _judge(self, request: Request) -> Claims | Denial:
         if not self._origin_allowed(request):
             return Denial(403, "origin_forbidden", "this origin may not connect: name it in origins")
         query = _query(request)

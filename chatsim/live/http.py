@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
-from math import inf
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 from starlette.applications import Starlette
@@ -22,11 +21,11 @@ from starlette.routing import Route
 
 from chatsim.core.tokens import issue
 from chatsim.live.answers import JTI_MAX, Bouncer, DeniedError, EncodedPaths, error_answer, json_answer, name_in, read
-from chatsim.live.driver import LAG_BUCKETS_S, Driver
 from chatsim.live.gate import Gate
 from chatsim.live.openapi import document
 from chatsim.live.routes import OPERATIONS, Health, Token, TokenOrder
 from chatsim.live.sessions import SessionRoutes
+from chatsim.telemetry.prometheus import CONTENT_TYPE
 
 READY_LAG_S_MAX = 0.25
 """A loop later than this is not ready for more (protocol.md, section 4)."""
@@ -69,12 +68,18 @@ async def _crashed(_request: Request, _problem: Exception) -> Response:
 class Routes:
     """The routes of one server; the functions have the names of the table."""
 
-    def __init__(self, gate: Gate, *, admin_key: bytes | None, minter: Minter | None) -> None:
-        """Without an admin key nobody is admitted to its routes; without a minter no token is made here."""
+    def __init__(
+        self, gate: Gate, *, admin_key: bytes | None, minter: Minter | None, metrics: Callable[[], bytes]
+    ) -> None:
+        """Without an admin key nobody is admitted to its routes; without a minter no token is made here.
+
+        `metrics` gives what a scrape is answered with.
+        """
         self._driver = gate.driver
         self._bouncer = Bouncer(gate, admin_key)
         self._sessions = SessionRoutes(gate, self._bouncer)
         self._minter = minter
+        self._exposition = metrics
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -101,7 +106,7 @@ class Routes:
         return json_answer(200, Health("ready"))
 
     async def metrics(self, _request: Request) -> Response:
-        return Response(prometheus_text(self._driver), media_type="text/plain; version=0.0.4")
+        return Response(self._exposition(), headers={"Content-Type": CONTENT_TYPE})
 
     async def openapi(self, _request: Request) -> Response:
         return json_answer(200, document())
@@ -148,37 +153,3 @@ def _by_method(answers: dict[str, Endpoint]) -> Endpoint:
         return await answers["GET" if request.method == "HEAD" else request.method](request)
 
     return answer
-
-
-_METRICS: tuple[tuple[str, str, str, Callable[[dict[str, Any]], float]], ...] = (
-    ("connections", "gauge", "Open connections.", lambda s: s["connections"]),
-    ("connections_peak", "gauge", "Most open connections at once.", lambda s: s["connections_peak"]),
-    ("connections_total", "counter", "Connections accepted.", lambda s: s["connections_total"]),
-    ("frames_in_total", "counter", "WebSocket frames read.", lambda s: s["frames_in"]),
-    ("frames_out_total", "counter", "Frames written, counted once per receiver.", lambda s: s["frames_out"]),
-    ("bytes_in_total", "counter", "Bytes read from WebSockets.", lambda s: s["bytes_in"]),
-    ("bytes_out_total", "counter", "Bytes written to WebSockets.", lambda s: s["bytes_out"]),
-    ("pings_total", "counter", "WebSocket pings sent.", lambda s: s["pings"]),
-    ("flushes_total", "counter", "Collected writes.", lambda s: s["flushes"]),
-    ("draining", "gauge", "1 while the server is going away.", lambda s: s["draining"]),
-)
-
-
-def prometheus_text(driver: Driver) -> str:
-    """The driver's statistics in Prometheus' text format 0.0.4."""
-    statistics = driver.statistics()
-    lines = []
-    for name, kind, about, value in _METRICS:
-        lines += [f"# HELP chatsim_{name} {about}", f"# TYPE chatsim_{name} {kind}"]
-        lines.append(f"chatsim_{name} {value(statistics) + 0}")
-    lines += [
-        "# HELP chatsim_loop_lag_seconds How late the event loop was.",
-        "# TYPE chatsim_loop_lag_seconds histogram",
-    ]
-    total = 0
-    for edge_s, count in zip(LAG_BUCKETS_S, statistics["loop_lag_counts"], strict=True):
-        total += count
-        edge = "+Inf" if edge_s == inf else f"{edge_s:g}"
-        lines.append(f'chatsim_loop_lag_seconds_bucket{{le="{edge}"}} {total}')
-    lines += [f"chatsim_loop_lag_seconds_sum {statistics['loop_lag_sum_s']}", f"chatsim_loop_lag_seconds_count {total}"]
-    return "\n".join([*lines, ""])

@@ -42,6 +42,7 @@ class Outlet:
         "in_transport",
         "lingers_until",
         "name",
+        "opened_at",
         "paused",
         "pressed",
         "queue",
@@ -51,6 +52,7 @@ class Outlet:
     def __init__(self, name: str, transport: asyncio.Transport) -> None:
         self.name = name
         self.transport = transport
+        self.opened_at = 0.0
         self.queue: list[bytes] = []
         self.in_transport = 0
         self.dirty = False
@@ -259,7 +261,12 @@ class Outlets:
                     self._soil(outlet)
             lingering.popleft()
 
-    # The end.
+    # The end, and what can be seen from outside.
+
+    def waiting(self) -> tuple[int, int]:
+        """How many frames and bytes wait, here and in transports that can take no more; one look at each connection."""
+        held = [outlet for outlet in self.by_name.values() if outlet.paused or outlet.queue]
+        return sum(outlet.pending_frames() for outlet in held), sum(outlet.pending_bytes() for outlet in held)
 
     def abort(self) -> None:
         """Drop every connection that is left."""

@@ -23,6 +23,7 @@ from websockets.typing import Subprotocol
 
 from chatsim.core.frames import Fault, StatusIn, decode_client
 from chatsim.core.tokens import Claims, Refusal
+from chatsim.live.driver import ABNORMAL
 from chatsim.live.framing import SHORT_BYTES_MAX, Edge, short_text
 from chatsim.live.gate import PHRASES, Denial, Gate, denial_bytes
 from chatsim.live.outlets import Outlet
@@ -195,6 +196,9 @@ class ChatProtocol(asyncio.Protocol):
 
     def _deny(self, denial: Denial) -> None:
         self._done_waiting()
+        driver, peer = self.gate.driver, self._transport.get_extra_info("peername")
+        said = {"status": denial.status} | ({"peer": f"{peer[0]}"} if isinstance(peer, tuple) and peer else {})
+        driver.often.tell(driver.now(), logging.INFO, "handshake refused", denial.code, **said)
         self._parser = self._edge = None
         self._transport.write(denial_bytes(denial))
         self._transport.close()
@@ -274,10 +278,11 @@ class ChatProtocol(asyncio.Protocol):
         """The peer's close frame: the answer to ours, or to be answered with the same code."""
         assert self._parser is not None
         answer = b"".join(self._parser.data_to_send())
+        said = self._parser.close_rcvd
         self._parser = self._edge = None
         driver = self.gate.driver
         if outlet.deadline is None:
-            driver.leave(outlet)
+            driver.leave(outlet, ABNORMAL if said is None else said.code)
             driver.flush(outlet)
             self._transport.write(answer)
         else:

@@ -64,10 +64,12 @@ CLOSED_BY_END = 1012
 
 
 class LiveOutcome(msgspec.Struct):
-    """What came of a live run; `health` is how well the harness itself did (s, counts), `why_invalid` one sentence."""
+    """What came of a live run; `exposition` is the last scrape of the server's metrics, `health` how well the harness
+    itself did (s, counts), `why_invalid` one sentence."""
 
     record: RunRecord
     trace_hash: str
+    exposition: bytes
     valid: bool
     why_invalid: str
     health: dict[str, Any]
@@ -148,6 +150,7 @@ class _Run:
         self.admin_key = admin_key
         self.utilisation = 0.0
         self.settled = False
+        self.exposition = b""
         self.calendar: Calendar
         self.admin: Admin
         self.crowd: Crowd
@@ -180,6 +183,7 @@ class _Run:
         self.crowd.people.finish()
         await self.mischief.end()
         await self.crowd.end()
+        self.exposition = await self.admin.scrape()
 
     async def _until(self, moment: float, progress: Callable[[float], None] | None) -> None:
         while (now := self.calendar.now()) < moment:
@@ -298,7 +302,7 @@ class _Run:
             "settled": self.settled,
             "journal_steps": follower.steps,
         }
-        return LiveOutcome(record, follower.trace_hash, not why, why, health)
+        return LiveOutcome(record, follower.trace_hash, self.exposition, not why, why, health)
 
     def _record(self) -> RunRecord:
         follower = self.follower

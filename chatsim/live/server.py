@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import secrets
 import signal
 import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +31,14 @@ from chatsim.core.memory_log import MemoryLog
 from chatsim.core.tokens import Keys, can_sign
 from chatsim.errors import UsageError
 from chatsim.journal.steps import Footer, Header, JournalWriter
+from chatsim.live.access import AccessLog
 from chatsim.live.driver import Driver
+from chatsim.live.events import tell
 from chatsim.live.front import Front
 from chatsim.live.gate import Gate
 from chatsim.live.http import Minter, Routes
 from chatsim.live.log import Log
+from chatsim.live.metrics import scrape
 from chatsim.live.protocol import protocol_for
 from chatsim.live.sqlite_log import PRUNE_S, SqliteLog
 from chatsim.live.tls import is_loopback, self_signed, server_context
@@ -137,16 +142,26 @@ async def serve(settings: ServerSettings, *, ready: Callable[[str], None], stop:
         keys = Keys(settings.keys, config.algorithms)
         listener = stack.enter_context(_listen(settings.host, settings.port))
         seed = secrets.randbits(63) if settings.seed is None else settings.seed
-        driver = await _drive(settings, config, seed, stack)
+        handler, driver = await _drive(settings, config, seed, stack)
         gate = Gate(driver, keys, config, seed=seed)
-        app = Routes(gate, admin_key=settings.admin_key, minter=_minter(settings, config)).app()
+        metrics = partial(scrape, handler, driver, gate)
+        app = Routes(gate, admin_key=settings.admin_key, minter=_minter(settings, config), metrics=metrics).app()
         url = _url(settings.host, listener, context is not None)
-        server = _Server(_uvicorn_config(app, gate, context), lambda: ready(url))
+        logged = AccessLog(app, asyncio.get_running_loop().time)
+        server = _Server(_uvicorn_config(logged, gate, context), lambda: _listens(url, ready))
         await _until(server, listener, driver, stop)
+        tell(logging.INFO, "ended", **driver.counts())
         return driver.statistics()
 
 
-async def _drive(settings: ServerSettings, config: HandlerConfig, seed: int, stack: contextlib.ExitStack) -> Driver:
+def _listens(url: str, ready: Callable[[str], None]) -> None:
+    tell(logging.INFO, "listening", url=url)
+    ready(url)
+
+
+async def _drive(
+    settings: ServerSettings, config: HandlerConfig, seed: int, stack: contextlib.ExitStack
+) -> tuple[ChatHandler, Driver]:
     """The handler and its driver, journaled if asked for."""
     # The loop's time is that of its last turn: a new turn makes it and the wall clock speak of the same moment.
     await asyncio.sleep(0)
@@ -184,7 +199,7 @@ async def _drive(settings: ServerSettings, config: HandlerConfig, seed: int, sta
             writer.close(Footer(loop_lag_s=driver.statistics()["loop_lag_s"]))
 
     stack.callback(end)
-    return driver
+    return handler, driver
 
 
 class _Repeat:
@@ -216,6 +231,7 @@ async def _until(server: _Server, listener: socket.socket, driver: Driver, stop:
     stopping = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        tell(logging.INFO, "draining", connections=driver.connections())
         driver.drain()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S_MAX):
@@ -272,7 +288,7 @@ def _url(host: str, listener: socket.socket, tls: bool) -> str:
 
 
 def _uvicorn_config(app: Any, gate: Gate, context: ssl.SSLContext | None) -> uvicorn.Config:
-    """uvicorn's settings: our protocol for WebSockets, and no log that could hold a query string."""
+    """uvicorn's settings: our protocol for WebSockets, and our access log; its loggers are as `events` sets them."""
     config = uvicorn.Config(
         app,
         http=Front,
@@ -280,7 +296,7 @@ def _uvicorn_config(app: Any, gate: Gate, context: ssl.SSLContext | None) -> uvi
         lifespan="off",
         interface="asgi3",
         log_config=None,
-        log_level="error",
+        log_level=None,
         access_log=False,
         proxy_headers=False,
         server_header=False,

@@ -17,6 +17,7 @@ from chatsim.errors import HarnessError
 from chatsim.journal.record import RunRecord
 from chatsim.scenario.model import Scenario
 from chatsim.store.folder import RunFolder
+from chatsim.telemetry.prometheus import exposition
 from chatsim.verdict.judge import Judged, judge
 from chatsim.verdict.metrics import check_conservation, counters, summary
 
@@ -90,17 +91,18 @@ def run(
 
             outcome = simulate(scenario, journal=folder.journal, progress=progress)
             record, trace_hash, valid, why = outcome.record, outcome.trace_hash, True, ""
-            health: dict[str, Any] = {}
+            metrics, health = exposition(outcome.families), dict[str, Any]()
         else:
             from chatsim.live.run import run_live
 
             lived = run_live(scenario, seed=scenario.seed, out_dir=folder.path, progress=progress)
             record, trace_hash, valid, why = lived.record, lived.trace_hash, lived.valid, lived.why_invalid
-            health = lived.health
+            metrics, health = lived.exposition, lived.health
             scenario = scenario.with_live_overrides()
             scenario = scenario.scaled(scenario.time_scale)
         result = _judged(scenario, on, record, trace_hash, valid, why, health)
         _write(folder, result)
+        folder.write_metrics(metrics)
     result.path = folder.path
     return result
 

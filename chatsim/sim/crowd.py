@@ -99,7 +99,7 @@ class Crowd:
         pipe.client_open = False
         pipe.deaf = True
         if not pipe.vanished:
-            self.engine.at(pipe.up.arrival(now, 8), self.node.hung_up, pipe)
+            self.engine.at(pipe.up.arrival(now, 8), self.node.hung_up, pipe, code)
 
     def arm(self, now: float, device: Device) -> None:
         wake_at = device.client.wake_at()
@@ -184,18 +184,25 @@ class Crowd:
         cost_s = self.node.cost_s("verify") if knock.verified else self.node.cost_s("frame")
         if knock.tls:
             cost_s += self.node.cost_s("tls_handshake")
-        if claims is None or self.node.judged(now, claims) is not None:
-            answered_at = self.node.refused(now, cost_s)
-            self.engine.at(pipe.down.arrival(answered_at, HANDSHAKE_BYTES), self._refused, device, (401, None))
-            return
-        wait_s = self.node.no_room(now, device.client.former)
-        if wait_s is not None:
-            answered_at = self.node.refused(now, cost_s)
-            self.engine.at(pipe.down.arrival(answered_at, HANDSHAKE_BYTES), self._refused, device, (503, wait_s))
+        reason, answer = self._refusal(now, device, claims)
+        if claims is None or reason:
+            answered_at = self.node.refused(now, cost_s, reason)
+            self.engine.at(pipe.down.arrival(answered_at, HANDSHAKE_BYTES), self._refused, device, answer)
             return
         start_at = self.node.loop.start(now)
         self.engine.at(pipe.down.arrival(start_at + cost_s, HANDSHAKE_BYTES), self._opened, pipe)
         self.node.opened(now, pipe, claims, cost_s)
+
+    def _refusal(self, now: float, device: Device, claims: Claims | None) -> tuple[str, tuple[int, float | None]]:
+        """The error code that the node answers with, the status, and when to come back; no code where it takes in."""
+        if claims is None:
+            verified = self._knocks[device.user.group].verified
+            return ("token_invalid" if verified else "token_missing"), (401, None)
+        refusal = self.node.judged(now, claims)
+        if refusal is not None:
+            return refusal.code, (401, None)
+        reason, wait_s = self.node.no_room(now, device.client.former)
+        return reason, (503, wait_s)
 
     def _refused(self, now: float, device: Device, answer: tuple[int, float | None]) -> None:
         self.people.refused(now, device, *answer)
@@ -203,7 +210,7 @@ class Crowd:
     def _opened(self, now: float, pipe: Pipe, _: Any) -> None:
         device = pipe.peer
         if device.client.state != "waiting" or not pipe.client_open:
-            self.engine.at(pipe.up.arrival(now, 8), self.node.hung_up, pipe)
+            self.engine.at(pipe.up.arrival(now, 8), self.node.hung_up, pipe, ABNORMAL)
             return
         self.pipes[device.number] = pipe
         self.people.opened(now, device)
@@ -256,7 +263,7 @@ class Crowd:
 
     def drop(self, now: float, pipe: Pipe) -> None:
         """Both sides lose the connection, and know it."""
-        self.engine.at(pipe.up.arrival(now, 0), self.node.hung_up, pipe)
+        self.engine.at(pipe.up.arrival(now, 0), self.node.hung_up, pipe, ABNORMAL)
         self._cut(now, pipe, ABNORMAL)
 
     def vanish(self, now: float, pipe: Pipe, for_s: float | None) -> None:

@@ -101,6 +101,9 @@ class Node:
 
     def _take(self, handler: ChatHandler) -> None:
         self.handler = handler
+        # A new life counts anew, as a new process does.
+        self.departed: dict[int, int] = {}
+        self.handshakes_refused: dict[str, int] = {}
         self._receive = handler.receive
         self._wake_at = handler.wake_at
         self._armed_at = inf
@@ -113,6 +116,10 @@ class Node:
     def _rate(self, word: str) -> float | Draws:
         fixed = self._fixed[word]
         return self._draws[word] if fixed is None else fixed
+
+    def queued_bytes(self, now: float) -> float:
+        """Bytes that wait for the bandwidth of a link, whoever they are for."""
+        return sum(pipe.down.queued_bytes(now) for pipe in self.pipes.values())
 
     def cost_s(self, word: str) -> float:
         """What one piece of work of this kind costs now."""
@@ -127,14 +134,16 @@ class Node:
         self.pipes[pipe.name] = pipe
         return self._work(now, cost_s, "connect", self.handler.connect, pipe.name, claims)
 
-    def no_room(self, now: float, former: str) -> int | None:
-        """For a handshake with a good token: None where there is room, else when to come back (whole s)."""
+    def no_room(self, now: float, former: str) -> tuple[str, int]:
+        """For a handshake with a good token: why there is no room and when to come back (whole s); "" where there
+        is."""
         # Every name that a client has had was given by this node, in this life or an earlier one.
         reason = self._admission.refusal(now, connections=len(self.pipes), draining=self.draining, back=former != "")
-        return None if reason is None else self._admission.retry_after_s()
+        return ("", 0) if reason is None else (reason, self._admission.retry_after_s())
 
-    def refused(self, now: float, cost_s: float) -> float:
-        """A handshake with a bad token arrived; returns when the answer leaves."""
+    def refused(self, now: float, cost_s: float, reason: str) -> float:
+        """A handshake that is refused with this error code arrived; returns when the answer leaves."""
+        self.handshakes_refused[reason] = self.handshakes_refused.get(reason, 0) + 1
         return self.loop.end(self.loop.start(now), cost_s)
 
     def arrived(self, now: float, pipe: Pipe, frame: ClientFrame) -> None:
@@ -194,10 +203,11 @@ class Node:
                 for observer in observers:
                     observer.step(start_at, "pong", (pipe.name,), NOTHING)
 
-    def hung_up(self, now: float, pipe: Pipe, _: Any) -> None:
-        """The peer's closing arrived."""
+    def hung_up(self, now: float, pipe: Pipe, code: int) -> None:
+        """The peer's closing arrived, with its close code."""
         if pipe.server_open:
             pipe.server_open = False
+            self.departed[code] = self.departed.get(code, 0) + 1
             self._work(now, 0.0, "disconnect", self.handler.disconnect, pipe.name)
             del self.pipes[pipe.name]
             self._drained(now)

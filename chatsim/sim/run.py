@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from chatsim.core.handler import ChatHandler
+from chatsim.core.histogram import Histogram
 from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Claims
 from chatsim.journal.record import RunRecord
@@ -30,6 +31,7 @@ from chatsim.sim.engine import Engine
 from chatsim.sim.faults import NODE_EVENTS, Faults
 from chatsim.sim.kept_log import KeptLog
 from chatsim.sim.node import Node, Observer
+from chatsim.telemetry.figures import LAG_EDGES_S, Family, Shell, families
 from chatsim.verdict.collect import collect
 from chatsim.verdict.tally import Tally
 
@@ -42,10 +44,11 @@ QUANTUM_S = 0.25
 
 
 class Simulated(msgspec.Struct):
-    """What came of a simulated run."""
+    """What came of a simulated run; `families` are what a scrape of the node at its end would tell."""
 
     record: RunRecord
     trace_hash: str
+    families: list[Family]
 
 
 def simulate(
@@ -106,7 +109,21 @@ class _World:
         self.engine.run(bound, stop_when=self._settled, progress=told)
         self.crowd.people.finish()
         self.journal.close()
-        return Simulated(self._record(), self.journal.trace_hash)
+        return Simulated(self._record(), self.journal.trace_hash, self._families())
+
+    def _families(self) -> list[Family]:
+        node = self.node
+        lag = Histogram(LAG_EDGES_S)
+        for lag_s in self.lags:
+            lag.observe(lag_s)
+        shell = Shell(
+            departed=node.departed,
+            refused=node.handshakes_refused,
+            loop_lag=lag,
+            queued_bytes=int(node.queued_bytes(self.engine.now)),
+            draining=node.draining,
+        )
+        return families(node.handler, shell)
 
     def _record(self) -> RunRecord:
         return collect(

@@ -75,6 +75,10 @@ class RunFolder:
         """Write `run.json`."""
         self._write("run.json", encode(document) + "\n")
 
+    def write_metrics(self, exposition: bytes) -> None:
+        """Write `metrics.prom`, Prometheus' text exposition."""
+        self._write("metrics.prom", exposition.decode("utf-8"))
+
     def write_table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Write `NAME.csv` with a header line; each row has one value per column."""
         target = self.path / f"{safe_name(name)}.csv"

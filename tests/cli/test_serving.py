@@ -68,6 +68,7 @@ def test_a_profile_that_contradicts_the_file_is_refused(secret: Path, tmp_path: 
         (["--dev", "--profile", "soft"], "hardened or baseline"),
         (["--dev", "--config", "no-such-file.yaml"], "no-such-file.yaml"),
         (["--dev", "--port", "70000"], "--port"),
+        (["--dev", "--log-level", "loud"], "debug, info"),
         (["--dev", "--ephemeral", "--data", "somewhere"], "--ephemeral"),
         (["--dev", "--host", "0.0.0.0"], "--insecure"),
         (["--dev", "--tls-cert", "no-such.pem", "--tls-key", "no-such.key"], "no-such"),

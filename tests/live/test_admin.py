@@ -26,6 +26,33 @@ def test_each_token_named_is_revoked() -> None:
     on_loop(work)
 
 
+def test_metrics_are_read() -> None:
+    async def work() -> None:
+        async with running() as server:
+            text = await Admin(server.ws, ADMIN).scrape()
+            assert text.startswith(b"# HELP chatsim_connections ")
+            assert text.endswith(b"\n")
+
+    on_loop(work)
+
+
+def test_a_server_that_tells_no_metrics_is_a_fault_of_the_harness() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 500 No\r\n\r\n")
+        writer.close()
+
+    async def work() -> None:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            with pytest.raises(HarnessError, match="500"):
+                await Admin(f"ws://127.0.0.1:{port}/ws", ADMIN).scrape()
+        with pytest.raises(HarnessError, match="metrics"):
+            await Admin("ws://127.0.0.1:1/ws", ADMIN).scrape()
+
+    on_loop(work)
+
+
 def test_no_token_needs_no_server() -> None:
     async def work() -> None:
         await Admin("ws://127.0.0.1:1/ws", ADMIN).revoke([])

@@ -104,6 +104,13 @@ def test_a_rush_is_slowed_and_those_who_resume_have_their_own_way() -> None:
     assert [code(door.enter(asked())), code(door.enter(asked(back)))] == ["in", "overloaded"]
 
 
+def test_refusals_are_counted_by_their_code() -> None:
+    door = gate(World())
+    for query in ("token=junk", "", "token=junk", "token=" + TOKEN):
+        door.enter(asked(query))
+    assert door.refused == {"token_invalid": 2, "token_missing": 1}
+
+
 def test_who_has_no_token_takes_no_room_from_others() -> None:
     door = gate(World(), accept_rate_per_s=1.0)
     assert [code(door.enter(asked("token=junk"))) for _ in range(5)] == ["token_invalid"] * 5

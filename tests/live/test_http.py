@@ -53,7 +53,7 @@ def test_draining_is_alive_but_not_ready() -> None:
         config = HandlerConfig()
         handler = ChatHandler(config, epoch=0.0, seed=1)
         driver = Driver(handler, MemoryLog(), loop=asyncio.get_running_loop(), epoch=0.0)
-        routes = Routes(Gate(driver, Keys((SECRET,)), config), admin_key=ADMIN, minter=None)
+        routes = Routes(Gate(driver, Keys((SECRET,)), config), admin_key=ADMIN, minter=None, metrics=lambda: b"")
         transport = httpx.ASGITransport(routes.app())
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
             assert (await client.get("/health/ready")).status_code == 200
@@ -96,11 +96,11 @@ def test_metrics_are_prometheus_text_with_an_edge_at_100_ms() -> None:
             answer = await server.request("GET", "/metrics")
             assert answer.headers["Content-Type"].startswith("text/plain")
             lines = answer.text.splitlines()
-            assert "chatsim_connections 1" in lines
+            assert "chatsim_connections 1.0" in lines
             assert any(line.startswith('chatsim_loop_lag_seconds_bucket{le="0.1"} ') for line in lines)
             samples = [line for line in lines if not line.startswith("#")]
             assert all(float(line.rpartition(" ")[2]) >= 0 for line in samples)
-            counts = [int(line.rpartition(" ")[2]) for line in samples if "_bucket" in line]
+            counts = [float(line.rpartition(" ")[2]) for line in samples if "lag_seconds_bucket" in line]
             assert counts == sorted(counts)
 
     on_loop(work)

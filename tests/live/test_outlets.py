@@ -178,3 +178,15 @@ def test_every_frame_leaves_once_in_order_and_in_time(acts: list[tuple[str, int]
     ways.loop.turn()
     ways.loop.advance(2 * LINGER_S)
     assert [list(b"".join(ways.wrote(place))) for place in range(3)] == said
+
+
+def test_what_waits_is_counted_for_all_and_what_has_left_is_not() -> None:
+    ways = Ways(3)
+    assert ways.outlets.waiting() == (0, 0)
+    ways.outlets.send(("c0",), b"gone")
+    ways.outlets.paused(ways.each[1])
+    ways.transports[1].buffered = 100
+    ways.outlets.send(("c1", "c2"), b"four")
+    assert ways.outlets.waiting() == (2, 108)
+    ways.loop.turn()
+    assert ways.outlets.waiting() == (1, 104)

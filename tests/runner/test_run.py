@@ -12,11 +12,15 @@ from typing import Any
 
 import pytest
 
+from chatsim.core.config import HandlerConfig
+from chatsim.core.handler import ChatHandler
+from chatsim.core.histogram import Histogram
 from chatsim.errors import HarnessError, UsageError
 from chatsim.journal.replay import replay
 from chatsim.runner.run import RunResult, run
 from chatsim.scenario.load import load
 from chatsim.scenario.model import Scenario
+from chatsim.telemetry.figures import Shell, families
 
 FILES = sorted((Path(__file__).parents[2] / "scenarios").glob("*.yaml"))
 
@@ -39,7 +43,7 @@ def test_a_run_writes_what_happened(tmp_path: Path) -> None:
     assert folder is not None
     assert folder.parent == tmp_path / "small"
     assert folder.name.endswith("-sim-1")
-    assert {"run.json", "journal.jsonl", "messages.csv", "receipts.csv", "outages.csv"} <= {
+    assert {"run.json", "journal.jsonl", "metrics.prom", "messages.csv", "receipts.csv", "outages.csv"} <= {
         path.name for path in folder.iterdir()
     }
     document = json.loads((folder / "run.json").read_text(encoding="utf-8"))
@@ -47,6 +51,25 @@ def test_a_run_writes_what_happened(tmp_path: Path) -> None:
     assert document["verdict"] == "pass"
     assert document["events"] == [{"do": "drop", "at_s": 10.0, "users": 1}]
     assert replay(folder / "journal.jsonl") is None
+
+
+@pytest.mark.parametrize("wire", ["sim", "live"])
+def test_both_wires_write_the_same_metrics(wire: str, tmp_path: Path) -> None:
+    result = run(scenario(live={"time_scale": 0.1}), on=wire, out=tmp_path)
+    assert result.path is not None
+    text = (result.path / "metrics.prom").read_text(encoding="utf-8")
+    found = {line.split(" ")[2] for line in text.splitlines() if line.startswith("# TYPE")}
+    names = families(ChatHandler(HandlerConfig(), epoch=0.0, seed=1), Shell(loop_lag=Histogram()))
+    assert found == {family.name for family in names}
+    assert f"chatsim_messages_accepted_total {float(result.counters['accepted'])}" in text.splitlines()
+    assert f"chatsim_delivery_seconds_count {float(result.counters['delivered'])}" in text.splitlines()
+
+
+def test_equal_seeds_write_equal_metrics(tmp_path: Path) -> None:
+    first, second = (run(scenario(), out=tmp_path).path for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert (first / "metrics.prom").read_bytes() == (second / "metrics.prom").read_bytes()
 
 
 def test_its_tables_hold_a_row_for_each_thing(tmp_path: Path) -> None:

@@ -188,8 +188,8 @@ def test_those_who_answer_stay() -> None:
 
 def test_a_peer_that_hangs_up_is_forgotten() -> None:
     world = World()
-    world.at(5.0, world.node.hung_up, world.pipes[1], None)
-    world.at(5.5, world.node.hung_up, world.pipes[1], None)
+    world.at(5.0, world.node.hung_up, world.pipes[1], 1000)
+    world.at(5.5, world.node.hung_up, world.pipes[1], 1000)
     world.say(6.0)
     world.say(6.5, 1)
     world.engine.run(7.0)
@@ -223,8 +223,8 @@ def test_malformed_bytes_are_answered() -> None:
 def test_a_refused_knock_costs_its_verification() -> None:
     world = World()
     world.engine.run(1.0)
-    assert world.node.refused(1.0, 0.25) == 1.25
-    assert world.node.refused(1.0, 0.25) == 1.5
+    assert world.node.refused(1.0, 0.25, "token_invalid") == 1.25
+    assert world.node.refused(1.0, 0.25, "token_invalid") == 1.5
 
 
 def test_a_narrow_pipe_fills_and_is_told_of() -> None:

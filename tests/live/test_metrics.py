@@ -1,0 +1,68 @@
+"""A scrape of a real server tells what happened at its door and on its connections, and no id."""
+
+from __future__ import annotations
+
+from prometheus_client.parser import text_string_to_metric_families
+from websockets.exceptions import InvalidStatus
+
+from tests.live.running import Running, on_loop, running, token
+
+
+async def scraped(server: Running) -> dict[str, float]:
+    """The samples of one scrape, as `name{value}` of the one label that there may be."""
+    answer = await server.request("GET", "/metrics")
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    found = {}
+    for family in text_string_to_metric_families(answer.text):
+        for sample in family.samples:
+            label = "{" + next(iter(sample.labels.values())) + "}" if sample.labels else ""
+            found[sample.name + label] = sample.value
+    return found
+
+
+async def refused(server: Running, query: str) -> None:
+    try:
+        async with server.dial(query):
+            raise AssertionError("nobody may come in with this")
+    except InvalidStatus:
+        pass
+
+
+def test_a_scrape_tells_what_happened() -> None:
+    async def work() -> None:
+        async with running() as server:
+            async with server.peer("ann") as ann, server.peer("bob") as bob:
+                await ann.join()
+                await bob.join()
+                await ann.send(type="message", id="1", session="room", body="hello")
+                await bob.read_type("message")
+                await bob.send(type="ack", session="room", up_to=1)
+                while (await ann.read()).get("status") != "delivered":
+                    pass
+                found = await scraped(server)
+                assert found["chatsim_connections"] == found["chatsim_users"] == 2
+                assert found["chatsim_ack_seconds_count"] == found["chatsim_delivery_seconds_count"] == 1
+                assert found["chatsim_outbound_queue_frames"] == found["chatsim_outbound_queue_bytes"] == 0
+                assert found["chatsim_frames_out_total"] >= 7
+                assert "chatsim_loop_lag_seconds_bucket{0.1}" in found
+            await refused(server, "")
+            await refused(server, "?token=nonsense")
+            found = await scraped(server)
+            assert found["chatsim_disconnects_total{1000}"] == 2
+            assert found["chatsim_auth_failures_total{token_missing}"] == 1
+            assert found["chatsim_handshakes_refused_total{token_invalid}"] == 1
+            assert found["chatsim_connections"] == 0
+
+    on_loop(work)
+
+
+def test_no_id_is_in_a_scrape() -> None:
+    async def work() -> None:
+        async with running() as server, server.peer("someone-special") as peer:
+            await peer.send(type="status", action="join", session="@someone-special")
+            text = (await server.request("GET", "/metrics")).text
+            assert "special" not in text
+            assert token("someone-special") not in text
+            assert "c1" not in text.replace("code", "")
+
+    on_loop(work)
