@@ -20,7 +20,7 @@ WITHOUT_TEST = {
     "chatsim/core/codes.py": "numbers without behaviour; tests/core/test_handler.py and others expect them",
     "chatsim/core/counters.py": "numbers without behaviour; tests/core/test_handler.py reads them",
     "chatsim/core/facts.py": "shapes without behaviour; tests/journal/test_steps.py writes and reads them",
-    "chatsim/errors.py": "three classes; tests/cli is about their exit codes",
+    "chatsim/core/greetings.py": "tests/core/test_handler.py is about welcome and draining",
     "chatsim/core/notices.py": "tests/core/test_delivery.py is about what senders hear",
     "chatsim/core/restorer.py": "what it makes of a snapshot is tested in tests/core/test_snapshot.py",
     "chatsim/live/log.py": "a port without behaviour; its two logs have tests of their own",

@@ -42,7 +42,6 @@ from chatsim.core.frames import (
     AckIn,
     Body,
     ClientFrame,
-    Draining,
     Error,
     Heartbeat,
     HeartbeatIn,
@@ -50,7 +49,6 @@ from chatsim.core.frames import (
     Left,
     Presence,
     PresenceIn,
-    RateLimit,
     Refreshed,
     Say,
     ServerFrame,
@@ -58,8 +56,8 @@ from chatsim.core.frames import (
     TokenExpiring,
     Typing,
     TypingIn,
-    Welcome,
 )
+from chatsim.core.greetings import farewell, welcome
 from chatsim.core.histogram import Times
 from chatsim.core.limiter import make_limiter
 from chatsim.core.notices import Notices
@@ -73,6 +71,9 @@ from chatsim.core.signals import Signals
 from chatsim.core.snapshot import Snapshot
 from chatsim.core.timers import Heap
 from chatsim.core.tokens import Claims
+
+_REFRESH = StatusIn("refresh")
+"""What stands for a refresh where frames are counted: its token never comes here."""
 
 
 class ChatHandler:
@@ -112,7 +113,6 @@ class ChatHandler:
         self._closings: Heap[Connection] = Heap()
         self._positions = Positions(kept=snapshot is not None)
         self._shedding = 0
-        self._draining = False
         self._next_at = inf
         self._frame_limit = config.frame_limit
         self._frame_window_s = config.frame_window_s
@@ -157,22 +157,7 @@ class ChatHandler:
         own = self._sessions.by_name.get("@" + user.name)
         if own is not None:
             self._sessions.enter(own, connection)
-        config = self.config
-        effects.append(
-            Send(
-                (conn,),
-                Welcome(
-                    connection=conn,
-                    user=user.name,
-                    server_time=self._epoch + now,
-                    ping_interval_s=config.ping_interval_s,
-                    pong_timeout_s=config.pong_timeout_s,
-                    expires_in_s=connection.exp_at - now,
-                    message_bytes_max=config.message_bytes_max,
-                    rate_limit=RateLimit(config.rate_limit, config.rate_window_s),
-                ),
-            )
-        )
+        effects.append(welcome(self.config, connection, now, self._epoch + now))
         if self._credentials.revoked(claims):
             effects += self._close(now, connection, TOKEN_REVOKED, "token revoked")
         self._rearm()
@@ -228,17 +213,22 @@ class ChatHandler:
         if connection is None:
             return NOTHING
         connection.heard_at = now
-        if now - connection.frames_from >= self._frame_window_s:
-            connection.frames = 0
-            connection.frames_from = now
-        connection.frames += 1
-        if connection.frames > self._frame_limit:
-            return self._flood(now, connection, frame)
+        flood = self._counted(now, connection, frame)
+        if flood is not None:
+            return flood
         if now >= connection.exp_at:
             return self._error(
                 connection, "token_expired", "the token has expired: refresh it", getattr(frame, "id", UNSET)
             )
         return self._doors[type(frame)](now, connection, frame)
+
+    def _counted(self, now: float, connection: Connection, frame: ClientFrame) -> Effects | None:
+        """Count one frame of the connection; what to answer where it is one too many."""
+        if now - connection.frames_from >= self._frame_window_s:
+            connection.frames = 0
+            connection.frames_from = now
+        connection.frames += 1
+        return self._flood(now, connection, frame) if connection.frames > self._frame_limit else None
 
     def malformed(self, now: float, conn: Conn, code: str, detail: str) -> Effects:
         """Bytes that are no frame: `bad_json bad_frame unknown_type` are answered, `binary bad_utf8 too_large`
@@ -288,6 +278,9 @@ class ChatHandler:
         connection = self._connections.get(conn)
         if connection is None:
             return NOTHING
+        flood = self._counted(now, connection, _REFRESH)
+        if flood is not None:
+            return flood
         if claims.sub != connection.user.name:
             return self._close(now, connection, TOKEN_REFUSED, "the token is another user's")
         if self._credentials.revoked(claims):
@@ -302,6 +295,9 @@ class ChatHandler:
         connection = self._connections.get(conn)
         if connection is None:
             return NOTHING
+        flood = self._counted(now, connection, _REFRESH)
+        if flood is not None:
+            return flood
         refused = self.counters.refused_refreshes
         refused[code] = refused.get(code, 0) + 1
         if code == "token_expired":
@@ -335,15 +331,9 @@ class ChatHandler:
     def drain(self, now: float) -> Effects:
         """The server is going away: everyone is told when to come back, and closes are spread over the window
         (protocol.md, section 3)."""
-        self._draining = True
-        window_s = min(max(len(self._connections) / 500.0, 1.0), self.config.drain_window_s)
-        effects = []
-        for place, connection in enumerate(tuple(self._connections.values())):
-            after_ms = int(1000 * window_s * self._dice.uniform())
-            effects.append(Send((connection.name,), Draining(reconnect_after_ms=after_ms)))
-            self._closings.add(now + window_s * place / len(self._connections), connection)
+        effects = farewell(self.config, now, self._connections.values(), self._dice, self._closings)
         self._rearm()
-        return tuple(effects)
+        return effects
 
     def clock_jump(self, now: float, by_s: float) -> Effects:
         """The wall clock of the machine was set `by_s` seconds ahead (back, if negative); `now` goes on as before.

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
+from msgspec import UNSET
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 from websockets.exceptions import PayloadTooBig
@@ -241,10 +242,18 @@ class ChatProtocol(asyncio.Protocol):
         frame = decode_client(data)
         if isinstance(frame, Fault):
             driver.malformed(outlet, frame)
-        elif type(frame) is StatusIn and frame.action == "refresh":
-            self._refresh(outlet, frame)
+        elif type(frame) is StatusIn:
+            self._status(outlet, frame)
         else:
             driver.receive(outlet, frame)
+
+    def _status(self, outlet: Outlet, frame: StatusIn) -> None:
+        if frame.action == "refresh":
+            self._refresh(outlet, frame)
+            return
+        # Whatever else a token is shown with: it goes no further than here.
+        frame.token = UNSET
+        self.gate.driver.receive(outlet, frame)
 
     def _continued(self, outlet: Outlet, frame: Frame) -> None:
         """A further fragment; the parser bounds the sum, and refuses one that nothing went before."""

@@ -113,16 +113,22 @@ def run(settings: ServerSettings, *, ready: Callable[[str], None]) -> dict[str, 
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         return await serve(settings, ready=ready, stop=stop)
 
-    _spare_collector()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with _spared_collector(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(until_told())
 
 
-def _spare_collector() -> None:
+@contextlib.contextmanager
+def _spared_collector() -> Iterator[None]:
     """Have this process's cycle collector run seldom: what was loaded is left out of it, and it waits for more."""
+    before = gc.get_threshold()
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 async def serve(settings: ServerSettings, *, ready: Callable[[str], None], stop: asyncio.Event) -> dict[str, Any]:
