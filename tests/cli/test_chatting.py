@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def start(*argv: str) -> subprocess.Popen[str]:
 @pytest.fixture(params=["--insecure", "--tls-self-signed"])
 def url(request: pytest.FixtureRequest, secret: Path) -> Iterator[str]:
     """A real server, with and without TLS."""
-    with start("serve", "--port", "0", "--secret-file", str(secret), request.param) as server:
+    with start("serve", "--port", "0", "--ephemeral", "--secret-file", str(secret), request.param) as server:
         assert server.stdout is not None
         yield server.stdout.readline().removeprefix("listening on ").strip()
         server.send_signal(signal.SIGTERM)
@@ -76,6 +77,10 @@ def test_two_people_talk_over_pipes(url: str, secret: Path) -> None:
 
     with person("ann") as one, person("bob") as two:
         ann, bob = Pipe(one), Pipe(two)
+        # A line that never comes must not be waited for until somebody looks.
+        impatience = [threading.Timer(PATIENCE_S, process.kill) for process in (one, two)]
+        for timer in impatience:
+            timer.start()
         ann.line("in room: ")
         bob.line("in room: ")
         ann.type("/who")
@@ -89,6 +94,8 @@ def test_two_people_talk_over_pipes(url: str, secret: Path) -> None:
         assert (two.returncode, err) == (0, "")
         ann.type("the last word")
         rest, err = one.communicate(timeout=PATIENCE_S)
+        for timer in impatience:
+            timer.cancel()
         assert "[2] ann: the last word" in rest
         assert (one.returncode, err) == (0, "")
         assert "\x1b" not in rest
