@@ -69,6 +69,7 @@ class ServerSettings(msgspec.Struct, kw_only=True):
     `keys` are one or two secrets or keys in PEM; `signing_key` (secret or private key) lets the admin route make
     tokens, and defaults to the first key where that can sign. `port` 0 takes a free one. `journal` is a new file for
     every input and effect. `data` is the folder of the log that lasts; None keeps everything in memory.
+    `log` is one of the caller's own instead of both.
     """
 
     host: str = "127.0.0.1"
@@ -83,6 +84,7 @@ class ServerSettings(msgspec.Struct, kw_only=True):
     insecure: bool = False
     journal: Path | None = None
     data: Path | None = None
+    log: Log | None = None
     time_scale: float = 1.0
     seed: int | None = None
 
@@ -187,10 +189,14 @@ async def _drive(
         )
         writer = JournalWriter(settings.journal, header)
     handler = ChatHandler(config, epoch=epoch, seed=seed, snapshot=snapshot, first_epoch=first_epoch)
-    log: Log = lasting or MemoryLog(
-        epoch=first_epoch,
-        history_messages=config.history_messages,
-        history_messages_max=config.history_messages_max,
+    log: Log = (
+        settings.log
+        or lasting
+        or MemoryLog(
+            epoch=first_epoch,
+            history_messages=config.history_messages,
+            history_messages_max=config.history_messages_max,
+        )
     )
     life = 0 if lasting is None else lasting.life
     driver = Driver(handler, log, loop=loop, epoch=epoch, journal=writer, life=life)

@@ -149,9 +149,9 @@ def test_what_a_held_log_cannot_take_is_refused_and_said_again(tmp_path: Path) -
     outcome = run_live(scenario(events=[event], duration="60s"), seed=5, out_dir=tmp_path)
     assert outcome.valid, outcome.why_invalid
     found = counters(outcome.record)
-    assert found["errors"] > 0
     failed = [step for step in read(tmp_path / "journal.jsonl") if step.door == "append_failed"]
-    assert len(failed) == found["errors"]
+    # Each is answered with an error; said again and again, some meet the rate limit too.
+    assert 0 < len(failed) <= found["errors"]
     assert found["lost"] == found["duplicates"] == found["out_of_order"] == 0
 
 
