@@ -7,8 +7,9 @@ INSTALLED := .venv/.installed
 
 .PHONY: run test check bench compiled test-compiled clean
 
-# What most of a run is spent in, and what mypyc can compile: msgspec needs its structs as Python makes them.
-HOT := $(filter-out %/__init__.py %/config.py %/counters.py %/effects.py %/facts.py %/frames.py %/snapshot.py %/tokens.py,$(wildcard chatsim/core/*.py)) \
+# What most of a run is spent in, and what mypyc can compile: msgspec needs its structs as Python makes them, and logs are
+# made out of one another.
+HOT := $(filter-out %/__init__.py %/config.py %/counters.py %/effects.py %/facts.py %/frames.py %/memory_log.py %/snapshot.py %/tokens.py,$(wildcard chatsim/core/*.py)) \
 	$(addprefix chatsim/,load/memory.py load/people.py network/link.py) \
 	$(addprefix chatsim/sim/,crowd.py engine.py event_loop.py node.py pipe.py)
 COMPILED := build/compiled
