@@ -38,12 +38,13 @@ $(COMPILED)/.made: $(INSTALLED) pyproject.toml $(shell find chatsim tests scenar
 	mkdir -p $(COMPILED)
 	cp -r chatsim tests scenarios $(COMPILED)
 	cd $(COMPILED) && MYPYC_OPT_LEVEL=3 ../../$(BIN)/mypyc $(HOT) >build.log 2>&1 || { tail -n 5 build.log >&2; exit 1; }
-	cp pyproject.toml $(COMPILED)
+	cp pyproject.toml README.md $(COMPILED)
 	touch $@
 
 # Its tests, and the proof that a run is the same to the last byte.
 test-compiled: $(COMPILED)/.made
-	cd $(COMPILED) && ../../$(BIN)/python -m pytest -q -n auto --dist loadfile tests/core tests/live tests/load tests/network tests/sim
+	cd $(COMPILED) && ../../$(BIN)/python -m pytest -q -n auto --dist loadfile tests/core tests/load tests/network tests/sim \
+		tests/live/test_crowd.py tests/live/test_driver.py tests/live/test_server.py
 	$(BIN)/chatsim run scenarios/reconnect.yaml --json --out build/runs | grep trace_hash >build/of-sources
 	PYTHONPATH=$(COMPILED) $(BIN)/chatsim run scenarios/reconnect.yaml --json --out build/runs | grep trace_hash >build/of-compiled
 	cmp build/of-sources build/of-compiled

@@ -32,7 +32,7 @@ SPEAK_S = 0.005
 ALIVE_S = (0.02, 0.4)
 """How long a server lives before it is killed; some do not live to see everybody back."""
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 SCENARIO = Scenario.of({"name": "x", "duration": "1s", "groups": [{"name": "g", "users": 1}], "expect": ["lost == 0"]})
 CONFIG = HandlerConfig(rate_limit=1_000_000, frame_limit=1_000_000, accept_rate_per_s=1e6, retention_messages=100_000)
 
