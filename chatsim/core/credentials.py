@@ -1,7 +1,8 @@
 """Until when each connection's token is good, and which tokens are good no more.
 
 Decides when a client is warned and when its grace is over. Rule: `exp` is wall time, so a clock that jumps moves every
-end; the token itself never comes here. Closing, and telling the client, are left to the handler.
+end; the token itself never comes here. A connection has one living entry in the heap, `ends_at`, at most, and the dead
+ones are never more than the living and `DEAD_MAX`. Closing, and telling the client, are left to the handler.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ SEARCHED_MAX = 8
 """Sessions that a token may name to be searched one by one; more are put into a set."""
 
 
+DEAD_MAX = 64
+"""So many entries of connections that are gone cost less than looking for them."""
+
+
 class Due(NamedTuple):
     """One connection whose token is about to end (to be warned), or whose grace is over."""
 
@@ -33,6 +38,7 @@ class Credentials:
         self._warning_s = config.token_warning_s
         self._grace_s = config.token_grace_s
         self._ends: Heap[Connection] = Heap()
+        self._dead = 0
         self._revocations_max = config.revocations_max
         self._jtis: dict[str, float] = {}
         self._users: dict[str, float] = {}
@@ -54,7 +60,29 @@ class Credentials:
             # Whoever is warned fetches a new token: one that lives no longer than the warning would be warned of at
             # once, and so for ever, as fast as the network carries it. Half of what is left is soon enough.
             connection.warn_at = max(connection.warn_at, (renewed_at + connection.exp_at) / 2)
-        self._ends.add(connection.warn_at, connection)
+        self._arm(connection, min(connection.warn_at, connection.exp_at + self._grace_s))
+
+    def drop(self, connection: Connection) -> None:
+        """The connection is gone."""
+        if connection.ends_at < inf:
+            connection.ends_at = inf
+            self._died()
+
+    def _arm(self, connection: Connection, due_at: float) -> None:
+        """Have the connection looked at by then; an entry that comes before is put right when it surfaces."""
+        if due_at >= connection.ends_at:
+            return
+        replaces = connection.ends_at < inf
+        connection.ends_at = due_at
+        self._ends.add(due_at, connection)
+        if replaces:
+            self._died()
+
+    def _died(self) -> None:
+        self._dead += 1
+        if self._dead > DEAD_MAX and 2 * self._dead > len(self._ends):
+            self._ends.prune(lambda due_at, connection: connection.ends_at == due_at)
+            self._dead = 0
 
     def revocable(self, wall: float, jti: str | None, user: str | None) -> bool:
         """Whether one revocation more can be remembered, at that wall time."""
@@ -90,18 +118,24 @@ class Credentials:
             # After a jump back the warning may lie ahead once more.
             if connection.warn_at < inf or now < warn_at:
                 connection.warn_at = warn_at
-            due_at = min(connection.warn_at, connection.exp_at + self._grace_s)
-            self._ends.add(max(due_at, now), connection)
+            self._arm(connection, max(min(connection.warn_at, connection.exp_at + self._grace_s), now))
 
     def due(self, now: float) -> list[Due]:
-        """Whose moment has come, each told once; entries of connections that are gone come too."""
+        """Whose moment has come, each told once."""
         found = []
-        while (connection := self._ends.pop(now)) is not None:
+        while (due_at := self._ends.next_at) <= now:
+            connection = self._ends.pop(now)
+            assert connection is not None
+            if connection.ends_at != due_at:
+                self._dead -= 1
+                continue
+            connection.ends_at = inf
             end_at = connection.exp_at + self._grace_s
             if now >= end_at:
                 found.append(Due(connection, True))
-            elif now >= connection.warn_at:
+                continue
+            if now >= connection.warn_at:
                 connection.warn_at = inf
                 found.append(Due(connection, False))
-                self._ends.add(end_at, connection)
+            self._arm(connection, min(connection.warn_at, end_at))
         return found

@@ -19,10 +19,11 @@ Key: TypeAlias = tuple[str, str, str]
 class Accepted:
     """One client id: its place in the log once the log has the message, and which connections asked again before."""
 
-    __slots__ = ("asked", "epoch", "key", "message_id", "seq")
+    __slots__ = ("asked", "epoch", "key", "message_id", "seq", "since")
 
-    def __init__(self, key: Key) -> None:
+    def __init__(self, key: Key, since: float) -> None:
         self.key = key
+        self.since = since
         self.message_id = ""
         self.epoch = self.seq = 0
         self.asked: tuple[Conn, ...] = ()
@@ -60,7 +61,7 @@ class Dedupe:
 
     def add(self, now: float, key: Key, epoch: int = 0) -> None:
         """A new message takes this id; `epoch` is that of its session."""
-        entry = self._known[key] = Accepted(key)
+        entry = self._known[key] = Accepted(key, now)
         entry.epoch = epoch
         self._ends.add(now, entry)
 

@@ -37,6 +37,7 @@ from chatsim.core.dedupe import Dedupe
 from chatsim.core.delivery import Ledger, Outgoing, message_of
 from chatsim.core.effects import NOTHING, Append, Close, Conn, Effect, Effects, Note, Ping, Record, Send
 from chatsim.core.facts import Made, Revoked
+from chatsim.core.frame_rate import FrameRate
 from chatsim.core.frames import (
     Ack,
     AckIn,
@@ -72,9 +73,6 @@ from chatsim.core.snapshot import Snapshot
 from chatsim.core.timers import Heap
 from chatsim.core.tokens import Claims
 
-_REFRESH = StatusIn("refresh")
-"""What stands for a refresh where frames are counted: its token never comes here."""
-
 
 class ChatHandler:
     """One node's chat handler. All durations in its settings are seconds; `epoch` is the wall time of `now` = 0 (s
@@ -99,6 +97,7 @@ class ChatHandler:
         self.times = Times()
         self.ledger = Ledger(config)
         self._epoch = epoch
+        self._start = start
         self._dice = Dice(seed)
         self._pulse = Pulse(config, self._dice)
         self._connections: dict[Conn, Connection] = {}
@@ -114,8 +113,7 @@ class ChatHandler:
         self._positions = Positions(kept=snapshot is not None)
         self._shedding = 0
         self._next_at = inf
-        self._frame_limit = config.frame_limit
-        self._frame_window_s = config.frame_window_s
+        self._frame_rate = FrameRate(config)
         # Whichever of a message's two moments comes first: its retry, or its end of retention.
         self._message_due_s = min(config.retry_interval_s, config.retention_s)
         self._doors: dict[type, Callable[[float, Connection, Any], Effects]] = {
@@ -180,6 +178,11 @@ class ChatHandler:
         """Whether the connection is open in the handler's eyes."""
         return conn in self._connections
 
+    def remembers(self, now: float, user: str, *, earlier: bool) -> bool:
+        """Whether the user may be one who comes back: somebody who is known here or, with a name from an `earlier` life
+        of the node, comes so soon after the start of this one that it may not know her yet."""
+        return user in self._users or (earlier and now < self._start + self.config.retention_s)
+
     def present(self) -> tuple[int, int]:
         """How many connections are open, and how many users have one; counted anew at each call."""
         return len(self._connections), sum(1 for user in self._users.values() if user.connections)
@@ -213,22 +216,14 @@ class ChatHandler:
         if connection is None:
             return NOTHING
         connection.heard_at = now
-        flood = self._counted(now, connection, frame)
-        if flood is not None:
-            return flood
+        excess_s = self._frame_rate.excess_s(now, connection)
+        if excess_s:
+            return self._flood(now, connection, excess_s, getattr(frame, "id", UNSET))
         if now >= connection.exp_at:
             return self._error(
                 connection, "token_expired", "the token has expired: refresh it", getattr(frame, "id", UNSET)
             )
         return self._doors[type(frame)](now, connection, frame)
-
-    def _counted(self, now: float, connection: Connection, frame: ClientFrame) -> Effects | None:
-        """Count one frame of the connection; what to answer where it is one too many."""
-        if now - connection.frames_from >= self._frame_window_s:
-            connection.frames = 0
-            connection.frames_from = now
-        connection.frames += 1
-        return self._flood(now, connection, frame) if connection.frames > self._frame_limit else None
 
     def malformed(self, now: float, conn: Conn, code: str, detail: str) -> Effects:
         """Bytes that are no frame: `bad_json bad_frame unknown_type` are answered, `binary bad_utf8 too_large`
@@ -278,9 +273,9 @@ class ChatHandler:
         connection = self._connections.get(conn)
         if connection is None:
             return NOTHING
-        flood = self._counted(now, connection, _REFRESH)
-        if flood is not None:
-            return flood
+        excess_s = self._frame_rate.excess_s(now, connection)
+        if excess_s:
+            return self._flood(now, connection, excess_s, UNSET)
         if claims.sub != connection.user.name:
             return self._close(now, connection, TOKEN_REFUSED, "the token is another user's")
         if self._credentials.revoked(claims):
@@ -295,9 +290,9 @@ class ChatHandler:
         connection = self._connections.get(conn)
         if connection is None:
             return NOTHING
-        flood = self._counted(now, connection, _REFRESH)
-        if flood is not None:
-            return flood
+        excess_s = self._frame_rate.excess_s(now, connection)
+        if excess_s:
+            return self._flood(now, connection, excess_s, UNSET)
         refused = self.counters.refused_refreshes
         refused[code] = refused.get(code, 0) + 1
         if code == "token_expired":
@@ -330,7 +325,9 @@ class ChatHandler:
 
     def drain(self, now: float) -> Effects:
         """The server is going away: everyone is told when to come back, and closes are spread over the window
-        (protocol.md, section 3)."""
+        (protocol.md, section 3). Once said is enough."""
+        if len(self._closings):
+            return NOTHING
         effects = farewell(self.config, now, self._connections.values(), self._dice, self._closings)
         self._rearm()
         return effects
@@ -430,6 +427,9 @@ class ChatHandler:
         entry = self._ids.open(key)
         if entry is not None and entry.epoch == record.epoch:
             self._ids.drop(key)
+            sender = self._users.get(record.sender)
+            if sender is not None:
+                sender.limiter.forgive(entry.since)
         else:
             # The session ended meanwhile, and the id may be in use in the next one of its name.
             entry = None
@@ -514,8 +514,6 @@ class ChatHandler:
     def _wake_tokens(self, now: float) -> list[Effect]:
         effects: list[Effect] = []
         for connection, over in self._credentials.due(now):
-            if self._connections.get(connection.name) is not connection:
-                continue
             if over:
                 self.counters.token_expired += 1
                 effects += self._close(now, connection, TOKEN_EXPIRED, "token expired")
@@ -532,12 +530,15 @@ class ChatHandler:
                 effects += self._notices.undelivered(self.ledger.forsake(member, "expired"))
             self._sessions.part(member)
             effects += self._positions.parted(member)
+            # Where the grace is longer than retention: nobody is to hear of her absence when she is back as another.
+            effects += self._signals.left(self._epoch + now, member)
         return effects
 
     def _tidy(self, now: float) -> None:
         """Once a sweep: forget what can no longer change an answer."""
         self._ids.tidy(now)
-        for name in idle(self._users, now, self.config.presence_grace_s):
+        # As long as she is a receiver somewhere, she is somebody who comes back.
+        for name in idle(self._users, now, max(self.config.presence_grace_s, self.config.retention_s)):
             del self._users[name]
 
     # The seven types.
@@ -623,7 +624,8 @@ class ChatHandler:
     def _typing(self, now: float, connection: Connection, frame: TypingIn) -> Effects:
         member = connection.member_of.get(frame.session)
         if member is None:
-            return self._no_entry(connection, frame.session)
+            # Of her own session, which nobody else is in, there may be nothing yet.
+            return NOTHING if frame.session == "@" + connection.user.name else self._no_entry(connection, frame.session)
         effects = self._signals.typing(now, member, frame.active)
         self._next_at = min(self._next_at, self._signals.next_at)
         return effects
@@ -632,7 +634,10 @@ class ChatHandler:
         return self._signals.presence(self._epoch + now, connection.user, frame.state)
 
     def _heartbeat(self, now: float, connection: Connection, frame: HeartbeatIn) -> Effects:
-        seqs = {name: member.session.seq for name, member in connection.member_of.items()}
+        # Her own session is made when somebody writes to it, and joined all the while.
+        seqs = {"@" + connection.user.name: 0}
+        for name, member in connection.member_of.items():
+            seqs[name] = member.session.seq
         return (Send((connection.name,), Heartbeat(self._epoch + now, seqs, frame.t)),)
 
     def _status(self, now: float, connection: Connection, frame: StatusIn) -> Effects:
@@ -754,6 +759,7 @@ class ChatHandler:
         del user.connections[connection.name]
         user.names = tuple(user.connections)
         self._pulse.remove(connection)
+        self._credentials.drop(connection)
         if connection.shedding:
             self._shedding -= 1
         for member in connection.member_of.values():
@@ -769,26 +775,22 @@ class ChatHandler:
         closed[code] = closed.get(code, 0) + 1
         return (Close(connection.name, code, reason),)
 
-    def _flood(self, now: float, connection: Connection, frame: ClientFrame) -> Effects:
-        """Refuse a frame over the limit of its window; in the window after one that was refused too, end it."""
-        if connection.frames > self.config.frame_limit + 1 and not hasattr(frame, "id"):
+    def _flood(self, now: float, connection: Connection, excess_s: float, frame_id: Any) -> Effects:
+        """Refuse a frame over the limit; when that has gone on for another window, end it."""
+        window_s = self._frame_rate.window_s
+        begins = connection.flooding_from == inf
+        goes_on = now >= connection.flooding_from + window_s
+        if not (begins or goes_on) and frame_id is UNSET:
+            # One answer for the flood is enough, but for those who wait for theirs.
             return NOTHING
-        window_s = self._frame_window_s
-        wait_s = connection.frames_from + window_s - now
-        refusal = self._error(
-            connection,
-            "frame_rate",
-            f"over {self.config.frame_limit} frames in {window_s:g} s",
-            getattr(frame, "id", UNSET),
-            max(1, ceil(wait_s * 1000)),
-        )
-        if now < connection.flooding_until and connection.frames == self.config.frame_limit + 1:
-            return refusal + self._close(now, connection, FLOOD, "frame flood")
-        connection.flooding_until = max(connection.flooding_until, connection.frames_from + 2 * window_s)
-        return refusal
+        if begins:
+            connection.flooding_from = now
+        text = f"over {self._frame_rate.limit} frames in {window_s:g} s"
+        refusal = self._error(connection, "frame_rate", text, frame_id, max(1, ceil(excess_s * 1000)))
+        return refusal + self._close(now, connection, FLOOD, "frame flood") if goes_on else refusal
 
     def _no_entry(self, connection: Connection, session: str, frame_id: Any = UNSET) -> Effects:
-        if session in self._sessions.by_name:
+        if session in self._sessions.by_name or session == "@" + connection.user.name:
             return self._error(connection, "not_a_participant", "not a participant of this session", frame_id)
         return self._error(connection, "no_such_session", "no such session", frame_id)
 

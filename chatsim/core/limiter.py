@@ -21,6 +21,9 @@ class Limiter(Protocol):
     def refusal(self, now: float) -> float:
         """0 and the message counts, or the seconds until one would be let through."""
 
+    def forgive(self, at: float) -> None:
+        """What was let through at that moment came to nothing: it counts no more."""
+
     def idle(self, now: float) -> bool:
         """Whether forgetting this limiter would change no later answer."""
 
@@ -48,6 +51,10 @@ class SlidingWindow:
         moments.append(now)
         return 0.0
 
+    def forgive(self, at: float) -> None:
+        if at in self._moments:
+            self._moments.remove(at)
+
     def idle(self, now: float) -> bool:
         return not self._moments or self._moments[-1] + self._window_s <= now
 
@@ -73,6 +80,10 @@ class FixedWindow:
         self._count += 1
         return 0.0
 
+    def forgive(self, at: float) -> None:
+        if math.floor(at / self._window_s) == self._window:
+            self._count -= 1
+
     def idle(self, now: float) -> bool:
         return math.floor(now / self._window_s) != self._window
 
@@ -95,6 +106,9 @@ class TokenBucket:
             self._tokens -= 1.0
             return 0.0
         return (1.0 - self._tokens) / self._per_s if self._per_s > 0 else math.inf
+
+    def forgive(self, at: float) -> None:
+        self._tokens = min(float(self._limit), self._tokens + 1.0)
 
     def idle(self, now: float) -> bool:
         return self._tokens + (now - self._at) * self._per_s >= self._limit

@@ -12,6 +12,7 @@ Rule: the maps agree with each other after every call; a tuple handed out is nev
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Mapping
 from math import inf
 from typing import Any
@@ -29,10 +30,10 @@ class Connection:
 
     __slots__ = (
         "allowed",
+        "ends_at",
         "exp_at",
-        "flooding_until",
+        "flooding_from",
         "frames",
-        "frames_from",
         "heard_at",
         "jti",
         "member_of",
@@ -53,11 +54,11 @@ class Connection:
         self.jti: str | None = None
         self.exp_at = inf
         self.warn_at = inf
+        self.ends_at = inf
         self.heard_at = now
         self.pinged_at = _NEVER
-        self.frames = 0
-        self.frames_from = now
-        self.flooding_until = _NEVER
+        self.frames: array[float] | None = None
+        self.flooding_from = inf
         self.shedding = False
         self.violations: list[float] | None = None
         self.member_of: dict[str, Member] = {}
@@ -191,10 +192,10 @@ class Session:
         return names[:place] + names[place + len(member.names) :]
 
 
-def idle(users: Mapping[str, User], now: float, grace_s: float) -> list[str]:
-    """Who may be forgotten: without a connection for longer than the grace, and with a limiter that starts anew."""
+def idle(users: Mapping[str, User], now: float, known_for_s: float) -> list[str]:
+    """Who may be forgotten: without a connection for as long as that (s), and with a limiter that starts anew."""
     return [
         name
         for name, user in users.items()
-        if not user.connections and user.limiter.idle(now) and now >= user.gone_at + grace_s
+        if not user.connections and user.limiter.idle(now) and now >= user.gone_at + known_for_s
     ]

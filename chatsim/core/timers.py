@@ -1,7 +1,7 @@
 """Moments to come: FIFO lines for equal periods, one heap for the rest.
 
-Rule: `next_at` may be early, never late. Entries are never removed: an entry that lost its meaning is found so when
-it surfaces.
+Rule: `next_at` may be early, never late. Entries are not taken out one by one: an entry that lost its meaning is found
+so when it surfaces, or with all the others like it when there are too many (`prune`).
 What an entry means is left to its owner.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from collections.abc import Callable
 from math import inf
 from typing import Generic, TypeVar
 
@@ -84,6 +85,11 @@ class Heap(Generic[T]):
         if self._entries and self._entries[0][0] <= now:
             return heapq.heappop(self._entries)[2]
         return None
+
+    def prune(self, alive: Callable[[float, T], bool]) -> None:
+        """Forget every entry that is not `alive`, asked with the moment it is due and its item."""
+        self._entries = [entry for entry in self._entries if alive(entry[0], entry[2])]
+        heapq.heapify(self._entries)
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -65,6 +65,7 @@ class Handler(Protocol):
     def revoked(self, claims: Claims) -> bool: ...
     def revocable(self, now: float, jti: str | None, user: str | None) -> bool: ...
     def standing(self, session: str) -> Standing | None: ...
+    def remembers(self, now: float, user: str, *, earlier: bool) -> bool: ...
 
 
 class Journal(Protocol):
@@ -295,14 +296,15 @@ class Driver:
             now = self.now()
             self._settle(now, "pressure", (outlet.name, 0, 0), self._handler.pressure(now, outlet.name, 0, 0))
 
-    def knew(self, name: str) -> bool:
-        """Whether this name was given to a connection, in this life or, as far as can be told, in an earlier one."""
+    def knew(self, name: str, user: str) -> bool:
+        """Whether the user may have had a connection of this name, in this life or, as far as can be told, in an
+        earlier one."""
         life, dash, number = name[1:].rpartition("-")
         if name[:1] != "c" or not _is_number(number) or not (_is_number(life) if dash else True):
             return False
-        if int(life or "0") == self._life:
-            return int(number) <= self._numbered
-        return 0 < int(life or "0") < self._life
+        of = int(life or "0")
+        given = int(number) <= self._numbered if of == self._life else 0 < of < self._life
+        return given and self._handler.remembers(self.now(), user, earlier=of != self._life)
 
     def revoked(self, claims: Claims) -> bool:
         """Whether a token that is good in every other way was revoked."""

@@ -67,13 +67,14 @@ class Gate:
         found = self.verify(_token(request, query))
         if isinstance(found, Refusal):
             return Denial(401, found.code, found.detail)
-        return self._room(query.get("resume", "")) or found
+        return self._room(query.get("resume", ""), found.sub) or found
 
-    def _room(self, resume: str) -> Denial | None:
-        """What to answer where there is no room for one more, whose former connection was `resume`."""
+    def _room(self, resume: str, user: str) -> Denial | None:
+        """What to answer where there is no room for one more of this user, whose former connection was `resume`."""
         driver = self.driver
+        back = driver.knew(resume, user)
         reason = self._admission.refusal(
-            driver.now(), connections=driver.connections(), draining=driver.draining, back=driver.knew(resume)
+            driver.now(), connections=driver.connections(), draining=driver.draining, back=back
         )
         return None if reason is None else Denial(503, reason, _NO_ROOM[reason], self._admission.retry_after_s())
 

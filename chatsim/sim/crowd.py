@@ -201,7 +201,7 @@ class Crowd:
         refusal = self.node.judged(now, claims)
         if refusal is not None:
             return refusal.code, (401, None)
-        reason, wait_s = self.node.no_room(now, device.client.former)
+        reason, wait_s = self.node.no_room(now, claims.sub, device.client.former)
         return reason, (503, wait_s)
 
     def _refused(self, now: float, device: Device, answer: tuple[int, float | None]) -> None:

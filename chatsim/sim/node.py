@@ -134,11 +134,12 @@ class Node:
         self.pipes[pipe.name] = pipe
         return self._work(now, cost_s, "connect", self.handler.connect, pipe.name, claims)
 
-    def no_room(self, now: float, former: str) -> tuple[str, int]:
-        """For a handshake with a good token: why there is no room and when to come back (whole s); "" where there
-        is."""
-        # Every name that a client has had was given by this node, in this life or an earlier one.
-        reason = self._admission.refusal(now, connections=len(self.pipes), draining=self.draining, back=former != "")
+    def no_room(self, now: float, user: str, former: str) -> tuple[str, int]:
+        """For a handshake of this user with a good token: why there is no room and when to come back (whole s); ""
+        where there is. `former` is the name of the client's last connection, if it had one."""
+        # Every name that a client has had was given by this node; who is forgotten in this life is not young in it.
+        back = former != "" and self.handler.remembers(now, user, earlier=self._life > 0)
+        reason = self._admission.refusal(now, connections=len(self.pipes), draining=self.draining, back=back)
         return ("", 0) if reason is None else (reason, self._admission.retry_after_s())
 
     def refused(self, now: float, cost_s: float, reason: str) -> float:

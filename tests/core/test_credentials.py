@@ -6,6 +6,7 @@ import pytest
 from msgspec import UNSET, Raw
 
 from chatsim.core.config import HandlerConfig
+from chatsim.core.credentials import DEAD_MAX
 from chatsim.core.frames import (
     Error,
     Heartbeat,
@@ -154,6 +155,33 @@ def test_a_revocation_is_forgotten_only_for_room_and_only_after_the_tokens_end()
     assert [handler.revoked(Claims("x", EPOCH + 900, jti=jti)) for jti in "abc"] == [False, True, False]
     world.until(1e6)
     assert world.do("revoke", "d", None) == [], "nobody knows how long those of a user live"
+
+
+# No more is kept than there are connections.
+
+
+def test_refreshes_and_connections_that_are_gone_leave_little_behind() -> None:
+    world = World(HandlerConfig(connections_per_user=1, frame_limit=1_000_000))
+    ends = world.handler._credentials._ends
+    for number in range(2000):
+        world.pass_s(1)
+        # Everyone but the newest is gone, and each token is a little shorter than the one before.
+        world.connect(f"ann{number}", ttl_s=1e6 - number)
+        for _ in range(3):
+            world.do("refresh", f"ann{number}", Claims("ann", EPOCH + 2e6 - 2 * number))
+        assert len(ends) <= 1 + 2 * DEAD_MAX
+    world.until(2e6)
+    assert [(conn, code) for _, conn, code in world.closes()][-1] == ("ann1999", 4002)
+
+
+def test_a_token_that_ends_before_the_one_it_follows_ends_in_time() -> None:
+    world = World()
+    world.connect("ann", ttl_s=1000)
+    world.until(10)
+    world.do("refresh", "ann", Claims("ann", EPOCH + 400))
+    world.until(2000)
+    assert [at for at, _ in world.dated("ann", TokenExpiring)] == [340.0]
+    assert [(at, code) for at, _, code in world.closes()] == [(425.0, 4002)]
 
 
 # A clock that jumps.

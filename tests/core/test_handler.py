@@ -106,6 +106,18 @@ def test_a_failed_append_is_unavailable_and_the_id_may_be_tried_again() -> None:
     assert (ack.duplicate, ack.seq) == (False, 1)
 
 
+def test_what_the_log_refuses_costs_no_budget() -> None:
+    world = World(slow_log=True)
+    world.arrive("ann", "bob")
+    for number in range(60):
+        world.say("ann", f"x{number}")
+    assert len(sends(world.log_fails(), Error)) == 60
+    for number in range(60):
+        world.say("ann", f"x{number}")
+    assert len(sends(world.log_answers(), Ack)) == 60
+    assert [error.code for _, error in sends(world.say("ann", "x60"), Error)] == ["rate_limited"]
+
+
 def test_who_has_gone_meanwhile_gets_no_ack() -> None:
     world = World(slow_log=True)
     world.arrive("ann", "bob")
@@ -293,8 +305,8 @@ def test_a_flood_that_goes_on_for_another_minute_is_closed_4003() -> None:
     [(first_at, _), (last_at, last)] = world.dated("ann", Error)
     assert (first_at, last_at) == (30.0, at)
     assert at - first_at == pytest.approx(60, abs=0.1)
-    # It may come back when the minute is over: the last frame before the close says so.
-    assert last.retry_after_ms == pytest.approx(1000 * (120 - at), abs=1)
+    # One more would be let through when 599 are left of the last minute: the last frame before the close says so.
+    assert last.retry_after_ms == pytest.approx(1000 * (120.05 - at), abs=1)
 
 
 def test_a_flood_that_stops_is_forgiven() -> None:
@@ -359,6 +371,17 @@ def test_a_heartbeat_is_answered_with_its_t() -> None:
     assert sends(world.receive("ann", HeartbeatIn()), Heartbeat)[0][1].t is UNSET
 
 
+def test_the_own_session_is_joined_before_anybody_writes_to_it() -> None:
+    world = World()
+    world.connect("ann")
+    for seq in (0, 1):
+        [(_, beat)] = sends(world.receive("ann", HeartbeatIn()), Heartbeat)
+        assert beat.seqs == {"@ann": seq}
+        assert sends(world.typing("ann", session="@ann"), Typing) == []
+        assert [error.code for _, error in sends(world.leave("ann", "@ann"), Error)] == ["not_a_participant"]
+        world.say("ann", session="@ann")
+
+
 # Pressure and draining.
 
 
@@ -395,6 +418,27 @@ def test_draining_tells_everyone_when_to_come_back_and_spreads_the_closes() -> N
     assert 490 < len(world.closes()) < 510
     world.until(2.0)
     assert {(conn, code) for _, conn, code in world.closes()} == {(f"c{n}", 1012) for n in range(1000)}
+
+
+def test_an_order_to_drain_is_given_once() -> None:
+    world = World()
+    world.connect("ann")
+    assert sends(world.do("drain"), Draining)
+    assert world.do("drain") == []
+
+
+def test_who_may_be_coming_back_is_remembered_as_long_as_she_is_a_receiver() -> None:
+    world = World()
+    world.arrive("ann")
+    assert world.handler.remembers(0, "ann", earlier=False)
+    assert not world.handler.remembers(0, "bob", earlier=False)
+    world.gone("ann")
+    world.until(299)
+    assert world.handler.remembers(299, "ann", earlier=False)
+    assert world.handler.remembers(299, "bob", earlier=True), "an earlier life may have known her"
+    world.until(400)
+    assert not world.handler.remembers(400, "ann", earlier=False)
+    assert not world.handler.remembers(400, "bob", earlier=True)
 
 
 def test_retention_shorter_than_a_retry_still_wakes_in_time() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -118,3 +120,31 @@ def test_a_limiter_is_idle_once_its_window_is_over() -> None:
     limiter.refusal(10.0)
     assert not limiter.idle(69.9)
     assert limiter.idle(70.0)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 40), st.booleans()), max_size=400), st.randoms(use_true_random=False))
+def test_what_came_to_nothing_leaves_no_trace(steps: list[tuple[int, bool]], chance: Random) -> None:
+    """The sliding window after some were forgiven answers like one that never saw them."""
+    limiter = SlidingWindow(4, 8.0)
+    taken: list[float] = []
+    moments = moments_of([gap for gap, _ in steps])
+    for at, (_, forgives) in zip(moments, steps, strict=True):
+        recent = [past for past in taken if past > at - 8.0]
+        assert (limiter.refusal(at) == 0) == (len(recent) < 4)
+        if len(recent) < 4:
+            taken.append(at)
+        if taken and forgives:
+            past = chance.choice(taken)
+            taken.remove(past)
+            limiter.forgive(past)
+
+
+@pytest.mark.parametrize("algorithm", ["sliding", "fixed", "token_bucket"])
+def test_one_that_is_forgiven_makes_room_for_another(algorithm: RateAlgorithm) -> None:
+    limiter = make_limiter(HandlerConfig(rate_algorithm=algorithm, rate_limit=2, rate_window_s=8.0))
+    assert [bool(limiter.refusal(1.0)) for _ in range(3)] == [False, False, True]
+    limiter.forgive(1.0)
+    assert [bool(limiter.refusal(1.0)) for _ in range(2)] == [False, True]
+    limiter.forgive(-100.0)
+    assert limiter.refusal(100.0) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Append, Tell
 from chatsim.core.frames import Error, Joined, Presence, PresenceIn, Typing
 from tests.core.world import EPOCH, World, sends
@@ -205,3 +206,15 @@ def test_typing_where_one_has_not_joined_is_refused() -> None:
     world.connect("ann")
     assert sends(world.typing("ann"), Error)[0][1].code == "not_a_participant"
     assert sends(world.typing("ann", session="nowhere"), Error)[0][1].code == "no_such_session"
+
+
+def test_a_grace_that_outlasts_retention_ends_with_it() -> None:
+    """Who is forgotten and comes back is somebody new: what was to be told of the other must not be told of her."""
+    world = World(HandlerConfig(reliability="baseline", retention_s=5.0, presence_grace_s=60.0))
+    world.arrive("ann", "bob")
+    world.gone("ann")
+    world.until(10)
+    world.connect("ann2")
+    world.join("ann2")
+    world.until(200)
+    assert states(world, "bob") == [(5, "ann", "offline"), (10, "ann", "online")]

@@ -66,3 +66,12 @@ def test_entries_of_one_moment_keep_their_order() -> None:
         heap.add(5.0, place)
     assert drain(heap, 4.999) == []
     assert drain(heap, 5.0) == list(range(20))
+
+
+def test_a_heap_forgets_what_is_not_alive_and_keeps_the_order_of_the_rest() -> None:
+    heap: Heap[int] = Heap()
+    for place in range(100):
+        heap.add(float(place % 7), place)
+    heap.prune(lambda due_at, place: due_at == place % 7 and place % 3 == 0)
+    alive = sorted(range(0, 100, 3), key=lambda place: (place % 7, place))
+    assert (len(heap), drain(heap, 6.0)) == (len(alive), alive)

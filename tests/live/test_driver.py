@@ -136,6 +136,9 @@ class Script:
     def standing(self, session: str) -> None:
         return None
 
+    def remembers(self, now: float, user: str, *, earlier: bool) -> bool:
+        return user == ("ann of old" if earlier else "ann")
+
     def __getattr__(self, door: str) -> Callable[..., Effects]:
         def enter(now: float, *args: Any) -> Effects:
             self.heard.append((now, door, *args))
@@ -188,15 +191,27 @@ def beat(number: float = 0) -> Heartbeat:
 def test_names_count_up_and_are_known() -> None:
     world = World()
     assert [world.join()[0].name for _ in range(3)] == ["c1", "c2", "c3"]
-    assert world.driver.knew("c3")
-    assert not any(map(world.driver.knew, ["", "c", "c0", "c4", "d1", "c-1", "c٣", "c" + "9" * 5000]))
+    assert world.driver.knew("c3", "ann")
+    for name in ("", "c", "c0", "c4", "d1", "c-1", "c٣", "c" + "9" * 5000):
+        assert not world.driver.knew(name, "ann")
+
+
+def test_a_name_is_worth_something_only_to_one_who_may_have_had_it() -> None:
+    world = World()
+    world.join()
+    assert not world.driver.knew("c1", "bob")
+    assert not world.driver.knew("c1", "ann of old")
 
 
 def test_names_of_earlier_lives_are_known_and_never_given_again() -> None:
     world = World(life=3)
     assert [world.join()[0].name for _ in range(2)] == ["c3-1", "c3-2"]
-    assert all(map(world.driver.knew, ["c3-2", "c2-1", "c1-999"]))
-    assert not any(map(world.driver.knew, ["c3-3", "c4-1", "c1", "c0-1", "c3-0", "c-3-1", "c3--1"]))
+    assert world.driver.knew("c3-2", "ann")
+    assert all(world.driver.knew(name, "ann of old") for name in ("c2-1", "c1-999"))
+    assert not world.driver.knew("c2-1", "ann")
+    for name in ("c3-3", "c4-1", "c1", "c0-1", "c3-0", "c-3-1", "c3--1"):
+        assert not (world.driver.knew(name, "ann"))
+        assert not (world.driver.knew(name, "ann of old"))
 
 
 def test_a_log_that_answers_later_answers_in_order() -> None:
