@@ -155,8 +155,9 @@ class ChatClient:
         self._again_at = inf
         self._acked_at = _NEVER
         self._flooded_until = _NEVER
-        self._asked: list[tuple[str, bool]] = []
-        self._refused: dict[str, None] = {}
+        # Questions in their order (session, and whether to join it); mostly there are none, so they share one ().
+        self._asked: tuple[tuple[str, bool], ...] = ()
+        self._refused: dict[str, None] | None = None
         self._failures = 0
         self._token_until = _NEVER
         self._fresh = False
@@ -189,7 +190,7 @@ class ChatClient:
             return NOTHING
         if not place.joined and (session, True) not in self._asked:
             return NOTHING
-        self._asked.append((session, False))
+        self._asked += ((session, False),)
         return (Transmit(StatusIn("leave", session)),)
 
     def say(self, now: float, id_: str, session: str, body: Body) -> ClientEffects:
@@ -277,10 +278,8 @@ class ChatClient:
         self._former = self.connection or self._former
         self.connection = ""
         self.due_at = self._acks_at = self._again_at = inf
-        if self._asked:
-            self._asked = []
-        if self._refused:
-            self._refused = {}
+        self._asked = ()
+        self._refused = None
         for place in self._places.values():
             place.joined = False
             place.ack_due = False
@@ -412,17 +411,19 @@ class ChatClient:
             # Which of the joins were refused is not told: all that are open are asked again.
             self._flooded_until = now if wait_s is None else now + wait_s
             if self._asked:
-                self._asked = []
+                self._asked = ()
                 self._later(now, wait_s)
         if isinstance(frame.id, str):
             if frame.code not in TRIED_AGAIN:
                 self._unacked.pop(frame.id, None)
             elif frame.id in self._unacked:
+                if self._refused is None:
+                    self._refused = {}
                 self._refused[frame.id] = None
                 if frame.code == "unavailable":
                     self._later(now, wait_s)
         elif self._asked and frame.code in _OF_JOINS:
-            session, joins = self._asked.pop(0)
+            (session, joins), self._asked = self._asked[0], self._asked[1:]
             if joins and frame.code not in TRIED_AGAIN and not self.joined(session):
                 self._places.pop(session, None)
             elif frame.code == "unavailable":
@@ -445,15 +446,16 @@ class ChatClient:
             for name, place in self._places.items()
             if not place.joined and (name, True) not in self._asked
         ]
-        refused, self._refused = self._refused, {}
-        says = [Transmit(self._unacked[id_]) for id_ in refused if id_ in self._unacked]
+        refused, self._refused = self._refused, None
+        says = [Transmit(self._unacked[id_]) for id_ in refused or () if id_ in self._unacked]
         return (*joins, *says)
 
     def _answers(self, question: tuple[str, bool]) -> bool:
         """Whether this was asked (a session, and whether to join or to leave it); it is answered now."""
         if question not in self._asked:
             return False
-        self._asked.remove(question)
+        place = self._asked.index(question)
+        self._asked = self._asked[:place] + self._asked[place + 1 :]
         return True
 
     def _welcome(self, now: float, frame: Welcome) -> ClientEffects:
@@ -467,7 +469,7 @@ class ChatClient:
         return tuple(effects)
 
     def _join(self, session: str, place: _Place) -> Transmit:
-        self._asked.append((session, True))
+        self._asked += ((session, True),)
         if place.last_seq is None:
             return Transmit(StatusIn("join", session, replaces=self._former or UNSET))
         return Transmit(StatusIn("join", session, place.epoch, place.last_seq, self._former or UNSET))

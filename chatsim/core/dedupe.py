@@ -6,41 +6,35 @@ What is answered to a repetition is left to the handler.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TypeAlias
 
-from chatsim.core.effects import Conn, Record
-from chatsim.core.frames import Ack
+import msgspec
+
+from chatsim.core.effects import Conn
+from chatsim.core.frames import Ack, Message
 from chatsim.core.timers import Line
 
 Key: TypeAlias = tuple[str, str, str]
 """User, session, client id."""
 
 
-class Accepted:
-    """One client id: its place in the log once the log has the message, and which connections asked again before."""
+class Accepted(msgspec.Struct, gc=False):
+    """One client id: the epoch of its session, since when it is known (s) and, once the log has it, its message.
 
-    __slots__ = ("asked", "epoch", "key", "message_id", "seq", "since")
+    Not tracked by the garbage collector, since there is one for each message of the last minutes, and no way back to it
+    from what it holds.
+    """
 
-    def __init__(self, key: Key, since: float) -> None:
-        self.key = key
-        self.since = since
-        self.message_id = ""
-        self.epoch = self.seq = 0
-        self.asked: tuple[Conn, ...] = ()
+    key: Key
+    epoch: int
+    since: float
+    message: Message | None = None
 
-    def store(self, record: Record) -> None:
-        """The log has the message."""
-        self.message_id, self.epoch, self.seq = record.message_id, record.epoch, record.seq
-
-    @property
-    def stored(self) -> bool:
-        """Whether the log has the message, so that there is an ack to give."""
-        return self.seq > 0
-
-    def ack(self, *, duplicate: bool) -> Ack:
+    def ack(self, message: Message, *, duplicate: bool) -> Ack:
         """The ack of the message, the first or one more."""
         _, session, id_ = self.key
-        return Ack(id_, self.message_id, session, self.epoch, self.seq, duplicate)
+        return Ack(id_, message.message_id, session, message.epoch, message.seq, duplicate)
 
 
 class Dedupe:
@@ -49,6 +43,7 @@ class Dedupe:
     def __init__(self, dedupe_for_s: float) -> None:
         self._known: dict[Key, Accepted] = {}
         self._ends: Line[Accepted] = Line(dedupe_for_s)
+        self._asked: dict[Key, tuple[Conn, ...]] = {}
 
     def find(self, now: float, key: Key) -> Accepted | None:
         """The entry of an id that was used within the time."""
@@ -59,17 +54,21 @@ class Dedupe:
         """The entry of an id whose message is on its way through the log, or has just come out of it."""
         return self._known.get(key)
 
-    def add(self, now: float, key: Key, epoch: int = 0) -> None:
+    def add(self, now: float, key: Key, epoch: int = 0) -> Accepted:
         """A new message takes this id; `epoch` is that of its session."""
-        entry = self._known[key] = Accepted(key, now)
-        entry.epoch = epoch
+        entry = self._known[key] = Accepted(key, epoch, now)
         self._ends.add(now, entry)
+        return entry
 
-    def restore(self, since: float, record: Record) -> None:
-        """A message that was stored at `since` (s, before the start)."""
-        key = (record.sender, record.session, record.id)
-        self.add(since, key, record.epoch)
-        self._known[key].store(record)
+    def ask(self, key: Key, conn: Conn, among: Container[Conn]) -> None:
+        """The connection repeats an id whose message is under way; of those that did before, the ones that are still
+        `among` these wait on."""
+        waiting = (name for name in self._asked.get(key, ()) if name in among and name != conn)
+        self._asked[key] = (*waiting, conn)
+
+    def asked(self, key: Key) -> tuple[Conn, ...]:
+        """Which connections repeated the id while its message was under way: told once."""
+        return self._asked.pop(key, ()) if self._asked else ()
 
     def drop(self, key: Key) -> Accepted | None:
         """The log did not take the message: the id is free again."""
@@ -81,6 +80,7 @@ class Dedupe:
             # After a failed append the same id may have begun anew.
             if self._known.get(entry.key) is entry:
                 del self._known[entry.key]
+                self.asked(entry.key)
 
     def __len__(self) -> int:
         return len(self._known)

@@ -392,16 +392,15 @@ class ChatHandler:
         self.counters.accepted += 1
         self.times.ack.observe(self._epoch + now - record.sent_at)
         effects: list[Effect] = []
+        message = message_of(record)
         entry = self._ids.open((record.sender, record.session, record.id))
         if entry is not None:
-            entry.store(record)
+            entry.message = message
             if record.conn in self._connections:
-                effects.append(Send((record.conn,), entry.ack(duplicate=False)))
-            if entry.asked:
-                asked = tuple(conn for conn in entry.asked if conn in self._connections)
-                effects += [Send(asked, entry.ack(duplicate=True))] if asked else ()
-                entry.asked = ()
-        message = message_of(record)
+                effects.append(Send((record.conn,), entry.ack(message, duplicate=False)))
+            asked = tuple(conn for conn in self._ids.asked(entry.key) if conn in self._connections)
+            if asked:
+                effects.append(Send(asked, entry.ack(message, duplicate=True)))
         to = session.names_but(record.conn)
         if to:
             effects.append(Send(to, message))
@@ -433,7 +432,7 @@ class ChatHandler:
         else:
             # The session ended meanwhile, and the id may be in use in the next one of its name.
             entry = None
-        asked = [record.conn, *(entry.asked if entry is not None else ())]
+        asked = [record.conn, *(self._ids.asked(key) if entry is not None else ())]
         to = tuple(conn for conn in asked if conn in self._connections)
         if not to:
             return NOTHING
@@ -561,11 +560,10 @@ class ChatHandler:
         # An id that was used in an earlier session of this name means nothing in this one.
         if entry is not None and session is not None and entry.epoch == session.epoch:
             self.counters.duplicates_suppressed += 1
-            if entry.stored:
-                return (Send((connection.name,), entry.ack(duplicate=True)),)
+            if entry.message is not None:
+                return (Send((connection.name,), entry.ack(entry.message, duplicate=True)),)
             # One answer for each connection that still waits: as many at most as a user has connections.
-            waiting = (name for name in entry.asked if name in user.connections and name != connection.name)
-            entry.asked = (*waiting, connection.name)
+            self._ids.ask(key, connection.name, user.connections)
             return NOTHING
         wait_s = user.limiter.refusal(now)
         if wait_s:

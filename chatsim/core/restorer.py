@@ -59,8 +59,9 @@ class Restorer:
 
     def _message(self, since: float, record: Record, has: dict[tuple[str, str], int]) -> None:
         config, start = self._config, self._start
+        message = message_of(record)
         if since + config.dedupe_for_s > start:
-            self._ids.restore(since, record)
+            self._ids.add(since, (record.sender, record.session, record.id), record.epoch).message = message
         if config.reliability == "hardened" and since + config.retention_s > start:
             session = self._sessions.by_name[record.session]
             waiting = {
@@ -68,4 +69,4 @@ class Restorer:
                 for name, member in session.members.items()
                 if name != record.sender and has[record.session, name] < record.seq
             }
-            self._ledger.restore(session, message_of(record), since, waiting)
+            self._ledger.restore(session, message, since, waiting)

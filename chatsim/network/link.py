@@ -152,12 +152,14 @@ class Link:
 
     def _settle(self) -> None:
         """Work out again how much is lost, and whether nothing but the latency stands in a frame's way."""
-        self._lost_share = 1.0 - (1.0 - self._loss) * (1.0 - self._extra_loss)
+        loss, extra = self._loss, self._extra_loss
+        # What is not changed is the same number for all links, and there are two of them for every connection.
+        self._lost_share = 1.0 - (1.0 - loss) * (1.0 - extra) if loss or extra else 0.0
         assert self._lost_share == 0.0 or self._loss_draws is not None, "a link that loses needs draws to lose by"
         latency = self._latency
         fixed_s = 0.0 if latency is None else latency.constant
         self._varying = latency if fixed_s is None else None
-        self._fixed_s = 0.0 if fixed_s is None else fixed_s * self._factor
+        self._fixed_s = 0.0 if fixed_s is None else fixed_s if self._factor == 1.0 else fixed_s * self._factor
         self._clear = (
             self._lost_share == 0.0
             and self._bandwidth is None

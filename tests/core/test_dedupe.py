@@ -47,3 +47,16 @@ def test_it_agrees_with_a_plain_dictionary(steps: list[tuple[float, int]]) -> No
             ids.add(now, key)
             plain[number] = now
     assert len(ids) <= 6
+
+
+def test_who_asks_while_a_message_is_under_way_is_told_once() -> None:
+    ids = Dedupe(300.0)
+    ids.add(0.0, KEY)
+    for conn in ("c1", "c2", "c1", "c3"):
+        ids.ask(KEY, conn, {"c1", "c2", "c3"})
+    ids.ask(KEY, "c4", {"c1", "c3", "c4"})
+    assert ids.asked(KEY) == ("c1", "c3", "c4")
+    assert ids.asked(KEY) == ()
+    ids.ask(KEY, "c1", {"c1"})
+    ids.tidy(300.0)
+    assert ids.asked(KEY) == (), "with the id goes who asked"

@@ -294,8 +294,9 @@ def test_bounded(config: HandlerConfig, story: list[Draw]) -> None:
             assert len(session.retained) <= config.retention_messages
             assert session.retained_bytes <= config.retention_bytes
             assert session.retained_bytes == sum(len(outgoing.message.body) for outgoing in session.retained)
-        for accepted in handler._ids._known.values():
-            assert len(accepted.asked) <= config.connections_per_user
+        for key, asked in handler._ids._asked.items():
+            assert key in handler._ids._known
+            assert len(asked) <= config.connections_per_user
         assert len(handler._ids) <= len(handler._ids._ends)
 
 
