@@ -54,7 +54,9 @@ class Handler(Protocol):
     def append_failed(self, now: float, record: Record) -> Effects: ...
     def told(self, now: float, session: str, message: ServerFrame) -> Effects: ...
     def revoke(self, now: float, jti: str | None, user: str | None) -> Effects: ...
-    def open_session(self, now: float, session: str, participants: tuple[str, ...], ttl_s: float | None) -> Effects: ...
+    def open_session(
+        self, now: float, session: str, participants: tuple[str, ...], ttl_s: float | None, opener: str | None
+    ) -> Effects: ...
     def add_participant(self, now: float, session: str, user: str) -> Effects: ...
     def remove_participant(self, now: float, session: str, user: str) -> Effects: ...
     def end_session(self, now: float, session: str) -> Effects: ...
@@ -65,6 +67,7 @@ class Handler(Protocol):
     def revoked(self, claims: Claims) -> bool: ...
     def revocable(self, now: float, jti: str | None, user: str | None) -> bool: ...
     def standing(self, session: str) -> Standing | None: ...
+    def opened(self, user: str) -> int: ...
 
 
 class Journal(Protocol):
@@ -211,11 +214,13 @@ class Driver:
         self._settle(now, "revoke", (jti, user), self._handler.revoke(now, jti, user))
         return True
 
-    def open_session(self, session: str, participants: tuple[str, ...], ttl_s: float | None) -> None:
-        """A session for these users, for so many seconds (None: until it is ended)."""
+    def open_session(
+        self, session: str, participants: tuple[str, ...], ttl_s: float | None, opener: str | None
+    ) -> None:
+        """A session for these users, for so many seconds (None: until it is ended), by order of `opener`."""
         now = self.now()
-        effects = self._handler.open_session(now, session, participants, ttl_s)
-        self._settle(now, "open_session", (session, participants, ttl_s), effects)
+        effects = self._handler.open_session(now, session, participants, ttl_s, opener)
+        self._settle(now, "open_session", (session, participants, ttl_s, opener), effects)
 
     def add_participant(self, session: str, user: str) -> None:
         """The user takes part from now on."""
@@ -311,6 +316,10 @@ class Driver:
     def standing(self, session: str) -> Standing | None:
         """What a session is, None where there is none."""
         return self._handler.standing(session)
+
+    def opened(self, user: str) -> int:
+        """How many sessions the user has opened that are not over."""
+        return self._handler.opened(user)
 
     def history(self, session: str, after: int, limit: int) -> list[Record]:
         """Stored messages with a seq above `after`, oldest first."""

@@ -164,7 +164,8 @@ OPERATIONS = (
     ),
     Operation(
         "POST", "/api/sessions", "open_session", "Open a session. The caller takes part in it.", "either", SessionOrder,
-        201, SessionMade, errors=_BODY | {409: ("session_full",), 503: ("unavailable",)},
+        201, SessionMade,
+        errors=_BODY | {409: ("session_full",), 429: ("too_many_sessions",), 503: ("unavailable",)},
     ),
     Operation(
         "GET", _ONE, "show_session", "What a session is.", "user", None, 200, SessionView,

@@ -52,16 +52,19 @@ class SessionRoutes:
     async def open_session(self, request: Request) -> Response:
         claims = self._bouncer.either(request)
         order = await read(request, _session_order)
-        caller = () if claims is None else (claims.sub,)
-        people = tuple(dict.fromkeys((*caller, *order.participants)))
+        opener = None if claims is None else claims.sub
+        people = tuple(dict.fromkeys((*(() if opener is None else (opener,)), *order.participants)))
         if not people:
             raise DeniedError(400, "bad_request", "a session needs a participant")
         if len(people) > self._config.participants_max:
             raise DeniedError(
                 409, "session_full", f"a session has at most {self._config.participants_max} participants"
             )
+        most = self._config.sessions_per_user
+        if opener is not None and self._driver.opened(opener) >= most:
+            raise DeniedError(429, "too_many_sessions", f"you have {most} sessions open: end one first")
         name = secrets.token_hex(16)
-        self._driver.open_session(name, people, order.ttl_s)
+        self._driver.open_session(name, people, order.ttl_s, opener)
         made = self._driver.standing(name)
         if made is None:
             raise DeniedError(503, "unavailable", "the server holds as many sessions as it can: try again later")

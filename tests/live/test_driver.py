@@ -247,7 +247,7 @@ def test_every_input_is_heard_and_journaled_with_its_effects() -> None:
     driver.refuse_refresh(outlet, "token_expired")
     assert driver.revoke(jti="t")
     assert not driver.revoke(jti="one too many")
-    driver.open_session("s", ("ann",), 5.0)
+    driver.open_session("s", ("ann",), 5.0, "ann")
     driver.add_participant("s", "bob")
     driver.remove_participant("s", "bob")
     driver.end_session("s")
@@ -266,7 +266,7 @@ def test_every_input_is_heard_and_journaled_with_its_effects() -> None:
         ("refresh", "c1", ANN),
         ("refuse_refresh", "c1", "token_expired"),
         ("revoke", "t", None),
-        ("open_session", "s", ("ann",), 5.0),
+        ("open_session", "s", ("ann",), 5.0, "ann"),
         ("add_participant", "s", "bob"),
         ("remove_participant", "s", "bob"),
         ("end_session", "s"),
@@ -390,7 +390,7 @@ def test_a_post_is_answered_once_when_the_log_has_it() -> None:
     said: list[Record | None] = []
     for user in ("ann", "ann", "bob"):
         world.driver.post(user, msgspec.Raw(b'"hi"'), said.append)
-    world.driver.open_session("s", ("ann",), None)
+    world.driver.open_session("s", ("ann",), None, None)
     assert world.driver.standing("s") is None, "what was said to ann may be replayed yet"
     assert [(record.session, record.seq) if record else None for record in said] == [("@ann", 1), ("@ann", 2), None]
 

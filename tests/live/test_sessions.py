@@ -175,6 +175,24 @@ def test_limits_are_refusals() -> None:
     on_loop(work)
 
 
+def test_one_user_opens_a_limited_number_of_sessions(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"config": HandlerConfig(sessions_per_user=2), "data": tmp_path / "data"}
+
+    async def work() -> None:
+        async with running(**settings) as server:
+            name = await opened(server, "ann", "bob")
+            await opened(server, "ann")
+            assert is_error(await ask(server, "ann", "POST", "/api/sessions", {}), 429, "too_many_sessions")
+            await opened(server, "bob", "ann")
+            await opened(server, "admin", "ann")
+        async with running(**settings) as server:
+            assert is_error(await ask(server, "ann", "POST", "/api/sessions", {}), 429, "too_many_sessions")
+            assert (await ask(server, "bob", "DELETE", f"/api/sessions/{name}")).status_code == 204
+            await opened(server, "ann")
+
+    on_loop(work)
+
+
 def test_history_comes_in_pages() -> None:
     async def work() -> None:
         async with (
