@@ -21,6 +21,7 @@ from chatsim.core.tokens import Claims
 from chatsim.live.answers import Bouncer, DeniedError, json_answer, name_in, number_in, read
 from chatsim.live.gate import Gate
 from chatsim.live.routes import (
+    PAGE_BYTES_MAX,
     PAGE_DEFAULT,
     PAGE_MAX,
     History,
@@ -35,6 +36,9 @@ from chatsim.live.routes import (
 
 ENVELOPE_BYTES = 1024
 """What a body may have around the message that it carries."""
+
+AT_ONCE = 20
+"""Messages that are read from the log in one go, so that few are read in vain where they are large."""
 
 _session_order = msgspec.json.Decoder(SessionOrder)
 _participant_order = msgspec.json.Decoder(ParticipantOrder)
@@ -100,8 +104,23 @@ class SessionRoutes:
         after = number_in(request, "after", 0, 0)
         limit = number_in(request, "limit", PAGE_DEFAULT, 1)
         name, found = self._entered(request, claims)
-        records = self._driver.history(name, after, min(limit, PAGE_MAX))
+        records = self._page(name, after, min(limit, PAGE_MAX))
         return json_answer(200, History([_past(record) for record in records], found.epoch, found.seq))
+
+    def _page(self, name: str, after: int, limit: int) -> list[Record]:
+        """The next messages, as many as a page holds; no more than a handful beyond it are read for it."""
+        page: list[Record] = []
+        size = 0
+        while True:
+            asked = min(AT_ONCE, limit - len(page))
+            found = self._driver.history(name, page[-1].seq if page else after, asked)
+            for record in found:
+                size += len(bytes(record.body))
+                if page and size > PAGE_BYTES_MAX:
+                    return page
+                page.append(record)
+            if len(found) < asked or len(page) == limit:
+                return page
 
     async def post(self, request: Request) -> Response:
         self._bouncer.admin(request)

@@ -12,6 +12,7 @@ import pytest
 from chatsim.core.config import HandlerConfig
 from chatsim.journal.replay import replay
 from chatsim.journal.steps import read
+from chatsim.live.routes import PAGE_BYTES_MAX
 from tests.live.running import ADMIN, Running, on_loop, running, token
 from tests.live.test_http import KEY, is_error
 
@@ -213,6 +214,22 @@ def test_history_comes_in_pages() -> None:
                 assert answer["seq"] == 7
             for query in ("?after=-1", "?after=x", "?limit=0", "?limit=1.5"):
                 assert is_error(await ask(server, "ann", "GET", path + query), 400, "bad_request")
+
+    on_loop(work)
+
+
+def test_a_page_of_history_has_a_limited_size() -> None:
+    size = PAGE_BYTES_MAX // 3
+
+    async def work() -> None:
+        config = HandlerConfig(message_bytes_max=2 * PAGE_BYTES_MAX)
+        async with running(config=config) as server:
+            for length in [size - 2] * 4 + [PAGE_BYTES_MAX + 1, 1] + [1] * 50:
+                post = await ask(server, "admin", "POST", "/api/users/ann/messages", {"body": "x" * length})
+                assert post.status_code == 202
+            for after, seqs in [(0, [1, 2, 3]), (3, [4]), (4, [5]), (5, [*range(6, 57)])]:
+                answer = await ask(server, "ann", "GET", f"/api/sessions/@ann/messages?after={after}&limit=500")
+                assert [message["seq"] for message in answer.json()["messages"]] == seqs
 
     on_loop(work)
 
