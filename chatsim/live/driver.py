@@ -21,6 +21,7 @@ from chatsim.core.frames import Body, ClientFrame, Delivered, Fault, ServerFrame
 from chatsim.core.histogram import Histogram
 from chatsim.core.service import Standing
 from chatsim.core.tokens import Claims
+from chatsim.live.deflate import PACKED_FROM_BYTES, pack
 from chatsim.live.events import Often, tell
 from chatsim.live.framing import PING_FRAME, text_frame
 from chatsim.live.log import LATER, Log
@@ -113,6 +114,7 @@ class Driver:
         self._prefix = f"c{life}-" if life else "c"
         self._posts: dict[str, Callable[[Record | None], None]] = {}
         self._posted = 0
+        self._packing: set[str] = set()
         self._lag_due = inf
         self._lag_timer: asyncio.TimerHandle | None = None
         self._lags: deque[float] = deque(maxlen=LAG_SAMPLES_MAX)
@@ -163,13 +165,20 @@ class Driver:
 
     # The doors.
 
-    def connect(self, transport: asyncio.Transport, claims: Claims) -> Outlet:
-        """A handshake is done: the connection gets its name, and the handler hears of it."""
+    def connect(self, transport: asyncio.Transport, claims: Claims, *, packs: bool = False) -> Outlet:
+        """A handshake is done: the connection gets its name, and the handler hears of it.
+
+        `packs` where it was agreed that messages may be packed.
+        """
         self._numbered += 1
         outlet = self._outlets.add(f"{self._prefix}{self._numbered}", transport)
         self._connections_total += 1
         self._connections_peak = max(self._connections_peak, self.connections())
         self.empty.clear()
+        if packs:
+            self._packing.add(outlet.name)
+            # Nobody else pays for it: as long as no peer packs, the other way is taken.
+            self._perform[Send] = self._send_packed
         now = outlet.opened_at = self.now()
         tell(logging.DEBUG, "connection opened", connection=outlet.name, user=claims.sub)
         self._settle(now, "connect", (outlet.name, claims), self._handler.connect(now, outlet.name, claims))
@@ -285,6 +294,10 @@ class Driver:
         """The transport is gone."""
         self.leave(outlet)
         self._outlets.remove(outlet)
+        if self._packing:
+            self._packing.discard(outlet.name)
+            if not self._packing:
+                self._perform[Send] = self._send
         if not self.connections():
             self.empty.set()
 
@@ -380,6 +393,21 @@ class Driver:
             self._outlets.notify(self._start + self._now, effect.to, payload)
         else:
             self._outlets.send(effect.to, payload)
+
+    def _send_packed(self, effect: Send) -> None:
+        """Send one frame in two forms: packed to those who agreed to it, and as it is to the others."""
+        payload = encode(effect.message)
+        to = tuple(name for name in effect.to if name in self._packing)
+        packed = pack(payload) if to and len(payload) >= PACKED_FROM_BYTES else None
+        forms = [(effect.to, text_frame(payload))]
+        if packed is not None:
+            others = tuple(name for name in effect.to if name not in self._packing)
+            forms = [(to, packed), *([(others, text_frame(payload))] if others else ())]
+        for names, frame in forms:
+            if type(effect.message) is Delivered:
+                self._outlets.notify(self._start + self._now, names, frame)
+            else:
+                self._outlets.send(names, frame)
 
     def _ping(self, effect: Ping) -> None:
         self._pings += len(effect.to)

@@ -1,7 +1,7 @@
 """One WebSocket of the server: handshake, inbound frames, and the end of it, as a plain asyncio protocol.
 
 Decides how bytes become inputs of the driver: short whole texts are read here and now, all else by the parser of
-`websockets`.
+`websockets`. Where compression was agreed, a message is unpacked when it is whole, and only as far as it may be.
 Rule: nothing that a peer sends raises, and a token goes no further than the gate: never into a log or a journal.
 Who may come in is left to the gate, what frames mean to the handler, and when bytes are written to the driver.
 """
@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import zlib
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
 from msgspec import UNSET
 from uvicorn.config import Config
 from uvicorn.server import ServerState
-from websockets.exceptions import PayloadTooBig
+from websockets.exceptions import PayloadTooBig, ProtocolError
+from websockets.extensions import ServerExtensionFactory
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
@@ -24,6 +26,7 @@ from websockets.typing import Subprotocol
 
 from chatsim.core.frames import Fault, StatusIn, decode_client
 from chatsim.core.tokens import Claims, Refusal
+from chatsim.live.deflate import UNPACKED_MAX, Deflate, Packed, unpack
 from chatsim.live.driver import ABNORMAL
 from chatsim.live.framing import SHORT_BYTES_MAX, Edge, short_text
 from chatsim.live.gate import PHRASES, Denial, Gate, denial_bytes
@@ -60,6 +63,9 @@ class ChatProtocol(asyncio.Protocol):
     short_max: ClassVar[int]
     """The longest text in bytes that is read without the parser."""
 
+    extensions: ClassVar[tuple[ServerExtensionFactory, ...]] = ()
+    """What is agreed to where a client offers it; all other offers are declined."""
+
     def __init__(
         self,
         config: Config | None = None,
@@ -71,7 +77,10 @@ class ChatProtocol(asyncio.Protocol):
         self._state = server_state
         self._loop = _loop or self.gate.driver.loop
         self._parser: ServerProtocol | None = ServerProtocol(
-            select_subprotocol=_offer, max_size=self.gate.config.message_bytes_max, logger=_SILENT
+            select_subprotocol=_offer,
+            max_size=self.gate.config.message_bytes_max,
+            logger=_SILENT,
+            extensions=self.extensions,
         )
         self._outlet: Outlet | None = None
         self._buffer: bytearray | None = None
@@ -193,7 +202,7 @@ class ChatProtocol(asyncio.Protocol):
         self._done_waiting()
         self._parser.send_response(response)
         self._transport.write(b"".join(self._parser.data_to_send()))
-        self._outlet = self.gate.driver.connect(self._transport, claims)
+        self._outlet = self.gate.driver.connect(self._transport, claims, packs=bool(self._parser.extensions))
 
     def _deny(self, denial: Denial) -> None:
         self._done_waiting()
@@ -334,10 +343,44 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
+class PackingProtocol(ChatProtocol):
+    """The same on a server that compresses: a message may be packed, whole or in fragments."""
+
+    __slots__ = ("_packed",)
+
+    extensions = (Deflate(),)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._packed = False
+
+    def _frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.TEXT:
+            self._packed = isinstance(frame, Packed)
+        super()._frame(frame)
+
+    def _text(self, outlet: Outlet, data: bytes) -> None:
+        if not self._packed:
+            super()._text(outlet, data)
+            return
+        self._packed = False
+        limit = UNPACKED_MAX * self.gate.config.message_bytes_max
+        try:
+            text = unpack(data, limit)
+        except zlib.error:
+            self._broken(ProtocolError("not packed as was agreed"))
+            return
+        if text is None:
+            self.gate.driver.violated(outlet, "too_large", f"a message has at most {limit} bytes unpacked")
+        else:
+            super()._text(outlet, text)
+
+
 def protocol_for(made_gate: Gate) -> type[ChatProtocol]:
     """The protocol class of one server, for uvicorn's `ws`."""
+    kind = PackingProtocol if made_gate.config.compression else ChatProtocol
 
-    class Bound(ChatProtocol):
+    class Bound(kind):  # type: ignore[misc, valid-type]
         __slots__ = ()
         gate = made_gate
         short_max = min(SHORT_BYTES_MAX, made_gate.config.message_bytes_max)

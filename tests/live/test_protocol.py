@@ -149,9 +149,12 @@ def test_a_message_goes_round() -> None:
     on_loop(work)
 
 
-async def write_frame(socket: ClientConnection, opcode: Opcode, data: bytes, fin: bool = True) -> None:
+async def write_frame(
+    socket: ClientConnection, opcode: Opcode, data: bytes, fin: bool = True, *, rsv1: bool = False
+) -> None:
     """One masked frame, as no well-behaved library would let us write it."""
-    socket.transport.write(Frame(opcode, data, fin).serialize(mask=True))
+    frame = Frame(opcode, data, fin).serialize(mask=True)
+    socket.transport.write(bytes((frame[0] | (0x40 if rsv1 else 0),)) + frame[1:])
 
 
 def test_what_is_no_text_closes_with_its_code() -> None:
