@@ -20,6 +20,9 @@ from uvicorn.server import ServerState
 from chatsim.live.gate import Denial, denial_bytes
 from chatsim.live.protocol import HANDSHAKE_TIMEOUT_S, PATH
 
+HEAD_BYTES_MAX = 16 * 1024
+"""Request line and headers; the WebSocket's own limits are tighter (8 KiB a line, 128 headers)."""
+
 READ_TIMEOUT_S = 30.0
 """How long an answer may wait to be read before its reader is dropped."""
 
@@ -67,6 +70,10 @@ class TimedHttp(H11Protocol):
         self._request.start(self.deadline_at)
 
     def data_received(self, data: bytes) -> None:
+        # The parser bounds what it has to keep of an unfinished head, and none that comes in one piece.
+        if len(data) > HEAD_BYTES_MAX and self.conn.their_state is h11.IDLE and _HEAD_END not in data[:HEAD_BYTES_MAX]:
+            self._refuse("the head of a request is too long")
+            return
         super().data_received(data)
         # After an upgrade the transport has another protocol, with a deadline of its own.
         if self.transport.get_protocol() is not self or self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
@@ -83,8 +90,11 @@ class TimedHttp(H11Protocol):
         self._answer.stop()
 
     def send_400_response(self, msg: str) -> None:
-        # In the words of every other refusal; what is no HTTP ends the connection.
-        self.transport.write(denial_bytes(Denial(400, "bad_request", "not a request in HTTP")))
+        self._refuse("not a request in HTTP")
+
+    def _refuse(self, why: str) -> None:
+        """In the words of every other refusal; nothing more is read."""
+        self.transport.write(denial_bytes(Denial(400, "bad_request", why)))
         self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:

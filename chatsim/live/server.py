@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import resource
 import secrets
 import signal
 import socket
@@ -134,8 +135,22 @@ def run(settings: ServerSettings, *, ready: Callable[[str], None]) -> dict[str, 
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         return await serve(settings, ready=ready, stop=stop)
 
-    with _spared_collector(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with _spared_collector(), _every_descriptor(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(until_told())
+
+
+@contextlib.contextmanager
+def _every_descriptor() -> Iterator[None]:
+    """Have this process use all the descriptors that it is granted: with the usual 1,024 a thousand silent sockets
+    would keep everybody out until they are dropped."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Some systems grant no end of them and then refuse the number: what was good enough before has to be then.
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 @contextlib.contextmanager

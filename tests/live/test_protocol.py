@@ -267,17 +267,6 @@ def test_revoking_closes_those_who_hold_the_token() -> None:
     on_loop(work)
 
 
-def test_a_browser_from_elsewhere_is_refused() -> None:
-    async def work() -> None:
-        async with running() as server:
-            async with server.dial("?token=" + token(), origin=server.url) as socket:
-                assert (await Peer(socket).read())["status"] == "welcome"
-            other = "https://evil.example"
-            assert await refusal(server, "?token=" + token(), origin=other) == (403, "origin_forbidden")
-
-    on_loop(work)
-
-
 def test_a_handshake_that_takes_too_long_is_dropped() -> None:
     world = World()
     gate = Gate(world.driver, Keys((SECRET,)), HandlerConfig())
