@@ -12,6 +12,7 @@ import asyncio
 import logging
 import zlib
 from collections.abc import Sequence
+from math import inf
 from typing import Any, ClassVar, cast
 
 from msgspec import UNSET
@@ -24,6 +25,7 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from chatsim.core.codes import FLOOD
 from chatsim.core.frames import Fault, StatusIn, decode_client
 from chatsim.core.tokens import Claims, Refusal
 from chatsim.live.deflate import UNPACKED_MAX, Deflate, Packed, unpack
@@ -55,7 +57,19 @@ _HANDSHAKE_CODES = {405: "method_not_allowed", 426: "upgrade_required"}
 class ChatProtocol(asyncio.Protocol):
     """One connection from its upgrade request to its end. uvicorn makes it, and hands the request over as bytes."""
 
-    __slots__ = ("_buffer", "_deadline", "_edge", "_loop", "_outlet", "_parser", "_state", "_transport")
+    __slots__ = (
+        "_buffer",
+        "_deadline",
+        "_edge",
+        "_empty",
+        "_empty_from",
+        "_flooding",
+        "_loop",
+        "_outlet",
+        "_parser",
+        "_state",
+        "_transport",
+    )
 
     gate: ClassVar[Gate]
     """Set by `protocol_for`, since uvicorn makes the protocols."""
@@ -86,6 +100,9 @@ class ChatProtocol(asyncio.Protocol):
         self._buffer: bytearray | None = None
         self._edge: Edge | None = None
         self._deadline: asyncio.TimerHandle | None = None
+        self._empty = 0
+        self._empty_from = -inf
+        self._flooding = False
         self._transport: asyncio.Transport
 
     # What the transport says.
@@ -269,6 +286,8 @@ class ChatProtocol(asyncio.Protocol):
         if self._buffer is None:
             return
         self._buffer += frame.data
+        if not frame.data and not frame.fin:
+            self._says_nothing(outlet)
         if frame.fin:
             data = bytes(self._buffer)
             self._buffer = None
@@ -282,6 +301,21 @@ class ChatProtocol(asyncio.Protocol):
         if answer and not outlet.paused:
             self.gate.driver.reply(outlet, answer)
         self.gate.driver.pong(outlet)
+        self._says_nothing(outlet)
+
+    def _says_nothing(self, outlet: Outlet) -> None:
+        """Count a ping, a pong, or an empty fragment, which the handler hears nothing of: who floods us with them for
+        one window and then the next is closed as for any other flood (protocol.md, section 2)."""
+        config, now = self.gate.config, self.gate.driver.now()
+        # As many pongs again as we have asked for.
+        most = config.frame_limit + config.frame_window_s / config.ping_interval_s
+        if now - self._empty_from >= config.frame_window_s:
+            again = now - self._empty_from < 2 * config.frame_window_s
+            self._flooding = again and self._empty > most
+            self._empty, self._empty_from = 0, now
+        self._empty += 1
+        if self._flooding and self._empty > most:
+            self.gate.driver.hang_up(outlet, FLOOD, "frame flood")
 
     def _refresh(self, outlet: Outlet, frame: StatusIn) -> None:
         found = self.gate.verify(frame.token) if isinstance(frame.token, str) else Refusal("token_missing", "")

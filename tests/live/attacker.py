@@ -62,18 +62,20 @@ class Raw:
     def write(self, data: bytes) -> None:
         self.writer.write(data)
 
-    async def answer(self) -> bytes:
-        """All that the server says, up to the end of the connection."""
+    async def answer(self, until: bytes = b"") -> bytes:
+        """All that the server says, up to these words or the end of the connection."""
         found = b""
         # A peer that is dropped gets no farewell.
         with contextlib.suppress(ConnectionError):
-            while data := await asyncio.wait_for(self.reader.read(65536), PATIENCE_S):
+            while (not until or until not in found) and (
+                data := await asyncio.wait_for(self.reader.read(65536), PATIENCE_S)
+            ):
                 found += data
         return found
 
-    async def drip(self, data: bytes, every_s: float) -> bytes:
+    async def drip(self, data: bytes, every_s: float, until: bytes = b"") -> bytes:
         """Write this again and again, until the server has had enough; all that it said."""
-        ended = asyncio.ensure_future(self.answer())
+        ended = asyncio.ensure_future(self.answer(until))
         while not ended.done():
             self.write(data)
             await asyncio.wait([ended], timeout=every_s)

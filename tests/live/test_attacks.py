@@ -264,7 +264,7 @@ async def test_fragments_that_never_end_keep_nobody_alive(place: Place) -> None:
         await eve.reader.readuntil(b'"welcome"')
         eve.write(frame(TEXT, b"{"))
         # The server's pings go unanswered: not one whole frame comes in.
-        said = await eve.drip(frame(CONT, b""), every_s=0.02)
+        said = await eve.drip(frame(CONT, b""), every_s=0.02, until=b"no pong")
         assert b"\x88\x09" + (4001).to_bytes(2, "big") + b"no pong" in said
     await is_served(place.server)
 
@@ -276,6 +276,20 @@ async def test_fragments_that_never_end_hold_up_nobody_else(place: Place) -> Non
         await is_served(place.server)
         eve.socket.transport.write(frame(CONT, b"x" * BYTES_MAX))
         assert await eve.code() in (1002, 1009)
+
+
+@pytest.mark.parametrize("empty", [frame(FIN | 0x09, b""), frame(FIN | 0x0A, b""), frame(CONT, b"")])
+def test_a_flood_of_frames_that_say_nothing_is_a_flood(empty: bytes) -> None:
+    async def work() -> None:
+        async with running(config=HandlerConfig(frame_limit=20, frame_window_s=0.2)) as server, raw(server) as eve:
+            eve.write(handshake("eve"))
+            await eve.reader.readuntil(b'"welcome"')
+            eve.write(frame(TEXT, b"{"))
+            said = await eve.drip(empty * 10, every_s=0.01, until=b"flood")
+            assert (4003).to_bytes(2, "big") + b"frame flood" in said
+            await is_served(server)
+
+    on_loop(work)
 
 
 def test_a_compression_bomb_is_not_unpacked() -> None:
