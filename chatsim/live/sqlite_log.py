@@ -271,9 +271,13 @@ class _Writer:
         self._places[session] = place
 
     def prune(self, before: float) -> None:
-        """Remove old messages; where the file cannot be written now, the next time will do."""
+        """Remove old messages, and what is left of ended sessions; where the file cannot be written now, the next time
+        will do."""
         try:
             self._database.execute("DELETE FROM messages WHERE sent_at < ?", (before,))
+            # Whoever opens and ends sessions all day fills no disk. That the newest epoch is remembered is enough: the
+            # handler gives a name that is used anew a newer one.
+            self._database.execute("DELETE FROM sessions WHERE ended AND epoch < (SELECT max(epoch) FROM sessions)")
         except sqlite3.Error:
             return
 

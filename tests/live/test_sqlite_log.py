@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -174,6 +174,20 @@ def test_old_messages_are_removed_and_seqs_stay(tmp_path: Path) -> None:
         assert [found.seq for found in one.log.history("s", 0, 10)] == [2]
         one.say(3)
         assert one.stored[-1].seq == 3
+
+
+def test_sessions_that_ended_leave_nothing_but_the_newest_epoch(tmp_path: Path) -> None:
+    with desk(tmp_path) as one:
+        for number in range(1, 6):
+            one.log.note(Made(f"s{number}", ("ann",), None, number, lasting=True))
+            one.log.note(Ended(f"s{number}"))
+        one.log.note(Made("t", ("ann",), None, 3))
+        one.log.prune(WALL)
+        assert one.log.flush(PATIENCE_S)
+        assert one.log.newest_epoch() == 5
+        assert [state.name for state in one.snapshot().sessions] == ["t"]
+    with closing(sqlite3.connect(tmp_path / FILE)) as database:
+        assert database.execute("SELECT name FROM sessions ORDER BY name").fetchall() == [("s5",), ("t",)]
 
 
 def test_a_locked_file_fails_what_was_to_be_stored_and_keeps_facts(
