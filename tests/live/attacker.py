@@ -113,13 +113,13 @@ def frame(first: int, payload: bytes, length: int | None = None) -> bytes:
 
 
 @contextmanager
-def all_descriptors() -> Iterator[int]:
-    """As many descriptors as the system grants this process; how many that are."""
+def descriptors(count: int) -> Iterator[int]:
+    """So many descriptors for this process and its children, or as many as the system grants; how many those are."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = 2**20 if hard == resource.RLIM_INFINITY else hard
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    granted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, granted), hard))
     try:
-        yield most
+        yield granted
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 

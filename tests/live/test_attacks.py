@@ -31,8 +31,8 @@ from chatsim.live.sqlite_log import FILE, LOCK
 from chatsim.live.tls import client_context, self_signed
 from tests.live.attacker import (
     DESCRIPTORS_SPARE,
-    all_descriptors,
     at_every_door,
+    descriptors,
     frame,
     hand_in_every_way,
     handshake,
@@ -403,8 +403,8 @@ def test_ten_thousand_sockets_that_never_speak_are_gone_after_10_s(tmp_path: Pat
     """As many as the descriptors allow that the system grants to one process, and 10,000 at most; half of them begin a
     request. Two people talk all the while."""
     assert ServerSettings().handshake_timeout_s == HANDSHAKE_TIMEOUT_S == 10.0
-    with all_descriptors() as most:
-        count = min(10_000, most - DESCRIPTORS_SPARE)
+    with descriptors(10_000 + DESCRIPTORS_SPARE) as granted:
+        count = granted - DESCRIPTORS_SPARE
         journal, log = tmp_path / "journal.jsonl", tmp_path / "log"
         config = HandlerConfig(rate_limit=1_000_000, frame_limit=1_000_000)
         with Node(config, secret=SECRET, journal=journal, log=log) as node:
