@@ -51,6 +51,7 @@ class HandlerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     resume_rate_per_s: float = 1000.0
     sessions_per_connection: int = 128
     sessions_max: int = 100_000
+    sessions_per_user: int = 1000
     participants_max: int = 10_000
     revocations_max: int = 100_000
     history_for_s: float = 30 * 86_400.0

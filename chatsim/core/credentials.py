@@ -88,7 +88,8 @@ class Credentials:
         """Whether one revocation more can be remembered, at that wall time."""
         over = len(self._jtis) + len(self._users) - self._revocations_max
         over += (jti is not None and jti not in self._jtis) + (user is not None and user not in self._users)
-        return over <= 0 or sum(end <= wall for end in self._jtis.values()) >= over
+        # One that is over makes room for another, and none for itself.
+        return over <= 0 or sum(end <= wall for name, end in self._jtis.items() if name != jti) >= over
 
     def revoke(self, jti: str | None, user: str | None, at: float, end: float = inf) -> None:
         """The token with this id, or all of the user's issued before `at`, are good no more (wall times).

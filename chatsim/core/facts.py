@@ -13,13 +13,14 @@ import msgspec
 
 class Made(msgspec.Struct, array_like=True, tag="made", gc=False):
     """A session came to be; `expires_at` None: it does not end by itself. `lasting` where somebody opened it, and it is
-    not to be forgotten as one that a token alone has made."""
+    not to be forgotten as one that a token alone has made; `opener` is the user who did, None for the administrator."""
 
     session: str
     participants: tuple[str, ...]
     expires_at: float | None
     epoch: int = 1
     lasting: bool = False
+    opener: str | None = None
 
 
 class Added(msgspec.Struct, array_like=True, tag="added", gc=False):

@@ -204,9 +204,9 @@ class ChatHandler:
         """What a session is, None where there is none."""
         return self._service.standing(session)
 
-    def crowded(self) -> bool:
-        """Whether there is no room for one session more."""
-        return self._sessions.crowded() is not None
+    def opened(self, user: str) -> int:
+        """How many sessions the user has opened that are not over; `sessions_per_user` is the most."""
+        return self._sessions.opened(user)
 
     # What comes in.
 
@@ -345,9 +345,11 @@ class ChatHandler:
 
     # Orders that come over HTTP, from those who may give them; one that cannot be followed does nothing.
 
-    def open_session(self, now: float, session: str, participants: tuple[str, ...], ttl_s: float | None) -> Effects:
+    def open_session(
+        self, now: float, session: str, participants: tuple[str, ...], ttl_s: float | None, opener: str | None = None
+    ) -> Effects:
         """A session for these users, which ends after `ttl_s` seconds (None: by order only); its name must be free."""
-        return self._ordered(self._service.open(now, self._epoch, session, participants, ttl_s))
+        return self._ordered(self._service.open(now, self._epoch, session, participants, ttl_s, opener))
 
     def add_participant(self, now: float, session: str, user: str) -> Effects:
         """The user takes part from now on."""
@@ -359,10 +361,7 @@ class ChatHandler:
 
     def end_session(self, now: float, session: str) -> Effects:
         """The session is over for everybody."""
-        found = self._sessions.by_name.get(session)
-        if found is None or is_own(session):
-            return NOTHING
-        return self._ordered(self._service.end(found, "ended"))
+        return self._ordered(self._service.finish(session))
 
     def post(self, now: float, user: str, id_: str, body: Body) -> Effects:
         """A message of the server to all connections of a user, in her own session; `id_` is the shell's own."""

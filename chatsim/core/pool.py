@@ -120,8 +120,8 @@ class Member:
 class Session:
     """One conversation: its participants, the members of the moment, and its place in the log.
 
-    `lasting` is one that was opened by order, and ends by order or at `expires_at` (wall time, None: never); the others
-    are there because a token names them, or are somebody's own.
+    `lasting` is one that was opened by order (of `opener`, None: the administrator), and ends by order or at
+    `expires_at` (wall time, None: never); the others are there because a token names them, or are somebody's own.
     """
 
     __slots__ = (
@@ -133,6 +133,7 @@ class Session:
         "lasting",
         "members",
         "name",
+        "opener",
         "participants",
         "retained",
         "retained_bytes",
@@ -146,6 +147,7 @@ class Session:
         self.seq = seq
         self.expires_at: float | None = None
         self.lasting = False
+        self.opener: str | None = None
         self.participants: dict[str, None] = {}
         self.members: dict[str, Member] = {}
         self.retained: list[Any] = []

@@ -44,6 +44,7 @@ class Service:
         notices: Notices,
     ) -> None:
         self._participants_max = config.participants_max
+        self._sessions_per_user = config.sessions_per_user
         self._sessions = sessions
         self._ledger = ledger
         self._signals = signals
@@ -70,18 +71,30 @@ class Service:
         return [] if spare is None else self.end(spare, "ended")
 
     def open(
-        self, now: float, epoch: float, name: str, participants: tuple[str, ...], ttl_s: float | None
+        self,
+        now: float,
+        epoch: float,
+        name: str,
+        participants: tuple[str, ...],
+        ttl_s: float | None,
+        opener: str | None,
     ) -> list[Effect]:
-        """A session by order, for `ttl_s` seconds from now; `epoch` is the wall time of `now` = 0."""
+        """A session by order, for `ttl_s` seconds from now; `epoch` is the wall time of `now` = 0.
+
+        It counts against `opener` until it is over; the administrator (None) is bound by the room there is only.
+        """
         people = tuple(dict.fromkeys(participants))
         if name in self._sessions.by_name or is_own(name) or not 1 <= len(people) <= self._participants_max:
+            return []
+        # Such a session is never forgotten for another, so that without this one user could keep out all others.
+        if opener is not None and self._sessions.opened(opener) >= self._sessions_per_user:
             return []
         effects = self.make_room(now)
         if self._sessions.packed:
             return []
         expires_at = None if ttl_s is None else epoch + now + ttl_s
-        session = self._sessions.open(epoch, name, people, expires_at)
-        return [*effects, Note(Made(name, people, expires_at, session.epoch, lasting=True))]
+        session = self._sessions.open(epoch, name, people, expires_at, opener)
+        return [*effects, Note(Made(name, people, expires_at, session.epoch, lasting=True, opener=opener))]
 
     def add(self, name: str, user: str) -> list[Effect]:
         """The user takes part from now on."""
@@ -121,6 +134,11 @@ class Service:
             self._sessions.part(member)
             effects += self._signals.left(wall, member)
         return effects
+
+    def finish(self, name: str) -> list[Effect]:
+        """The session is over by order; a user's own is never."""
+        session = self._sessions.by_name.get(name)
+        return [] if session is None or is_own(name) else self.end(session, "ended")
 
     def end(self, session: Session, reason: str) -> list[Effect]:
         """The session is over: those who are joined hear it, and what they were owed is undelivered."""

@@ -38,6 +38,7 @@ class Sessions:
         self._absences: Line[tuple[Member, float]] = Line(config.retention_s)
         self._ends: Heap[Session] = Heap()
         self._empty: OrderedDict[str, Session] = OrderedDict()
+        self._opened: dict[str, int] = {}
         self.newest_epoch = first_epoch
         self.by_name: dict[str, Session] = {}
 
@@ -64,6 +65,7 @@ class Sessions:
         session.participants = dict.fromkeys(state.participants)
         session.lasting = state.lasting
         session.expires_at = state.expires_at
+        self._charge(session, state.opener)
         if not session.lasting:
             self._empty[session.name] = session
         self.newest_epoch = max(self.newest_epoch, state.epoch)
@@ -78,10 +80,13 @@ class Sessions:
         session.touch()
         return member
 
-    def open(self, epoch: float, name: str, participants: tuple[str, ...], expires_at: float | None) -> Session:
-        """A session by order; `epoch` is the wall time of `now` = 0, `expires_at` wall time too."""
+    def open(
+        self, epoch: float, name: str, participants: tuple[str, ...], expires_at: float | None, opener: str | None
+    ) -> Session:
+        """A session by order of `opener`; `epoch` is the wall time of `now` = 0, `expires_at` wall time too."""
         session = self.by_name[name] = Session(name, self.newest_epoch)
         session.lasting = True
+        self._charge(session, opener)
         session.participants.update(dict.fromkeys(participants))
         session.expires_at = expires_at
         if expires_at is not None:
@@ -95,10 +100,23 @@ class Sessions:
     def end(self, session: Session) -> None:
         """The session is no more, and its name is free for another with a newer epoch."""
         del self.by_name[session.name]
+        if session.opener is not None:
+            left = self._opened.pop(session.opener) - 1
+            if left:
+                self._opened[session.opener] = left
         self._empty.pop(session.name, None)
         session.members.clear()
         session.touch()
         self.newest_epoch = max(self.newest_epoch, session.epoch + 1)
+
+    def opened(self, user: str) -> int:
+        """How many sessions the user has opened that are not over, whoever takes part in them now."""
+        return self._opened.get(user, 0)
+
+    def _charge(self, session: Session, opener: str | None) -> None:
+        session.opener = opener
+        if opener is not None:
+            self._opened[opener] = self.opened(opener) + 1
 
     def ended(self, now: float) -> list[Session]:
         """The sessions whose time is over."""

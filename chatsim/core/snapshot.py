@@ -27,6 +27,7 @@ class SessionState(msgspec.Struct, array_like=True, gc=False):
     positions: tuple[tuple[str, int], ...]
     records: tuple[Record, ...]
     lasting: bool = False
+    opener: str | None = None
 
 
 class Snapshot(msgspec.Struct, array_like=True, gc=False):

@@ -68,7 +68,7 @@ class _Payload(msgspec.Struct, gc=False):
     exp: float
     iat: float | None = None
     nbf: float | None = None
-    jti: Annotated[str, Meta(max_length=256)] | None = None
+    jti: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
     aud: str | tuple[str, ...] | None = None
     iss: str | None = None
     sessions: tuple[Name, ...] | None = None

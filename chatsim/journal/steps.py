@@ -160,7 +160,7 @@ _ARGS: dict[str, tuple[Any, ...]] = {
     "refresh": (str, Claims),
     "refuse_refresh": (str, str),
     "revoke": (str | None, str | None),
-    "open_session": (str, tuple[str, ...], float | None),
+    "open_session": (str, tuple[str, ...], float | None, str | None),
     "add_participant": (str, str),
     "remove_participant": (str, str),
     "end_session": (str,),

@@ -21,6 +21,7 @@ from chatsim.core.frames import Body, ClientFrame, Delivered, Fault, ServerFrame
 from chatsim.core.histogram import Histogram
 from chatsim.core.service import Standing
 from chatsim.core.tokens import Claims
+from chatsim.live.deflate import PACKED_FROM_BYTES, pack
 from chatsim.live.events import Often, tell
 from chatsim.live.framing import PING_FRAME, text_frame
 from chatsim.live.log import LATER, Log
@@ -54,7 +55,9 @@ class Handler(Protocol):
     def append_failed(self, now: float, record: Record) -> Effects: ...
     def told(self, now: float, session: str, message: ServerFrame) -> Effects: ...
     def revoke(self, now: float, jti: str | None, user: str | None) -> Effects: ...
-    def open_session(self, now: float, session: str, participants: tuple[str, ...], ttl_s: float | None) -> Effects: ...
+    def open_session(
+        self, now: float, session: str, participants: tuple[str, ...], ttl_s: float | None, opener: str | None
+    ) -> Effects: ...
     def add_participant(self, now: float, session: str, user: str) -> Effects: ...
     def remove_participant(self, now: float, session: str, user: str) -> Effects: ...
     def end_session(self, now: float, session: str) -> Effects: ...
@@ -66,6 +69,7 @@ class Handler(Protocol):
     def revocable(self, now: float, jti: str | None, user: str | None) -> bool: ...
     def standing(self, session: str) -> Standing | None: ...
     def remembers(self, now: float, user: str, *, earlier: bool) -> bool: ...
+    def opened(self, user: str) -> int: ...
 
 
 class Journal(Protocol):
@@ -111,6 +115,7 @@ class Driver:
         self._prefix = f"c{life}-" if life else "c"
         self._posts: dict[str, Callable[[Record | None], None]] = {}
         self._posted = 0
+        self._packing: set[str] = set()
         self._lag_due = inf
         self._lag_timer: asyncio.TimerHandle | None = None
         self._lags: deque[float] = deque(maxlen=LAG_SAMPLES_MAX)
@@ -161,13 +166,20 @@ class Driver:
 
     # The doors.
 
-    def connect(self, transport: asyncio.Transport, claims: Claims) -> Outlet:
-        """A handshake is done: the connection gets its name, and the handler hears of it."""
+    def connect(self, transport: asyncio.Transport, claims: Claims, *, packs: bool = False) -> Outlet:
+        """A handshake is done: the connection gets its name, and the handler hears of it.
+
+        `packs` where it was agreed that messages may be packed.
+        """
         self._numbered += 1
         outlet = self._outlets.add(f"{self._prefix}{self._numbered}", transport)
         self._connections_total += 1
         self._connections_peak = max(self._connections_peak, self.connections())
         self.empty.clear()
+        if packs:
+            self._packing.add(outlet.name)
+            # Nobody else pays for it: as long as no peer packs, the other way is taken.
+            self._perform[Send] = self._send_packed
         now = outlet.opened_at = self.now()
         tell(logging.DEBUG, "connection opened", connection=outlet.name, user=claims.sub)
         self._settle(now, "connect", (outlet.name, claims), self._handler.connect(now, outlet.name, claims))
@@ -212,11 +224,13 @@ class Driver:
         self._settle(now, "revoke", (jti, user), self._handler.revoke(now, jti, user))
         return True
 
-    def open_session(self, session: str, participants: tuple[str, ...], ttl_s: float | None) -> None:
-        """A session for these users, for so many seconds (None: until it is ended)."""
+    def open_session(
+        self, session: str, participants: tuple[str, ...], ttl_s: float | None, opener: str | None
+    ) -> None:
+        """A session for these users, for so many seconds (None: until it is ended), by order of `opener`."""
         now = self.now()
-        effects = self._handler.open_session(now, session, participants, ttl_s)
-        self._settle(now, "open_session", (session, participants, ttl_s), effects)
+        effects = self._handler.open_session(now, session, participants, ttl_s, opener)
+        self._settle(now, "open_session", (session, participants, ttl_s, opener), effects)
 
     def add_participant(self, session: str, user: str) -> None:
         """The user takes part from now on."""
@@ -281,6 +295,10 @@ class Driver:
         """The transport is gone."""
         self.leave(outlet)
         self._outlets.remove(outlet)
+        if self._packing:
+            self._packing.discard(outlet.name)
+            if not self._packing:
+                self._perform[Send] = self._send
         if not self.connections():
             self.empty.set()
 
@@ -313,6 +331,10 @@ class Driver:
     def standing(self, session: str) -> Standing | None:
         """What a session is, None where there is none."""
         return self._handler.standing(session)
+
+    def opened(self, user: str) -> int:
+        """How many sessions the user has opened that are not over."""
+        return self._handler.opened(user)
 
     def history(self, session: str, after: int, limit: int) -> list[Record]:
         """Stored messages with a seq above `after`, oldest first."""
@@ -373,6 +395,21 @@ class Driver:
             self._outlets.notify(self._start + self._now, effect.to, payload)
         else:
             self._outlets.send(effect.to, payload)
+
+    def _send_packed(self, effect: Send) -> None:
+        """Send one frame in two forms: packed to those who agreed to it, and as it is to the others."""
+        payload = encode(effect.message)
+        to = tuple(name for name in effect.to if name in self._packing)
+        packed = pack(payload) if to and len(payload) >= PACKED_FROM_BYTES else None
+        forms = [(effect.to, text_frame(payload))]
+        if packed is not None:
+            others = tuple(name for name in effect.to if name not in self._packing)
+            forms = [(to, packed), *([(others, text_frame(payload))] if others else ())]
+        for names, frame in forms:
+            if type(effect.message) is Delivered:
+                self._outlets.notify(self._start + self._now, names, frame)
+            else:
+                self._outlets.send(names, frame)
 
     def _ping(self, effect: Ping) -> None:
         self._pings += len(effect.to)

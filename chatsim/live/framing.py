@@ -31,6 +31,12 @@ def text_frame(payload: bytes) -> bytes:
     return (_HEADERS[length] if length < 1024 else _text_header(length)) + payload
 
 
+def packed_frame(packed: bytes) -> bytes:
+    """One whole text message whose payload is packed (RFC 7692): it is marked by the first reserved bit."""
+    frame = text_frame(packed)
+    return b"\xc1" + frame[1:]
+
+
 def close_frame(code: int, reason: str) -> bytes:
     """The closing frame; a reason that is too long is cut between characters."""
     payload = code.to_bytes(2, "big") + reason.encode()[:REASON_BYTES_MAX].decode(errors="ignore").encode()

@@ -2,7 +2,8 @@
 
 Decides by the first bytes only, and holds nobody: a whole, plain request for `/ws` is parsed once, by the WebSocket
 library; whatever looks different in the least is uvicorn's, which upgrades those that it finds to be WebSockets after
-all. Rule: nobody who sends no whole request in time stays.
+all. Rule: nobody stays who sends no whole request in time, counted from the moment of the accept (a TLS handshake costs
+of that time), nor who does not read an answer.
 Whether the request is a good one is left to `chatsim.live.protocol` and to uvicorn.
 """
 
@@ -11,38 +12,94 @@ from __future__ import annotations
 import asyncio
 from typing import Any, ClassVar, cast
 
+import h11
 from uvicorn.config import Config
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from chatsim.live.gate import Denial, denial_bytes
 from chatsim.live.protocol import HANDSHAKE_TIMEOUT_S, PATH
+
+HEAD_BYTES_MAX = 16 * 1024
+"""Request line and headers; the WebSocket's own limits are tighter (8 KiB a line, 128 headers)."""
+
+READ_TIMEOUT_S = 30.0
+"""How long an answer may wait to be read before its reader is dropped."""
 
 _BEGINNINGS = (f"GET {PATH}?".encode(), f"GET {PATH} ".encode())
 _HEAD_END = b"\r\n\r\n"
 
 
-class TimedHttp(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """uvicorn's HTTP protocol, which drops a peer that has not sent one whole request in time."""
+class _Deadline:
+    """A moment at which a transport is dropped, unless it is stopped before; started again while it runs it stays."""
+
+    __slots__ = ("_loop", "_timer", "_transport")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.BaseTransport) -> None:
+        self._loop = loop
+        self._transport = cast(asyncio.Transport, transport)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self, at: float) -> None:
+        """Drop it at that time of the loop (s)."""
+        if self._timer is None:
+            self._timer = self._loop.call_at(at, self._transport.abort)
+
+    def stop(self) -> None:
+        """Never mind."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class TimedHttp(H11Protocol):
+    """uvicorn's HTTP protocol with deadlines: for each whole request, body and all, and for taking the answer.
+
+    Not the quicker one that uvicorn prefers where it is installed: that bounds no header.
+    """
 
     deadline_at: float
-    """When the request must be whole (the loop's time, s); set before the connection is handed over."""
+    """When the first request must be whole (the loop's time, s); set before the connection is handed over."""
+
+    patience_s: float
+    """How long a later request may take from its first byte on; set likewise."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        kept = cast(asyncio.Transport, transport)
-        self._handshake = asyncio.get_running_loop().call_at(self.deadline_at, self._too_late, kept)
+        super().connection_made(cast(asyncio.Transport, transport))
+        self._request, self._answer = _Deadline(self.loop, transport), _Deadline(self.loop, transport)
+        self._request.start(self.deadline_at)
 
-    def _too_late(self, transport: asyncio.Transport) -> None:
-        # `cycle` is there from the first whole request on; after an upgrade the transport has another protocol.
-        if transport.get_protocol() is self and getattr(self, "cycle", None) is None:
-            transport.abort()
+    def data_received(self, data: bytes) -> None:
+        # The parser bounds what it has to keep of an unfinished head, and none that comes in one piece.
+        if len(data) > HEAD_BYTES_MAX and self.conn.their_state is h11.IDLE and _HEAD_END not in data[:HEAD_BYTES_MAX]:
+            self._refuse("the head of a request is too long")
+            return
+        super().data_received(data)
+        # After an upgrade the transport has another protocol, with a deadline of its own.
+        if self.transport.get_protocol() is not self or self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+            self._request.stop()
+        else:
+            self._request.start(self.loop.time() + self.patience_s)
 
-    def handle_websocket_upgrade(self, *event: Any) -> None:
-        self._handshake.cancel()
-        super().handle_websocket_upgrade(*event)
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._answer.start(self.loop.time() + READ_TIMEOUT_S)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._answer.stop()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse("not a request in HTTP")
+
+    def _refuse(self, why: str) -> None:
+        """In the words of every other refusal; nothing more is read."""
+        self.transport.write(denial_bytes(Denial(400, "bad_request", why)))
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._handshake.cancel()
+        self._request.stop()
+        self._answer.stop()
         super().connection_lost(exc)
 
 
@@ -50,9 +107,11 @@ class Front(asyncio.Protocol):
     """Reads the first bytes of a connection, and hands them and the connection on."""
 
     http: ClassVar[type[TimedHttp]] = TimedHttp
-    patience_s: ClassVar[float] = HANDSHAKE_TIMEOUT_S
 
-    __slots__ = ("_app_state", "_config", "_deadline", "_loop", "_state", "_transport")
+    patience_s: ClassVar[float] = HANDSHAKE_TIMEOUT_S
+    """How long a peer may take from the accept to a whole request (s)."""
+
+    __slots__ = ("_accepted_at", "_app_state", "_config", "_deadline", "_loop", "_state", "_transport")
 
     def __init__(
         self,
@@ -66,12 +125,14 @@ class Front(asyncio.Protocol):
         self._state = server_state
         self._app_state = app_state
         self._loop = _loop or asyncio.get_running_loop()
+        # A loop makes the protocol when it accepts, and under TLS tells it of the connection only after the handshake.
+        self._accepted_at = self._loop.time()
         self._deadline: asyncio.TimerHandle
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._deadline = self._loop.call_later(self.patience_s, self._transport.abort)
+        self._deadline = self._loop.call_at(self._accepted_at + self.patience_s, self._transport.abort)
         # uvicorn's set is typed for its own protocols; what it asks of a member is `shutdown`.
         self._state.connections.add(self)  # type: ignore[arg-type]
 
@@ -82,7 +143,7 @@ class Front(asyncio.Protocol):
         protocol = kind(self._config, self._state, self._app_state, self._loop)  # type: ignore[call-arg]
         if isinstance(protocol, TimedHttp):
             # The first byte buys no more time.
-            protocol.deadline_at = self._deadline.when()
+            protocol.deadline_at, protocol.patience_s = self._deadline.when(), self.patience_s
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)
         protocol.data_received(data)
@@ -97,6 +158,16 @@ class Front(asyncio.Protocol):
     def _leave(self) -> None:
         self._deadline.cancel()
         self._state.connections.discard(self)
+
+
+def front_for(patience: float) -> type[Front]:
+    """The first protocol of a server whose peers have so long (s) for a whole request, for uvicorn's `http`."""
+
+    class Bound(Front):
+        __slots__ = ()
+        patience_s = patience
+
+    return Bound
 
 
 def asks_for_websocket(data: bytes) -> bool:

@@ -34,7 +34,10 @@ def document() -> dict[str, Any]:
     schema_of = dict(zip(shapes, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, schema_of)
+        # That a parameter may hold slashes is for the router: in a document it is a parameter.
+        paths.setdefault(operation.path.replace(":path}", "}"), {})[operation.method.lower()] = _operation(
+            operation, schema_of
+        )
     said = {
         "openapi": "3.1.0",
         "info": {
@@ -61,7 +64,7 @@ def _operation(operation: Operation, schema_of: dict[type, dict[str, Any]]) -> d
     said: dict[str, Any] = {"operationId": operation.name, "summary": operation.summary}
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": _JTI if name == "jti" else _NAME}
-        for name in re.findall(r"{(\w+)}", operation.path)
+        for name in re.findall(r"{(\w+)(?::path)?}", operation.path)
     ]
     parameters += [{"name": name, "in": "query", "schema": schema} for name, schema in operation.query.items()]
     if parameters:

@@ -1,7 +1,7 @@
 """One WebSocket of the server: handshake, inbound frames, and the end of it, as a plain asyncio protocol.
 
 Decides how bytes become inputs of the driver: short whole texts are read here and now, all else by the parser of
-`websockets`.
+`websockets`. Where compression was agreed, a message is unpacked when it is whole, and only as far as it may be.
 Rule: nothing that a peer sends raises, and a token goes no further than the gate: never into a log or a journal.
 Who may come in is left to the gate, what frames mean to the handler, and when bytes are written to the driver.
 """
@@ -10,20 +10,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import zlib
 from collections.abc import Sequence
+from math import inf
 from typing import Any, ClassVar, cast
 
 from msgspec import UNSET
 from uvicorn.config import Config
 from uvicorn.server import ServerState
-from websockets.exceptions import PayloadTooBig
+from websockets.exceptions import PayloadTooBig, ProtocolError
+from websockets.extensions import ServerExtensionFactory
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from chatsim.core.codes import FLOOD
 from chatsim.core.frames import Fault, StatusIn, decode_client
 from chatsim.core.tokens import Claims, Refusal
+from chatsim.live.deflate import UNPACKED_MAX, Deflate, Packed, unpack
 from chatsim.live.driver import ABNORMAL
 from chatsim.live.framing import SHORT_BYTES_MAX, Edge, short_text
 from chatsim.live.gate import PHRASES, Denial, Gate, denial_bytes
@@ -52,13 +57,28 @@ _HANDSHAKE_CODES = {405: "method_not_allowed", 426: "upgrade_required"}
 class ChatProtocol(asyncio.Protocol):
     """One connection from its upgrade request to its end. uvicorn makes it, and hands the request over as bytes."""
 
-    __slots__ = ("_buffer", "_deadline", "_edge", "_loop", "_outlet", "_parser", "_state", "_transport")
+    __slots__ = (
+        "_buffer",
+        "_deadline",
+        "_edge",
+        "_empty",
+        "_empty_from",
+        "_flooding",
+        "_loop",
+        "_outlet",
+        "_parser",
+        "_state",
+        "_transport",
+    )
 
     gate: ClassVar[Gate]
     """Set by `protocol_for`, since uvicorn makes the protocols."""
 
     short_max: ClassVar[int]
     """The longest text in bytes that is read without the parser."""
+
+    extensions: ClassVar[tuple[ServerExtensionFactory, ...]] = ()
+    """What is agreed to where a client offers it; all other offers are declined."""
 
     def __init__(
         self,
@@ -71,12 +91,18 @@ class ChatProtocol(asyncio.Protocol):
         self._state = server_state
         self._loop = _loop or self.gate.driver.loop
         self._parser: ServerProtocol | None = ServerProtocol(
-            select_subprotocol=_offer, max_size=self.gate.config.message_bytes_max, logger=_SILENT
+            select_subprotocol=_offer,
+            max_size=self.gate.config.message_bytes_max,
+            logger=_SILENT,
+            extensions=self.extensions,
         )
         self._outlet: Outlet | None = None
         self._buffer: bytearray | None = None
         self._edge: Edge | None = None
         self._deadline: asyncio.TimerHandle | None = None
+        self._empty = 0
+        self._empty_from = -inf
+        self._flooding = False
         self._transport: asyncio.Transport
 
     # What the transport says.
@@ -193,7 +219,7 @@ class ChatProtocol(asyncio.Protocol):
         self._done_waiting()
         self._parser.send_response(response)
         self._transport.write(b"".join(self._parser.data_to_send()))
-        self._outlet = self.gate.driver.connect(self._transport, claims)
+        self._outlet = self.gate.driver.connect(self._transport, claims, packs=bool(self._parser.extensions))
 
     def _deny(self, denial: Denial) -> None:
         self._done_waiting()
@@ -260,6 +286,8 @@ class ChatProtocol(asyncio.Protocol):
         if self._buffer is None:
             return
         self._buffer += frame.data
+        if not frame.data and not frame.fin:
+            self._says_nothing(outlet)
         if frame.fin:
             data = bytes(self._buffer)
             self._buffer = None
@@ -273,6 +301,21 @@ class ChatProtocol(asyncio.Protocol):
         if answer and not outlet.paused:
             self.gate.driver.reply(outlet, answer)
         self.gate.driver.pong(outlet)
+        self._says_nothing(outlet)
+
+    def _says_nothing(self, outlet: Outlet) -> None:
+        """Count a ping, a pong, or an empty fragment, which the handler hears nothing of: who floods us with them for
+        one window and then the next is closed as for any other flood (protocol.md, section 2)."""
+        config, now = self.gate.config, self.gate.driver.now()
+        # As many pongs again as we have asked for.
+        most = config.frame_limit + config.frame_window_s / config.ping_interval_s
+        if now - self._empty_from >= config.frame_window_s:
+            again = now - self._empty_from < 2 * config.frame_window_s
+            self._flooding = again and self._empty > most
+            self._empty, self._empty_from = 0, now
+        self._empty += 1
+        if self._flooding and self._empty > most:
+            self.gate.driver.hang_up(outlet, FLOOD, "frame flood")
 
     def _refresh(self, outlet: Outlet, frame: StatusIn) -> None:
         found = self.gate.verify(frame.token) if isinstance(frame.token, str) else Refusal("token_missing", "")
@@ -334,10 +377,44 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
+class PackingProtocol(ChatProtocol):
+    """The same on a server that compresses: a message may be packed, whole or in fragments."""
+
+    __slots__ = ("_packed",)
+
+    extensions = (Deflate(),)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._packed = False
+
+    def _frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.TEXT:
+            self._packed = isinstance(frame, Packed)
+        super()._frame(frame)
+
+    def _text(self, outlet: Outlet, data: bytes) -> None:
+        if not self._packed:
+            super()._text(outlet, data)
+            return
+        self._packed = False
+        limit = UNPACKED_MAX * self.gate.config.message_bytes_max
+        try:
+            text = unpack(data, limit)
+        except zlib.error:
+            self._broken(ProtocolError("not packed as was agreed"))
+            return
+        if text is None:
+            self.gate.driver.violated(outlet, "too_large", f"a message has at most {limit} bytes unpacked")
+        else:
+            super()._text(outlet, text)
+
+
 def protocol_for(made_gate: Gate) -> type[ChatProtocol]:
     """The protocol class of one server, for uvicorn's `ws`."""
+    kind = PackingProtocol if made_gate.config.compression else ChatProtocol
 
-    class Bound(ChatProtocol):
+    class Bound(kind):  # type: ignore[misc, valid-type]
         __slots__ = ()
         gate = made_gate
         short_max = min(SHORT_BYTES_MAX, made_gate.config.message_bytes_max)

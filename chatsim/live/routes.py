@@ -20,6 +20,9 @@ PAGE_DEFAULT = 100
 PAGE_MAX = 500
 """Messages on one page of history (protocol.md, section 4)."""
 
+PAGE_BYTES_MAX = 1024 * 1024
+"""Bodies on one page, unless its first message alone has more."""
+
 Life: TypeAlias = Annotated[float, Meta(gt=0, le=TTL_S_MAX, description="Seconds from now.")]
 Wall: TypeAlias = Annotated[float, Meta(description="Seconds since the Unix epoch.")]
 Auth: TypeAlias = Literal["nobody", "user", "admin", "either"]
@@ -120,7 +123,8 @@ class Health(msgspec.Struct):
 class Operation(msgspec.Struct, frozen=True):
     """One method of one path. `errors` maps a status to its codes; a refusal of `auth` comes by itself.
 
-    `name` is that of the function which answers; `query` maps a parameter to its JSON schema.
+    `name` is that of the function which answers; `query` maps a parameter to its JSON schema. A parameter
+    `{x:path}` may have slashes in it, encoded or, as some proxies pass them on, plain.
     """
 
     method: Literal["GET", "POST", "DELETE"]
@@ -142,7 +146,7 @@ _PAGE: dict[str, dict[str, Any]] = {
     "after": {"type": "integer", "minimum": 0, "default": 0, "description": "Only messages with a seq above this."},
     "limit": {
         "type": "integer", "minimum": 1, "default": PAGE_DEFAULT,
-        "description": f"At most so many; more than {PAGE_MAX} are never given at once.",
+        "description": f"At most so many; more than {PAGE_MAX}, or {PAGE_BYTES_MAX} bytes, are never given at once.",
     },
 }  # fmt: skip
 
@@ -159,12 +163,13 @@ OPERATIONS = (
         errors=_BODY | {503: ("unavailable",)},
     ),
     Operation(
-        "DELETE", "/api/tokens/{jti}", "revoke_token", "Revoke a token, close its connections.", "admin", status=204,
-        errors={400: ("bad_request",), 503: ("overloaded",)},
+        "DELETE", "/api/tokens/{jti:path}", "revoke_token", "Revoke a token, close its connections.", "admin",
+        status=204, errors={400: ("bad_request",), 503: ("overloaded",)},
     ),
     Operation(
         "POST", "/api/sessions", "open_session", "Open a session. The caller takes part in it.", "either", SessionOrder,
-        201, SessionMade, errors=_BODY | {409: ("session_full",), 503: ("unavailable",)},
+        201, SessionMade,
+        errors=_BODY | {409: ("session_full",), 429: ("too_many_sessions",), 503: ("unavailable",)},
     ),
     Operation(
         "GET", _ONE, "show_session", "What a session is.", "user", None, 200, SessionView,

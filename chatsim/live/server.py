@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import resource
 import secrets
 import signal
 import socket
@@ -34,12 +35,13 @@ from chatsim.journal.steps import Footer, Header, JournalWriter
 from chatsim.live.access import AccessLog
 from chatsim.live.driver import Driver
 from chatsim.live.events import tell
-from chatsim.live.front import Front
+from chatsim.live.front import front_for
 from chatsim.live.gate import Gate
 from chatsim.live.http import Minter, Routes
 from chatsim.live.log import Log
 from chatsim.live.metrics import scrape
-from chatsim.live.protocol import protocol_for
+from chatsim.live.outlets import CLOSE_TIMEOUT_S
+from chatsim.live.protocol import HANDSHAKE_TIMEOUT_S, protocol_for
 from chatsim.live.sqlite_log import PRUNE_S, SqliteLog
 from chatsim.live.tls import is_loopback, self_signed, server_context
 
@@ -47,6 +49,9 @@ DRAIN_S_MAX = 28.0
 """How long draining may take; with `END_S_MAX` it keeps the hard stop of 30 s (protocol.md, section 3)."""
 
 PORT_MAX = 65_535
+
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
 
 UNSENT_BYTES_MAX = 64 * 1024
 """What the kernel may hold of one connection beyond what it has sent."""
@@ -69,7 +74,8 @@ class ServerSettings(msgspec.Struct, kw_only=True):
     `keys` are one or two secrets or keys in PEM; `signing_key` (secret or private key) lets the admin route make
     tokens, and defaults to the first key where that can sign. `port` 0 takes a free one. `journal` is a new file for
     every input and effect. `data` is the folder of the log that lasts; None keeps everything in memory.
-    `log` is one of the caller's own instead of both.
+    `log` is one of the caller's own instead of both. Who has sent no whole request `handshake_timeout_s` after the
+    accept, the TLS handshake included, is dropped; `time_scale` leaves that as it is.
     """
 
     host: str = "127.0.0.1"
@@ -85,16 +91,19 @@ class ServerSettings(msgspec.Struct, kw_only=True):
     journal: Path | None = None
     data: Path | None = None
     log: Log | None = None
+    handshake_timeout_s: float = HANDSHAKE_TIMEOUT_S
     time_scale: float = 1.0
     seed: int | None = None
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, told apart in two things: who listens for signals, and who hears that it listens."""
+    """uvicorn's server, told apart in three things: who listens for signals, who hears that it listens, and how long a
+    TLS handshake may take."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None], patience_s: float) -> None:
         super().__init__(config)
         self._started = started
+        self._patience_s = patience_s
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -102,7 +111,18 @@ class _Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        """Listen. uvicorn's own way leaves a TLS handshake a minute, and who stalls in ending one half of that."""
+        await self.lifespan.startup()
+        config = self.config
+        kind: Any = config.http_protocol_class
+        make = partial(kind, config, self.server_state, self.lifespan.state)
+        spans = {"ssl_handshake_timeout": self._patience_s, "ssl_shutdown_timeout": CLOSE_TIMEOUT_S}
+        create_server: Any = asyncio.get_running_loop().create_server
+        self.servers = [
+            await create_server(make, sock=listener, ssl=config.ssl, backlog=BACKLOG, **(spans if config.ssl else {}))
+            for listener in sockets or ()
+        ]
+        self.started = True
         self._started()
 
 
@@ -115,8 +135,22 @@ def run(settings: ServerSettings, *, ready: Callable[[str], None]) -> dict[str, 
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         return await serve(settings, ready=ready, stop=stop)
 
-    with _spared_collector(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with _spared_collector(), _every_descriptor(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(until_told())
+
+
+@contextlib.contextmanager
+def _every_descriptor() -> Iterator[None]:
+    """Have this process use all the descriptors that it is granted: with the usual 1,024 a thousand silent sockets
+    would keep everybody out until they are dropped."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Some systems grant no end of them and then refuse the number: what was good enough before has to be then.
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 @contextlib.contextmanager
@@ -156,7 +190,8 @@ async def serve(settings: ServerSettings, *, ready: Callable[[str], None], stop:
         app = Routes(gate, admin_key=settings.admin_key, minter=_minter(settings, config), metrics=metrics).app()
         url = _url(settings.host, listener, context is not None)
         logged = AccessLog(app, asyncio.get_running_loop().time)
-        server = _Server(_uvicorn_config(logged, gate, context), lambda: _listens(url, ready))
+        patience_s = settings.handshake_timeout_s
+        server = _Server(_uvicorn_config(logged, gate, context, patience_s), lambda: _listens(url, ready), patience_s)
         await _until(server, listener, driver, stop)
         tell(logging.INFO, "ended", **driver.counts())
         return driver.statistics()
@@ -280,7 +315,7 @@ def _listen(host: str, port: int) -> socket.socket:
         raise UsageError(f"{port} is no port: give one from 0 (any free one) to {PORT_MAX}.")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listener = socket.create_server(address, family=family, backlog=2048)
+        listener = socket.create_server(address, family=family, backlog=BACKLOG)
     except socket.gaierror:
         raise UsageError(f"The host {host} is not known here: give an address of this machine.") from None
     except OSError as problem:
@@ -299,11 +334,11 @@ def _url(host: str, listener: socket.socket, tls: bool) -> str:
     return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _uvicorn_config(app: Any, gate: Gate, context: ssl.SSLContext | None) -> uvicorn.Config:
+def _uvicorn_config(app: Any, gate: Gate, context: ssl.SSLContext | None, patience_s: float) -> uvicorn.Config:
     """uvicorn's settings: our protocol for WebSockets, and our access log; its loggers are as `events` sets them."""
     config = uvicorn.Config(
         app,
-        http=Front,
+        http=front_for(patience_s),
         ws=protocol_for(gate),
         lifespan="off",
         interface="asgi3",

@@ -21,6 +21,7 @@ from chatsim.core.tokens import Claims
 from chatsim.live.answers import Bouncer, DeniedError, json_answer, name_in, number_in, read
 from chatsim.live.gate import Gate
 from chatsim.live.routes import (
+    PAGE_BYTES_MAX,
     PAGE_DEFAULT,
     PAGE_MAX,
     History,
@@ -35,6 +36,9 @@ from chatsim.live.routes import (
 
 ENVELOPE_BYTES = 1024
 """What a body may have around the message that it carries."""
+
+AT_ONCE = 20
+"""Messages that are read from the log in one go, so that few are read in vain where they are large."""
 
 _session_order = msgspec.json.Decoder(SessionOrder)
 _participant_order = msgspec.json.Decoder(ParticipantOrder)
@@ -52,16 +56,19 @@ class SessionRoutes:
     async def open_session(self, request: Request) -> Response:
         claims = self._bouncer.either(request)
         order = await read(request, _session_order)
-        caller = () if claims is None else (claims.sub,)
-        people = tuple(dict.fromkeys((*caller, *order.participants)))
+        opener = None if claims is None else claims.sub
+        people = tuple(dict.fromkeys((*(() if opener is None else (opener,)), *order.participants)))
         if not people:
             raise DeniedError(400, "bad_request", "a session needs a participant")
         if len(people) > self._config.participants_max:
             raise DeniedError(
                 409, "session_full", f"a session has at most {self._config.participants_max} participants"
             )
+        most = self._config.sessions_per_user
+        if opener is not None and self._driver.opened(opener) >= most:
+            raise DeniedError(429, "too_many_sessions", f"you have {most} sessions open: end one first")
         name = secrets.token_hex(16)
-        self._driver.open_session(name, people, order.ttl_s)
+        self._driver.open_session(name, people, order.ttl_s, opener)
         made = self._driver.standing(name)
         if made is None:
             raise DeniedError(503, "unavailable", "the server holds as many sessions as it can: try again later")
@@ -97,8 +104,23 @@ class SessionRoutes:
         after = number_in(request, "after", 0, 0)
         limit = number_in(request, "limit", PAGE_DEFAULT, 1)
         name, found = self._entered(request, claims)
-        records = self._driver.history(name, after, min(limit, PAGE_MAX))
+        records = self._page(name, after, min(limit, PAGE_MAX))
         return json_answer(200, History([_past(record) for record in records], found.epoch, found.seq))
+
+    def _page(self, name: str, after: int, limit: int) -> list[Record]:
+        """The next messages, as many as a page holds; no more than a handful beyond it are read for it."""
+        page: list[Record] = []
+        size = 0
+        while True:
+            asked = min(AT_ONCE, limit - len(page))
+            found = self._driver.history(name, page[-1].seq if page else after, asked)
+            for record in found:
+                size += len(bytes(record.body))
+                if page and size > PAGE_BYTES_MAX:
+                    return page
+                page.append(record)
+            if len(found) < asked or len(page) == limit:
+                return page
 
     async def post(self, request: Request) -> Response:
         self._bouncer.admin(request)

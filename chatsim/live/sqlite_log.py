@@ -155,9 +155,10 @@ class SqliteLog:
                 tuple(positions.get(name, ())),
                 tuple(record for record in records.get(name, ()) if record.epoch == epoch),
                 bool(lasting),
+                opener,
             )
-            for name, epoch, seq, expires_at, lasting in database.execute(
-                "SELECT name, epoch, seq, expires_at, lasting FROM sessions WHERE NOT ended ORDER BY rowid"
+            for name, epoch, seq, expires_at, lasting, opener in database.execute(
+                "SELECT name, epoch, seq, expires_at, lasting, opener FROM sessions WHERE NOT ended ORDER BY rowid"
             )
         )
         revoked = tuple(Revoked(*row) for row in database.execute("SELECT jti, user, at FROM revoked ORDER BY rowid"))
@@ -270,9 +271,13 @@ class _Writer:
         self._places[session] = place
 
     def prune(self, before: float) -> None:
-        """Remove old messages; where the file cannot be written now, the next time will do."""
+        """Remove old messages, and what is left of ended sessions; where the file cannot be written now, the next time
+        will do."""
         try:
             self._database.execute("DELETE FROM messages WHERE sent_at < ?", (before,))
+            # Whoever opens and ends sessions all day fills no disk. That the newest epoch is remembered is enough: the
+            # handler gives a name that is used anew a newer one.
+            self._database.execute("DELETE FROM sessions WHERE ended AND epoch < (SELECT max(epoch) FROM sessions)")
         except sqlite3.Error:
             return
 
@@ -293,7 +298,8 @@ class _Writer:
         elif row[2] or row[0] < epoch:
             place = (max(epoch, row[0] + 1 if row[2] else 0), 0)
             self._database.execute(
-                "UPDATE sessions SET epoch = ?, seq = 0, ended = 0, lasting = 0, expires_at = NULL WHERE name = ?",
+                "UPDATE sessions SET epoch = ?, seq = 0, ended = 0, lasting = 0, expires_at = NULL, opener = NULL"
+                " WHERE name = ?",
                 (place[0], session),
             )
         else:
@@ -338,10 +344,11 @@ class _Writer:
     def _keep(self, fact: Fact) -> None:
         execute = self._database.execute
         match fact:
-            case Made(session, participants, expires_at, epoch, lasting):
+            case Made(session, participants, expires_at, epoch, lasting, opener):
                 self._place(session, epoch)
                 execute(
-                    "UPDATE sessions SET expires_at = ?, lasting = ? WHERE name = ?", (expires_at, lasting, session)
+                    "UPDATE sessions SET expires_at = ?, lasting = ?, opener = ? WHERE name = ?",
+                    (expires_at, lasting, opener, session),
                 )
                 for user in participants:
                     execute("INSERT OR IGNORE INTO participants (session, user) VALUES (?, ?)", (session, user))

@@ -24,6 +24,7 @@ _VERSIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX messages_by_age ON messages (sent_at)",
         "CREATE TABLE revoked (jti TEXT, user TEXT, at REAL NOT NULL)",
     ),
+    ("ALTER TABLE sessions ADD COLUMN opener TEXT",),
 )
 """Entry n makes version n + 1 out of version n; version 0 is the empty file."""
 

@@ -89,6 +89,8 @@ def server_context(cert: Path, key: Path) -> ssl.SSLContext:
             raise UsageError(f"The TLS {what} {path} cannot be read: {problem.strerror}.") from None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Under TLS 1.2 a client might have us shake hands again and again, at ten times the cost that it has.
+    context.options |= ssl.OP_NO_RENEGOTIATION
     try:
         # An empty password instead of the question that OpenSSL would ask on the terminal.
         context.load_cert_chain(cert, key, password="")

@@ -24,6 +24,7 @@ class _Kept:
         self.positions: dict[str, int] = {}
         self.records: list[Record] = []
         self.lasting = False
+        self.opener: str | None = None
 
     def begin(self, epoch: int) -> None:
         """The session is in this epoch: a newer one than before begins anew."""
@@ -65,6 +66,7 @@ class KeptLog(MemoryLog):
             session.begin(fact.epoch)
             session.expires_at = fact.expires_at
             session.lasting = fact.lasting
+            session.opener = fact.opener
             session.participants |= dict.fromkeys(fact.participants)
         elif isinstance(fact, Added):
             session.participants[fact.user] = None
@@ -92,6 +94,7 @@ class KeptLog(MemoryLog):
                     tuple(kept.positions.items()),
                     tuple(kept.records),
                     kept.lasting,
+                    kept.opener,
                 )
             )
         return Snapshot(tuple(sessions), tuple(self._revoked))

@@ -184,6 +184,15 @@ def test_a_token_that_ends_before_the_one_it_follows_ends_in_time() -> None:
     assert [(at, code) for at, _, code in world.closes()] == [(425.0, 4002)]
 
 
+def test_a_revocation_that_is_over_makes_no_room_for_itself() -> None:
+    world = World(HandlerConfig(revocations_max=2))
+    world.connect("ann", ttl_s=50, jti="j")
+    world.do("revoke", "j", "bob")
+    world.until(100)
+    assert world.do("revoke", "j", "cid") == []
+    assert world.do("revoke", None, "cid"), "that of the token is over"
+
+
 # A clock that jumps.
 
 

@@ -5,6 +5,7 @@ The inputs are drawn at random, dated, and given to a handler with small limits,
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -45,6 +46,7 @@ SMALL = HandlerConfig(
     sessions_per_connection=2,
     participants_max=3,
     sessions_max=4,
+    sessions_per_user=2,
     revocations_max=2,
 )
 BASELINE = msgspec.structs.replace(SMALL, reliability="baseline")
@@ -100,7 +102,12 @@ INPUTS = st.one_of(
     st.one_of(
         st.tuples(
             st.just("open_session"),
-            st.tuples(SESSIONS, st.lists(USERS, max_size=4).map(tuple), st.none() | st.sampled_from([1.0, 60.0, 1e5])),
+            st.tuples(
+                SESSIONS,
+                st.lists(USERS, max_size=4).map(tuple),
+                st.none() | st.sampled_from([1.0, 60.0, 1e5]),
+                st.none() | USERS,
+            ),
         ),
         st.tuples(st.sampled_from(["add_participant", "remove_participant"]), st.tuples(SESSIONS, USERS)),
         st.tuples(st.just("end_session"), st.tuples(SESSIONS)),
@@ -286,6 +293,9 @@ def test_bounded(config: HandlerConfig, story: list[Draw]) -> None:
         for session in handler._sessions.by_name.values():
             assert len(session.participants) <= config.participants_max
         assert len(handler._sessions.by_name) <= config.sessions_max
+        openers = Counter(session.opener for session in handler._sessions.by_name.values() if session.opener)
+        assert openers == handler._sessions._opened
+        assert all(count <= config.sessions_per_user for count in openers.values())
         assert len(handler._sessions._ends) <= 2 * config.sessions_max + 1
         assert set(handler._sessions._empty) <= set(handler._sessions.by_name)
         assert len(handler._credentials._jtis) + len(handler._credentials._users) <= config.revocations_max

@@ -10,6 +10,7 @@ from chatsim.core.effects import Append, Effect, Note
 from chatsim.core.facts import Added, Ended, Fact, Made, Removed, Revoked
 from chatsim.core.frames import Ack, AckIn, Error, Joined, Left, Message, Participant, Presence, Undelivered
 from chatsim.core.service import SERVER, Standing
+from chatsim.core.snapshot import SessionState, Snapshot
 from chatsim.core.tokens import Claims
 from tests.core.world import EPOCH, World, sends
 
@@ -67,7 +68,6 @@ def test_an_order_that_cannot_be_followed_does_nothing() -> None:
     assert world.do("open_session", "s", (), None) == []
     assert world.do("open_session", "@ann", ("ann",), None) == []
     assert world.do("open_session", "s", ("a", "b"), None)
-    assert world.handler.crowded()
     for door, args in [
         ("open_session", ("s", ("x",), None)), ("open_session", ("t", ("x",), None)), ("add_participant", ("s", "c")),
         ("add_participant", ("s", "a")), ("add_participant", ("t", "c")), ("remove_participant", ("s", "c")),
@@ -77,6 +77,31 @@ def test_an_order_that_cannot_be_followed_does_nothing() -> None:
         assert world.do(door, *args) == [], door
     assert world.handler.standing("s") == Standing(("a", "b"), None, 1, 0)
     assert world.handler.standing("t") is None
+
+
+def test_one_user_cannot_take_the_room_of_all() -> None:
+    world = World(HandlerConfig(sessions_per_user=2))
+    for name in ("s", "t"):
+        assert world.do("open_session", name, ("ann", "bob"), None, "ann")
+    assert world.do("open_session", "u", ("ann",), None, "ann") == []
+    # Whoever takes part is not charged, nor is the administrator, and to leave one's own session frees nothing.
+    world.do("remove_participant", "s", "ann")
+    assert [world.handler.opened(user) for user in ("ann", "bob")] == [2, 0]
+    assert world.do("open_session", "u", ("ann",), None, "ann") == []
+    assert world.do("open_session", "u", ("bob",), 5.0, "bob")
+    assert world.do("open_session", "v", ("ann",), None)
+    world.do("end_session", "s")
+    assert world.do("open_session", "s", ("ann",), None, "ann")
+    world.until(10.0)
+    assert world.handler.opened("bob") == 0
+
+
+def test_who_opened_a_session_is_known_after_a_restart() -> None:
+    state = SessionState("s", 1, 0, ("bob",), None, (), (), True, "ann")
+    world = World(HandlerConfig(sessions_per_user=1), snapshot=Snapshot((state,)))
+    assert world.do("open_session", "t", ("ann",), None, "ann") == []
+    world.do("end_session", "s")
+    assert world.do("open_session", "t", ("ann",), None, "ann")
 
 
 def test_an_added_user_joins_what_she_could_not() -> None:

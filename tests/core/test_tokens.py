@@ -167,6 +167,7 @@ def test_a_public_key_is_no_secret() -> None:
         {"sub": "a", "exp": WALL + 1, "sessions": [1]},
         {"sub": "a", "exp": WALL + 1, "sessions": [""]},
         {"sub": "a", "exp": WALL + 1, "jti": 4},
+        {"sub": "a", "exp": WALL + 1, "jti": ""},
         {"sub": "\ud800", "exp": WALL + 1},
         ["sub", "exp"],
         "sub",

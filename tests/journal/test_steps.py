@@ -57,6 +57,7 @@ RAW = msgspec.Raw(b'{"a":\n [1, "\xc3\xa9"]}')
 FACTS: tuple[Fact, ...] = (
     Made("s", ("ann", "bob"), None),
     Made("t", ("ann",), 1.8e9),
+    Made("u", ("ann",), None, 7, True, "ann"),
     Added("s", "cid"),
     Removed("s", "bob"),
     Position("s", "ann", 3),
@@ -123,7 +124,8 @@ STEPS: list[tuple[str, tuple[Any, ...], Effects]] = [
     ("revoke", ("j", None), ()),
     ("open_session", ("s", ("ann", "bob"), 60.5), (Note(FACTS[0]),)),
     ("open_session", ("s", ("ann",), None), ()),
-    ("add_participant", ("s", "cid"), (Note(FACTS[2]),)),
+    ("open_session", ("s", ("ann",), None, "ann"), ()),
+    ("add_participant", ("s", "cid"), (Note(FACTS[3]),)),
     ("remove_participant", ("s", "bob"), ()),
     ("end_session", ("s",), ()),
     ("post", ("ann", "p1", msgspec.Raw(b'{"a": [1]}')), ()),

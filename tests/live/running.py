@@ -90,15 +90,16 @@ class Running:
         self.port = int(url.rpartition(":")[2])
 
     def dial(self, query: str = "", **options: Any) -> connect:
-        """A client's connection in the making; compression is not asked for."""
+        """A client's connection in the making; compression is not asked for unless the options do."""
         if self.trust is not None:
             options["ssl"] = self.trust
-        return connect(self.ws + query, open_timeout=PATIENCE_S, proxy=None, compression=None, **options)
+        return connect(self.ws + query, open_timeout=PATIENCE_S, proxy=None, **({"compression": None} | options))
 
     @asynccontextmanager
-    async def peer(self, user: str = "ann", **claims: Any) -> AsyncIterator[Peer]:
+    async def peer(self, user: str = "ann", *, compression: str | None = None, **claims: Any) -> AsyncIterator[Peer]:
         """A connection of the user whose welcome was read."""
-        async with self.dial(additional_headers={"Authorization": f"Bearer {token(user, **claims)}"}) as socket:
+        headers = {"Authorization": f"Bearer {token(user, **claims)}"}
+        async with self.dial(additional_headers=headers, compression=compression) as socket:
             peer = Peer(socket)
             assert (await peer.read())["status"] == "welcome"
             yield peer

@@ -11,12 +11,25 @@ from typing import Any, cast
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Opcode
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Append, Close, Effects, Ping, Record, Send, Tell
 from chatsim.core.facts import Fact
-from chatsim.core.frames import AckIn, ClientFrame, Fault, Heartbeat, HeartbeatIn, Say, StatusIn
+from chatsim.core.frames import (
+    AckIn,
+    Body,
+    ClientFrame,
+    Delivered,
+    Fault,
+    Heartbeat,
+    HeartbeatIn,
+    Message,
+    Say,
+    StatusIn,
+    encode,
+)
 from chatsim.core.handler import ChatHandler
 from chatsim.core.memory_log import MemoryLog
 from chatsim.core.tokens import Claims
@@ -179,9 +192,9 @@ class World:
             life=life,
         )
 
-    def join(self, claims: Claims = ANN) -> tuple[Outlet, FakeTransport]:
+    def join(self, claims: Claims = ANN, *, packs: bool = False) -> tuple[Outlet, FakeTransport]:
         transport = FakeTransport()
-        return self.driver.connect(cast(asyncio.Transport, transport), claims), transport
+        return self.driver.connect(cast(asyncio.Transport, transport), claims, packs=packs), transport
 
 
 def beat(number: float = 0) -> Heartbeat:
@@ -262,7 +275,7 @@ def test_every_input_is_heard_and_journaled_with_its_effects() -> None:
     driver.refuse_refresh(outlet, "token_expired")
     assert driver.revoke(jti="t")
     assert not driver.revoke(jti="one too many")
-    driver.open_session("s", ("ann",), 5.0)
+    driver.open_session("s", ("ann",), 5.0, "ann")
     driver.add_participant("s", "bob")
     driver.remove_participant("s", "bob")
     driver.end_session("s")
@@ -281,7 +294,7 @@ def test_every_input_is_heard_and_journaled_with_its_effects() -> None:
         ("refresh", "c1", ANN),
         ("refuse_refresh", "c1", "token_expired"),
         ("revoke", "t", None),
-        ("open_session", "s", ("ann",), 5.0),
+        ("open_session", "s", ("ann",), 5.0, "ann"),
         ("add_participant", "s", "bob"),
         ("remove_participant", "s", "bob"),
         ("end_session", "s"),
@@ -400,12 +413,37 @@ def test_a_log_that_cannot_take_it_is_an_input() -> None:
     assert said == [None]
 
 
+def test_a_broadcast_is_packed_once_for_all_who_pack() -> None:
+    world = World()
+    said = Body(b'"' + b"hello " * 50 + b'"')
+    message = Message("m1", "s", 1, 1, "ann", said, EPOCH, 1)
+    outlets, transports = zip(*(world.join(packs=packs) for packs in (True, False, True, False)), strict=True)
+    everybody = tuple(outlet.name for outlet in outlets)
+    for what in (message, beat(), Delivered(session="s", user="u", message_ids=("m",) * 50)):
+        world.script.answers["pong"] = lambda *_, what=what: (Send(everybody, what),)
+        world.driver.pong(outlets[0])
+        world.loop.turn()
+        first, second, third, fourth = (transport.writes.pop() for transport in transports)
+        assert second is fourth
+        assert first is third
+        assert second == text_frame(encode(what))
+        assert (first == second) == (what == beat()), "a short one is sent as it is"
+        [frame] = parsed(first, PerMessageDeflate(True, True, 15, 15))
+        assert bytes(frame.data) == encode(what)
+    for outlet in outlets:
+        world.driver.lost(outlet)
+    ((_, transport),) = [world.join()]
+    world.script.answers["pong"] = lambda *_: (Send(("c5",), message),)
+    world.driver.pong(world.driver._outlets.by_name["c5"])
+    assert transport.writes == [text_frame(encode(message))]
+
+
 def test_a_post_is_answered_once_when_the_log_has_it() -> None:
     world = World(ChatHandler(HandlerConfig(sessions_max=1), epoch=EPOCH, seed=7))
     said: list[Record | None] = []
     for user in ("ann", "ann", "bob"):
         world.driver.post(user, msgspec.Raw(b'"hi"'), said.append)
-    world.driver.open_session("s", ("ann",), None)
+    world.driver.open_session("s", ("ann",), None, None)
     assert world.driver.standing("s") is None, "what was said to ann may be replayed yet"
     assert [(record.session, record.seq) if record else None for record in said] == [("@ann", 1), ("@ann", 2), None]
 

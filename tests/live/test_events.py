@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import logging
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake
 
 from chatsim.live.events import LOGGER, REDACTED, Often, redact, tell, written_to
-from tests.live.running import PATIENCE_S, SECRET, Peer, on_loop, running, token
+from tests.live.running import on_loop, running
 
 ROOT = Path(__file__).parents[2]
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.sig-na_ture"
@@ -153,103 +148,3 @@ def test_a_server_tells_its_life() -> None:
     assert closed["open_s"] >= 0.0
     assert (refused["reason"], refused["status"], refused["peer"]) == ("token_invalid", 401, "127.0.0.1")
     assert (request["path"], request["query"], request["status"]) == ("/api/tokens", REDACTED, 405)
-
-
-@pytest.mark.parametrize("as_json", [True, False])
-def test_no_token_is_in_anything_that_a_server_writes(as_json: bool, tmp_path: Path) -> None:
-    (tmp_path / "secret").write_bytes(SECRET)
-    (tmp_path / "admin").write_bytes(ADMIN)
-    log, journal = tmp_path / "log", tmp_path / "journal.jsonl"
-    flags = ["--port", "0", "--secret-file", f"{tmp_path / 'secret'}", "--admin-key-file", f"{tmp_path / 'admin'}"]
-    flags += [
-        "--data",
-        f"{tmp_path / 'data'}",
-        "--journal",
-        f"{journal}",
-        "--log-level",
-        "debug",
-        *(["--log-json"] if as_json else []),
-    ]
-    command = [sys.executable, "-X", "dev", "-m", "chatsim", "serve", *flags]
-    used = [SECRET.decode(), ADMIN.decode(), OPAQUE]
-    with log.open("wb") as stderr, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, cwd=ROOT) as server:
-        assert server.stdout is not None
-        try:
-            url = server.stdout.readline().decode().removeprefix("listening on ").strip()
-            on_loop(lambda: _every_way(url, used))
-        finally:
-            server.terminate()
-            rest = server.stdout.read().decode()
-    written = rest + log.read_text() + journal.read_text()
-    written += "".join(path.read_text("latin-1") for path in (tmp_path / "data").iterdir())
-    assert "connection closed" in written
-    assert "handshake refused" in written
-    assert "Invalid HTTP request" in written
-    for secret in used:
-        for part in (secret, *secret.split(".")[1:]):
-            assert part not in written
-    if as_json:
-        assert all(json.loads(line)["event"] for line in log.read_text().splitlines())
-
-
-async def _every_way(url: str, used: list[str]) -> None:
-    """Hand in tokens in every way there is, good and bad; each that was used is noted."""
-
-    def fresh(user: str, **claims: Any) -> str:
-        used.append(token(user, **claims))
-        return used[-1]
-
-    bearer = f"Bearer {fresh('ann')}"
-    async with _dial(url, additional_headers={"Authorization": bearer}) as socket:
-        peer = Peer(socket)
-        await peer.send(type="status", action="refresh", token=fresh("ann", jti="again"))
-        await peer.read_type("status")
-        await socket.send(f'{{"type":"status","token":"{fresh("ann", jti="broken")}", this is no JSON')
-        await peer.read_type("error")
-        await peer.send(type="status", action="refresh", token=OPAQUE)
-        assert await peer.close_code() == 4500
-    async with _dial(f"{url}?token={fresh('bob')}"):
-        pass
-    async with _dial(url, subprotocols=["chatsim.v1", f"bearer.{fresh('cid')}"]):
-        pass
-    for query, headers in (
-        ("?token=" + fresh("eva", life_s=-5.0), {}),
-        ("?token=" + OPAQUE, {}),
-        ("", {"Authorization": f"Bearer {OPAQUE}"}),
-        ("", {"Sec-WebSocket-Protocol": f"chatsim.v1, bearer.{OPAQUE}"}),
-        ("?token=" + fresh("fay"), {"Origin": "http://elsewhere"}),
-    ):
-        with pytest.raises(InvalidHandshake):
-            await _dial(url + query, additional_headers=headers)
-    await _over_http(url, used)
-    # Two spaces are an unusual form, which goes by way of uvicorn.
-    head = "Host: here\r\nConnection: Upgrade\r\nUpgrade:  websocket\r\nSec-WebSocket-Version: 13\r\n"
-    head += "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-    assert (await _raw(url, f"GET /ws?token={fresh('dan')} HTTP/1.1\r\n{head}")).startswith(b"HTTP/1.1 101")
-    broken = f"BROKEN /ws?token={OPAQUE}\r\nAuthorization Bearer {OPAQUE}\r\n\r\n"
-    assert (await _raw(url, broken)).startswith(b"HTTP/1.1 400")
-
-
-async def _raw(url: str, request: str) -> bytes:
-    """The head of the answer to these very bytes."""
-    host, _, port = url.removeprefix("ws://").removesuffix("/ws").rpartition(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(request.encode())
-    answer = await reader.readuntil(b"\r\n\r\n")
-    writer.close()
-    return answer
-
-
-async def _over_http(url: str, used: list[str]) -> None:
-    base = url.replace("ws", "http", 1).removesuffix("/ws")
-    key = {"Authorization": f"Bearer {ADMIN.decode()}"}
-    async with httpx.AsyncClient(base_url=base, trust_env=False, timeout=PATIENCE_S) as client:
-        made = await client.post("/api/tokens", headers=key, json={"user": "gus"})
-        used.append(made.json()["token"])
-        for path in ("/ws", "/metrics", "/health/live", "/nothing", "/nothing/" + used[0]):
-            await client.get(path, params={"token": used[0]}, headers={"Authorization": f"Bearer {OPAQUE}"})
-        await client.post("/api/tokens", content=b"{" + OPAQUE.encode(), headers=key)
-
-
-def _dial(url: str, **options: Any) -> connect:
-    return connect(url, open_timeout=PATIENCE_S, proxy=None, compression=None, **options)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.client import ClientProtocol
+from websockets.extensions import Extension
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
@@ -16,9 +17,10 @@ from websockets.uri import parse_uri
 from chatsim.live.framing import PING_FRAME, SHORT_BYTES_MAX, Edge, close_frame, short_text, text_frame
 
 
-def parsed(data: bytes) -> list[Frame]:
-    """Frames of a server, as the independent parser of `websockets` reads them."""
+def parsed(data: bytes, *extensions: Extension) -> list[Frame]:
+    """Frames of a server, as the independent parser of `websockets` reads them with what was agreed."""
     reader = ClientProtocol(parse_uri("ws://here/"), state=State.OPEN, max_size=None)
+    reader.extensions = list(extensions)
     reader.receive_data(data)
     assert reader.parser_exc is None
     return [event for event in reader.events_received() if isinstance(event, Frame)]

@@ -71,7 +71,8 @@ def test_draining_is_alive_but_not_ready() -> None:
     [
         ("GET", "/", 404, "not_found"),
         ("GET", "/health/live/", 404, "not_found"),
-        ("GET", "/api/tokens/x/y", 404, "not_found"),
+        ("GET", "/api/tokens/x/y", 405, "method_not_allowed"),
+        ("GET", "/api/token/x", 404, "not_found"),
         ("POST", "/health/live", 405, "method_not_allowed"),
         ("GET", "/api/tokens", 405, "method_not_allowed"),
         ("GET", "/ws", 426, "upgrade_required"),
@@ -124,6 +125,17 @@ def test_the_admin_makes_tokens_that_open_the_door() -> None:
                 assert (await Peer(socket).read())["user"] == "ann"
                 assert (await server.request("DELETE", f"/api/tokens/{made['jti']}", headers=KEY)).status_code == 204
                 assert await Peer(socket).close_code() == 4501
+
+    on_loop(work)
+
+
+@pytest.mark.parametrize("path", ["a%2Fb%20c", "a/b%20c"])
+def test_a_token_is_revoked_whatever_its_id(path: str) -> None:
+    async def work() -> None:
+        async with running() as server, server.peer("ann", jti="a/b c") as ann:
+            assert (await server.request("DELETE", f"/api/tokens/{path}", headers=KEY)).status_code == 204
+            assert await ann.close_code() == 4501
+            assert is_error(await server.request("DELETE", "/api/tokens/", headers=KEY), 400, "bad_request")
 
     on_loop(work)
 

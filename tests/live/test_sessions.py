@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from chatsim.core.config import HandlerConfig
 from chatsim.journal.replay import replay
 from chatsim.journal.steps import read
+from chatsim.live.routes import PAGE_BYTES_MAX
 from tests.live.running import ADMIN, Running, on_loop, running, token
 from tests.live.test_http import KEY, is_error
 
@@ -122,29 +122,6 @@ def test_strangers_and_other_tokens_change_nothing() -> None:
     on_loop(work)
 
 
-STRANGE = ("a/b", "../../etc/passwd", "'; DROP TABLE sessions; --", "\x00\n", "%2e%2e", "ü ?#&", "x" * 128)
-
-
-def test_strange_names_are_just_names() -> None:
-    async def work() -> None:
-        async with running() as server:
-            name = await opened(server, "ann", *STRANGE)
-            path = f"/api/sessions/{name}"
-            assert (await ask(server, STRANGE[0], "GET", path)).json()["participants"] == ["ann", *STRANGE]
-            for user in STRANGE:
-                post = await ask(server, "admin", "POST", f"/api/users/{quote(user, safe='')}/messages", {"body": 1})
-                assert post.status_code == 202
-                there = await ask(server, "ann", "DELETE", f"{path}/participants/{quote(user, safe='')}")
-                assert there.status_code == 204
-                gone = await ask(server, "ann", "GET", "/api/sessions/" + quote(user, safe=""))
-                assert is_error(gone, 404, "no_such_session")
-            assert (await ask(server, "ann", "GET", path)).json()["participants"] == ["ann"]
-            for wrong in ("x" * 129, "%FF"):
-                assert is_error(await ask(server, "ann", "GET", "/api/sessions/" + wrong), 400, "bad_request")
-
-    on_loop(work)
-
-
 @pytest.mark.parametrize(
     "order",
     [[], {"participants": "ann"}, {"participants": [""]}, {"participants": ["x" * 129]}, {"participants": [1]},
@@ -175,6 +152,24 @@ def test_limits_are_refusals() -> None:
     on_loop(work)
 
 
+def test_one_user_opens_a_limited_number_of_sessions(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"config": HandlerConfig(sessions_per_user=2), "data": tmp_path / "data"}
+
+    async def work() -> None:
+        async with running(**settings) as server:
+            name = await opened(server, "ann", "bob")
+            await opened(server, "ann")
+            assert is_error(await ask(server, "ann", "POST", "/api/sessions", {}), 429, "too_many_sessions")
+            await opened(server, "bob", "ann")
+            await opened(server, "admin", "ann")
+        async with running(**settings) as server:
+            assert is_error(await ask(server, "ann", "POST", "/api/sessions", {}), 429, "too_many_sessions")
+            assert (await ask(server, "bob", "DELETE", f"/api/sessions/{name}")).status_code == 204
+            await opened(server, "ann")
+
+    on_loop(work)
+
+
 def test_history_comes_in_pages() -> None:
     async def work() -> None:
         async with (
@@ -195,6 +190,22 @@ def test_history_comes_in_pages() -> None:
                 assert answer["seq"] == 7
             for query in ("?after=-1", "?after=x", "?limit=0", "?limit=1.5"):
                 assert is_error(await ask(server, "ann", "GET", path + query), 400, "bad_request")
+
+    on_loop(work)
+
+
+def test_a_page_of_history_has_a_limited_size() -> None:
+    size = PAGE_BYTES_MAX // 3
+
+    async def work() -> None:
+        config = HandlerConfig(message_bytes_max=2 * PAGE_BYTES_MAX)
+        async with running(config=config) as server:
+            for length in [size - 2] * 4 + [PAGE_BYTES_MAX + 1, 1] + [1] * 50:
+                post = await ask(server, "admin", "POST", "/api/users/ann/messages", {"body": "x" * length})
+                assert post.status_code == 202
+            for after, seqs in [(0, [1, 2, 3]), (3, [4]), (4, [5]), (5, [*range(6, 57)])]:
+                answer = await ask(server, "ann", "GET", f"/api/sessions/@ann/messages?after={after}&limit=500")
+                assert [message["seq"] for message in answer.json()["messages"]] == seqs
 
     on_loop(work)
 

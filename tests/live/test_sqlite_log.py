@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -111,7 +111,7 @@ def test_history_is_a_page_oldest_first(tmp_path: Path) -> None:
 
 def test_the_snapshot_is_what_was_noted(tmp_path: Path) -> None:
     facts: list[Fact] = [
-        Made("s", ("ann", "bob"), WALL + 60),
+        Made("s", ("ann", "bob"), WALL + 60, lasting=True, opener="ann"),
         Added("s", "cid"),
         Removed("s", "bob"),
         Position("s", "ann", 0),
@@ -132,7 +132,7 @@ def test_the_snapshot_is_what_was_noted(tmp_path: Path) -> None:
         assert two.snapshot() == found
     assert found == Snapshot(
         sessions=(
-            SessionState("s", 1, 2, ("ann", "cid"), WALL + 60, (("ann", 1),), tuple(kept)),
+            SessionState("s", 1, 2, ("ann", "cid"), WALL + 60, (("ann", 1),), tuple(kept), True, "ann"),
             SessionState("t", 1, 0, (), None, (("dan", 0),), ()),
         ),
         revoked=(Revoked("j", None, WALL), Revoked(None, "eve", WALL)),
@@ -152,7 +152,7 @@ def test_the_snapshot_holds_what_may_still_be_replayed_or_repeated(tmp_path: Pat
 
 def test_a_session_that_ended_begins_anew_in_another_epoch(tmp_path: Path) -> None:
     with desk(tmp_path) as one:
-        one.log.note(Made("s", ("ann",), None))
+        one.log.note(Made("s", ("ann",), None, lasting=True, opener="ann"))
         one.say(1, 2)
         one.log.note(Ended("s"))
         assert one.snapshot().sessions == ()
@@ -161,6 +161,7 @@ def test_a_session_that_ended_begins_anew_in_another_epoch(tmp_path: Path) -> No
         assert places(one.stored)[-1] == ("s", 2, 1, "3")
         (state,) = one.snapshot().sessions
         assert (state.epoch, state.participants, len(state.records)) == (2, (), 1)
+        assert (state.lasting, state.opener) == (False, None)
 
 
 def test_old_messages_are_removed_and_seqs_stay(tmp_path: Path) -> None:
@@ -173,6 +174,20 @@ def test_old_messages_are_removed_and_seqs_stay(tmp_path: Path) -> None:
         assert [found.seq for found in one.log.history("s", 0, 10)] == [2]
         one.say(3)
         assert one.stored[-1].seq == 3
+
+
+def test_sessions_that_ended_leave_nothing_but_the_newest_epoch(tmp_path: Path) -> None:
+    with desk(tmp_path) as one:
+        for number in range(1, 6):
+            one.log.note(Made(f"s{number}", ("ann",), None, number, lasting=True))
+            one.log.note(Ended(f"s{number}"))
+        one.log.note(Made("t", ("ann",), None, 3))
+        one.log.prune(WALL)
+        assert one.log.flush(PATIENCE_S)
+        assert one.log.newest_epoch() == 5
+        assert [state.name for state in one.snapshot().sessions] == ["t"]
+    with closing(sqlite3.connect(tmp_path / FILE)) as database:
+        assert database.execute("SELECT name FROM sessions ORDER BY name").fetchall() == [("s5",), ("t",)]
 
 
 def test_a_locked_file_fails_what_was_to_be_stored_and_keeps_facts(

@@ -55,6 +55,11 @@ def test_tls_is_1_2_at_least() -> None:
         assert shake_hands(server_context(*files), old, "localhost") == "TLSv1.2"
 
 
+def test_a_client_cannot_shake_hands_again() -> None:
+    with self_signed() as files:
+        assert server_context(files.cert, files.key).options & ssl.OP_NO_RENEGOTIATION
+
+
 def test_the_files_are_gone_afterwards() -> None:
     with self_signed() as files:
         assert files.cert.exists()

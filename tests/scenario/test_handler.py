@@ -38,6 +38,7 @@ DEFAULTS: dict[str, Any] = {
     "resume_rate": "1000/s",
     "sessions_per_connection": 128,
     "sessions_max": 100000,
+    "sessions_per_user": 1000,
     "participants_max": 10000,
     "revocations_max": 100000,
     "history_for": "30d",

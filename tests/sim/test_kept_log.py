@@ -21,7 +21,7 @@ def record(number: int, session: str = "s", sent_at: float = WALL) -> Record:
 def test_the_snapshot_is_what_was_noted() -> None:
     log = KeptLog()
     for fact in (
-        Made("s", ("ann", "bob"), WALL + 60),
+        Made("s", ("ann", "bob"), WALL + 60, lasting=True, opener="ann"),
         Added("s", "cid"),
         Removed("s", "bob"),
         Position("s", "ann", 0),
@@ -35,7 +35,7 @@ def test_the_snapshot_is_what_was_noted() -> None:
         log.note(fact)
     kept = (log.append(record(1)), log.append(record(2)))
     assert log.snapshot(CONFIG, WALL) == Snapshot(
-        sessions=(SessionState("s", 1, 2, ("ann", "cid"), WALL + 60, (("ann", 1),), kept),),
+        sessions=(SessionState("s", 1, 2, ("ann", "cid"), WALL + 60, (("ann", 1),), kept, True, "ann"),),
         revoked=(Revoked("j", None, WALL),),
     )
 
