@@ -28,7 +28,7 @@ import uvloop
 from chatsim.core.config import HandlerConfig
 from chatsim.core.handler import ChatHandler
 from chatsim.core.memory_log import MemoryLog
-from chatsim.core.tokens import Keys, can_sign
+from chatsim.core.tokens import Keys, Minter, minter_of
 from chatsim.errors import UsageError
 from chatsim.journal.steps import Footer, Header, JournalWriter
 from chatsim.live.access import AccessLog
@@ -36,7 +36,7 @@ from chatsim.live.driver import Driver
 from chatsim.live.events import tell
 from chatsim.live.front import Front
 from chatsim.live.gate import Gate
-from chatsim.live.http import Minter, Routes
+from chatsim.live.http import Routes
 from chatsim.live.log import Log
 from chatsim.live.metrics import scrape
 from chatsim.live.protocol import protocol_for
@@ -87,6 +87,10 @@ class ServerSettings(msgspec.Struct, kw_only=True):
     log: Log | None = None
     time_scale: float = 1.0
     seed: int | None = None
+
+    def minter(self) -> Minter | None:
+        """Makes tokens that this server takes; None where it has only a public key, which checks those of others."""
+        return minter_of(self.signing_key or self.keys[0], self.config)
 
 
 class _Server(uvicorn.Server):
@@ -153,7 +157,7 @@ async def serve(settings: ServerSettings, *, ready: Callable[[str], None], stop:
         handler, driver = await _drive(settings, config, seed, stack)
         gate = Gate(driver, keys, config, seed=seed)
         metrics = partial(scrape, handler, driver, gate)
-        app = Routes(gate, admin_key=settings.admin_key, minter=_minter(settings, config), metrics=metrics).app()
+        app = Routes(gate, admin_key=settings.admin_key, minter=settings.minter(), metrics=metrics).app()
         url = _url(settings.host, listener, context is not None)
         logged = AccessLog(app, asyncio.get_running_loop().time)
         server = _Server(_uvicorn_config(logged, gate, context), lambda: _listens(url, ready))
@@ -265,13 +269,6 @@ def _tls(settings: ServerSettings, stack: contextlib.ExitStack) -> ssl.SSLContex
     if settings.tls_cert is None or settings.tls_key is None:
         raise UsageError("TLS needs a certificate and its key: give both files.")
     return server_context(settings.tls_cert, settings.tls_key)
-
-
-def _minter(settings: ServerSettings, config: HandlerConfig) -> Minter | None:
-    key = settings.signing_key or settings.keys[0]
-    # A public key checks tokens that somebody else makes.
-    fit = [name for name in config.algorithms if can_sign(key, name)]
-    return Minter(key, fit[0], config.audience, config.issuer) if fit else None
 
 
 def _listen(host: str, port: int) -> socket.socket:
