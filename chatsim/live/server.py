@@ -29,7 +29,7 @@ from chatsim.core.config import HandlerConfig
 from chatsim.core.handler import ChatHandler
 from chatsim.core.memory_log import MemoryLog
 from chatsim.core.tokens import Keys, Minter, minter_of
-from chatsim.errors import UsageError
+from chatsim.errors import HarnessError, UsageError
 from chatsim.journal.steps import Footer, Header, JournalWriter
 from chatsim.live.access import AccessLog
 from chatsim.live.driver import Driver
@@ -191,7 +191,7 @@ async def _drive(
         header = Header(
             config=config, epoch=epoch, seed=seed, clock_at=loop.time(), snapshot=snapshot, first_epoch=first_epoch
         )
-        writer = JournalWriter(settings.journal, header)
+        writer = _journal(settings.journal, header)
     handler = ChatHandler(config, epoch=epoch, seed=seed, snapshot=snapshot, first_epoch=first_epoch)
     log: Log = (
         settings.log
@@ -216,6 +216,14 @@ async def _drive(
 
     stack.callback(end)
     return handler, driver
+
+
+def _journal(path: Path, header: Header) -> JournalWriter:
+    """The writer of a new journal; raises UsageError where there is one already, or none can be."""
+    try:
+        return JournalWriter(path, header)
+    except HarnessError as problem:
+        raise UsageError(f"{str(problem).removesuffix('.')}: name a new file with --journal.") from problem
 
 
 class _Repeat:

@@ -93,6 +93,22 @@ def test_a_port_in_use_is_three(capsys: pytest.CaptureFixture[str]) -> None:
     assert str(port) in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["journal.jsonl", "no-such-folder/journal.jsonl", "."])
+def test_a_journal_that_cannot_be_begun_is_three_and_stays_as_it_is(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = tmp_path / "journal.jsonl"
+    there.write_text("mine\n", encoding="utf-8")
+    argv = ["serve", "--dev", "--ephemeral", "--port", "0", "--log-level", "error", "--journal", str(tmp_path / name)]
+    assert main(argv, Fakes().doors()) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert str(tmp_path / name) in err
+    assert "name a new file with --journal" in err
+    assert there.read_text(encoding="utf-8") == "mine\n"
+
+
 def test_the_urls_of_dev_hold_good_tokens(capsys: pytest.CaptureFixture[str]) -> None:
     options = Options(dev=True)
     settings = settings_of(options)
