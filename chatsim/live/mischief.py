@@ -82,7 +82,7 @@ class Mischief:
     def __init__(
         self,
         crowd: Crowd,
-        choose: Callable[[int, ev.VictimEvent, list[int]], Sequence[int]],
+        choose: Callable[[int, ev.VictimEvent | ev.Arrive, list[int]], Sequence[int]],
         expiring_token: Callable[[Device, float, float], str],
         orders: Orders,
         ends_at: float,
@@ -110,6 +110,7 @@ class Mischief:
             ev.ExpireTokens: self._expire_tokens,
             ev.Revoke: self._revoke,
             ev.BadFrames: self._bad_frames,
+            ev.Arrive: self._arrive,
         }
 
     def schedule(self, events: Sequence[ev.Event]) -> None:
@@ -137,10 +138,6 @@ class Mischief:
             self.fired.append(Fired(event.do, now, ("log",)))
             self._order(self._server.hold_log(event.for_s))
             return
-        if isinstance(event, ev.Arrive):
-            # The plan has these people already; here is only the report.
-            self.fired.append(Fired(event.do, now, (f"{event.users} more",)))
-            return
         people = self._crowd.people
         there = [p.number for p in people.persons if any(d.number in self._crowd.peers for d in p.devices)]
         victims = [people.persons[user] for user in self._choose(number, event, there)]
@@ -159,6 +156,10 @@ class Mischief:
     def _calm(self, now: float, link: Link, factor: float) -> None:
         # Two faults may overlap, so each takes back its own part.
         link.factor /= factor
+
+    def _arrive(self, now: float, event: ev.Arrive, victims: Sequence[Person]) -> None:
+        # The plan has these people already; here is only the report.
+        pass
 
     def _drop(self, now: float, event: ev.Drop, victims: Sequence[Person]) -> None:
         for peer in self._peers(victims):

@@ -244,7 +244,7 @@ class _Run:
         if self.crowd.faults:
             raise HarnessError(f"The server is broken: {self.crowd.faults[0]}.")
 
-    def _choose(self, number: int, event: ev.VictimEvent, there: list[int]) -> Sequence[int]:
+    def _choose(self, number: int, event: ev.VictimEvent | ev.Arrive, there: list[int]) -> Sequence[int]:
         return self.plan.victims(number, event, there)
 
     # What is done to the server.

@@ -38,7 +38,7 @@ class Faults:
         engine: Engine,
         node: Node,
         crowd: Crowd,
-        choose: Callable[[int, ev.VictimEvent], Sequence[Person]],
+        choose: Callable[[int, ev.VictimEvent | ev.Arrive], Sequence[Person]],
         ends_at: float,
     ) -> None:
         self.fired: list[Fired] = []
@@ -61,6 +61,7 @@ class Faults:
             ev.ExpireTokens: self._expire_tokens,
             ev.Revoke: self._revoke,
             ev.BadFrames: self._bad_frames,
+            ev.Arrive: self._arrive,
         }
 
     def schedule(self, events: Sequence[ev.Event]) -> None:
@@ -77,11 +78,8 @@ class Faults:
         elif isinstance(event, ev.ClockJump):
             self._node.clock_jump(now, event.by_s)
             self.fired.append(Fired(event.do, now, ("clock",)))
-        elif isinstance(event, ev.Arrive):
-            # The plan has these people already; here is only the report.
-            self.fired.append(Fired(event.do, now, (f"{event.users} more",)))
         else:
-            assert isinstance(event, ev.VictimEvent)
+            assert isinstance(event, ev.VictimEvent | ev.Arrive)
             victims = self._choose(number, event)
             self.fired.append(Fired(event.do, now, tuple(person.name for person in victims)))
             self._acts[type(event)](now, event, victims)
@@ -105,6 +103,10 @@ class Faults:
     def _calm(self, now: float, link: Link, factor: float) -> None:
         # Two faults may overlap, so each takes back its own part.
         link.factor /= factor
+
+    def _arrive(self, now: float, event: ev.Arrive, victims: Sequence[Person]) -> None:
+        # The plan has these people already; here is only the report.
+        pass
 
     def _drop(self, now: float, event: ev.Drop, victims: Sequence[Person]) -> None:
         for pipe in self._pipes(victims):

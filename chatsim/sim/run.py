@@ -24,7 +24,7 @@ from chatsim.load.script import Script
 from chatsim.load.streams import UNIFORM, Streams
 from chatsim.network.link import Link
 from chatsim.scenario.distributions import Constant
-from chatsim.scenario.events import VictimEvent
+from chatsim.scenario.events import Arrive, VictimEvent
 from chatsim.scenario.model import Group, Scenario
 from chatsim.sim.crowd import Crowd, Knock
 from chatsim.sim.engine import Engine
@@ -155,7 +155,7 @@ class _World:
         # Work that was begun and ends after this moment belongs to the time after.
         self.utilisation = (self.node.loop.busy_s - self.node.loop.lag_s(now)) / now
 
-    def _choose(self, number: int, event: VictimEvent) -> Sequence[Person]:
+    def _choose(self, number: int, event: VictimEvent | Arrive) -> Sequence[Person]:
         people = self.crowd.people
         there = [p.number for p in people.persons if any(d.number in self.crowd.pipes for d in p.devices)]
         return [people.persons[user] for user in self.plan.victims(number, event, there)]
