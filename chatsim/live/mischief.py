@@ -53,14 +53,15 @@ _HERE = (
 
 
 def check_events(events: Sequence[ev.Event]) -> None:
-    """Raises UsageError at the first event that the live wire cannot do."""
+    """Raises UsageError with every event that the live wire cannot do, a line each."""
+    found = []
     for number, event in enumerate(events):
         if not isinstance(event, _HERE):
-            raise UsageError(
-                f"events[{number}]: {event.do} is not done on the live wire yet: take it out, or run on sim."
-            )
-        if isinstance(event, ev.Flood | ev.BadFrames) and event.rate_per_s * event.for_s > FLOOD_FRAMES_MAX:
-            raise UsageError(f"events[{number}]: over {FLOOD_FRAMES_MAX} frames a user: lower rate or for.")
+            found.append(f"events[{number}]: {event.do} is not done on the live wire yet: take it out, or run on sim.")
+        elif isinstance(event, ev.Flood | ev.BadFrames) and event.rate_per_s * event.for_s > FLOOD_FRAMES_MAX:
+            found.append(f"events[{number}]: over {FLOOD_FRAMES_MAX} frames a user: lower rate or for.")
+    if found:
+        raise UsageError("\n".join(found))
 
 
 class Orders(Protocol):
