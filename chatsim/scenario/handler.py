@@ -86,14 +86,17 @@ def read_handler(mapping: object) -> tuple[HandlerConfig, list[Fault]]:
         field = known.get(word)
         if field is None:
             found.append(((word,), f"unknown setting {word!r}{did_you_mean(word, known)}"))
-            # Whatever it is meant to be is said, and not known.
-            unread.update(known[meant] for meant in near(word, known))
+            # The others are judged as if it were written as it was probably meant: so it neither hides a contradiction
+            # nor makes one.
+            field = next((known[guess] for guess in near(word, known) if guess not in mapping), None)
+        if field is None:
             continue
         try:
             values.update(_read(field, value))
         except ValueError as error:
-            found.append(((word,), str(error)))
             unread.add(field)
+            if word in known:
+                found.append(((word,), str(error)))
     config = HandlerConfig(**values)
     by_field = {field: word for word, field in known.items()}
     found.extend(((by_field[field],), text) for field, text in config.problems(unknown=unread))

@@ -116,7 +116,10 @@ def test_all_wrong_words_come_at_once() -> None:
     [
         ({"sede": 1, "ping_interval": "111s"}, ["sede", "ping_interval"]),
         ({"pong_timeout": "100s", "retention": "1min", "sede": 1}, ["sede", "retention", "ping_interval"]),
-        # What cannot be read takes part in no contradiction, nor what may be meant by a misspelt word.
+        ({"ping_intervall": "30s", "retention": "5s"}, ["ping_intervall", "retention"]),
+        ({"ping_interval": "20s", "ping_intervall": "9min"}, ["ping_intervall"]),
+        # What cannot be read takes part in no contradiction.
+        ({"ping_intervall": "soon", "retention": "5s"}, ["ping_intervall"]),
         ({"retries": "many", "retention": "5s", "ping_interval": "5min"}, ["retries", "retention"]),
         ({"retentoin": "20min", "ping_interval": "10min", "retry_interval": "10min"}, ["retentoin"]),
         ({"reliabilty": "baseline", "retention": "1s"}, ["reliabilty"]),
