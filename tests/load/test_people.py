@@ -6,6 +6,8 @@ from math import inf, isnan
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import Raw
 
 from chatsim.core.client import ClientConfig
@@ -189,6 +191,51 @@ def test_what_the_person_sees_twice_or_out_of_order_is_counted() -> None:
     assert world.people.out_of_order == 1
     assert world.people.duplicates == 1
     assert world.people.receipts["m1-2"] == {"ann": 5.0}
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_device_that_shows_something_twice_or_late_is_a_fault_whoever_else_has_it(devices: int) -> None:
+    world = World(devices=devices)
+    for device in world.ann.devices:
+        for moment, seen in ((5.0, message(2)), (6.0, message(1)), (7.0, message(2)), (8.0, message(3, sender="ann"))):
+            world.people._saw(moment, device, seen)
+        world.people._saw(9.0, device, message(3, sender="ann"))
+    assert (world.people.duplicates, world.people.out_of_order) == (2 * devices, devices)
+    assert world.people.receipts == {"m1-2": {"ann": 5.0}, "m1-1": {"ann": 6.0}}
+
+
+SHOWN = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 6), st.integers(1, 2)), max_size=40)
+
+
+@given(devices=st.integers(1, 3), shown=SHOWN)
+def test_what_a_person_sees_is_counted_for_each_of_her_devices(devices: int, shown: list[tuple[int, int, int]]) -> None:
+    world = World(devices=devices)
+    duplicates = out_of_order = 0
+    receipts: dict[str, dict[str, float]] = {}
+    had: list[list[tuple[int, int]]] = [[] for _ in range(devices)]
+    for moment, (number, seq, epoch) in enumerate(shown):
+        place = number % devices
+        frame = message(seq, "ann" if seq % 3 == 0 else "bob", epoch)
+        world.people._saw(float(moment), world.ann.devices[place], frame)
+        if (epoch, seq) in had[place]:
+            duplicates += 1
+        elif any(other > (epoch, seq) for other in had[place]):
+            out_of_order += 1
+        had[place].append((epoch, seq))
+        if frame.sender != "ann":
+            receipts.setdefault(frame.message_id, {}).setdefault("ann", float(moment))
+    assert (world.people.duplicates, world.people.out_of_order) == (duplicates, out_of_order)
+    assert world.people.receipts == receipts
+
+
+@given(devices=st.integers(1, 3), came=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 6)), max_size=40))
+def test_whatever_comes_a_client_that_works_shows_each_device_everything_once(
+    devices: int, came: list[tuple[int, int]]
+) -> None:
+    world = World(devices=devices)
+    for moment, (place, seq) in enumerate(came):
+        world.people.receive(2.0 + moment / 10, world.ann.devices[place % devices], message(seq))
+    assert world.people.duplicates == world.people.out_of_order == 0
 
 
 def test_the_client_hides_what_came_before() -> None:
