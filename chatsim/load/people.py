@@ -192,18 +192,7 @@ class People:
     def receive(self, now: float, device: Device, frame: ServerFrame) -> None:
         """One frame arrived."""
         client = device.client
-        # This is `perform` written out: most of a simulated run is spent here.
-        for effect in client.receive(now, frame):
-            kind = effect.__class__
-            if kind is Show:
-                message = effect.message  # type: ignore[union-attr]
-                note = self._notes.get(message.__class__)
-                if note is not None:
-                    note(now, device, message)
-            elif kind is Transmit:
-                self._transmit(now, device, effect.message)  # type: ignore[union-attr, arg-type]
-            else:
-                self.perform(now, device, (effect,))
+        self.perform(now, device, client.receive(now, frame))
         # Being heard from only moves the alarm away; a delayed ack brings it nearer, and the first frame sets it.
         armed_at = device.armed_at
         if client.due_at < armed_at or armed_at == inf:
@@ -221,7 +210,6 @@ class People:
 
     def perform(self, now: float, device: Device, effects: ClientEffects) -> None:
         """Do what the client asks for, in order."""
-        wire = self._wire
         for effect in effects:
             kind = effect.__class__
             if kind is Show:
@@ -230,13 +218,13 @@ class People:
                 if note is not None:
                     note(now, device, message)
             elif kind is Transmit:
-                wire.transmit(now, device, effect.message)  # type: ignore[union-attr, arg-type]
+                self._transmit(now, device, effect.message)  # type: ignore[union-attr, arg-type]
             elif isinstance(effect, Dial):
-                wire.dial(now, device, effect.after_s)
+                self._wire.dial(now, device, effect.after_s)
             elif isinstance(effect, HangUp):
                 if effect.code != 1000:
                     self._lost(now, device)
-                wire.hang_up(now, device, effect.code)
+                self._wire.hang_up(now, device, effect.code)
 
     # What people see.
 
