@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Raw
 
-from chatsim.core.frames import Message
 from chatsim.load.memory import AGAIN, LATE, NEW, Memory
-
-
-def message(seq: int, epoch: int = 1, session: str = "s") -> Message:
-    return Message(f"{session}{epoch}-{seq}", session, epoch, seq, "bob", Raw(b'"hi"'), 0.0, 1)
-
+from tests.frames import message
 
 PLACES = st.lists(st.tuples(st.integers(1, 6), st.integers(1, 2), st.sampled_from("st")), max_size=40)
 
@@ -25,7 +19,7 @@ def test_it_agrees_with_a_plain_dictionary(places: list[tuple[int, int, str]], h
     own: set[str] = set()
     newest: dict[str, tuple[int, int]] = {}
     for now, (seq, epoch, session) in enumerate(places):
-        frame = message(seq, epoch, session)
+        frame = message(seq, epoch=epoch, session=session)
         if frame.message_id in seen:
             expected = AGAIN
         elif (epoch, seq) > newest.get(session, (0, 0)):

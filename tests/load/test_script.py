@@ -8,23 +8,13 @@ from typing import Any
 
 import pytest
 
-from chatsim.core.frames import HeartbeatIn, PresenceIn, RateLimit, Say, Welcome
+from chatsim.core.frames import HeartbeatIn, PresenceIn, Say
 from chatsim.load.people import Device, People
 from chatsim.load.plan import Plan
 from chatsim.load.script import Script, body_of
 from chatsim.load.streams import Streams
 from chatsim.scenario.model import Scenario
-
-WELCOME = Welcome(
-    connection="c1",
-    user="u",
-    server_time=0.0,
-    ping_interval_s=30.0,
-    pong_timeout_s=10.0,
-    expires_in_s=3600.0,
-    message_bytes_max=65536,
-    rate_limit=RateLimit(60, 60.0),
-)
+from tests.frames import welcome
 
 
 class FakeCalendar:
@@ -55,7 +45,7 @@ class FakeWire:
     def dial(self, now: float, device: Device, after_s: float) -> None:
         self.dialled.append((now, device.user.name))
         self.people.opened(now, device)
-        self.people.receive(now, device, WELCOME)
+        self.people.receive(now, device, welcome())
         device.joined = True
 
     def transmit(self, now: float, device: Device, frame: Any) -> None:
