@@ -171,7 +171,7 @@ class _Run:
             tls=self.trust,
             narrow=frozenset(g.name for g in scenario.groups if g.name in narrow or None in narrow),
         )
-        self.mischief = Mischief(self.crowd, self._choose, self.purse.expiring, self, scenario.duration_s)
+        self.mischief = Mischief(self.crowd, self.plan.victims, self.purse.expiring, self, scenario.duration_s)
         Script(scenario, self.plan, self.streams, self.crowd.people, calendar)
         self.mischief.schedule(scenario.events)
         with no_full_collections():
@@ -243,9 +243,6 @@ class _Run:
             raise HarnessError(f"The crowd failed: {failure!r}.") from failure
         if self.crowd.faults:
             raise HarnessError(f"The server is broken: {self.crowd.faults[0]}.")
-
-    def _choose(self, number: int, event: ev.VictimEvent | ev.Arrive, there: list[int]) -> Sequence[int]:
-        return self.plan.victims(number, event, there)
 
     # What is done to the server.
 

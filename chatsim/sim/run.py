@@ -6,7 +6,7 @@ Sending stops at the scenario's duration; the run goes on until all is settled, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,12 @@ from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Claims
 from chatsim.journal.record import RunRecord
 from chatsim.journal.steps import Header, JournalWriter
-from chatsim.load.people import Device, Person
+from chatsim.load.people import Device
 from chatsim.load.plan import Plan
 from chatsim.load.script import Script
 from chatsim.load.streams import UNIFORM, Streams
 from chatsim.network.link import Link
 from chatsim.scenario.distributions import Constant
-from chatsim.scenario.events import Arrive, VictimEvent
 from chatsim.scenario.model import Group, Scenario
 from chatsim.sim.crowd import Crowd, Knock
 from chatsim.sim.engine import Engine
@@ -87,7 +86,7 @@ class _World:
         knocks = {group.name: _knock(group, scenario, self.plan) for group in scenario.groups}
         self.crowd = Crowd(engine, self.node, self._links, knocks)
         Script(scenario, self.plan, streams, self.crowd.people, engine)
-        self.faults = Faults(engine, self.node, self.crowd, self._choose, scenario.duration_s)
+        self.faults = Faults(engine, self.node, self.crowd, self.plan.victims, scenario.duration_s)
         self.faults.schedule(scenario.events)
         self.lags: list[float] = []
         self.utilisation = 0.0
@@ -154,11 +153,6 @@ class _World:
     def _ends(self, now: float, _: Any, __: Any) -> None:
         # Work that was begun and ends after this moment belongs to the time after.
         self.utilisation = (self.node.loop.busy_s - self.node.loop.lag_s(now)) / now
-
-    def _choose(self, number: int, event: VictimEvent | Arrive) -> Sequence[Person]:
-        people = self.crowd.people
-        there = [p.number for p in people.persons if any(d.number in self.crowd.pipes for d in p.devices)]
-        return [people.persons[user] for user in self.plan.victims(number, event, there)]
 
     def _links(self, number: int, device: Device) -> tuple[Link, Link]:
         network = self.scenario.group(device.user.group).network

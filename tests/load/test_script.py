@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,23 +13,7 @@ from chatsim.load.script import Script, body_of
 from chatsim.load.streams import Streams
 from chatsim.scenario.model import Scenario
 from tests.frames import welcome
-
-
-class FakeCalendar:
-    """A calendar that is read out by hand."""
-
-    def __init__(self) -> None:
-        self.entries: list[tuple[float, int, Callable[[float, Any, Any], None], Any, Any]] = []
-        self._count = 0
-
-    def at(self, moment: float, action: Callable[[float, Any, Any], None], a: Any = None, b: Any = None) -> None:
-        self._count += 1
-        heapq.heappush(self.entries, (moment, self._count, action, a, b))
-
-    def run(self, until: float) -> None:
-        while self.entries and self.entries[0][0] <= until:
-            moment, _, action, a, b = heapq.heappop(self.entries)
-            action(moment, a, b)
+from tests.load.fakes import FakeCalendar
 
 
 class FakeWire:
