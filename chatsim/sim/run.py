@@ -20,10 +20,10 @@ from chatsim.journal.record import RunRecord
 from chatsim.journal.steps import Header, JournalWriter
 from chatsim.load.people import Device
 from chatsim.load.plan import Plan
-from chatsim.load.script import Script
-from chatsim.load.streams import UNIFORM, Streams
+from chatsim.load.script import Script, settle_s_max
+from chatsim.load.streams import Streams
+from chatsim.load.ways import both_ways
 from chatsim.network.link import Link
-from chatsim.scenario.distributions import Constant
 from chatsim.scenario.model import Group, Scenario
 from chatsim.sim.crowd import Crowd, Knock
 from chatsim.sim.engine import Engine
@@ -95,15 +95,8 @@ class _World:
 
     def play(self, progress: Callable[[float], None] | None) -> Simulated:
         """Run to the end, and collect."""
-        scenario, handler = self.scenario, self.scenario.handler
-        settle_s = (
-            handler.retry_interval_s * (handler.retries + 1)
-            + handler.retention_s
-            + handler.stale_after_s
-            + handler.sweep_interval_s
-            + 60.0 * scenario.played_scale
-        )
-        bound = scenario.duration_s + settle_s
+        scenario = self.scenario
+        bound = scenario.duration_s + settle_s_max(scenario)
         told = None if progress is None else lambda now: progress(min(now / scenario.duration_s, 1.0))
         self.engine.run(bound, stop_when=self._settled, progress=told)
         self.crowd.people.finish()
@@ -156,16 +149,7 @@ class _World:
 
     def _links(self, number: int, device: Device) -> tuple[Link, Link]:
         network = self.scenario.group(device.user.group).network
-        return self._link("up", number, network), self._link("down", number, network)
-
-    def _link(self, way: str, number: int, network: Any) -> Link:
-        streams, latency = self.streams, network.latency
-        return Link(
-            None if latency == Constant(value=0.0) else streams.draws(f"latency/{way}", number, latency),
-            network.loss,
-            streams.draws(f"loss/{way}", number, UNIFORM),
-            network.bandwidth_bits_per_s,
-        )
+        return both_ways(network, self.streams, number)
 
 
 def _knock(group: Group, scenario: Scenario, plan: Plan) -> Knock:

@@ -9,7 +9,7 @@ import pytest
 from chatsim.core.frames import HeartbeatIn, PresenceIn, Say
 from chatsim.load.people import Device, People
 from chatsim.load.plan import Plan
-from chatsim.load.script import Script, body_of
+from chatsim.load.script import Script, body_of, settle_s_max
 from chatsim.load.streams import Streams
 from chatsim.scenario.model import Scenario
 from tests.frames import welcome
@@ -136,3 +136,10 @@ def test_nobody_says_anything_without_messages() -> None:
     world.calendar.run(100.0)
     assert world.of(Say) == []
     assert list(world.people.sent) == []
+
+
+def test_a_run_settles_within_what_the_handler_waits_for_at_most() -> None:
+    scenario = World().scenario
+    # Four attempts of 30 s, 300 s of retention, 300 s of silence, a sweep of 30 s, and a minute.
+    assert settle_s_max(scenario) == 4 * 30 + 300 + 300 + 30 + 60
+    assert settle_s_max(scenario.scaled(0.1)) == pytest.approx(81.0)
