@@ -38,7 +38,7 @@ def ends_as_interrupted() -> Iterator[None]:
     before = {}
     if threading.current_thread() is threading.main_thread():
         before = {number: signal.getsignal(number) for number in ENDING}
-    ours = [number for number, handler in before.items() if handler is signal.SIG_DFL]
+    ours = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
     for number in ours:
         signal.signal(number, interrupt)
     try:
