@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,20 +79,30 @@ def test_a_run_in_the_background_hears_of_its_end_too(tmp_path: Path) -> None:
     assert (code, left) == (130, [])
 
 
+@pytest.fixture
+def plain() -> Iterator[None]:
+    """Signals as a process has them at its start: servers of other tests may have left handlers of their own."""
+    usual: dict[int, Any] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_IGN,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("plain")
 def test_what_was_set_before_is_set_again_and_what_is_ignored_stays_so() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        at_first = signal.getsignal(signal.SIGTERM)
-        with ends_as_interrupted():
-            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-            assert signal.getsignal(signal.SIGTERM) is not at_first
-            with pytest.raises(KeyboardInterrupt):
-                signal.raise_signal(signal.SIGTERM)
-            # Cleaning up takes a moment, in which to be told once more changes nothing.
+    with ends_as_interrupted():
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+        with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
-        assert signal.getsignal(signal.SIGTERM) is at_first
-    finally:
-        signal.signal(signal.SIGHUP, before)
+        # Cleaning up takes a moment, in which to be told once more changes nothing.
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_a_thread_runs_without_listening_for_signals() -> None:
