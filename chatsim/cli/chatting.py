@@ -15,9 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 import typer
 
 from chatsim.cli.execute import INTERRUPTED, PASSED
-from chatsim.cli.keys import read_key
 from chatsim.cli.output import emit
-from chatsim.cli.tokens import mint
+from chatsim.cli.tokens import mint, read_config, read_minter
 from chatsim.errors import UsageError
 
 TTL_S: Final = 900.0
@@ -35,13 +34,16 @@ def add(app: typer.Typer) -> None:
             Path | None, typer.Option(metavar="FILE", help="Where it stands; read again when it ends.")
         ] = None,
         user: Annotated[str | None, typer.Option(metavar="U", help="Make the token for this user.")] = None,
-        secret_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Sign it with this secret.")] = None,
+        secret_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Sign it with this key.")] = None,
+        config: Annotated[
+            Path | None, typer.Option(metavar="FILE", help="The server's `--config`, for a token made here.")
+        ] = None,
         session: Annotated[str | None, typer.Option(metavar="S", help="The session to join.")] = None,
         ca: Annotated[Path | None, typer.Option(metavar="FILE", help="The certificate to trust, PEM.")] = None,
         insecure: Annotated[bool, typer.Option("--insecure", help="Trust any certificate, on loopback.")] = False,
     ) -> None:
         """Chat: lines from stdin go out, what comes in is printed."""
-        source = token_source(url, token, token_file, user, secret_file, session)
+        source = token_source(url, token, token_file, user, secret_file, config, session)
         from chatsim.live.terminal import run
         from chatsim.live.tls import chat_context
 
@@ -56,6 +58,7 @@ def token_source(
     token_file: Path | None,
     user: str | None,
     secret_file: Path | None,
+    config: Path | None,
     session: str | None,
 ) -> str | Callable[[], str] | None:
     """The token, or what fetches it; None where the URL holds one. Raises UsageError unless exactly one is told."""
@@ -66,18 +69,21 @@ def token_source(
     ways = [token is not None, token_file is not None, user is not None or secret_file is not None, in_url]
     if sum(ways) != 1:
         raise UsageError("chat needs one token: give --token, --token-file, or --user with --secret-file")
+    made_here = user is not None or secret_file is not None
+    if config is not None and not made_here:
+        raise UsageError("--config says how a token is made, and this one is made already: leave it out")
     if token_file is not None:
         _token_in(token_file)
         return lambda: _token_in(token_file)
-    if user is None and secret_file is None:
+    if not made_here:
         return token
     if user is None or secret_file is None:
         raise UsageError("to make a token takes both: --user U and --secret-file FILE")
-    key, name = read_key(secret_file, "--secret-file"), user
+    minter, name = read_minter(secret_file, read_config(config)), user
     sessions = None if session is None else (session,)
 
     def made() -> str:
-        return mint(key, name, sessions, TTL_S, wall=time.time())
+        return mint(minter, name, sessions, TTL_S, wall=time.time())
 
     made()
     return made

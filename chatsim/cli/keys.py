@@ -9,10 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from chatsim.core.tokens import SECRET_BYTES_MIN
 from chatsim.errors import UsageError
-
-SECRET_BYTES_MIN: Final = 32
-"""As many bytes as the hash has: RFC 7518, section 3.2."""
 
 _CURE: Final = "make one with: head -c 32 /dev/urandom | base64 > FILE"
 

@@ -19,9 +19,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from chatsim.cli.doors import Doors, Scenario, Wire
 from chatsim.cli.doors import Progress as Told
 from chatsim.cli.execute import Outcome, document, execute, loaded, worst
+from chatsim.cli.interrupts import ends_as_interrupted
 from chatsim.cli.output import STYLES, emit, emit_document, emit_table
 from chatsim.errors import HarnessError, UsageError
-from chatsim.store.folder import RUNS
+from chatsim.store.folder import RUNS, make_place
 
 On = Annotated[str, typer.Option("--on", metavar="sim|live", help="The wire: simulated, or real sockets.")]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Replaces the scenario's seed.")]
@@ -49,9 +50,9 @@ def add(app: typer.Typer, doors: Doors) -> None:
             raise UsageError(f"{file} is a folder: run takes one file, check takes folders")
         scenarios = loaded(doors.load([file]))
         outcomes = _play(doors, [(scenario, wire) for scenario in scenarios], seed, out)
+        if outcomes[0].result is None:
+            _raise(outcomes[0])
         if json:
-            if outcomes[0].result is None:
-                _raise(outcomes[0])
             emit_document(outcomes[0].document())
         else:
             _show(outcomes, out)
@@ -98,9 +99,13 @@ def _wire(text: str) -> Wire:
 
 
 def _play(doors: Doors, plays: Sequence[tuple[Scenario, Wire]], seed: int | None, out: Path | None) -> list[Outcome]:
-    """Run them in turn, with a progress display on stderr and a line for each that is done."""
+    """Run them in turn, with a progress display on stderr and a line for each that is done.
+
+    Raises UsageError where the results could not be written anyway, KeyboardInterrupt when a signal ends them.
+    """
+    make_place(out)
     outcomes: list[Outcome] = []
-    with _display(len(plays)) as display:
+    with ends_as_interrupted(), _display(len(plays)) as display:
         for scenario, wire in plays:
             started_at = time.monotonic()
             for outcome in execute([scenario], on=wire, seed=seed, out=out, runner=doors.run, watch=display.begins):

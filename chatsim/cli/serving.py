@@ -20,7 +20,7 @@ import typer
 
 from chatsim.cli.keys import read_key
 from chatsim.cli.output import emit, say
-from chatsim.cli.tokens import mint
+from chatsim.cli.tokens import mint, read_config
 from chatsim.core.config import HandlerConfig
 from chatsim.core.tokens import KEYS_MAX
 from chatsim.errors import UsageError
@@ -160,14 +160,21 @@ def settings_of(options: Options) -> ServerSettings:
 
 
 def announcer(settings: ServerSettings, options: Options) -> Callable[[str], None]:
-    """Prints where it listens, given the base URL (`http://...`), and the URLs of `--dev`."""
+    """Prints where it listens, given the base URL (`http://...`), and the URLs of `--dev`.
+
+    Raises UsageError where `--dev` has no key to sign them with.
+    """
+
+    minter = settings.minter() if options.dev else None
+    if options.dev and minter is None:
+        raise UsageError("--dev makes tokens, which a public key cannot: give the private key with --secret-file")
 
     def ready(url: str) -> None:
         address = "ws" + url.removeprefix("http") + "/ws"
         emit(f"listening on {address}")
-        if options.dev:
+        if minter is not None:
             for user in DEV_USERS:
-                token = mint(settings.keys[0], user, (DEV_SESSION,), DEV_TTL_S, wall=time.time())
+                token = mint(minter, user, (DEV_SESSION,), DEV_TTL_S, wall=time.time())
                 emit(f"{user}: {address}?token={token}")
             if not options.log_json:
                 say(f"both may join the session {DEV_SESSION!r}; the tokens are good for {DEV_TTL_S / 3600:g} hours")
@@ -177,9 +184,7 @@ def announcer(settings: ServerSettings, options: Options) -> Callable[[str], Non
 
 def _config(options: Options) -> HandlerConfig:
     """The handler's configuration of the file, with `--profile` over it; the two together are judged once more."""
-    from chatsim.scenario.load import load_handler
-
-    config = HandlerConfig() if options.config is None else load_handler(options.config)
+    config = read_config(options.config)
     if options.profile is None:
         return config
     if options.profile not in PROFILES:
@@ -197,6 +202,9 @@ def _secrets(options: Options, config: HandlerConfig) -> tuple[bytes, ...]:
         raise UsageError(f"--secret-file was given {len(options.secret_file)} times: {KEYS_MAX} keys are good at once")
     if options.secret_file:
         return tuple(read_key(path, "--secret-file", config.algorithms) for path in options.secret_file)
+    if options.dev and "HS256" not in config.algorithms:
+        names = ", ".join(config.algorithms)
+        raise UsageError(f"--dev makes a secret, and {names} wants a private key in PEM: give it with --secret-file")
     if options.dev:
         return (secrets.token_urlsafe(48).encode("ascii"),)
     raise UsageError("serve needs a key that checks tokens: give --secret-file FILE, or --dev to try things out")

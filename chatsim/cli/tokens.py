@@ -1,6 +1,7 @@
 """The command `token`: prints a JSON Web Token for one user, and nothing else.
 
-Rule: what is printed is what the server takes; the clock and the random id come from here, the signature from the core.
+Rule: what is printed is what the server takes, so it reads the server's own configuration; the clock and the random id
+come from here, the signature from the core.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import uuid
 from pathlib import Path
 from typing import Annotated, Final
 
+import msgspec
 import typer
 
 from chatsim.cli.keys import read_key
 from chatsim.cli.output import emit
-from chatsim.core.tokens import issue
+from chatsim.core.config import ALGORITHMS, HandlerConfig
+from chatsim.core.tokens import Keys, Minter, minter_of
 from chatsim.errors import UsageError
 
 NAME_MAX: Final = 128
@@ -28,22 +31,55 @@ def add(app: typer.Typer) -> None:
     def token(
         user: Annotated[str, typer.Option("--user", metavar="U", help="Whose token it is.")],
         secret_file: Annotated[
-            Path, typer.Option("--secret-file", metavar="FILE", help="The secret that the server has.")
+            Path, typer.Option("--secret-file", metavar="FILE", help="The server's secret, or the private key in PEM.")
         ],
         sessions: Annotated[
             str | None, typer.Option("--sessions", metavar="S,...", help="The sessions that may be joined.")
         ] = None,
         ttl: Annotated[str, typer.Option("--ttl", metavar="DURATION", help="How long it is good.")] = "15min",
+        config: Annotated[
+            Path | None,
+            typer.Option(metavar="FILE", help="The server's `--config`: its algorithms, audience and issuer."),
+        ] = None,
+        algorithm: Annotated[
+            str | None, typer.Option(metavar="|".join(ALGORITHMS), help="How it is signed.  [default: HS256]")
+        ] = None,
+        audience: Annotated[str | None, typer.Option(metavar="A", help="Whom it is for.")] = None,
+        issuer: Annotated[str | None, typer.Option(metavar="I", help="Who has made it.")] = None,
     ) -> None:
         """Print a token for a user."""
-        key = read_key(secret_file, "--secret-file")
-        emit(mint(key, user, session_names(sessions), life_s(ttl), wall=time.time()))
+        if algorithm is not None and algorithm not in ALGORITHMS:
+            raise UsageError(f"--algorithm {algorithm}: there is no such algorithm; say {', '.join(ALGORITHMS)}")
+        changes = {
+            "algorithms": None if algorithm is None else (algorithm,),
+            "audience": audience,
+            "issuer": issuer,
+        }
+        told = {name: value for name, value in changes.items() if value is not None}
+        minter = read_minter(secret_file, msgspec.structs.replace(read_config(config), **told))
+        emit(mint(minter, user, session_names(sessions), life_s(ttl), wall=time.time()))
 
 
-def mint(key: bytes, user: str, sessions: tuple[str, ...] | None, ttl_s: float, *, wall: float) -> str:
-    """A token of HS256 that is good for `ttl_s` seconds from `wall` (seconds since the Unix epoch)."""
-    name = _name(user, "--user")
-    return issue(key, "HS256", sub=name, exp=wall + ttl_s, wall=wall, jti=uuid.uuid4().hex, sessions=sessions)
+def read_config(path: Path | None) -> HandlerConfig:
+    """The handler's configuration of a `--config` file, or the default one. Raises UsageError with every problem."""
+    from chatsim.scenario.load import load_handler
+
+    return HandlerConfig() if path is None else load_handler(path)
+
+
+def read_minter(secret_file: Path, config: HandlerConfig) -> Minter:
+    """Makes the tokens that a server of this configuration takes. Raises UsageError for a key that cannot sign them."""
+    key = read_key(secret_file, "--secret-file", config.algorithms)
+    found = minter_of(key, config)
+    if found is None:
+        Keys((key,), config.algorithms)
+        raise UsageError(f"--secret-file {secret_file} is a public key: to make tokens needs the private key")
+    return found
+
+
+def mint(minter: Minter, user: str, sessions: tuple[str, ...] | None, ttl_s: float, *, wall: float) -> str:
+    """A token that is good for `ttl_s` seconds from `wall` (seconds since the Unix epoch)."""
+    return minter.mint(_name(user, "--user"), ttl_s, wall=wall, jti=uuid.uuid4().hex, sessions=sessions)
 
 
 def session_names(text: str | None) -> tuple[str, ...] | None:

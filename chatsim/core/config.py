@@ -7,6 +7,7 @@ contradicts itself.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -66,13 +67,21 @@ class HandlerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     issuer: str | None = None
     origins: tuple[str, ...] = ()
 
-    def problems(self) -> list[tuple[str, str]]:
-        """Settings that contradict each other: pairs of a field and the sentence about it (none under `baseline`)."""
-        if self.reliability == "baseline":
+    def problems(self, *, unknown: Collection[str] = ()) -> list[tuple[str, str]]:
+        """Settings that contradict each other: pairs of a field and the sentence about it (none under `baseline`).
+
+        Fields in `unknown` have no value to speak of, so nothing is said that depends on them.
+        """
+        if self.reliability == "baseline" or "reliability" in unknown:
             return []
+
+        def known(*fields: str) -> bool:
+            return not any(field in unknown for field in fields)
+
         found = []
         detection_s = self.ping_interval_s + self.pong_timeout_s
-        if self.retention_s < detection_s + RECONNECT_S_MAX:
+        detects = known("ping_interval_s", "pong_timeout_s")
+        if detects and known("retention_s") and self.retention_s < detection_s + RECONNECT_S_MAX:
             found.append(
                 (
                     "retention_s",
@@ -81,7 +90,7 @@ class HandlerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 )
             )
         retries_s = self.retry_interval_s * (self.retries + 1)
-        if detection_s > retries_s:
+        if detects and known("retry_interval_s", "retries") and detection_s > retries_s:
             found.append(
                 (
                     "ping_interval_s",

@@ -38,6 +38,10 @@ class Record(msgspec.Struct, array_like=True, gc=False):
     seq: int = 0
     message_id: str = ""
 
+    def placed(self, epoch: int, seq: int, message_id: str) -> Record:
+        """The same message at its place in the log."""
+        return Record(self.session, self.sender, self.conn, self.id, self.body, self.sent_at, epoch, seq, message_id)
+
 
 class Send(msgspec.Struct, array_like=True, tag="send", gc=False):
     """Send one frame to each of the connections (one effect per fan-out; encode it once)."""

@@ -61,17 +61,7 @@ class MemoryLog:
             place.kept.clear()
         place.seq += 1
         self._count += 1
-        stored = Record(
-            record.session,
-            record.sender,
-            record.conn,
-            record.id,
-            record.body,
-            record.sent_at,
-            place.epoch,
-            place.seq,
-            f"m{self.epoch}-{self._count}",
-        )
+        stored = record.placed(place.epoch, place.seq, f"m{self.epoch}-{self._count}")
         if self._of_one:
             self._keep(place, stored)
         return stored

@@ -15,15 +15,15 @@ import jwt
 import msgspec
 from msgspec import Meta
 
-from chatsim.core.config import ALGORITHMS
+from chatsim.core.config import ALGORITHMS, HandlerConfig
 from chatsim.core.frames import Name
 from chatsim.errors import UsageError
 
 KEYS_MAX = 2
 """Keys that are good at once, so that one can be rotated out."""
 
-SECRET_BYTES_MIN = 16
-"""128 bits, under which an HMAC secret can be guessed; RFC 7518, 3.2 advises 32 bytes."""
+SECRET_BYTES_MIN = 32
+"""An HMAC secret has as many bytes as the hash: RFC 7518, section 3.2, for HS256."""
 
 AHEAD_S_MAX = 1.0
 """How far an issuer's clock may be ahead of ours in `iat` and `nbf`; `exp` is taken at its word."""
@@ -246,3 +246,35 @@ def issue(
     text = head + b"." + _pack(msgspec.json.encode(claims))
     signature: bytes = jwt.get_algorithm_by_name(algorithm).sign(text, prepared)
     return (text + b"." + _pack(signature)).decode("ascii")
+
+
+class Minter(msgspec.Struct, frozen=True):
+    """What it takes to make tokens: the signing key (secret or private PEM), its algorithm, and who they are for."""
+
+    key: bytes
+    algorithm: str
+    audience: str | None = None
+    issuer: str | None = None
+
+    def mint(self, sub: str, ttl_s: float, *, wall: float, jti: str, sessions: tuple[str, ...] | None = None) -> str:
+        """A token that is good for `ttl_s` seconds from `wall` (seconds since the Unix epoch)."""
+        return issue(
+            self.key,
+            self.algorithm,
+            sub=sub,
+            exp=wall + ttl_s,
+            wall=wall,
+            jti=jti,
+            sessions=sessions,
+            audience=self.audience,
+            issuer=self.issuer,
+        )
+
+
+def minter_of(key: bytes, config: HandlerConfig) -> Minter | None:
+    """Makes the tokens that a handler of this configuration takes, with the first algorithm that the key can sign with.
+
+    None for a key that only checks what somebody else has signed.
+    """
+    fit = [name for name in config.algorithms if can_sign(key, name)]
+    return Minter(key, fit[0], config.audience, config.issuer) if fit else None

@@ -6,7 +6,15 @@ Turning rows into metrics and verdicts is left to `chatsim.verdict`.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
+
+DELIVERED: Final = "delivered"
+WAITING: Final = "waiting"
+FORGOTTEN: Final = "forgotten"
+"""What became of a message for one receiver, unless it is the reason why it was given up. A node that began again has
+forgotten what its log did not tell it to wait for."""
 
 
 class Sent(msgspec.Struct, gc=False):
@@ -52,11 +60,9 @@ class RunRecord(msgspec.Struct):
     """The rows of one run.
 
     `receipts` maps a message id to {receiving user: moment of first receipt}; `owed` maps it to {receiving user:
-    outcome}, the outcome
-    being "delivered", "waiting" or the reason why it was given up; `accepted` maps (sender, client id) to the message
-    id for every message that
-    the log took, acked at the sender or not. `utilisation` has one value a node, `loop_lag` one value a sample,
-    `drain_time` one a drained node.
+    outcome}, the outcome being DELIVERED, WAITING, FORGOTTEN or the reason why it was given up; `accepted` maps
+    (sender, client id) to the message id for every message that the log took, acked at the sender or not.
+    `utilisation` has one value a node, `loop_lag` one value a sample, `drain_time` one a drained node.
     `counters` holds the counters of scenarios.md except those derived from the rows above (sent, accepted, delivered,
     undelivered, lost).
     """

@@ -86,7 +86,7 @@ class JournalWriter:
             try:
                 self._file = path.open("xb")
             except OSError as problem:
-                raise HarnessError(f"The journal {path} cannot be written: {problem.strerror}.") from problem
+                raise HarnessError(f"The journal {path} cannot be written ({problem.strerror}).") from problem
             self._file.write(msgspec.json.encode(header) + b"\n")
             self._file.flush()
 

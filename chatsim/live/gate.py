@@ -105,14 +105,17 @@ def _token(request: Request, query: dict[str, str]) -> str:
     """The token of a handshake, from the first of the three places that has one; empty where none has."""
     for value in request.headers.get_all("Authorization"):
         scheme, _, rest = value.partition(" ")
-        if scheme.lower() == "bearer":
-            return rest.strip()
+        token = rest.strip()
+        # A header without a token is no place where one was found.
+        if token and scheme.lower() == "bearer":
+            return token
     if query.get("token"):
         return query["token"]
     for value in request.headers.get_all("Sec-WebSocket-Protocol"):
         for offer in value.split(","):
-            if offer.strip().startswith(BEARER_PREFIX):
-                return offer.strip()[len(BEARER_PREFIX) :]
+            token = offer.strip().removeprefix(BEARER_PREFIX)
+            if token and token != offer.strip():
+                return token
     return ""
 
 

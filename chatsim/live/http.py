@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from chatsim.core.tokens import issue
+from chatsim.core.tokens import Minter
 from chatsim.live.answers import JTI_MAX, Bouncer, DeniedError, EncodedPaths, error_answer, json_answer, name_in, read
 from chatsim.live.gate import Gate
 from chatsim.live.openapi import document
@@ -31,15 +31,6 @@ READY_LAG_S_MAX = 0.25
 """A loop later than this is not ready for more (protocol.md, section 4)."""
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
-
-
-class Minter(msgspec.Struct, frozen=True):
-    """What it takes to make tokens: the signing key (secret or private PEM), its algorithm, and who they are for."""
-
-    key: bytes
-    algorithm: str
-    audience: str | None = None
-    issuer: str | None = None
 
 
 _token_order = msgspec.json.Decoder(TokenOrder)
@@ -128,17 +119,7 @@ class Routes:
     def _mint(self, minter: Minter, asked: TokenOrder) -> Token:
         wall = self._driver.wall()
         jti = secrets.token_hex(16)
-        token = issue(
-            minter.key,
-            minter.algorithm,
-            sub=asked.user,
-            exp=wall + asked.ttl_s,
-            wall=wall,
-            jti=jti,
-            sessions=asked.sessions,
-            audience=minter.audience,
-            issuer=minter.issuer,
-        )
+        token = minter.mint(asked.user, asked.ttl_s, wall=wall, jti=jti, sessions=asked.sessions)
         return Token(token, wall + asked.ttl_s, jti)
 
     async def revoke_token(self, request: Request) -> Response:

@@ -1,7 +1,7 @@
 """The faults of a scenario, done to the real crowd.
 
-Decides how each event strikes and heals on real sockets. Rule: the victims are the plan's, and every event reports whom
-it touched. What needs the clock of the server's machine is refused before anything runs.
+Decides when each event strikes, and what is its own way on real sockets. Rule: what needs the clock of the server's
+machine is refused before anything runs. What is the same on every wire is `load.strikes`' affair.
 """
 
 from __future__ import annotations
@@ -11,24 +11,19 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeAlias, get_args
 
-from msgspec import Raw
-
 from chatsim.core.frames import StatusIn
 from chatsim.errors import UsageError
 from chatsim.journal.record import Fired
 from chatsim.live.crowd import Crowd
 from chatsim.live.peer import Peer
 from chatsim.load.people import Device, Person
-from chatsim.load.spells import Spells
-from chatsim.network.link import Link
+from chatsim.load.strikes import Choose, Strikes
 from chatsim.scenario import events as ev
 
 LAST_MOMENT_S = 0.2
 """What a token of `expire_tokens` still lives when it is made: the server would refuse one that has expired already."""
 
-LOSS_MAX = 0.999
 FLOOD_FRAMES_MAX = 1_000_000
-_BODY = Raw(b'"flood"')
 _BAD = b"{this is no JSON"
 NodeEvent: TypeAlias = ev.RestartNode | ev.CrashNode | ev.DrainNode
 """What happens to the server as a whole."""
@@ -53,14 +48,15 @@ _HERE = (
 
 
 def check_events(events: Sequence[ev.Event]) -> None:
-    """Raises UsageError at the first event that the live wire cannot do."""
+    """Raises UsageError with every event that the live wire cannot do, a line each."""
+    found = []
     for number, event in enumerate(events):
         if not isinstance(event, _HERE):
-            raise UsageError(
-                f"events[{number}]: {event.do} is not done on the live wire yet: take it out, or run on sim."
-            )
-        if isinstance(event, ev.Flood | ev.BadFrames) and event.rate_per_s * event.for_s > FLOOD_FRAMES_MAX:
-            raise UsageError(f"events[{number}]: over {FLOOD_FRAMES_MAX} frames a user: lower rate or for.")
+            found.append(f"events[{number}]: {event.do} is not done on the live wire yet: take it out, or run on sim.")
+        elif isinstance(event, ev.Flood | ev.BadFrames) and event.rate_per_s * event.for_s > FLOOD_FRAMES_MAX:
+            found.append(f"events[{number}]: over {FLOOD_FRAMES_MAX} frames a user: lower rate or for.")
+    if found:
+        raise UsageError("\n".join(found))
 
 
 class Orders(Protocol):
@@ -76,41 +72,26 @@ class Orders(Protocol):
         """Keep its log from being written for so long."""
 
 
-class Mischief:
-    """All events of one run; `choose(number, event, there)` picks the victims among the people who are there."""
+class Mischief(Strikes[Peer[Device]]):
+    """All events of one run; `choose` gives the victims of an event among the people who are there."""
 
     def __init__(
         self,
         crowd: Crowd,
-        choose: Callable[[int, ev.VictimEvent, list[int]], Sequence[int]],
+        choose: Choose,
         expiring_token: Callable[[Device, float, float], str],
         orders: Orders,
         ends_at: float,
     ) -> None:
-        """`expiring_token(device, wall, ttl_s)` mints a token that ends so soon; floods end at `ends_at`."""
-        self.fired: list[Fired] = []
+        """`expiring_token(device, wall, ttl_s)` mints a token that ends so soon; floods end at `ends_at` (s)."""
+        super().__init__(crowd.calendar, crowd, crowd.people, crowd.peers, choose)
         self._crowd = crowd
-        self._calendar = crowd.calendar
-        self._choose = choose
+        self._loop = crowd.calendar.loop
+        self._fail = crowd.calendar.fail
         self._expiring_token = expiring_token
         self._server = orders
         self._orders: set[asyncio.Task[None]] = set()
         self._ends_at = ends_at
-        self._spells = Spells()
-        self._acts: dict[type, Callable[[float, Any, Sequence[Person]], None]] = {
-            ev.Drop: self._drop,
-            ev.Vanish: self._vanish,
-            ev.Freeze: self._freeze,
-            ev.SlowReader: self._slow_reader,
-            ev.Latency: self._latency,
-            ev.Loss: self._loss,
-            ev.Partition: self._partition,
-            ev.Flood: self._flood,
-            ev.WithholdAcks: self._withhold_acks,
-            ev.ExpireTokens: self._expire_tokens,
-            ev.Revoke: self._revoke,
-            ev.BadFrames: self._bad_frames,
-        }
 
     def schedule(self, events: Sequence[ev.Event]) -> None:
         """Put every event on the calendar."""
@@ -137,60 +118,7 @@ class Mischief:
             self.fired.append(Fired(event.do, now, ("log",)))
             self._order(self._server.hold_log(event.for_s))
             return
-        if isinstance(event, ev.Arrive):
-            # The plan has these people already; here is only the report.
-            self.fired.append(Fired(event.do, now, (f"{event.users} more",)))
-            return
-        people = self._crowd.people
-        there = [p.number for p in people.persons if any(d.number in self._crowd.peers for d in p.devices)]
-        victims = [people.persons[user] for user in self._choose(number, event, there)]
-        self.fired.append(Fired(event.do, now, tuple(person.name for person in victims)))
-        self._acts[type(event)](now, event, victims)
-
-    def _peers(self, victims: Sequence[Person]) -> list[Peer[Device]]:
-        peers = self._crowd.peers
-        return [peers[d.number] for person in victims for d in person.devices if d.number in peers]
-
-    def _set(self, now: float, for_s: float, whom: Any, name: str, value: Any) -> None:
-        """The attribute has this value for a while."""
-        self._spells.cast(whom, name, value, now + for_s)
-        self._calendar.at(now + for_s, self._spells.lift, whom, name)
-
-    def _calm(self, now: float, link: Link, factor: float) -> None:
-        # Two faults may overlap, so each takes back its own part.
-        link.factor /= factor
-
-    def _drop(self, now: float, event: ev.Drop, victims: Sequence[Person]) -> None:
-        for peer in self._peers(victims):
-            self._crowd.drop(now, peer)
-
-    def _vanish(self, now: float, event: ev.Vanish, victims: Sequence[Person]) -> None:
-        for peer in self._peers(victims):
-            self._crowd.vanish(now, peer, event.for_s)
-
-    def _freeze(self, now: float, event: ev.Freeze, victims: Sequence[Person]) -> None:
-        for peer in self._peers(victims):
-            self._crowd.freeze(now, peer, event.for_s)
-
-    def _slow_reader(self, now: float, event: ev.SlowReader, victims: Sequence[Person]) -> None:
-        for peer in self._peers(victims):
-            self._set(now, event.for_s, peer.down, "bandwidth_bit_per_s", event.bandwidth_bits_per_s)
-
-    def _latency(self, now: float, event: ev.Latency, victims: Sequence[Person]) -> None:
-        for peer in self._peers(victims):
-            for link in (peer.up, peer.down):
-                link.factor *= event.factor
-                self._calendar.at(now + event.for_s, self._calm, link, event.factor)
-
-    def _loss(self, now: float, event: ev.Loss, victims: Sequence[Person]) -> None:
-        for peer in self._peers(victims):
-            for link in (peer.up, peer.down):
-                self._set(now, event.for_s, link, "extra_loss", min(event.rate, LOSS_MAX))
-
-    def _partition(self, now: float, event: ev.Partition, victims: Sequence[Person]) -> None:
-        for peer in self._peers(victims):
-            for link in (peer.up, peer.down):
-                link.blocked_until = max(link.blocked_until, now + event.for_s)
+        self.touch(now, number, event)
 
     def _repeat(
         self, now: float, event: ev.Flood | ev.BadFrames, action: Callable[[float, Any], None], whom: Any
@@ -210,23 +138,15 @@ class Mischief:
         for person in victims:
             self._repeat(now, event, self._flooded, person)
 
-    def _flooded(self, now: float, person: Person) -> None:
-        self._crowd.people.say(now, person, now, _BODY)
-
     def _bad_frames(self, now: float, event: ev.BadFrames, victims: Sequence[Person]) -> None:
-        for peer in self._peers(victims):
+        for peer in self._of(victims):
             self._repeat(now, event, self._garbled, peer)
 
     def _garbled(self, now: float, peer: Peer[Device]) -> None:
         peer.send(_BAD)
 
-    def _withhold_acks(self, now: float, event: ev.WithholdAcks, victims: Sequence[Person]) -> None:
-        for person in victims:
-            for device in person.devices:
-                self._set(now, event.for_s, device.client, "acks", False)
-
     def _expire_tokens(self, now: float, event: ev.ExpireTokens, victims: Sequence[Person]) -> None:
-        for peer in self._peers(victims):
+        for peer in self._of(victims):
             token = self._expiring_token(peer.device, time.time(), LAST_MOMENT_S)
             self._crowd.transmit(now, peer.device, StatusIn("refresh", token=token))
 
@@ -235,7 +155,7 @@ class Mischief:
 
     def _order(self, work: Awaitable[object]) -> None:
         """Have something done that takes a while, beside what the crowd does."""
-        order = self._calendar.loop.create_task(self._ordered(work))
+        order = self._loop.create_task(self._ordered(work))
         self._orders.add(order)
         order.add_done_callback(self._orders.discard)
 
@@ -244,7 +164,7 @@ class Mischief:
             await work
         except Exception as problem:
             # As with any action of the calendar: the run ends, and says so.
-            self._calendar.fail(problem)
+            self._fail(problem)
 
     async def _node_ends(self, now: float, event: NodeEvent) -> None:
         place = len(self.fired)

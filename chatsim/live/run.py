@@ -40,11 +40,11 @@ from chatsim.live.tls import client_context, self_signed
 from chatsim.live.tokens import Purse
 from chatsim.load.people import Device
 from chatsim.load.plan import Plan
-from chatsim.load.script import Script
-from chatsim.load.streams import UNIFORM, Streams
+from chatsim.load.script import Script, settle_s_max
+from chatsim.load.streams import Streams
+from chatsim.load.ways import both_ways
 from chatsim.network.link import Link
 from chatsim.scenario import events as ev
-from chatsim.scenario.distributions import Constant
 from chatsim.scenario.model import Scenario
 from chatsim.verdict.collect import collect
 
@@ -171,7 +171,7 @@ class _Run:
             tls=self.trust,
             narrow=frozenset(g.name for g in scenario.groups if g.name in narrow or None in narrow),
         )
-        self.mischief = Mischief(self.crowd, self._choose, self.purse.expiring, self, scenario.duration_s)
+        self.mischief = Mischief(self.crowd, self.plan.victims, self.purse.expiring, self, scenario.duration_s)
         Script(scenario, self.plan, self.streams, self.crowd.people, calendar)
         self.mischief.schedule(scenario.events)
         with no_full_collections():
@@ -197,14 +197,7 @@ class _Run:
 
     async def _settle(self) -> None:
         """Go on until nothing is in flight: every message has its end, and everybody is where she wants to be."""
-        handler = self.scenario.handler
-        bound = self.calendar.now() + (
-            handler.retry_interval_s * (handler.retries + 1)
-            + handler.retention_s
-            + handler.stale_after_s
-            + handler.sweep_interval_s
-            + 60.0 * self.scenario.played_scale
-        )
+        bound = self.calendar.now() + settle_s_max(self.scenario)
         poke_at = 0.0
         while (now := self.calendar.now()) < bound:
             self._check()
@@ -244,9 +237,6 @@ class _Run:
         if self.crowd.faults:
             raise HarnessError(f"The server is broken: {self.crowd.faults[0]}.")
 
-    def _choose(self, number: int, event: ev.VictimEvent, there: list[int]) -> Sequence[int]:
-        return self.plan.victims(number, event, there)
-
     # What is done to the server.
 
     async def revoke(self, devices: Sequence[Device]) -> None:
@@ -266,16 +256,7 @@ class _Run:
 
     def _links(self, number: int, device: Device) -> tuple[Link, Link]:
         network = self.scenario.group(device.user.group).network
-        return self._link("up", number, network), self._link("down", number, network)
-
-    def _link(self, way: str, number: int, network: Any) -> Link:
-        latency = network.latency
-        return Link(
-            None if latency == Constant(value=0.0) else self.streams.draws(f"latency/{way}", number, latency),
-            network.loss,
-            self.streams.draws(f"loss/{way}", number, UNIFORM),
-            network.bandwidth_bits_per_s,
-        )
+        return both_ways(network, self.streams, number)
 
     # What came of it.
 

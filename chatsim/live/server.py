@@ -29,15 +29,15 @@ import uvloop
 from chatsim.core.config import HandlerConfig
 from chatsim.core.handler import ChatHandler
 from chatsim.core.memory_log import MemoryLog
-from chatsim.core.tokens import Keys, can_sign
-from chatsim.errors import UsageError
+from chatsim.core.tokens import Keys, Minter, minter_of
+from chatsim.errors import HarnessError, UsageError
 from chatsim.journal.steps import Footer, Header, JournalWriter
 from chatsim.live.access import AccessLog
 from chatsim.live.driver import Driver
 from chatsim.live.events import tell
 from chatsim.live.front import front_for
 from chatsim.live.gate import Gate
-from chatsim.live.http import Minter, Routes
+from chatsim.live.http import Routes
 from chatsim.live.log import Log
 from chatsim.live.metrics import scrape
 from chatsim.live.outlets import CLOSE_TIMEOUT_S
@@ -94,6 +94,10 @@ class ServerSettings(msgspec.Struct, kw_only=True):
     handshake_timeout_s: float = HANDSHAKE_TIMEOUT_S
     time_scale: float = 1.0
     seed: int | None = None
+
+    def minter(self) -> Minter | None:
+        """Makes tokens that this server takes; None where it has only a public key, which checks those of others."""
+        return minter_of(self.signing_key or self.keys[0], self.config)
 
 
 class _Server(uvicorn.Server):
@@ -187,7 +191,7 @@ async def serve(settings: ServerSettings, *, ready: Callable[[str], None], stop:
         handler, driver = await _drive(settings, config, seed, stack)
         gate = Gate(driver, keys, config, seed=seed)
         metrics = partial(scrape, handler, driver, gate)
-        app = Routes(gate, admin_key=settings.admin_key, minter=_minter(settings, config), metrics=metrics).app()
+        app = Routes(gate, admin_key=settings.admin_key, minter=settings.minter(), metrics=metrics).app()
         url = _url(settings.host, listener, context is not None)
         logged = AccessLog(app, asyncio.get_running_loop().time)
         patience_s = settings.handshake_timeout_s
@@ -222,7 +226,7 @@ async def _drive(
         header = Header(
             config=config, epoch=epoch, seed=seed, clock_at=loop.time(), snapshot=snapshot, first_epoch=first_epoch
         )
-        writer = JournalWriter(settings.journal, header)
+        writer = _journal(settings.journal, header)
     handler = ChatHandler(config, epoch=epoch, seed=seed, snapshot=snapshot, first_epoch=first_epoch)
     log: Log = (
         settings.log
@@ -247,6 +251,14 @@ async def _drive(
 
     stack.callback(end)
     return handler, driver
+
+
+def _journal(path: Path, header: Header) -> JournalWriter:
+    """The writer of a new journal; raises UsageError where there is one already, or none can be."""
+    try:
+        return JournalWriter(path, header)
+    except HarnessError as problem:
+        raise UsageError(f"{str(problem).removesuffix('.')}: name a new file with --journal.") from problem
 
 
 class _Repeat:
@@ -300,13 +312,6 @@ def _tls(settings: ServerSettings, stack: contextlib.ExitStack) -> ssl.SSLContex
     if settings.tls_cert is None or settings.tls_key is None:
         raise UsageError("TLS needs a certificate and its key: give both files.")
     return server_context(settings.tls_cert, settings.tls_key)
-
-
-def _minter(settings: ServerSettings, config: HandlerConfig) -> Minter | None:
-    key = settings.signing_key or settings.keys[0]
-    # A public key checks tokens that somebody else makes.
-    fit = [name for name in config.algorithms if can_sign(key, name)]
-    return Minter(key, fit[0], config.audience, config.issuer) if fit else None
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -312,17 +312,7 @@ class _Writer:
         seq += 1
         self._set(record.session, (epoch, seq))
         self._number += 1
-        stored = Record(
-            record.session,
-            record.sender,
-            record.conn,
-            record.id,
-            record.body,
-            record.sent_at,
-            epoch,
-            seq,
-            f"m{self._number}",
-        )
+        stored = record.placed(epoch, seq, f"m{self._number}")
         self._database.execute(
             "INSERT INTO messages (session, sender, conn, id, body, sent_at, epoch, seq, number)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -22,14 +22,16 @@ from chatsim.load.sent import SentRows
 
 
 class Device:
-    """One connection's worth of a person: a client, and whether she wants it to be connected."""
+    """One connection's worth of a person: a client, whether she wants it to be connected, and what she saw on it."""
 
-    __slots__ = ("armed_at", "client", "joined", "lost_at", "number", "user", "wanted")
+    __slots__ = ("armed_at", "client", "joined", "lost_at", "memory", "number", "user", "wanted")
 
-    def __init__(self, number: int, user: Person, client: ChatClient) -> None:
+    def __init__(self, number: int, user: Person, client: ChatClient, memory: Memory | None = None) -> None:
+        """Without a memory of its own the device is all that its person has seen."""
         self.number = number
         self.user = user
         self.client = client
+        self.memory = user.memory if memory is None else memory
         self.wanted = False
         self.joined = False
         self.lost_at = nan
@@ -37,7 +39,7 @@ class Device:
 
 
 class Person:
-    """One user of a group, with her devices; the first of them does the writing."""
+    """One user of a group, with her devices; the first of them does the writing. `memory` is what she saw on any."""
 
     __slots__ = ("devices", "group", "memory", "name", "number", "session", "typing")
 
@@ -114,7 +116,7 @@ class People:
         person = Person(len(self.persons), name, group, session, typing=typing)
         for place in range(devices):
             client = ChatClient(config, user=name, seed=seed + place)
-            device = Device(len(self.devices), person, client)
+            device = Device(len(self.devices), person, client, None if devices == 1 else Memory())
             person.devices.append(device)
             self.devices.append(device)
         self.persons.append(person)
@@ -190,18 +192,7 @@ class People:
     def receive(self, now: float, device: Device, frame: ServerFrame) -> None:
         """One frame arrived."""
         client = device.client
-        # This is `perform` written out: most of a simulated run is spent here.
-        for effect in client.receive(now, frame):
-            kind = effect.__class__
-            if kind is Show:
-                message = effect.message  # type: ignore[union-attr]
-                note = self._notes.get(message.__class__)
-                if note is not None:
-                    note(now, device, message)
-            elif kind is Transmit:
-                self._transmit(now, device, effect.message)  # type: ignore[union-attr, arg-type]
-            else:
-                self.perform(now, device, (effect,))
+        self.perform(now, device, client.receive(now, frame))
         # Being heard from only moves the alarm away; a delayed ack brings it nearer, and the first frame sets it.
         armed_at = device.armed_at
         if client.due_at < armed_at or armed_at == inf:
@@ -219,7 +210,6 @@ class People:
 
     def perform(self, now: float, device: Device, effects: ClientEffects) -> None:
         """Do what the client asks for, in order."""
-        wire = self._wire
         for effect in effects:
             kind = effect.__class__
             if kind is Show:
@@ -228,13 +218,13 @@ class People:
                 if note is not None:
                     note(now, device, message)
             elif kind is Transmit:
-                wire.transmit(now, device, effect.message)  # type: ignore[union-attr, arg-type]
+                self._transmit(now, device, effect.message)  # type: ignore[union-attr, arg-type]
             elif isinstance(effect, Dial):
-                wire.dial(now, device, effect.after_s)
+                self._wire.dial(now, device, effect.after_s)
             elif isinstance(effect, HangUp):
                 if effect.code != 1000:
                     self._lost(now, device)
-                wire.hang_up(now, device, effect.code)
+                self._wire.hang_up(now, device, effect.code)
 
     # What people see.
 
@@ -273,12 +263,15 @@ class People:
                 self._open.discard(frame.id)
 
     def _saw(self, now: float, device: Device, frame: Message) -> None:
-        person = device.user
-        how = 0 if frame.sender == person.name else person.memory.see(now, frame)
-        # With several devices, each message comes on each of them: that is no fault.
-        if how and len(person.devices) == 1:
+        person, memory = device.user, device.memory
+        own = frame.sender == person.name
+        # Each message comes on each of her devices, which is no fault; on one of them twice, or behind a newer, it is.
+        how = memory.see(now, frame, own)
+        if how:
             self.duplicates += how == AGAIN
             self.out_of_order += how == LATE
+        if memory is not person.memory and not own:
+            person.memory.see(now, frame)
 
     def _lost(self, now: float, device: Device) -> None:
         if device.wanted and device.joined and device.client.state == "waiting" and device.lost_at != device.lost_at:

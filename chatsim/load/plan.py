@@ -57,11 +57,17 @@ class Plan:
         self._streams = streams
         self.users: list[User] = []
         self.closed: dict[int, ClosedLoop] = {}
+        self._arriving: dict[int, list[int]] = {}
         parts: list[tuple[FloatArray, IntArray, IntArray]] = []
         for group in scenario.groups:
             first = len(self.users)
-            connect_at = _connect_moments(scenario, group, streams)
+            later = _arrivals(scenario, group)
+            connect_at = _connect_moments(group, later, streams)
             self.users += [_user(group, first, index, at) for index, at in enumerate(connect_at.tolist())]
+            newest = first + group.users
+            for number, event in later:
+                self._arriving[number] = list(range(newest, newest + event.users))
+                newest += event.users
             if isinstance(group.messages, Closed):
                 for index in range(connect_at.size):
                     self.closed[first + index] = _closed_loop(group, group.messages, index, streams)
@@ -70,12 +76,15 @@ class Plan:
                 parts.append((at_s, who + first, _body_bytes(group, who, connect_at.size, streams)))
         self.at_s, self.user, self.body_bytes = _merged(parts)
 
-    def victims(self, number: int, event: VictimEvent, candidates: Sequence[int]) -> list[int]:
+    def victims(self, number: int, event: VictimEvent | Arrive, candidates: Sequence[int]) -> list[int]:
         """The users whom the event (`number` in the scenario) strikes, out of `candidates`; ascending user numbers.
 
+        Whom an arrival touches are those who arrive with it.
         A share is rounded to the nearest count, but strikes one at least where there is one. Each user has a lot of her
         own in each event, so that one candidate more or less changes at most one victim.
         """
+        if isinstance(event, Arrive):
+            return self._arriving[number]
         there = [user for user in sorted(candidates) if event.group in (None, self.users[user].group)]
         if event.count is not None:
             count = min(event.count, len(there))
@@ -93,16 +102,21 @@ def _user(group: Group, first: int, index: int, connect_at: float) -> User:
     return User(first + index, name, group.name, index, session, group.connections_per_user, connect_at)
 
 
-def _connect_moments(scenario: Scenario, group: Group, streams: Streams) -> FloatArray:
+def _arrivals(scenario: Scenario, group: Group) -> list[tuple[int, Arrive]]:
+    """The events that bring a group more users, with their places in the scenario, in the order of their moments."""
+    found = [
+        (number, event)
+        for number, event in enumerate(scenario.events)
+        # Without a name there is only one group that could be meant: the scenario's reader has seen to it.
+        if isinstance(event, Arrive) and event.group in (None, group.name)
+    ]
+    return sorted(found, key=lambda arrival: arrival[1].at_s)
+
+
+def _connect_moments(group: Group, later: Sequence[tuple[int, Arrive]], streams: Streams) -> FloatArray:
     """Connect moments of a group's users in seconds, by index: its own, ascending, then those who arrive later."""
     own = np.sort(streams.generator(f"arrive/{group.name}").random(group.users)) * group.arrive_over_s
-    later = [
-        np.full(event.users, event.at_s)
-        for event in sorted((e for e in scenario.events if isinstance(e, Arrive)), key=lambda e: e.at_s)
-        # Without a name there is only one group that could be meant: the scenario's reader has seen to it.
-        if event.group in (None, group.name)
-    ]
-    return np.concatenate([own, *later])
+    return np.concatenate([own, *(np.full(event.users, event.at_s) for _, event in later)])
 
 
 def _closed_loop(group: Group, messages: Closed, index: int, streams: Streams) -> ClosedLoop:

@@ -38,6 +38,19 @@ def body_of(size_bytes: int) -> Raw:
     return Raw(b'"' + b"x" * (size_bytes - 2) + b'"')
 
 
+def settle_s_max(scenario: Scenario) -> float:
+    """How long a run may go on after the sending until nothing is in flight (s): all retries, then retention, then the
+    sweep that finds whoever is gone, and a minute of the people's own to come back."""
+    handler = scenario.handler
+    return (
+        handler.retry_interval_s * (handler.retries + 1)
+        + handler.retention_s
+        + handler.stale_after_s
+        + handler.sweep_interval_s
+        + 60.0 * scenario.played_scale
+    )
+
+
 class Script:
     """The people of a plan, brought to life."""
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from chatsim.scenario import units
-from chatsim.scenario.expectations import parse_expectation
+from chatsim.scenario.expectations import named_group
 from chatsim.scenario.faults import Fault, did_you_mean
 
 _NO_VICTIMS: Final = frozenset({"restart_node", "drain_node", "crash_node", "log_outage", "clock_jump"})
@@ -33,7 +33,7 @@ def contradictions(mapping: Mapping[str, Any]) -> list[Fault]:
         if isinstance(event, Mapping):
             found += [(("events", index, *path), text) for path, text in _of_event(event, users, duration_s)]
     for index, text in enumerate(_list(mapping.get("expect"))):
-        named = _quietly(lambda value: parse_expectation(value).group, text)
+        named = named_group(text)
         if named is not None and named not in users:
             found.append((("expect", index), f"names the unknown group {named!r}{did_you_mean(named, users)}"))
     return found

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, Literal, TypeAlias, cast, get_args
 
 import msgspec
 
 from chatsim.scenario import units
-from chatsim.scenario.faults import did_you_mean
+from chatsim.scenario.faults import FaultsError, did_you_mean
 
 Operator: TypeAlias = Literal["<=", "<", ">=", ">", "=="]
 Aggregate: TypeAlias = Literal["p50", "p90", "p95", "p99", "p99.9", "mean", "max", "min", "count"]
@@ -121,51 +121,63 @@ _HOLDS: Final = {
 
 
 def parse_expectation(text: object, line: int = 0) -> Expectation:
-    """An expectation out of its text. Raises ValueError with the cure."""
+    """An expectation out of its text. Raises FaultsError with all that is wrong with it, and the cures."""
     example = "p99(delivery_latency) <= 100ms or lost == 0"
     if not isinstance(text, str):
         raise ValueError(f"{text!s} is no expectation: write {example}")
     match = _FORM.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is no expectation: write {example}")
-    metric = match["metric"] or match["counter"]
-    if match["counter"]:
-        _check_counter(metric)
-    else:
-        _check_metric(match["aggregate"], metric, match["key"])
-    aggregate = match["aggregate"]
-    unit: Unit = "count" if aggregate in (None, "count") else METRICS[metric]
+    metric, aggregate = match["metric"] or match["counter"], match["aggregate"]
+    found = list(_of_counter(metric) if match["counter"] else _of_metric(aggregate, metric, match["key"]))
+    limit = 0.0
+    unit: Unit = "count" if aggregate in (None, "count") else METRICS.get(metric, "count")
+    # In what an unknown word is limited, nobody can tell.
+    known = metric in COUNTERS if aggregate is None else (aggregate in AGGREGATES and metric in METRICS)
+    if known:
+        try:
+            limit = _limit(match["limit"], metric if unit != "count" else (aggregate or metric), unit)
+        except ValueError as error:
+            found.append(str(error))
+    if found:
+        raise FaultsError(((), sentence) for sentence in found)
     return Expectation(
         text=" ".join(text.split()),
         aggregate=cast("Aggregate | None", aggregate),
         metric=metric,
         group=match["group"],
         op=cast("Operator", match["op"]),
-        limit=_limit(match["limit"], metric if unit != "count" else (aggregate or metric), unit),
+        limit=limit,
         line=line,
     )
 
 
-def _check_counter(name: str) -> None:
-    """Refuse what is no counter."""
+def named_group(text: object) -> str | None:
+    """The group that an expectation names, whatever else is wrong with it."""
+    match = _FORM.fullmatch(text) if isinstance(text, str) else None
+    return None if match is None or match["key"] != "group" else match["group"]
+
+
+def _of_counter(name: str) -> Iterator[str]:
+    """What is wrong with the name of a counter."""
     if name in METRICS:
-        raise ValueError(f"{name} is a metric, which needs an aggregate: write p99({name})")
-    if name not in COUNTERS:
-        raise ValueError(f"unknown counter {name!r}{did_you_mean(name, [*COUNTERS, *METRICS])}")
+        yield f"{name} is a metric, which needs an aggregate: write p99({name})"
+    elif name not in COUNTERS:
+        yield f"unknown counter {name!r}{did_you_mean(name, [*COUNTERS, *METRICS])}"
 
 
-def _check_metric(aggregate: str, metric: str, key: str | None) -> None:
-    """Refuse unknown aggregates and metrics, and groups where there are none."""
+def _of_metric(aggregate: str, metric: str, key: str | None) -> Iterator[str]:
+    """What is wrong with an aggregate and its metric, and with a group where there is none."""
     if aggregate not in AGGREGATES:
-        raise ValueError(f"unknown aggregate {aggregate!r}{did_you_mean(aggregate, AGGREGATES)}")
+        yield f"unknown aggregate {aggregate!r}{did_you_mean(aggregate, AGGREGATES)}"
     if metric in COUNTERS:
-        raise ValueError(f"{metric} is a counter, which has one value: leave {aggregate}() out")
-    if metric not in METRICS:
-        raise ValueError(f"unknown metric {metric!r}{did_you_mean(metric, METRICS)}")
+        yield f"{metric} is a counter, which has one value: leave {aggregate}() out"
+    elif metric not in METRICS:
+        yield f"unknown metric {metric!r}{did_you_mean(metric, METRICS)}"
     if key is not None and key != "group":
-        raise ValueError(f"unknown argument {key!r}: only group=NAME is known")
-    if key is not None and metric in NODE_METRICS:
-        raise ValueError(f"{metric} has a value for each node, not for users: leave the group out")
+        yield f"unknown argument {key!r}: only group=NAME is known"
+    elif key is not None and metric in NODE_METRICS:
+        yield f"{metric} has a value for each node, not for users: leave the group out"
 
 
 def _limit(text: str, name: str, unit: Unit) -> float:

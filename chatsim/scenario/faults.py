@@ -34,12 +34,18 @@ def dotted(path: Path) -> str:
     return text
 
 
+def near(word: object, known: Iterable[str]) -> list[str]:
+    """The known words that may be meant by a misspelt one, the nearest first."""
+    names = list(known)
+    found = difflib.get_close_matches(str(word), names, cutoff=0.6)
+    if not found:
+        folded = str(word).lower().replace("-", "_")
+        found = [name for name in names if name.lower().replace("-", "_") == folded]
+    return found
+
+
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """A hint in brackets that names the nearest known word, or else all of them."""
     names = list(known)
-    near = difflib.get_close_matches(str(word), names, n=1, cutoff=0.6)
-    if not near:
-        folded = {name.lower().replace("-", "_"): name for name in names}
-        found = folded.get(str(word).lower().replace("-", "_"))
-        near = [found] if found else []
-    return f" (did you mean {near[0]}?)" if near else f" (known: {', '.join(names)})"
+    meant = near(word, names)
+    return f" (did you mean {meant[0]}?)" if meant else f" (known: {', '.join(names)})"

@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 
 from chatsim.core.config import ALGORITHMS, HandlerConfig, RateAlgorithm, Reliability
 from chatsim.scenario import units
-from chatsim.scenario.faults import Fault, FaultsError, did_you_mean
+from chatsim.scenario.faults import Fault, FaultsError, did_you_mean, near
 
 Reader = Callable[[object], object]
 
@@ -80,20 +80,26 @@ def read_handler(mapping: object) -> tuple[HandlerConfig, list[Fault]]:
         return HandlerConfig(), [((), "should be a mapping of settings, like {ping_interval: 30s}")]
     known = words()
     values: dict[str, Any] = {}
+    unread: set[str] = set()
     found: list[Fault] = []
     for word, value in mapping.items():
         field = known.get(word)
         if field is None:
             found.append(((word,), f"unknown setting {word!r}{did_you_mean(word, known)}"))
+            # The others are judged as if it were written as it was probably meant: so it neither hides a contradiction
+            # nor makes one.
+            field = next((known[guess] for guess in near(word, known) if guess not in mapping), None)
+        if field is None:
             continue
         try:
             values.update(_read(field, value))
         except ValueError as error:
-            found.append(((word,), str(error)))
+            unread.add(field)
+            if word in known:
+                found.append(((word,), str(error)))
     config = HandlerConfig(**values)
-    if not found:
-        by_field = {field: word for word, field in known.items()}
-        found.extend(((by_field[field],), text) for field, text in config.problems())
+    by_field = {field: word for word, field in known.items()}
+    found.extend(((by_field[field],), text) for field, text in config.problems(unknown=unread))
     return config, found
 
 
@@ -148,9 +154,10 @@ def _texts(value: object) -> tuple[str, ...]:
 
 def _algorithms(value: object) -> tuple[str, ...]:
     names = _texts(value)
-    for name in names:
-        if name not in ALGORITHMS:
-            raise ValueError(f"{name} is no signature algorithm that can be pinned{did_you_mean(name, ALGORITHMS)}")
+    unknown = [name for name in names if name not in ALGORITHMS]
+    if unknown:
+        hint = did_you_mean(unknown[0], ALGORITHMS)
+        raise ValueError(f"{', '.join(unknown)}: no signature algorithm that can be pinned{hint}")
     if not names:
         raise ValueError("no algorithm is allowed, so every token would be refused: write [HS256]")
     if len({name[:2] == "HS" for name in names}) > 1:

@@ -85,7 +85,7 @@ def _read_trace(value: object, info: ValidationInfo) -> tuple[float, ...]:
     try:
         return tuple(sorted(reading.read_numbers(value, units.duration, folder_of(info))))
     except f.FaultsError as faults:
-        raise ValueError(faults.found[0][1]) from None
+        raise f.FaultsError(((), text) for _, text in faults.found) from None
 
 
 class Trace(Words):
@@ -108,11 +108,15 @@ def _read_profile(value: object) -> tuple[tuple[float, float], ...]:
         if not isinstance(item, list) or len(item) != 2:
             found.append(((index,), f"each point is a moment and a rate, like {example}"))
             continue
-        try:
-            point = (units.duration(item[0]), units.rate(item[1]))
-        except ValueError as error:
-            found.append(((index,), str(error)))
+        read: list[float] = []
+        for quantity, given in zip((units.duration, units.rate), item, strict=True):
+            try:
+                read.append(quantity(given))
+            except ValueError as error:
+                found.append(((index,), str(error)))
+        if len(read) < 2:
             continue
+        point = (read[0], read[1])
         if points and point[0] <= points[-1][0]:
             found.append(((index,), f"{item[0]!s} does not come after the point before it: put the moments in order"))
         points.append(point)
@@ -140,6 +144,10 @@ Messages: TypeAlias = Poisson | Periodic | Closed | Trace | Profile
 MESSAGES: Final[dict[str, type[Words]]] = {
     get_args(kind.model_fields["arrivals"].annotation)[0]: kind for kind in get_args(Messages)
 }
+
+
+TAGGED: Final[dict[str, Mapping[str, type[Words]]]] = {"events": EVENTS, "messages": MESSAGES}
+"""The keys under which a word says which kind of thing stands there, with the kinds by that word."""
 
 
 def _fold_arrivals(value: object) -> object:
@@ -270,7 +278,7 @@ class Scenario(Words):
         try:
             made, found = cls.model_validate(mapping, context={"folder": folder}), []
         except ValidationError as error:
-            made, found = None, refusals(error, mapping, cls, {"events": EVENTS, "messages": MESSAGES})
+            made, found = None, refusals(error, mapping, cls, TAGGED, {"folder": folder})
         return made, found + contradictions(mapping)
 
     @property
@@ -369,16 +377,35 @@ def _live_faults(mapping: Mapping[str, Any], folder: Path | None, known: list[f.
     for key in ("name", "live"):
         if key in live:
             found.append((("live", key), f"{key} cannot be overridden: leave it out"))
-    names = [group.get("name") for group in mapping.get("groups") or [] if isinstance(group, Mapping)]
-    for index, group in enumerate(live.get("groups") or []) if isinstance(live.get("groups"), list) else []:
-        if not isinstance(group, Mapping) or group.get("name") not in names:
-            name = group.get("name") if isinstance(group, Mapping) else group
-            hint = f.did_you_mean(name, [str(known) for known in names])
-            found.append((("live", "groups", index), f"overrides the group {name!s}, which there is not{hint}"))
-    if found:
-        return found
-    _, after = Scenario._checked(merged(mapping), folder)
-    return [(("live", *path), text) for path, text in after if (path, text) not in known]
+    # The rest is tried out without what is refused here, so that this hides nothing.
+    rest = {key: value for key, value in live.items() if key not in ("name", "live")}
+    if isinstance(live.get("groups"), list):
+        rest["groups"], unknown = _overridden_groups(live["groups"], mapping.get("groups"))
+        found += unknown
+    _, after = Scenario._checked(merged({**mapping, "live": rest}), folder)
+    return found + [(("live", *path), text) for path, text in after if (path, text) not in known]
+
+
+def _overridden_groups(overrides: list[Any], groups: object) -> tuple[list[Any], list[f.Fault]]:
+    """The overrides under the names of groups that there are, a misspelt one under that which is probably meant, and
+    what is wrong with their names."""
+    listed = groups if isinstance(groups, list) else []
+    names = [group.get("name") for group in listed if isinstance(group, Mapping)]
+    said = [group.get("name") for group in overrides if isinstance(group, Mapping)]
+    kept: list[Any] = []
+    found: list[f.Fault] = []
+    for index, group in enumerate(overrides):
+        name = group.get("name") if isinstance(group, Mapping) else group
+        if isinstance(group, Mapping) and name in names:
+            kept.append(group)
+            continue
+        known = [str(known) for known in names]
+        hint = f.did_you_mean(name, known)
+        found.append((("live", "groups", index), f"overrides the group {name!s}, which there is not{hint}"))
+        meant = [word for word in f.near(name, known) if word not in said]
+        if meant and isinstance(group, Mapping):
+            kept.append({**group, "name": meant[0]})
+    return kept, found
 
 
 __all__ = [

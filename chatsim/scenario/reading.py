@@ -43,6 +43,9 @@ PLAIN: Final = frozenset({"shape", "cv"})
 CV_MAX: Final = 100.0
 EMPIRICAL_VALUES_MAX: Final = 1_000_000
 
+LINES_SHOWN_MAX: Final = 20
+"""Wrong lines of one file of numbers that are named: a file with more of them is another kind of file."""
+
 
 def read_distribution(value: object, quantity: Quantity, folder: Path | None = None) -> d.Distribution:
     """A distribution out of `{lognormal: {median: 15ms, p99: 45ms}}` or a bare quantity, which is constant.
@@ -53,12 +56,18 @@ def read_distribution(value: object, quantity: Quantity, folder: Path | None = N
         return d.Constant(value=_one((), quantity, value))
     kinds = [key for key in value if key in FORMS]
     unknown = [key for key in value if key not in FORMS and key != "shift"]
-    if unknown:
-        raise FaultsError([((key,), f"unknown distribution{did_you_mean(key, [*FORMS, 'shift'])}") for key in unknown])
-    if len(kinds) != 1:
-        raise FaultsError([((), f"names {len(kinds)} distributions; write exactly one of {', '.join(FORMS)}")])
-    kind = kinds[0]
-    return _read_kind(kind, value[kind], value, quantity, folder)
+    found: list[Fault] = [((key,), f"unknown distribution{did_you_mean(key, [*FORMS, 'shift'])}") for key in unknown]
+    if len(kinds) != 1 and not unknown:
+        found.append(((), f"names {len(kinds)} distributions; write exactly one of {', '.join(FORMS)}"))
+    made: list[d.Distribution] = []
+    for kind in kinds:
+        try:
+            made.append(_read_kind(kind, value[kind], value, quantity, folder))
+        except FaultsError as faults:
+            found.extend(faults.found)
+    if found:
+        raise FaultsError(dict.fromkeys(found))
+    return made[0]
 
 
 def _read_kind(
@@ -100,17 +109,17 @@ def _read_parameters(kind: str, given: object, quantity: Quantity, folder: Path 
         raise FaultsError([((), f"{kind} takes {wanted}")])
     known = {name for form in forms for name in form}
     unknown = [name for name in given if name not in known]
-    if unknown:
-        raise FaultsError(
-            [((name,), f"{kind} does not know {name!r}{did_you_mean(name, sorted(known))}") for name in unknown]
-        )
-    if set(given) not in [set(form) for form in forms]:
-        raise FaultsError([((), f"{kind} takes {wanted}, and got {{{', '.join(map(str, given))}}}")])
-    if kind == "empirical":
+    found: list[Fault] = [
+        ((name,), f"{kind} does not know {name!r}{did_you_mean(name, sorted(known))}") for name in unknown
+    ]
+    if not unknown and set(given) not in [set(form) for form in forms]:
+        found.append(((), f"{kind} takes {wanted}, and got {{{', '.join(map(str, given))}}}"))
+    if kind == "empirical" and not found:
         return d.Empirical(values=read_numbers(given["file"], quantity, folder))
     values: dict[str, float] = {}
-    found: list[Fault] = []
     for name, raw in given.items():
+        if name not in known or name == "file":
+            continue
         try:
             values[name] = _one((name,), units.number if name in PLAIN else quantity, raw)
         except FaultsError as faults:
@@ -191,9 +200,13 @@ def _read_mixture(given: object, quantity: Quantity, folder: Path | None) -> d.M
     for index, item in enumerate(given):
         if not isinstance(item, Mapping) or "weight" not in item:
             found.append(((index,), f"each part is a distribution with a weight, like {example}"))
+        if not isinstance(item, Mapping):
             continue
         try:
-            weights.append(_one(("weight",), _weight, item["weight"]))
+            weights.append(_one(("weight",), _weight, item.get("weight", 0)))
+        except FaultsError as faults:
+            found.extend(((index, *path), text) for path, text in faults.found)
+        try:
             parts.append(read_distribution({key: item[key] for key in item if key != "weight"}, quantity, folder))
         except FaultsError as faults:
             found.extend(((index, *path), text) for path, text in faults.found)
@@ -217,6 +230,7 @@ def read_numbers(name: object, quantity: Quantity, folder: Path | None) -> tuple
     except (OSError, UnicodeDecodeError) as error:
         raise FaultsError([(("file",), f"{path} cannot be read as text: {error}")]) from None
     values: list[float] = []
+    found: list[Fault] = []
     for count, line in enumerate(lines, 1):
         text = line.partition("#")[0].strip()
         if not text:
@@ -224,7 +238,11 @@ def read_numbers(name: object, quantity: Quantity, folder: Path | None) -> tuple
         try:
             values.append(_bare_or(text, quantity))
         except ValueError as error:
-            raise FaultsError([(("file",), f"{path}:{count}: {error}")]) from None
+            found.append((("file",), f"{path}:{count}: {error}"))
+            if len(found) == LINES_SHOWN_MAX:
+                break
+    if found:
+        raise FaultsError(found)
     if not values:
         raise FaultsError([(("file",), f"{path} holds no numbers: write one a line")])
     if len(values) > EMPIRICAL_VALUES_MAX:

@@ -13,7 +13,7 @@ from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from chatsim.scenario.faults import Fault, FaultsError, Path, did_you_mean
+from chatsim.scenario.faults import Fault, FaultsError, Path, did_you_mean, near
 
 _SENTENCES: Final = {
     "missing": "is required and missing",
@@ -31,9 +31,16 @@ _PATTERN_SENTENCE: Final = (
 
 
 def refusals(
-    error: ValidationError, mapping: Any, model: type[BaseModel], tagged: Mapping[str, Mapping[str, type[BaseModel]]]
+    error: ValidationError,
+    mapping: Any,
+    model: type[BaseModel],
+    tagged: Mapping[str, Mapping[str, type[BaseModel]]],
+    context: Any = None,
 ) -> list[Fault]:
-    """The faults behind a validation error of `model`; `tagged` holds, for keys with a union, the classes by tag."""
+    """The faults behind a validation error of `model`; `tagged` holds, for keys with a union, the classes by tag.
+
+    `context` is that of the validation.
+    """
     found: list[Fault] = []
     for item in error.errors(include_url=False):
         path, owner = _walk(item["loc"], mapping, model, tagged)
@@ -47,7 +54,45 @@ def refusals(
             found.append((path, str(cause)))
         else:
             found.append((_at_tag(path, item["type"], item.get("ctx", {})), _sentence(item, path, owner)))
+        if item["type"] in ("union_tag_invalid", "union_tag_not_found") and isinstance(item["input"], Mapping):
+            key = next(step for step in reversed(path) if isinstance(step, str))
+            tag = str(item["ctx"]["discriminator"]).strip("'")
+            found.extend(
+                ((*path, *inner), text) for inner, text in _of_no_kind(item["input"], tag, tagged[key], context)
+            )
     return found
+
+
+def _of_no_kind(value: Mapping[str, Any], tag: str, kinds: Mapping[str, type[BaseModel]], context: Any) -> list[Fault]:
+    """The faults of a mapping of an unknown kind that every kind would find in it, so that the tag hides none of them.
+
+    Where the kinds differ in what they say, it is said as the kind would that was probably meant.
+    """
+    meant = near(value.get(tag), kinds)
+    refused = [_refused_keys({**value, tag: name}, kinds[name], context) for name in dict.fromkeys([*meant, *kinds])]
+    found: list[Fault] = []
+    for key in refused[0]:
+        if all(key in keys for keys in refused):
+            said = [keys[key] for keys in refused if keys[key]]
+            words = dict.fromkeys(
+                field.alias or name for kind in kinds.values() for name, field in kind.model_fields.items()
+            )
+            unknown: list[Fault] = [((key,), f"unknown key {key!r}{did_you_mean(key, words)}")]
+            found += said[0] if said else unknown
+    return found
+
+
+def _refused_keys(value: Mapping[str, Any], kind: type[BaseModel], context: Any) -> dict[str | int, list[Fault]]:
+    """The keys that this kind refuses, with their faults; a key that it does not know has none."""
+    try:
+        kind.model_validate(value, context=context)
+    except ValidationError as error:
+        keys: dict[str | int, list[Fault]] = {}
+        unknown = {item["loc"][0] for item in error.errors() if item["type"] == "extra_forbidden"}
+        for fault in refusals(error, value, kind, {}, context):
+            keys.setdefault(fault[0][0], []).extend([] if fault[0][0] in unknown else [fault])
+        return keys
+    return {}
 
 
 def _at_tag(path: Path, kind: str, context: Mapping[str, Any]) -> Path:

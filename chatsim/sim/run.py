@@ -6,7 +6,7 @@ Sending stops at the scenario's duration; the run goes on until all is settled, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,12 @@ from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Claims
 from chatsim.journal.record import RunRecord
 from chatsim.journal.steps import Header, JournalWriter
-from chatsim.load.people import Device, Person
+from chatsim.load.people import Device
 from chatsim.load.plan import Plan
-from chatsim.load.script import Script
-from chatsim.load.streams import UNIFORM, Streams
+from chatsim.load.script import Script, settle_s_max
+from chatsim.load.streams import Streams
+from chatsim.load.ways import both_ways
 from chatsim.network.link import Link
-from chatsim.scenario.distributions import Constant
-from chatsim.scenario.events import VictimEvent
 from chatsim.scenario.model import Group, Scenario
 from chatsim.sim.crowd import Crowd, Knock
 from chatsim.sim.engine import Engine
@@ -87,7 +86,7 @@ class _World:
         knocks = {group.name: _knock(group, scenario, self.plan) for group in scenario.groups}
         self.crowd = Crowd(engine, self.node, self._links, knocks)
         Script(scenario, self.plan, streams, self.crowd.people, engine)
-        self.faults = Faults(engine, self.node, self.crowd, self._choose, scenario.duration_s)
+        self.faults = Faults(engine, self.node, self.crowd, self.plan.victims, scenario.duration_s)
         self.faults.schedule(scenario.events)
         self.lags: list[float] = []
         self.utilisation = 0.0
@@ -96,15 +95,8 @@ class _World:
 
     def play(self, progress: Callable[[float], None] | None) -> Simulated:
         """Run to the end, and collect."""
-        scenario, handler = self.scenario, self.scenario.handler
-        settle_s = (
-            handler.retry_interval_s * (handler.retries + 1)
-            + handler.retention_s
-            + handler.stale_after_s
-            + handler.sweep_interval_s
-            + 60.0 * scenario.played_scale
-        )
-        bound = scenario.duration_s + settle_s
+        scenario = self.scenario
+        bound = scenario.duration_s + settle_s_max(scenario)
         told = None if progress is None else lambda now: progress(min(now / scenario.duration_s, 1.0))
         self.engine.run(bound, stop_when=self._settled, progress=told)
         self.crowd.people.finish()
@@ -155,23 +147,9 @@ class _World:
         # Work that was begun and ends after this moment belongs to the time after.
         self.utilisation = (self.node.loop.busy_s - self.node.loop.lag_s(now)) / now
 
-    def _choose(self, number: int, event: VictimEvent) -> Sequence[Person]:
-        people = self.crowd.people
-        there = [p.number for p in people.persons if any(d.number in self.crowd.pipes for d in p.devices)]
-        return [people.persons[user] for user in self.plan.victims(number, event, there)]
-
     def _links(self, number: int, device: Device) -> tuple[Link, Link]:
         network = self.scenario.group(device.user.group).network
-        return self._link("up", number, network), self._link("down", number, network)
-
-    def _link(self, way: str, number: int, network: Any) -> Link:
-        streams, latency = self.streams, network.latency
-        return Link(
-            None if latency == Constant(value=0.0) else streams.draws(f"latency/{way}", number, latency),
-            network.loss,
-            streams.draws(f"loss/{way}", number, UNIFORM),
-            network.bandwidth_bits_per_s,
-        )
+        return both_ways(network, self.streams, number)
 
 
 def _knock(group: Group, scenario: Scenario, plan: Plan) -> Knock:

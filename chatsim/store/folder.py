@@ -44,6 +44,24 @@ def moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
+def make_place(out: Path | None) -> Path:
+    """The folder of all runs, made if it is not there: `out`, or `results/runs`.
+
+    Raises UsageError where there can be none.
+    """
+    place = RUNS if out is None else out
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refusal(place, error) from error
+    return place
+
+
+def _refusal(folder: Path, error: OSError) -> UsageError:
+    reason = error.strerror or str(error)
+    return UsageError(f"cannot write results to {folder} ({reason}): name another folder with --out")
+
+
 class RunFolder:
     """The folder of one run while it is being written.
 
@@ -61,10 +79,7 @@ class RunFolder:
             self.path = Path(tempfile.mkdtemp(prefix=f".{self._name}.", dir=self._parent))
             self.path.chmod(0o755)
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise UsageError(
-                f"cannot write results to {self._parent} ({reason}): name another folder with --out"
-            ) from error
+            raise _refusal(self._parent, error) from error
 
     @property
     def journal(self) -> Path:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chatsim.core.delivery import Ledger
-from chatsim.journal.record import Detection, Fired, RunRecord
+from chatsim.journal.record import WAITING, Detection, Fired, RunRecord
 from chatsim.load.people import People
 from chatsim.scenario.model import Scenario
 from chatsim.verdict.metrics import check_conservation
-from chatsim.verdict.tally import WAITING, Tally
+from chatsim.verdict.tally import Tally
 
 
 def collect(

@@ -15,14 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from chatsim.errors import HarnessError
-from chatsim.journal.record import RunRecord, Sent
+from chatsim.journal.record import DELIVERED, FORGOTTEN, WAITING, RunRecord, Sent
 from chatsim.scenario.expectations import AGGREGATES, COUNTERS, METRICS, NODE_METRICS
 
 FloatArray = npt.NDArray[np.float64]
-
-DELIVERED: Final = "delivered"
-WAITING: Final = "waiting"
-FORGOTTEN: Final = "forgotten"
 
 _REPORT_IT: Final = "this is a fault of chatsim, please report it with the journal of the run"
 

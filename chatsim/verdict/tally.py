@@ -15,9 +15,8 @@ from typing import Any
 from chatsim.core.effects import Close, Conn, Effect, Ping, Record, Send
 from chatsim.core.frames import Ack, Delivered, Error, Joined, Message, Presence, StatusIn, Typing, Undelivered
 from chatsim.core.snapshot import Snapshot
-from chatsim.journal.record import RunRecord
+from chatsim.journal.record import DELIVERED, FORGOTTEN, WAITING, RunRecord
 
-DELIVERED, WAITING, FORGOTTEN = "delivered", "waiting", "forgotten"
 COUNTERS = (
     "duplicates_suppressed",
     "rate_limited",
@@ -42,8 +41,9 @@ _CLOSED = {4000: "slow_closed", 4001: "no_pong_closed", 4002: "token_expired", 4
 class Tally:
     """Counts one handler; moments are those of its clock, in seconds.
 
-    `accepted` maps (sender, client id) to the message id; `owed` maps a message id to {receiving user: "delivered",
-    "waiting" or the reason it was given up}; `closed` maps a connection that the server closed to (moment, code).
+    `accepted` maps (sender, client id) to the message id; `owed` maps a message id to {receiving user: DELIVERED,
+    WAITING, FORGOTTEN or the reason it was given up}; `closed` maps a connection that the server closed to (moment,
+    code).
     A receiver who was away when a message went out enters `owed` with her notice, or through `await_`.
     """
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from chatsim.cli.chatting import token_source
 from chatsim.cli.main import main
+from chatsim.core.tokens import Claims, Keys, verify
 from chatsim.errors import UsageError
 from tests.cli.fakes import Fakes
 
@@ -166,7 +168,7 @@ def test_wrong_flags_are_three_and_a_sentence(argv: list[str], word: str, capsys
 def test_a_token_file_is_read_again(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("one\n", encoding="ascii")
-    source = token_source("ws://h/ws", None, file, None, None, None)
+    source = token_source("ws://h/ws", None, file, None, None, None, None)
     assert callable(source)
     assert source() == "one"
     file.write_text("two\n", encoding="ascii")
@@ -176,5 +178,15 @@ def test_a_token_file_is_read_again(tmp_path: Path) -> None:
         source()
 
 
+def test_a_token_that_is_made_is_for_whom_the_servers_settings_want_it(secret: Path, tmp_path: Path) -> None:
+    config = tmp_path / "handler.yaml"
+    config.write_text("audience: chat\n", encoding="utf-8")
+    source = token_source("ws://h/ws", None, None, "ann", secret, config, None)
+    assert callable(source)
+    assert isinstance(verify(source(), Keys((SECRET,)), time.time(), audience="chat"), Claims)
+    with pytest.raises(UsageError, match="--config"):
+        token_source("ws://h/ws", "t", None, None, None, config, None)
+
+
 def test_a_token_in_the_url_is_enough() -> None:
-    assert token_source("ws://h/ws?token=t", None, None, None, None, None) is None
+    assert token_source("ws://h/ws?token=t", None, None, None, None, None, None) is None

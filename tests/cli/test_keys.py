@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from chatsim.cli.keys import SECRET_BYTES_MIN, read_key
+from chatsim.cli.keys import read_key
+from chatsim.core.tokens import SECRET_BYTES_MIN
 from chatsim.errors import UsageError
 
 

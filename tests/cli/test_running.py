@@ -94,6 +94,33 @@ def test_run_json_without_a_result_is_a_sentence_and_no_document(capsys: Capture
     assert "chatsim: crash_node needs two nodes" in err
 
 
+def test_run_without_a_result_is_a_sentence_and_no_table(capsys: Capture) -> None:
+    def answer(scenario: FakeScenario, on: Wire, seed: int | None) -> FakeResult:
+        raise UsageError("crash_node needs two nodes: say nodes: 2")
+
+    assert main(["run", "x.yaml"], Fakes(answer=answer).doors()) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "chatsim: crash_node needs two nodes" in err
+
+
+@pytest.mark.parametrize(
+    "argv", [["run", "x.yaml"], ["run", "x.yaml", "--json"], ["check"], ["check", "--json"], ["demo"]]
+)
+@pytest.mark.parametrize("inside", ["", "folder"])
+def test_out_must_be_a_folder(argv: list[str], inside: str, tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine", encoding="utf-8")
+    fakes = Fakes()
+    assert main([*argv, "--out", str(file / inside)], fakes.doors()) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert "--out" in err
+    assert fakes.asked == []
+    assert file.read_text(encoding="utf-8") == "mine"
+
+
 def test_every_problem_is_said_and_nothing_is_run(capsys: Capture) -> None:
     fakes = Fakes(problems=["a.yaml:1:1: name: is missing", "b.yaml:2:3: seed: is no number"])
     assert main(["check", "folder"], fakes.doors()) == 3

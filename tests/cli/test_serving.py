@@ -6,9 +6,12 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from chatsim.cli.main import main
 from chatsim.cli.serving import DEV_SESSION, Options, announcer, settings_of
@@ -90,6 +93,22 @@ def test_a_port_in_use_is_three(capsys: pytest.CaptureFixture[str]) -> None:
     assert str(port) in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["journal.jsonl", "no-such-folder/journal.jsonl", "."])
+def test_a_journal_that_cannot_be_begun_is_three_and_stays_as_it_is(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = tmp_path / "journal.jsonl"
+    there.write_text("mine\n", encoding="utf-8")
+    argv = ["serve", "--dev", "--ephemeral", "--port", "0", "--log-level", "error", "--journal", str(tmp_path / name)]
+    assert main(argv, Fakes().doors()) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert str(tmp_path / name) in err
+    assert "name a new file with --journal" in err
+    assert there.read_text(encoding="utf-8") == "mine\n"
+
+
 def test_the_urls_of_dev_hold_good_tokens(capsys: pytest.CaptureFixture[str]) -> None:
     options = Options(dev=True)
     settings = settings_of(options)
@@ -103,6 +122,35 @@ def test_the_urls_of_dev_hold_good_tokens(capsys: pytest.CaptureFixture[str]) ->
         claims = verify(token, Keys(settings.keys), 0.0 + _exp(token, settings.keys) - 1.0)
         assert isinstance(claims, Claims)
         assert (claims.sub, claims.sessions) == (user, (DEV_SESSION,))
+
+
+def test_the_urls_of_dev_are_for_whom_the_config_wants_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "handler.yaml"
+    file.write_text("audience: chat\nissuer: us\n", encoding="utf-8")
+    options = Options(dev=True, config=file)
+    settings = settings_of(options)
+    announcer(settings, options)("http://127.0.0.1:1")
+    for line in capsys.readouterr().out.splitlines()[1:]:
+        token = line.partition("?token=")[2]
+        assert isinstance(verify(token, Keys(settings.keys), time.time(), audience="chat", issuer="us"), Claims)
+
+
+def test_dev_signs_with_the_key_that_it_was_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    private = ed25519.Ed25519PrivateKey.generate()
+    key, public, config = tmp_path / "key.pem", tmp_path / "public.pem", tmp_path / "handler.yaml"
+    key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public.write_bytes(private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    config.write_text("algorithms: [ES256, EdDSA]\n", encoding="utf-8")
+    options = Options(dev=True, config=config, secret_file=(key,))
+    announcer(settings_of(options), options)("http://127.0.0.1:1")
+    for line in capsys.readouterr().out.splitlines()[1:]:
+        token = line.partition("?token=")[2]
+        assert isinstance(verify(token, Keys((public.read_bytes(),), ("EdDSA",)), time.time()), Claims)
+    options = Options(dev=True, config=config, secret_file=(public,))
+    with pytest.raises(UsageError, match="private key"):
+        announcer(settings_of(options), options)
+    with pytest.raises(UsageError, match="--secret-file"):
+        settings_of(Options(dev=True, config=config))
 
 
 def test_where_what_was_said_is_kept() -> None:

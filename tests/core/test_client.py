@@ -8,30 +8,26 @@ from math import inf
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import UNSET, Raw
+from msgspec import UNSET
 
 from chatsim.core.client import ChatClient, ClientConfig
 from chatsim.core.effects import ClientEffect, ClientEffects, Dial, HangUp, Renew, Show, Transmit
 from chatsim.core.frames import (
-    Ack,
     AckIn,
     ClientFrame,
     Draining,
     Error,
-    Joined,
     Left,
     Message,
     PresenceIn,
-    RateLimit,
     Refreshed,
     Say,
     StatusIn,
     TokenExpiring,
     TypingIn,
-    Welcome,
 )
+from tests.frames import BODY, acked, joined, message, welcome
 
-BODY = Raw(b'"hi"')
 COME_BACK = (1006, 1011, 1012, 4000, 4001, 4002, 4003, 4005, 4499)
 STAY_AWAY = (1000, 1003, 1007, 1009, 4500, 4501, 4502, 4503, 4999)
 
@@ -40,31 +36,6 @@ def client(config: ClientConfig | None = None, *, seed: int = 1) -> ChatClient:
     made = ChatClient(config or ClientConfig(), user="ann", seed=seed)
     assert made.start(0.0) == (Dial(0.0),)
     return made
-
-
-def welcome(conn: str = "c1") -> Welcome:
-    return Welcome(
-        connection=conn,
-        user="ann",
-        server_time=0.0,
-        ping_interval_s=30.0,
-        pong_timeout_s=10.0,
-        expires_in_s=900.0,
-        message_bytes_max=65536,
-        rate_limit=RateLimit(60, 60.0),
-    )
-
-
-def joined(seq: int = 0, *, recovered: bool = False, epoch: int = 1, session: str = "s") -> Joined:
-    return Joined(session=session, epoch=epoch, seq=seq, recovered=recovered, replayed=0, participants=())
-
-
-def message(seq: int, *, sender: str = "bob", epoch: int = 1, session: str = "s", attempt: int = 1) -> Message:
-    return Message(f"m{seq}", session, epoch, seq, sender, BODY, 0.0, attempt)
-
-
-def acked(id_: str, seq: int, *, duplicate: bool = False) -> Ack:
-    return Ack(id_, f"m{seq}", "s", 1, seq, duplicate)
 
 
 def at_home(config: ClientConfig | None = None, *, seq: int = 0) -> ChatClient:

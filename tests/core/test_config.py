@@ -49,6 +49,14 @@ def test_a_contradiction_names_its_field_and_the_cure(config: HandlerConfig, fie
     assert msgspec.structs.replace(config, reliability="baseline").problems() == []
 
 
+def test_what_is_not_known_contradicts_nothing() -> None:
+    config = HandlerConfig(retention_s=1.0, retries=0)
+    assert [field for field, _ in config.problems()] == ["retention_s", "ping_interval_s"]
+    assert [field for field, _ in config.problems(unknown={"retries"})] == ["retention_s"]
+    assert [field for field, _ in config.problems(unknown={"retention_s"})] == ["ping_interval_s"]
+    assert config.problems(unknown={"ping_interval_s"}) == config.problems(unknown={"reliability"}) == []
+
+
 def test_settings_on_the_edge_are_accepted() -> None:
     assert HandlerConfig(retention_s=70.0).problems() == []
     assert HandlerConfig(ping_interval_s=110.0).problems() == []

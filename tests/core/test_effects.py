@@ -52,3 +52,10 @@ def test_effects_are_equal_by_value() -> None:
 def test_nothing_is_an_empty_tuple() -> None:
     assert NOTHING == ()
     assert isinstance(NOTHING, tuple)
+
+
+def test_the_log_gives_a_record_its_place_and_nothing_else() -> None:
+    asked = Record("s", "ann", "c1", "id", Raw(b'{"x":1}'), 3.25, 4)
+    placed = asked.placed(5, 2, "m1-1")
+    assert placed == Record("s", "ann", "c1", "id", Raw(b'{"x":1}'), 3.25, 5, 2, "m1-1")
+    assert (asked.epoch, asked.seq, asked.message_id) == (4, 0, "")

@@ -27,7 +27,6 @@ from chatsim.core.frames import (
     Participant,
     Presence,
     PresenceIn,
-    RateLimit,
     Refreshed,
     Say,
     ServerFrame,
@@ -36,11 +35,11 @@ from chatsim.core.frames import (
     Typing,
     TypingIn,
     Undelivered,
-    Welcome,
     decode_client,
     decode_server,
     encode,
 )
+from tests.frames import welcome
 
 CLIENT: list[tuple[str, ClientFrame]] = [
     ('{"type":"message","id":"i","session":"s","body":{"a":[1]}}', Say("i", "s", Raw(b'{"a":[1]}'))),
@@ -65,16 +64,7 @@ SERVER: list[ServerFrame] = [
     Presence("ann", "offline", 1.5),
     Heartbeat(1.5, {"s": 2}, 7),
     Error("rate_limited", "slow down", "i", 1200),
-    Welcome(
-        connection="c",
-        user="ann",
-        server_time=1.5,
-        ping_interval_s=30.0,
-        pong_timeout_s=10.0,
-        expires_in_s=60.0,
-        message_bytes_max=65536,
-        rate_limit=RateLimit(60, 60.0),
-    ),
+    welcome(),
     Joined(session="s", epoch=1, seq=2, recovered=True, replayed=1, participants=(Participant("ann", "away"),)),
     Left(session="s", reason="ended"),
     Refreshed(expires_in_s=9.0),

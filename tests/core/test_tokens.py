@@ -16,7 +16,20 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatsim.core.tokens import AHEAD_S_MAX, TOKEN_BYTES_MAX, Claims, Keys, Refusal, can_sign, issue, untimely, verify
+from chatsim.core.config import HandlerConfig
+from chatsim.core.tokens import (
+    AHEAD_S_MAX,
+    SECRET_BYTES_MIN,
+    TOKEN_BYTES_MAX,
+    Claims,
+    Keys,
+    Refusal,
+    can_sign,
+    issue,
+    minter_of,
+    untimely,
+    verify,
+)
 from chatsim.errors import UsageError
 
 SECRET = b"a secret of thirty-two bytes or more"
@@ -232,6 +245,7 @@ def test_deep_nesting_is_judged() -> None:
         lambda: Keys(()),
         lambda: Keys((SECRET,) * 3),
         lambda: Keys((b"short",)),
+        lambda: Keys((b"s" * (SECRET_BYTES_MIN - 1),)),
         lambda: Keys((SECRET,), ("RS256",)),
         lambda: Keys((SECRET,), ("none",)),
         lambda: Keys((EC[1],), ("RS256",)),
@@ -255,6 +269,11 @@ def test_no_refusal_quotes_the_token() -> None:
     assert "never" not in found.detail
 
 
+def test_a_secret_is_as_long_as_its_hash() -> None:
+    assert SECRET_BYTES_MIN == 32
+    assert Keys((b"s" * SECRET_BYTES_MIN,)).algorithms == ("HS256",)
+
+
 def test_who_can_sign() -> None:
     for algorithm, (private, public) in {"RS256": RSA, "ES256": EC, "EdDSA": ED}.items():
         assert can_sign(private, algorithm)
@@ -262,3 +281,14 @@ def test_who_can_sign() -> None:
         assert not can_sign(private, "HS256")
     assert can_sign(b"s" * 32, "HS256")
     assert not can_sign(b"s" * 32, "ES256")
+
+
+def test_tokens_are_made_as_the_configuration_wants_them() -> None:
+    config = HandlerConfig(algorithms=("RS256", "ES256"), audience="chat", issuer="us")
+    minter = minter_of(EC[0], config)
+    assert minter is not None
+    token = minter.mint("ann", 60.0, wall=WALL, jti="t", sessions=("room",))
+    found = verify(token, Keys((EC[1],), ("ES256",)), WALL, audience="chat", issuer="us")
+    assert found == Claims("ann", WALL + 60.0, WALL, None, "t", ("room",))
+    assert minter_of(EC[1], config) is None
+    assert minter_of(ED[0], config) is None

@@ -28,7 +28,6 @@ from chatsim.core.frames import (
     Participant,
     Presence,
     PresenceIn,
-    RateLimit,
     Refreshed,
     Say,
     StatusIn,
@@ -36,7 +35,6 @@ from chatsim.core.frames import (
     Typing,
     TypingIn,
     Undelivered,
-    Welcome,
 )
 from chatsim.core.tokens import Claims
 from chatsim.errors import HarnessError
@@ -51,6 +49,7 @@ from chatsim.journal.steps import (
     read,
     read_header,
 )
+from tests.frames import welcome
 
 HEADER = Header(config=HandlerConfig(retries=2), epoch=1.7e9, seed=5, clock_at=12.5)
 RAW = msgspec.Raw(b'{"a":\n [1, "\xc3\xa9"]}')
@@ -66,6 +65,7 @@ FACTS: tuple[Fact, ...] = (
     Revoked(None, "bob", 1.7e9),
     Ended("t"),
 )
+
 RECORD = Record("s", "ann", "c1", "a", msgspec.Raw(b'"x"'), 1.7e9, 1, 3, "m1-3")
 STEPS: list[tuple[str, tuple[Any, ...], Effects]] = [
     ("connect", ("c1", Claims("ann", 2e9, jti="j", sessions=("s",))), ()),
@@ -75,16 +75,7 @@ STEPS: list[tuple[str, tuple[Any, ...], Effects]] = [
         (
             Send(
                 ("c2",),
-                Welcome(
-                    connection="c2",
-                    user="bob",
-                    server_time=1.7e9,
-                    ping_interval_s=30.0,
-                    pong_timeout_s=10.0,
-                    expires_in_s=5.5,
-                    message_bytes_max=9,
-                    rate_limit=RateLimit(60, 60.0),
-                ),
+                welcome("c2", "bob", expires_in_s=5.5),
             ),
         ),
     ),

@@ -96,6 +96,22 @@ class FakeLoop:
         self.at = end
 
 
+class FakeLog:
+    """Answers every append the same, and keeps nothing."""
+
+    def __init__(self, answer: Record | None) -> None:
+        self._answer = answer
+
+    def append(self, record: Record) -> Record | None:
+        return self._answer
+
+    def note(self, fact: Fact) -> None:
+        raise AssertionError("nobody said anything to note")
+
+    def history(self, session: str, after: int, limit: int) -> list[Record]:
+        return []
+
+
 class FakeTransport:
     """Keeps what is written, call by call."""
 
@@ -228,19 +244,9 @@ def test_names_of_earlier_lives_are_known_and_never_given_again() -> None:
 
 
 def test_a_log_that_answers_later_answers_in_order() -> None:
-    class Slow:
-        def append(self, record: Record) -> Record:
-            return LATER
-
-        def note(self, fact: Fact) -> None:
-            raise AssertionError("nobody said anything to note")
-
-        def history(self, session: str, after: int, limit: int) -> list[Record]:
-            return []
-
     script = Script()
     loop = cast(asyncio.AbstractEventLoop, FakeLoop())
-    driver = Driver(cast(Handler, script), Slow(), loop=loop, epoch=EPOCH)
+    driver = Driver(cast(Handler, script), FakeLog(LATER), loop=loop, epoch=EPOCH)
     record = Record("s", "ann", "c1", "1", msgspec.Raw(b"1"), EPOCH)
     script.answers["receive"] = lambda *_: (Append(record),)
     outlet = driver.connect(cast(asyncio.Transport, FakeTransport()), ANN)
@@ -389,19 +395,9 @@ def test_the_log_answers_in_turn_without_recursion() -> None:
 
 
 def test_a_log_that_cannot_take_it_is_an_input() -> None:
-    class Full:
-        def append(self, record: Record) -> None:
-            return None
-
-        def note(self, fact: Fact) -> None:
-            raise AssertionError("nobody said anything to note")
-
-        def history(self, session: str, after: int, limit: int) -> list[Record]:
-            return []
-
     script = Script()
     loop = cast(asyncio.AbstractEventLoop, FakeLoop())
-    driver = Driver(cast(Handler, script), Full(), loop=loop, epoch=EPOCH)
+    driver = Driver(cast(Handler, script), FakeLog(None), loop=loop, epoch=EPOCH)
     record = Record("s", "ann", "c1", "1", msgspec.Raw(b"1"), EPOCH)
     script.answers["receive"] = lambda *_: (Append(record),)
     outlet = driver.connect(cast(asyncio.Transport, FakeTransport()), ANN)

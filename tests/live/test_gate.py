@@ -59,6 +59,18 @@ def test_origins_of_browsers(origins: tuple[str, ...], origin: str, good: bool) 
     assert code(found) == ("in" if good else "origin_forbidden")
 
 
+@pytest.mark.parametrize("said", ["", "Bearer", "Bearer ", "bearer  ", "Basic YW5uOng=", "Token", "Bearer\t"])
+def test_a_header_without_a_token_leaves_it_to_the_next_place(said: str) -> None:
+    assert code(gate(World()).enter(asked(Authorization=said))) == "in"
+    offered = {"Authorization": said, "Sec-WebSocket-Protocol": f"chatsim.v1, bearer., bearer.{TOKEN}"}
+    assert code(gate(World()).enter(asked("token=", **offered))) == "in"
+
+
+def test_the_first_token_that_is_found_counts() -> None:
+    assert code(gate(World()).enter(asked(Authorization="Bearer junk"))) == "token_invalid"
+    assert code(gate(World()).enter(asked("token=junk", Authorization=f"Bearer {TOKEN}"))) == "in"
+
+
 def test_a_token_ends_by_the_drivers_clock() -> None:
     world = World()
     door = gate(world)

@@ -237,3 +237,9 @@ def test_dropping_and_freezing_reach_the_connection() -> None:
 def test_what_cannot_be_done_here_is_refused_in_one_sentence(words: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=r"events\[0\]: "):
         check_events(events({"at": "1s"} | words))
+
+
+def test_all_that_cannot_be_done_here_is_said_at_once() -> None:
+    jump, flood = {"at": "1s", "do": "clock_jump", "by": "1s"}, {"at": "2s", "do": "flood", "rate": "9/s", "for": "1s"}
+    with pytest.raises(UsageError, match=r"events\[0\]: .*\nevents\[2\]: "):
+        check_events(events(jump, flood, jump))

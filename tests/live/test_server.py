@@ -209,7 +209,7 @@ def test_wrong_settings_are_refused_in_one_sentence(tmp_path: Path) -> None:
         ({"host": "192.0.2.1", "insecure": True}, "Cannot listen on 192.0.2.1"),
         ({"host": "0.0.0.0"}, "--insecure"),
         ({"keys": ()}, "need one key"),
-        ({"keys": (b"short",)}, "at least 16 bytes"),
+        ({"keys": (b"short",)}, "at least 32 bytes"),
         ({"tls_cert": tmp_path / "cert.pem"}, "give both"),
         ({"tls_cert": tmp_path / "cert.pem", "tls_key": tmp_path / "key.pem"}, "cannot be read"),
         ({"tls_cert": tmp_path / "cert.pem", "tls_self_signed": True}, "exclude each other"),

@@ -6,26 +6,24 @@ from math import inf, isnan
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import Raw
 
 from chatsim.core.client import ClientConfig
 from chatsim.core.frames import (
-    Ack,
     AckIn,
     Error,
     HeartbeatIn,
-    Joined,
-    Message,
     PresenceIn,
-    RateLimit,
     Say,
     StatusIn,
     TokenExpiring,
     TypingIn,
-    Welcome,
 )
 from chatsim.journal.record import Outage
 from chatsim.load.people import Device, People, Person
+from tests.frames import acked, joined, message, welcome
 
 HELLO = Raw(b'"hello"')
 
@@ -73,12 +71,8 @@ class World:
     def join(self, now: float, device: Device, seq: int = 0, *, recovered: bool = True) -> None:
         people = self.people
         people.opened(now, device)
-        people.receive(now, device, WELCOME)
-        people.receive(
-            now,
-            device,
-            Joined(session="s", epoch=1, seq=seq, recovered=recovered, replayed=0, participants=()),
-        )
+        people.receive(now, device, welcome())
+        people.receive(now, device, joined(seq, recovered=recovered))
 
     @property
     def device(self) -> Device:
@@ -86,26 +80,6 @@ class World:
 
     def sent(self, kind: type) -> list[tuple[float, int]]:
         return [(now, number) for now, number, frame in self.wire.frames if isinstance(frame, kind)]
-
-
-WELCOME = Welcome(
-    connection="c1",
-    user="ann",
-    server_time=0.0,
-    ping_interval_s=30.0,
-    pong_timeout_s=10.0,
-    expires_in_s=3600.0,
-    message_bytes_max=65536,
-    rate_limit=RateLimit(60, 60.0),
-)
-
-
-def message(seq: int, sender: str = "bob", epoch: int = 1) -> Message:
-    return Message(f"m{epoch}-{seq}", "s", epoch, seq, sender, HELLO, 0.0, 1)
-
-
-def ack(id_: str, seq: int = 1) -> Ack:
-    return Ack(id_, f"m1-{seq}", "s", 1, seq, False)
 
 
 def test_arriving_dials_every_device_once() -> None:
@@ -120,7 +94,7 @@ def test_an_open_device_joins_the_persons_session() -> None:
     world = World(away=True)
     world.people.arrive(0.0, world.ann)
     world.people.opened(1.0, world.device)
-    world.people.receive(1.0, world.device, WELCOME)
+    world.people.receive(1.0, world.device, welcome())
     assert world.wire.frames == [(1.0, 0, StatusIn("join", "s"))]
     assert not world.device.joined
 
@@ -135,10 +109,10 @@ def test_a_message_is_noted_with_its_intended_moment_and_its_ack() -> None:
     assert isnan(row.acked_at)
     assert world.wire.frames == [(10.5, 0, Say("0", "s", HELLO))]
     assert world.people.asking == {"0": world.device}
-    world.people.receive(11.0, world.device, ack("0"))
-    world.people.receive(12.0, world.device, ack("0"))
+    world.people.receive(11.0, world.device, acked("0"))
+    world.people.receive(12.0, world.device, acked("0"))
     (row,) = world.people.sent
-    assert (row.acked_at, row.message_id) == (11.0, "m1-1")
+    assert (row.acked_at, row.message_id) == (11.0, "s1-1")
     assert heard == [(11.0, world.ann)]
 
 
@@ -159,7 +133,7 @@ def test_a_refused_message_gets_no_ack_any_more_and_an_unavailable_log_may_still
     world.people.receive(11.0, world.device, Error("rate_limited", "", id="0"))
     world.people.receive(11.0, world.device, Error("unavailable", "", id="1"))
     for id_ in ("0", "1"):
-        world.people.receive(12.0, world.device, ack(id_))
+        world.people.receive(12.0, world.device, acked(id_))
     refused, taken = world.people.sent
     assert world.people.asking == {}, "every error is an answer"
     assert isnan(refused.acked_at)
@@ -170,7 +144,7 @@ def test_messages_are_received_once_and_their_first_moment_counts() -> None:
     world = World(devices=2)
     world.people.receive(5.0, world.ann.devices[0], message(1))
     world.people.receive(6.0, world.ann.devices[1], message(1))
-    assert world.people.receipts == {"m1-1": {"ann": 5.0}}
+    assert world.people.receipts == {"s1-1": {"ann": 5.0}}
     assert world.people.duplicates == 0
     assert len(world.sent(AckIn)) == 2
 
@@ -188,7 +162,52 @@ def test_what_the_person_sees_twice_or_out_of_order_is_counted() -> None:
         world.people._saw(moment, world.device, seen)
     assert world.people.out_of_order == 1
     assert world.people.duplicates == 1
-    assert world.people.receipts["m1-2"] == {"ann": 5.0}
+    assert world.people.receipts["s1-2"] == {"ann": 5.0}
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_device_that_shows_something_twice_or_late_is_a_fault_whoever_else_has_it(devices: int) -> None:
+    world = World(devices=devices)
+    for device in world.ann.devices:
+        for moment, seen in ((5.0, message(2)), (6.0, message(1)), (7.0, message(2)), (8.0, message(3, sender="ann"))):
+            world.people._saw(moment, device, seen)
+        world.people._saw(9.0, device, message(3, sender="ann"))
+    assert (world.people.duplicates, world.people.out_of_order) == (2 * devices, devices)
+    assert world.people.receipts == {"s1-2": {"ann": 5.0}, "s1-1": {"ann": 6.0}}
+
+
+SHOWN = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 6), st.integers(1, 2)), max_size=40)
+
+
+@given(devices=st.integers(1, 3), shown=SHOWN)
+def test_what_a_person_sees_is_counted_for_each_of_her_devices(devices: int, shown: list[tuple[int, int, int]]) -> None:
+    world = World(devices=devices)
+    duplicates = out_of_order = 0
+    receipts: dict[str, dict[str, float]] = {}
+    had: list[list[tuple[int, int]]] = [[] for _ in range(devices)]
+    for moment, (number, seq, epoch) in enumerate(shown):
+        place = number % devices
+        frame = message(seq, sender="ann" if seq % 3 == 0 else "bob", epoch=epoch)
+        world.people._saw(float(moment), world.ann.devices[place], frame)
+        if (epoch, seq) in had[place]:
+            duplicates += 1
+        elif any(other > (epoch, seq) for other in had[place]):
+            out_of_order += 1
+        had[place].append((epoch, seq))
+        if frame.sender != "ann":
+            receipts.setdefault(frame.message_id, {}).setdefault("ann", float(moment))
+    assert (world.people.duplicates, world.people.out_of_order) == (duplicates, out_of_order)
+    assert world.people.receipts == receipts
+
+
+@given(devices=st.integers(1, 3), came=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 6)), max_size=40))
+def test_whatever_comes_a_client_that_works_shows_each_device_everything_once(
+    devices: int, came: list[tuple[int, int]]
+) -> None:
+    world = World(devices=devices)
+    for moment, (place, seq) in enumerate(came):
+        world.people.receive(2.0 + moment / 10, world.ann.devices[place % devices], message(seq))
+    assert world.people.duplicates == world.people.out_of_order == 0
 
 
 def test_the_client_hides_what_came_before() -> None:
@@ -196,7 +215,7 @@ def test_the_client_hides_what_came_before() -> None:
     for moment, seq in ((5.0, 1), (6.0, 2), (7.0, 2), (8.0, 1)):
         world.people.receive(moment, world.device, message(seq))
     assert world.people.duplicates == world.people.out_of_order == 0
-    assert world.people.receipts == {"m1-1": {"ann": 5.0}, "m1-2": {"ann": 6.0}}
+    assert world.people.receipts == {"s1-1": {"ann": 5.0}, "s1-2": {"ann": 6.0}}
 
 
 def test_an_outage_lasts_from_the_loss_to_the_next_join() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from chatsim.errors import UsageError
 from chatsim.load.plan import BODY_BYTES_MIN, Plan, User
 from chatsim.load.streams import Streams
-from chatsim.scenario.events import VictimEvent
+from chatsim.scenario.events import Arrive, VictimEvent
 from chatsim.scenario.model import Scenario
 
 POISSON = {"arrivals": "poisson", "rate": "6/min"}
@@ -229,6 +229,24 @@ def strike(candidates: list[int], number: int = 0, **words: Any) -> list[int]:
 
 
 EVERYONE = list(range(20))
+
+
+def test_whom_an_arrival_touches_are_those_who_arrive() -> None:
+    events: list[dict[str, Any]] = [
+        {"at": "2min", "do": "arrive", "users": 3, "group": "g0"},
+        {"at": "1min", "do": "drop", "group": "g0"},
+        {"at": "1min", "do": "arrive", "users": 1, "group": "g0"},
+        {"at": "1min", "do": "arrive", "users": 2, "group": "g1"},
+    ]
+    said = scenario({"users": 2}, {"users": 1}, events=events)
+    made = Plan(said, Streams(1))
+    for number, event in enumerate(said.events):
+        if not isinstance(event, Arrive):
+            continue
+        found = [made.users[user] for user in made.victims(number, event, [])]
+        assert len(found) == event.users
+        assert {(user.group, user.connect_at) for user in found} == {(event.group, event.at_s)}
+    assert [user.number for user in made.users] == list(range(9))
 
 
 def test_victims_are_chosen_by_group_share_and_count() -> None:

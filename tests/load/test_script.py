@@ -2,46 +2,18 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from chatsim.core.frames import HeartbeatIn, PresenceIn, RateLimit, Say, Welcome
+from chatsim.core.frames import HeartbeatIn, PresenceIn, Say
 from chatsim.load.people import Device, People
 from chatsim.load.plan import Plan
-from chatsim.load.script import Script, body_of
+from chatsim.load.script import Script, body_of, settle_s_max
 from chatsim.load.streams import Streams
 from chatsim.scenario.model import Scenario
-
-WELCOME = Welcome(
-    connection="c1",
-    user="u",
-    server_time=0.0,
-    ping_interval_s=30.0,
-    pong_timeout_s=10.0,
-    expires_in_s=3600.0,
-    message_bytes_max=65536,
-    rate_limit=RateLimit(60, 60.0),
-)
-
-
-class FakeCalendar:
-    """A calendar that is read out by hand."""
-
-    def __init__(self) -> None:
-        self.entries: list[tuple[float, int, Callable[[float, Any, Any], None], Any, Any]] = []
-        self._count = 0
-
-    def at(self, moment: float, action: Callable[[float, Any, Any], None], a: Any = None, b: Any = None) -> None:
-        self._count += 1
-        heapq.heappush(self.entries, (moment, self._count, action, a, b))
-
-    def run(self, until: float) -> None:
-        while self.entries and self.entries[0][0] <= until:
-            moment, _, action, a, b = heapq.heappop(self.entries)
-            action(moment, a, b)
+from tests.frames import welcome
+from tests.load.fakes import FakeCalendar
 
 
 class FakeWire:
@@ -55,7 +27,7 @@ class FakeWire:
     def dial(self, now: float, device: Device, after_s: float) -> None:
         self.dialled.append((now, device.user.name))
         self.people.opened(now, device)
-        self.people.receive(now, device, WELCOME)
+        self.people.receive(now, device, welcome())
         device.joined = True
 
     def transmit(self, now: float, device: Device, frame: Any) -> None:
@@ -164,3 +136,10 @@ def test_nobody_says_anything_without_messages() -> None:
     world.calendar.run(100.0)
     assert world.of(Say) == []
     assert list(world.people.sent) == []
+
+
+def test_a_run_settles_within_what_the_handler_waits_for_at_most() -> None:
+    scenario = World().scenario
+    # Four attempts of 30 s, 300 s of retention, 300 s of silence, a sweep of 30 s, and a minute.
+    assert settle_s_max(scenario) == 4 * 30 + 300 + 300 + 30 + 60
+    assert settle_s_max(scenario.scaled(0.1)) == pytest.approx(81.0)

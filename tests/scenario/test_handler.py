@@ -112,6 +112,33 @@ def test_all_wrong_words_come_at_once() -> None:
     assert [dotted(at) for at, _ in caught.value.found] == ["retries", "sede", "retention"]
 
 
+@pytest.mark.parametrize(
+    ("said", "paths"),
+    [
+        ({"sede": 1, "ping_interval": "111s"}, ["sede", "ping_interval"]),
+        ({"pong_timeout": "100s", "retention": "1min", "sede": 1}, ["sede", "retention", "ping_interval"]),
+        ({"ping_intervall": "30s", "retention": "5s"}, ["ping_intervall", "retention"]),
+        ({"ping_interval": "20s", "ping_intervall": "9min"}, ["ping_intervall"]),
+        # What cannot be read takes part in no contradiction.
+        ({"ping_intervall": "soon", "retention": "5s"}, ["ping_intervall"]),
+        ({"retries": "many", "retention": "5s", "ping_interval": "5min"}, ["retries", "retention"]),
+        ({"retentoin": "20min", "ping_interval": "10min", "retry_interval": "10min"}, ["retentoin"]),
+        ({"reliabilty": "baseline", "retention": "1s"}, ["reliabilty"]),
+        ({"reliability": "bassline", "retention": "1s"}, ["reliability"]),
+        ({"algorithms": ["none", "HS512"], "retention": "1s"}, ["algorithms", "retention"]),
+    ],
+)
+def test_a_wrong_word_hides_no_contradiction_of_the_others(said: dict[str, Any], paths: list[str]) -> None:
+    with pytest.raises(FaultsError) as caught:
+        handler_config(said)
+    assert [dotted(at) for at, _ in caught.value.found] == paths
+
+
+def test_every_algorithm_that_cannot_be_is_named() -> None:
+    with pytest.raises(FaultsError, match="none, HS512"):
+        handler_config({"algorithms": ["none", "HS256", "HS512"]})
+
+
 def test_baseline_may_contradict_itself() -> None:
     assert handler_config({"reliability": "baseline", "retention": "1s"}).retention_s == 1.0
     assert handler_config({"retries": 5, "presence_grace": 0}).presence_grace_s == 0.0

@@ -138,6 +138,66 @@ def test_refusals(changes: dict[str, Any], path: str, hint: str) -> None:
     assert hint in found[path]
 
 
+@pytest.mark.parametrize(
+    ("changes", "paths"),
+    [
+        ({"events": [{"at": "-1s", "do": "drp"}]}, {"events[0].do", "events[0].at"}),
+        ({"events": [{"at": "-1s"}]}, {"events[0]", "events[0].at"}),
+        ({"events": [{"do": "drp", "cuont": 3}]}, {"events[0].do", "events[0].at", "events[0].cuont"}),
+        ({"events": [{"at": "1s", "do": "flod", "rate": "2/parsec"}]}, {"events[0].do", "events[0].rate"}),
+        ({"events": [{"at": "1s", "do": "flod", "rate": "2/s", "for": "1s", "group": "a"}]}, {"events[0].do"}),
+        (
+            {"events": [{"at": "1s", "do": "zap", "for": 5, "group": 3}]},
+            {f"events[0].{w}" for w in ("do", "for", "group")},
+        ),
+        (
+            {"events": [{"at": 1, "do": "zap"}, 5, {"at": 2, "do": "drop"}]},
+            {"events[0].do", "events[0].at", "events[1]", "events[2].at"},
+        ),
+        (
+            {"groups": [group(messages={"arrivals": "poison", "rate": 5, "tink": 1})]},
+            {f"groups[0].messages.{word}" for word in ("arrivals", "rate", "tink")},
+        ),
+        ({"groups": [group(messages={"rate": 5})]}, {"groups[0].messages", "groups[0].messages.rate"}),
+        (
+            {"groups": [group(messages={"arrivals": {"clozed": {"think": 5}}})]},
+            {"groups[0].messages.arrivals", "groups[0].messages.think"},
+        ),
+        (
+            {"groups": [group(messages={"arrivals": {"profile": [[1, 2], ["1s", "x"]]}})]},
+            {"groups[0].messages.profile[0]", "groups[0].messages.profile[1]"},
+        ),
+        ({"live": {"time_scale": 0, "duration": 5}}, {"live.time_scale", "live.duration"}),
+        ({"live": {"name": "b", "warmup": "2min"}}, {"live.name", "live.warmup"}),
+        ({"live": {"groups": [{"name": "aa", "users": -1}]}}, {"live.groups[0]", "live.groups[0].users"}),
+        ({"live": {"groups": [{"name": "x"}], "warmup": 3}}, {"live.groups[0]", "live.warmup"}),
+        ({"groups": 5, "live": {"warmup": 3}}, {"groups", "live.warmup"}),
+        ({"handler": {"pong": "1s", "ping_interval": "111s"}}, {"handler.pong", "handler.ping_interval"}),
+        (
+            {
+                "groups": [group(users=0)],
+                "events": [{"at": "2min", "do": "drop", "group": "b"}],
+                "expect": ["lsot == 0"],
+            },
+            {"groups[0].users", "events[0].at", "events[0].group", "expect[0]"},
+        ),
+        ({"expect": ["p98(delivery_latecy, group=b) <= 1s"]}, {"expect[0]"}),
+    ],
+)
+def test_no_fault_hides_another(changes: dict[str, Any], paths: set[str]) -> None:
+    assert set(faults(mapping(**changes))) == paths
+
+
+def test_one_text_may_have_several_faults() -> None:
+    with pytest.raises(FaultsError) as caught:
+        m.Scenario.of(mapping(expect=["p98(delivery_latecy, group=b) <= 1s"]))
+    assert [text.partition(" (")[0] for _, text in caught.value.found] == [
+        "unknown aggregate 'p98'",
+        "unknown metric 'delivery_latecy'",
+        "names the unknown group 'b'",
+    ]
+
+
 def test_what_is_missing_is_named() -> None:
     assert set(faults({})) == {"name", "duration", "groups", "expect"}
 

@@ -65,6 +65,32 @@ def test_all_faults_of_one_distribution_come_at_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "paths"),
+    [
+        ({"constant": 1, "shft": "1s"}, ["shft", "constant"]),
+        ({"constant": 1, "lognormal": {"median": 3, "p99": "4s"}}, ["", "constant", "lognormal.median"]),
+        ({"uniform": {"low": 5, "hihg": "1s"}}, ["uniform.hihg", "uniform.low"]),
+        ({"lognormal": {"median": 3}}, ["lognormal", "lognormal.median"]),
+        (
+            {"mixture": [{"weight": "x", "constant": 1}, {"constant": 2}, 3]},
+            ["mixture[0].weight", "mixture[0].constant", "mixture[1]", "mixture[1].constant", "mixture[2]"],
+        ),
+    ],
+)
+def test_no_fault_of_a_distribution_hides_another(words: Any, paths: list[str]) -> None:
+    with pytest.raises(FaultsError) as caught:
+        read_distribution(words, units.duration)
+    assert [dotted(at) for at, _ in caught.value.found] == paths
+
+
+def test_every_wrong_line_of_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "n.txt").write_text("x\n1s\n-1\n", encoding="utf-8")
+    with pytest.raises(FaultsError) as caught:
+        read_numbers("n.txt", units.duration, tmp_path)
+    assert [text.split(":")[1] for _, text in caught.value.found] == ["1", "3"]
+
+
+@pytest.mark.parametrize(
     ("content", "hint"),
     [(b"", "holds no numbers"), (b"1\nx\n", ":2:"), (b"-1\n", "0 or more"), (b"nan\n", "finite"), (b"\xff", "as text")],
 )

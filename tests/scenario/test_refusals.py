@@ -72,5 +72,15 @@ def test_sentences_and_paths(words: Any, path: tuple[str | int, ...], text: str)
     assert found(words) == [(path, text)]
 
 
+def test_under_an_unknown_tag_stands_what_no_kind_would_take() -> None:
+    words = {"trees": [{"name": "a"}], "first": {"do": "lef", "leaf": 0, "colour": "green", "size": 3, "leav": 1}}
+    assert found(words) == [
+        (("first", "do"), "unknown word 'lef' (did you mean leaf?)"),
+        (("first", "leaf"), "0 is not a whole number of at least 1"),
+        (("first", "size"), "unknown key 'size' (known: do, leaf, colour)"),
+        (("first", "leav"), "unknown key 'leav' (did you mean leaf?)"),
+    ]
+
+
 def test_a_list_of_refused_items_is_not_called_empty() -> None:
     assert [path for path, _ in found({"trees": [{}]})] == [("trees", 0, "name")]

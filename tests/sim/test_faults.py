@@ -378,7 +378,7 @@ def test_tokens_expire_by_the_nodes_clock_and_keep_their_sessions(tmp_path: Path
 def test_more_people_arrive() -> None:
     record = play({"at": "1min", "do": "arrive", "users": 4})
     assert counted(record)["connections_peak"] == 8
-    assert record.fired[0].users == ("4 more",)
+    assert record.fired[0].users == ("g-0005", "g-0006", "g-0007", "g-0008")
     assert everyone_has_everything_once(record)
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatsim.errors import HarnessError, UsageError
-from chatsim.store.folder import NAME_MAX, RUNS, RunFolder, moment, safe_name
+from chatsim.store.folder import NAME_MAX, RUNS, RunFolder, make_place, moment, safe_name
 
 AT = 1_795_433_160.0
 
@@ -121,6 +121,16 @@ def test_a_place_that_cannot_be_written_is_the_users_fault(tmp_path: Path) -> No
     file.write_text("", encoding="utf-8")
     with pytest.raises(UsageError, match="--out"):
         RunFolder("steady", "sim", 7, at=AT, out=file)
+
+
+def test_a_place_is_tried_out_before_anything_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_place(tmp_path / "new" / "place")
+    make_place(tmp_path / "new" / "place")
+    assert (tmp_path / "new" / "place").is_dir()
+    Path("results").write_text("", encoding="utf-8")
+    with pytest.raises(UsageError, match="name another folder with --out"):
+        make_place(None)
 
 
 def test_a_lost_folder_is_the_harness_fault(tmp_path: Path) -> None:

@@ -1,0 +1,170 @@
+"""What the events of a scenario do to people, on whichever wire they are.
+
+Decides whom an event strikes, and how links and devices suffer and heal. Rule: the victims are the plan's, chosen among
+those who are there, and every event reports whom it touched.
+What a wire does in a way of its own (frames that nobody meant, tokens, the node) is left to it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+
+from msgspec import Raw
+
+from chatsim.journal.record import Fired
+from chatsim.load.people import People, Person
+from chatsim.load.script import Calendar
+from chatsim.load.spells import Spells
+from chatsim.network.link import Link
+from chatsim.scenario import events as ev
+
+LOSS_MAX = 0.999
+FLOOD_BODY = Raw(b'"flood"')
+
+PeopleEvent: TypeAlias = ev.VictimEvent | ev.Arrive
+"""An event that touches people."""
+
+Choose: TypeAlias = Callable[[int, PeopleEvent, Sequence[int]], Sequence[int]]
+"""The numbers of the users whom an event (its place in the scenario comes first) strikes, of those who are there."""
+
+
+class Linked(Protocol):
+    """A connection between a device and the node, with its two ways."""
+
+    @property
+    def up(self) -> Link: ...
+    @property
+    def down(self) -> Link: ...
+
+
+C = TypeVar("C", bound=Linked)
+Struck = TypeVar("Struck", contravariant=True)
+
+
+class StruckCrowd(Protocol[Struck]):
+    """What a wire's crowd does to a connection."""
+
+    def drop(self, now: float, connection: Struck, /) -> None:
+        """Both sides lose it, and know it."""
+
+    def vanish(self, now: float, connection: Struck, for_s: float | None, /) -> None:
+        """The peer is gone without a word; she is back after `for_s` seconds, or never."""
+
+    def freeze(self, now: float, connection: Struck, for_s: float, /) -> None:
+        """The client stops reading and answering for so many seconds."""
+
+
+class Strikes(ABC, Generic[C]):
+    """The events of one run that touch people; `connections` are those that are open now, by the device's number.
+
+    `fired` is the report: every event with whom it touched.
+    """
+
+    def __init__(
+        self,
+        calendar: Calendar,
+        crowd: StruckCrowd[C],
+        people: People,
+        connections: Mapping[int, C],
+        choose: Choose,
+    ) -> None:
+        self.fired: list[Fired] = []
+        self._calendar = calendar
+        self._struck = crowd
+        self._people = people
+        self._connections = connections
+        self._choose = choose
+        self._spells = Spells()
+        self._acts: dict[type, Callable[[float, Any, Sequence[Person]], None]] = {
+            ev.Drop: self._drop,
+            ev.Vanish: self._vanish,
+            ev.Freeze: self._freeze,
+            ev.SlowReader: self._slow_reader,
+            ev.Latency: self._latency,
+            ev.Loss: self._loss,
+            ev.Partition: self._partition,
+            ev.Flood: self._flood,
+            ev.WithholdAcks: self._withhold_acks,
+            ev.ExpireTokens: self._expire_tokens,
+            ev.Revoke: self._revoke,
+            ev.BadFrames: self._bad_frames,
+            ev.Arrive: self._arrive,
+        }
+
+    def touch(self, now: float, number: int, event: ev.Event) -> None:
+        """Have an event that touches people strike whom it chooses; `number` is its place in the scenario."""
+        assert isinstance(event, PeopleEvent), f"{event.do} touches nobody"
+        persons = self._people.persons
+        there = [p.number for p in persons if any(d.number in self._connections for d in p.devices)]
+        victims = [persons[user] for user in self._choose(number, event, there)]
+        self.fired.append(Fired(event.do, now, tuple(person.name for person in victims)))
+        self._acts[type(event)](now, event, victims)
+
+    @abstractmethod
+    def _flood(self, now: float, event: ev.Flood, victims: Sequence[Person]) -> None: ...
+    @abstractmethod
+    def _bad_frames(self, now: float, event: ev.BadFrames, victims: Sequence[Person]) -> None: ...
+    @abstractmethod
+    def _expire_tokens(self, now: float, event: ev.ExpireTokens, victims: Sequence[Person]) -> None: ...
+    @abstractmethod
+    def _revoke(self, now: float, event: ev.Revoke, victims: Sequence[Person]) -> None: ...
+
+    def _of(self, victims: Sequence[Person]) -> list[C]:
+        """Their connections."""
+        open_ = self._connections
+        return [open_[d.number] for person in victims for d in person.devices if d.number in open_]
+
+    def _links(self, victims: Sequence[Person]) -> list[Link]:
+        return [link for connection in self._of(victims) for link in (connection.up, connection.down)]
+
+    def _set(self, now: float, for_s: float, whom: Any, name: str, value: Any) -> None:
+        """The attribute has this value for a while."""
+        self._spells.cast(whom, name, value, now + for_s)
+        self._calendar.at(now + for_s, self._spells.lift, whom, name)
+
+    def _arrive(self, now: float, event: ev.Arrive, victims: Sequence[Person]) -> None:
+        # The plan has these people already; here is only the report.
+        pass
+
+    def _drop(self, now: float, event: ev.Drop, victims: Sequence[Person]) -> None:
+        for connection in self._of(victims):
+            self._struck.drop(now, connection)
+
+    def _vanish(self, now: float, event: ev.Vanish, victims: Sequence[Person]) -> None:
+        for connection in self._of(victims):
+            self._struck.vanish(now, connection, event.for_s)
+
+    def _freeze(self, now: float, event: ev.Freeze, victims: Sequence[Person]) -> None:
+        for connection in self._of(victims):
+            self._struck.freeze(now, connection, event.for_s)
+
+    def _slow_reader(self, now: float, event: ev.SlowReader, victims: Sequence[Person]) -> None:
+        for connection in self._of(victims):
+            self._set(now, event.for_s, connection.down, "bandwidth_bit_per_s", event.bandwidth_bits_per_s)
+
+    def _latency(self, now: float, event: ev.Latency, victims: Sequence[Person]) -> None:
+        for link in self._links(victims):
+            link.factor *= event.factor
+            self._calendar.at(now + event.for_s, self._calm, link, event.factor)
+
+    def _calm(self, now: float, link: Link, factor: float) -> None:
+        # Two faults may overlap, so each takes back its own part.
+        link.factor /= factor
+
+    def _loss(self, now: float, event: ev.Loss, victims: Sequence[Person]) -> None:
+        for link in self._links(victims):
+            self._set(now, event.for_s, link, "extra_loss", min(event.rate, LOSS_MAX))
+
+    def _partition(self, now: float, event: ev.Partition, victims: Sequence[Person]) -> None:
+        for link in self._links(victims):
+            link.blocked_until = max(link.blocked_until, now + event.for_s)
+
+    def _withhold_acks(self, now: float, event: ev.WithholdAcks, victims: Sequence[Person]) -> None:
+        for person in victims:
+            for device in person.devices:
+                self._set(now, event.for_s, device.client, "acks", False)
+
+    def _flooded(self, now: float, person: Person, _: Any = None) -> None:
+        self._people.say(now, person, now, FLOOD_BODY)

@@ -1,0 +1,172 @@
+"""Events that touch people strike those who are there, do what their words say, and heal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from chatsim.core.client import ClientConfig
+from chatsim.load.people import People, Person
+from chatsim.load.streams import UNIFORM, Streams
+from chatsim.load.strikes import LOSS_MAX, Strikes
+from chatsim.network.link import Link
+from chatsim.scenario import events as ev
+from chatsim.scenario.model import Scenario
+from tests.load.fakes import FakeCalendar, NoWire
+
+
+class Wire:
+    """One connection with its two ways."""
+
+    def __init__(self) -> None:
+        streams = Streams(1)
+        self.up, self.down = (Link(None, 0.0, streams.draws(way, 0, UNIFORM), None) for way in ("up", "down"))
+
+
+class FakeCrowd:
+    """Notes what is done to connections."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[Any, ...]] = []
+
+    def drop(self, now: float, connection: Wire) -> None:
+        self.done.append(("drop", now, connection))
+
+    def vanish(self, now: float, connection: Wire, for_s: float | None) -> None:
+        self.done.append(("vanish", now, connection, for_s))
+
+    def freeze(self, now: float, connection: Wire, for_s: float) -> None:
+        self.done.append(("freeze", now, connection, for_s))
+
+
+class Noted(Strikes[Wire]):
+    """A wire that only notes what it should do in its own way."""
+
+    own: list[tuple[str, list[str]]]
+
+    def _note(self, event: Any, victims: Sequence[Person]) -> None:
+        self.own.append((event.do, [person.name for person in victims]))
+
+    def _flood(self, now: float, event: ev.Flood, victims: Sequence[Person]) -> None:
+        self._note(event, victims)
+
+    def _bad_frames(self, now: float, event: ev.BadFrames, victims: Sequence[Person]) -> None:
+        self._note(event, victims)
+
+    def _expire_tokens(self, now: float, event: ev.ExpireTokens, victims: Sequence[Person]) -> None:
+        self._note(event, victims)
+
+    def _revoke(self, now: float, event: ev.Revoke, victims: Sequence[Person]) -> None:
+        self._note(event, victims)
+
+
+class World:
+    """Ann with two devices and Bob with one, all connected; Cid is away. Events choose all who are there."""
+
+    def __init__(self) -> None:
+        self.calendar, self.crowd, self.people = FakeCalendar(), FakeCrowd(), People(NoWire())
+        for name, devices in (("ann", 2), ("bob", 1), ("cid", 1)):
+            self.people.add(name, "g", "s", devices=devices, seed=1, config=ClientConfig())
+        self.wires = {number: Wire() for number in range(3)}
+        self.asked: list[tuple[int, Sequence[int]]] = []
+        self.strikes = Noted(self.calendar, self.crowd, self.people, self.wires, self.choose)
+        self.strikes.own = []
+
+    def choose(self, number: int, event: Any, there: Sequence[int]) -> Sequence[int]:
+        self.asked.append((number, there))
+        return there
+
+    def strike(self, do: str, now: float = 10.0, **words: Any) -> None:
+        """`for_` is the word `for`, which Python keeps for itself."""
+        said = {word.removesuffix("_"): value for word, value in words.items()}
+        mapping = {
+            "name": "x",
+            "duration": "1min",
+            "groups": [{"name": "g", "users": 3}],
+            "expect": ["lost == 0"],
+            "events": [{"at": "0s", "do": do, **said}],
+        }
+        (event,) = Scenario.of(mapping).events
+        self.strikes.touch(now, 7, event)
+
+    @property
+    def links(self) -> list[Link]:
+        return [link for wire in self.wires.values() for link in (wire.up, wire.down)]
+
+
+def test_the_plan_chooses_among_those_who_are_there_and_the_report_names_them() -> None:
+    world = World()
+    world.strike("drop")
+    assert world.asked == [(7, [0, 1])]
+    assert [(fired.do, fired.at, fired.users) for fired in world.strikes.fired] == [("drop", 10.0, ("ann", "bob"))]
+    assert world.crowd.done == [("drop", 10.0, world.wires[number]) for number in range(3)]
+
+
+def test_who_vanishes_or_freezes_does_so_for_as_long_as_it_says() -> None:
+    world = World()
+    world.strike("vanish")
+    world.strike("vanish", for_="5s")
+    world.strike("freeze", for_="6s")
+    assert [(done[0], done[3]) for done in world.crowd.done[::3]] == [
+        ("vanish", None),
+        ("vanish", 5.0),
+        ("freeze", 6.0),
+    ]
+
+
+def test_latencies_multiply_and_each_takes_back_its_own() -> None:
+    world = World()
+    world.strike("latency", 10.0, factor=2, for_="10s")
+    world.strike("latency", 15.0, factor=3, for_="10s")
+    assert {link.factor for link in world.links} == {6.0}
+    world.calendar.run(20.0)
+    assert {link.factor for link in world.links} == {3.0}
+    world.calendar.run(25.0)
+    assert {link.factor for link in world.links} == {1.0}
+
+
+def test_loss_slow_reading_and_withheld_acks_heal() -> None:
+    world = World()
+    clients = [device.client for person in world.people.persons[:2] for device in person.devices]
+    world.strike("loss", rate="100%", for_="5s")
+    world.strike("slow_reader", bandwidth="1Mbit/s", for_="5s")
+    world.strike("withhold_acks", for_="5s")
+    assert {link.extra_loss for link in world.links} == {LOSS_MAX}
+    assert {(wire.up.bandwidth_bit_per_s, wire.down.bandwidth_bit_per_s) for wire in world.wires.values()} == {
+        (None, 1e6)
+    }
+    assert not any(client.acks for client in clients)
+    world.calendar.run(15.0)
+    assert {(link.extra_loss, link.bandwidth_bit_per_s) for link in world.links} == {(0.0, None)}
+    assert all(client.acks for client in clients)
+
+
+def test_of_two_partitions_the_longer_holds() -> None:
+    world = World()
+    world.strike("partition", for_="9s")
+    world.strike("partition", for_="2s")
+    assert {link.blocked_until for link in world.links} == {19.0}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"do": "flood", "rate": "1/s", "for_": "1s"},
+        {"do": "bad_frames", "rate": "1/s", "for_": "1s"},
+        {"do": "expire_tokens"},
+        {"do": "revoke"},
+    ],
+)
+def test_what_each_wire_does_in_its_own_way_is_left_to_it(words: dict[str, Any]) -> None:
+    world = World()
+    world.strike(**words)
+    assert world.strikes.own == [(words["do"], ["ann", "bob"])]
+
+
+def test_an_arrival_is_only_reported() -> None:
+    world = World()
+    world.strike("arrive", users=2)
+    assert [fired.users for fired in world.strikes.fired] == [("ann", "bob")]
+    assert world.crowd.done == world.calendar.entries == []
