@@ -123,7 +123,8 @@ DOORS: dict[str, st.SearchStrategy[tuple[str, tuple[Any, ...]]]] = {
         CONNS,
         st.sampled_from(["token_missing", "token_invalid", "token_expired", "token_revoked"]),
     ),
-    "revoke": _door("revoke", st.none() | JTIS, st.none() | USERS),
+    # The shells revoke one thing at a time.
+    "revoke": _door("revoke", JTIS, st.none()) | _door("revoke", st.none(), USERS),
     "open_session": _door(
         "open_session",
         SESSIONS,
@@ -180,10 +181,10 @@ class Shell:
 
     def __init__(self, handler: ChatHandler) -> None:
         self._handler = handler
+        self.now = 0.0
         self._frame_limit = handler.config.frame_limit
         self._frame_window_s = handler.config.frame_window_s
         self._log = MemoryLog()
-        self._now = 0.0
         self._jumped_s = 0.0
         self._owners: dict[str, str] = {}
         self._pending: list[Record] = []
@@ -195,7 +196,7 @@ class Shell:
         opening = [Draw(0.0, "connect", (user, 1e6, True)) for user in (*PEOPLE, "ann")]
         opening += [Draw(0.0, "receive", (f"c{number}", StatusIn("join", "s"))) for number in range(1, 6)]
         for draw in [*opening, *story]:
-            self._now += draw.gap_s
+            self.now += draw.gap_s
             for again in range(draw.times):
                 yield from self._one(draw.what, draw.args if again < 2 else _renamed(draw.args, again // 2))
 
@@ -217,7 +218,7 @@ class Shell:
             for _ in range(2):
                 for _ in range(self._frame_limit + 1):
                     yield from self._give("receive", *args)
-                self._now += self._frame_window_s
+                self.now += self._frame_window_s
         elif what == "drain":
             # The shells do so once.
             if not self._drained:
@@ -229,11 +230,11 @@ class Shell:
             yield from self._give(what, *args)
 
     def _claims(self, user: str, ttl_s: float, named: bool, *, jti: str | None) -> Claims:
-        wall = EPOCH + self._jumped_s + self._now
+        wall = EPOCH + self._jumped_s + self.now
         return Claims(user, exp=wall + ttl_s, iat=wall, jti=jti, sessions=("s", "t", "u") if named else None)
 
     def _give(self, door: str, *args: Any) -> Iterator[Step]:
-        step = Step(self._now, door, args, getattr(self._handler, door)(self._now, *args))
+        step = Step(self.now, door, args, getattr(self._handler, door)(self.now, *args))
         yield step
         for effect in step.effects:
             if isinstance(effect, Append):
