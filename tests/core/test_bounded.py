@@ -7,6 +7,7 @@ the handler is counted afterwards, and while it goes on.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import msgspec
 import pytest
@@ -29,6 +30,9 @@ CONFIG = HandlerConfig(
     sessions_max=6,
     revocations_max=4,
 )
+Attack: TypeAlias = Callable[[World, int], None]
+"""One round of it; the number counts from 0."""
+
 USERS = 4
 ROUNDS = 600
 EVERY_S = 3.0
@@ -168,7 +172,7 @@ def _sets_the_clock(world: World, number: int) -> None:
     world.do("clock_jump", 60.0 if number % 2 else -60.0)
 
 
-ATTACKS: tuple[Callable[[World, int], None], ...] = (
+ATTACKS: tuple[Attack, ...] = (
     _refreshes,
     _comes_back,
     _replaces_herself,
@@ -190,7 +194,9 @@ ATTACKS: tuple[Callable[[World, int], None], ...] = (
 )
 
 
-def outgrown(attack: Callable[[World, int], None], config: HandlerConfig, leaks: dict[str, str]) -> Iterator[str]:
+def outgrown(
+    attack: Callable[[World, int], None], config: HandlerConfig, leaks: dict[str, str]
+) -> Iterator[tuple[str, str]]:
     """What was larger than its bound at some time of the attack."""
     world = World(config)
     for conn in ("ann", "bob", "cid"):
@@ -209,7 +215,7 @@ def outgrown(attack: Callable[[World, int], None], config: HandlerConfig, leaks:
 
 @pytest.mark.parametrize("reliability", ["hardened", "baseline"])
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__.strip("_"))
-def test_no_attack_fills_more_than_the_settings_say(attack: Callable[[World, int], None], reliability: str) -> None:
+def test_no_attack_fills_more_than_the_settings_say(attack: Attack, reliability: str) -> None:
     config = msgspec.structs.replace(CONFIG, reliability=reliability)
     assert dict(outgrown(attack, config, LEAKS)) == {}
 

@@ -136,7 +136,7 @@ def test_bounded(life: Life, story: list[Draw]) -> None:
     posts = 0
     for number, step in enumerate(play(handler, story)):
         posts += step.door == "post"
-        if number % 16 == 0:
+        if number % 32 == 0:
             assert census(handler, leaks=LEAKS).too_large(Crowd(life.config, len(PEOPLE), posts, RECORDS)) == {}
     assert census(handler, leaks=LEAKS).too_large(Crowd(life.config, len(PEOPLE), posts, RECORDS)) == {}
     for session in handler._sessions.by_name.values():
@@ -175,7 +175,7 @@ def test_the_stories_come_to_every_door_and_every_answer() -> None:
     reached: set[str] = set()
     said: set[str | int] = set()
 
-    @settings(max_examples=400, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=250, deadline=None, derandomize=True, database=None)
     @given(LIVES, STORIES)
     def tell(life: Life, story: list[Draw]) -> None:
         for step in play(fresh(life), story):
