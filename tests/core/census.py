@@ -217,5 +217,7 @@ def _attributes(thing: Any) -> list[str]:
     fields = getattr(thing, "__struct_fields__", None) or getattr(thing, "_fields", None)
     if fields is not None:
         return list(fields)
+    # A class that mypyc has compiled names its attributes in a way of its own.
     slots = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
-    return [*slots, *getattr(thing, "__dict__", {})]
+    compiled = [name for name in getattr(type(thing), "__mypyc_attrs__", ()) if hasattr(thing, name)]
+    return [*slots, *compiled, *getattr(thing, "__dict__", {})]

@@ -146,7 +146,7 @@ DOORS: dict[str, st.SearchStrategy[tuple[str, tuple[Any, ...]]]] = {
 FLOOD = _door("flood", CONNS, FRAMES)
 """No door, but many frames in two windows one after the other: too many for each."""
 
-OFTEN = {"receive": 16, "connect": 3, "appended": 6}
+OFTEN = {"receive": 16, "connect": 3, "appended": 6, "append_failed": 2}
 INPUTS = st.sampled_from([made for name, made in DOORS.items() for _ in range(OFTEN.get(name, 1))] + [FLOOD]).flatmap(
     lambda made: made
 )
@@ -195,6 +195,7 @@ class Shell:
         # People who talk already, and one too many, so that a short story has somebody to tell of.
         opening = [Draw(0.0, "connect", (user, 1e6, True)) for user in (*PEOPLE, "ann")]
         opening += [Draw(0.0, "receive", (f"c{number}", StatusIn("join", "s"))) for number in range(1, 6)]
+        opening += [Draw(0.0, "receive", ("c1", Say("first", "s", BODY))), Draw(0.0, "appended")]
         for draw in [*opening, *story]:
             self.now += draw.gap_s
             for again in range(draw.times):

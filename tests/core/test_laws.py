@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import get_args
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from chatsim.core.codes import FATAL
@@ -21,6 +21,9 @@ from tests.core.stories import CONNS, DOORS, EPOCH, LIVES, PEOPLE, STORIES, Draw
 
 RECORDS = 2
 """Messages of an earlier life, where there was one."""
+
+BATCHES_MAX = 20
+"""So many hundreds of stories may it take to come to everything; some three do."""
 
 lawful = settings(max_examples=100, deadline=None)
 
@@ -172,28 +175,29 @@ def test_gone(life: Life, story: list[Draw]) -> None:
 def test_the_stories_come_to_every_door_and_every_answer() -> None:
     """The laws are about all inputs: every door that a journal knows is drawn and comes to pass, and what a handler can
     say is said: each kind of effect and of frame, each code."""
-    reached: set[str] = set()
-    said: set[str | int] = set()
-
-    @settings(max_examples=250, deadline=None, derandomize=True, database=None)
-    @given(LIVES, STORIES)
-    def tell(life: Life, story: list[Draw]) -> None:
-        for step in play(fresh(life), story):
-            reached.add(step.door)
-            for effect in step.effects:
-                said.add(type(effect).__name__)
-                if isinstance(effect, Send):
-                    said.add(type(effect.message).__name__)
-                    if isinstance(effect.message, Error):
-                        said.add(effect.message.code)
-                elif isinstance(effect, Close):
-                    said.add(effect.code)
-
-    tell()
-    # A node that begins again has a new handler: no input of the old one.
-    assert reached == DOORS.keys() | {"told"} == JOURNALED - {"begin"}
     effects = {kind.__name__ for kind in get_args(Effect)}
     frames = {kind.__name__ for kind in get_args(ServerFrame)}
     errors = "bad_json bad_frame unknown_type not_a_participant no_such_session rate_limited frame_rate token_expired"
     closes = {1012, 4000, 4001, 4002, 4003, 4005, 4500, 4501, 4502, 4503, *FATAL.values()}
-    assert (effects | frames | closes | {*errors.split(), "unavailable"}) - said == set()
+    # A node that begins again has a new handler: no input of the old one.
+    assert DOORS.keys() | {"told"} == JOURNALED - {"begin"}
+    open_: set[str | int] = effects | frames | closes | {*errors.split(), "unavailable"} | DOORS.keys() | {"told"}
+
+    def tell(life: Life, story: list[Draw]) -> None:
+        for step in play(fresh(life), story):
+            open_.discard(step.door)
+            for effect in step.effects:
+                open_.discard(type(effect).__name__)
+                if isinstance(effect, Send):
+                    open_.discard(type(effect.message).__name__)
+                    if isinstance(effect.message, Error):
+                        open_.discard(effect.message.code)
+                elif isinstance(effect, Close):
+                    open_.discard(effect.code)
+
+    few = settings(max_examples=100, deadline=None, database=None, phases=[Phase.generate])
+    for number in range(BATCHES_MAX):
+        seed(number)(few(given(LIVES, STORIES)(tell)))()
+        if not open_:
+            break
+    assert open_ == set()
