@@ -54,6 +54,17 @@ class _Round(NamedTuple):
     tries: int
 
 
+def _is_kept(outgoing: Outgoing) -> bool:
+    return outgoing.retained
+
+
+def _is_on(round_: _Round) -> bool:
+    """Whether a retry will find somebody whom it is for."""
+    waiting = round_.outgoing.waiting
+    members = waiting if round_.members is None else round_.members
+    return any(waiting.get(member) == round_.attempt for member in members)
+
+
 def message_of(record: Record, attempt: int = 1) -> Message:
     """The frame that a stored record is sent as."""
     return Message(
@@ -95,11 +106,11 @@ class Ledger:
     def __init__(self, config: HandlerConfig) -> None:
         self._config = config
         self._hardened = config.reliability == "hardened"
-        self._rounds: Line[_Round] = Line(config.retry_interval_s)
+        self._rounds: Line[_Round] = Line(config.retry_interval_s, _is_on)
         # Kept messages in the order of their ends; those that nobody waits for any more move on to the second line,
-        # which wakes nobody: letting them go late changes no answer.
-        self._kept: Line[Outgoing] = Line(config.retention_s)
-        self._settled: Line[Outgoing] = Line(config.retention_s)
+        # which wakes nobody: letting them go late changes no answer. What retention ended early for is held no longer.
+        self._kept: Line[Outgoing] = Line(config.retention_s, _is_kept)
+        self._settled: Line[Outgoing] = Line(config.retention_s, _is_kept)
         self._by_id: dict[str, Outgoing] = {}
         self.owed = 0
         self.delivered = 0

@@ -47,4 +47,6 @@ class Positions:
             return []
         self.next_at = inf
         moved, self._moved = self._moved, {}
-        return [Note(Position(m.session.name, m.user.name, ledger.position(m))) for m in moved]
+        # Who was taken out meanwhile, or whose session ended, is no receiver: a note of her would make her one again.
+        there = [m for m in moved if m.session.members.get(m.user.name) is m]
+        return [Note(Position(m.session.name, m.user.name, ledger.position(m))) for m in there]

@@ -35,7 +35,7 @@ class Sessions:
     def __init__(self, config: HandlerConfig, first_epoch: int = 1) -> None:
         """`first_epoch` is that of a session which is new to the log."""
         self._config = config
-        self._absences: Line[tuple[Member, float]] = Line(config.retention_s)
+        self._absences: Line[tuple[Member, float]] = Line(config.retention_s, _is_absent)
         self._ends: Heap[Session] = Heap()
         self._empty: OrderedDict[str, Session] = OrderedDict()
         self._opened: dict[str, int] = {}
@@ -217,9 +217,8 @@ class Sessions:
         # Who went, came and went again at one instant is in the line twice.
         found: dict[Member, None] = {}
         while (absence := self._absences.pop(now)) is not None:
-            member, gone_at = absence
-            if member.gone_at == gone_at and member.session.members.get(member.user.name) is member:
-                found[member] = None
+            if _is_absent(absence):
+                found[absence[0]] = None
         return list(found)
 
     def participants(self, session: Session) -> tuple[Participant, ...]:
@@ -227,6 +226,12 @@ class Sessions:
         if session.told is None:
             session.told = tuple(_participant(session, name) for name in session.participants)
         return session.told
+
+
+def _is_absent(absence: tuple[Member, float]) -> bool:
+    """Whether she is a member still, and has not come back since."""
+    member, gone_at = absence
+    return member.gone_at == gone_at and member.session.members.get(member.user.name) is member
 
 
 def _participant(session: Session, name: str) -> Participant:

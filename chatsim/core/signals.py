@@ -23,7 +23,7 @@ class Signals:
 
     def __init__(self, config: HandlerConfig) -> None:
         self._config = config
-        self._graces: Line[tuple[Member, float]] = Line(config.presence_grace_s)
+        self._graces: Line[tuple[Member, float]] = Line(config.presence_grace_s, _is_away)
         self._lapses: Heap[Member] = Heap()
 
     @property
@@ -105,9 +105,18 @@ class Signals:
             if member.gone_at == gone_at:
                 told += self.left(wall, member)  # type: ignore[arg-type]
         while (typist := self._lapses.pop(now)) is not None:
+            # One that was set later and comes earlier has taken its place.
+            if now < typist.typing_due_at:
+                continue
             typist.typing_due_at = inf
             if typist.typing and now >= typist.typing_until:
                 told += self._tell_typing(now, typist, False)  # type: ignore[arg-type]
             elif typist.typing:
                 self._lapse_at(typist, typist.typing_until)
         return told
+
+
+def _is_away(grace: tuple[Member, float]) -> bool:
+    """Whether the grace is that of her last going, and the others are still to hear of it."""
+    member, gone_at = grace
+    return member.gone_at == gone_at and not member.offline_told

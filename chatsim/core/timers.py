@@ -1,7 +1,7 @@
 """Moments to come: FIFO lines for equal periods, one heap for the rest.
 
-Rule: `next_at` may be early, never late. Entries are not taken out one by one: an entry that lost its meaning is found
-so when it surfaces, or with all the others like it when there are too many (`prune`).
+Rule: `next_at` may be early, never late. An entry that lost its meaning is found so when it surfaces; where its owner
+can tell it before, those are thrown out together whenever they may be half of all, so that none are hoarded.
 What an entry means is left to its owner.
 """
 
@@ -15,15 +15,23 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+SIFTED_MIN = 64
+"""So few entries are never looked through for those without a meaning."""
+
 
 class Line(Generic[T]):
     """Entries that all wait the same time, so that they come due in the order in which they were added."""
 
-    __slots__ = ("_items", "_since", "_wait_s")
+    __slots__ = ("_items", "_means", "_sifted_at", "_since", "_wait_s")
 
-    def __init__(self, wait_s: float) -> None:
-        """`wait_s` is how long each entry waits."""
+    def __init__(self, wait_s: float, means: Callable[[T], bool] | None = None) -> None:
+        """`wait_s` is how long each entry waits; `means` says whether one still has a meaning.
+
+        With it there are never more than twice as many entries as have had one at a time, and `SIFTED_MIN`.
+        """
         self._wait_s = wait_s
+        self._means = means
+        self._sifted_at = SIFTED_MIN
         # Two lines side by side and not one of pairs, with the moment of adding and not the one that is due: a message
         # waits minutes here and in other lines, where a pair takes 56 bytes and a number of its own 24 more.
         self._since: deque[float] = deque()
@@ -33,6 +41,15 @@ class Line(Generic[T]):
         """Wait from `now` on, which never lies before that of an earlier entry."""
         self._since.append(now)
         self._items.append(item)
+        if self._means is not None and len(self._items) > self._sifted_at:
+            self._sift(self._means)
+
+    def _sift(self, means: Callable[[T], bool]) -> None:
+        """Throw out what means nothing any more, and look again when there is twice as much as is left."""
+        left = [(since, item) for since, item in zip(self._since, self._items, strict=True) if means(item)]
+        self._since = deque(since for since, _ in left)
+        self._items = deque(item for _, item in left)
+        self._sifted_at = max(SIFTED_MIN, 2 * len(left))
 
     @property
     def next_at(self) -> float:

@@ -173,6 +173,9 @@ _ARGS: dict[str, tuple[Any, ...]] = {
     "told": (str, ServerFrame),
     "wake": (),
 }
+DOORS = frozenset(_ARGS)
+"""Every input that a journal can hold: the methods of a handler, and the beginning of another one."""
+
 _decoders: dict[str, tuple[Any, ...]] = {
     door: tuple(decode_server if kind is ServerFrame else msgspec.json.Decoder(kind).decode for kind in kinds)
     for door, kinds in _ARGS.items()

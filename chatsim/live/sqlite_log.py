@@ -346,7 +346,9 @@ class _Writer:
                 self._place(session, 1)
                 execute("INSERT OR IGNORE INTO participants (session, user) VALUES (?, ?)", (session, user))
             case Removed(session, user):
-                execute("DELETE FROM participants WHERE session = ? AND user = ?", (session, user))
+                # Who takes part no more is owed nothing either.
+                for table in ("participants", "positions"):
+                    execute(f"DELETE FROM {table} WHERE session = ? AND user = ?", (session, user))
             case Position(session, user, seq):
                 self._place(session, 1)
                 execute(
@@ -358,6 +360,9 @@ class _Writer:
                 execute("DELETE FROM positions WHERE session = ? AND user = ?", (session, user))
             case Revoked(jti, user, at):
                 execute("INSERT INTO revoked (jti, user, at) VALUES (?, ?, ?)", (jti, user, at))
+                if user is not None:
+                    # She takes part still, and is no receiver any more.
+                    execute("DELETE FROM positions WHERE user = ?", (user,))
             case Ended(session):
                 self._end(session)
 

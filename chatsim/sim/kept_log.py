@@ -56,6 +56,10 @@ class KeptLog(MemoryLog):
         """Keep a fact."""
         if isinstance(fact, Revoked):
             self._revoked.append(fact)
+            if fact.user is not None:
+                # She takes part still, and is no receiver any more.
+                for kept in self._known.values():
+                    kept.positions.pop(fact.user, None)
             return
         if isinstance(fact, Ended):
             super().note(fact)
@@ -72,6 +76,8 @@ class KeptLog(MemoryLog):
             session.participants[fact.user] = None
         elif isinstance(fact, Removed):
             session.participants.pop(fact.user, None)
+            # Who takes part no more is owed nothing either.
+            session.positions.pop(fact.user, None)
         elif isinstance(fact, Position):
             session.positions[fact.user] = fact.seq
         else:

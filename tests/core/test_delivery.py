@@ -215,6 +215,15 @@ def test_a_mebibyte_of_bodies_is_kept() -> None:
     assert len(world.heard("ann", Undelivered)) == 1
 
 
+def test_what_retention_ended_early_for_is_not_held_until_its_time_would_have_come() -> None:
+    world = World(HandlerConfig(rate_limit=10_000, retention_messages=10))
+    world.arrive("ann", "bob")
+    for number in range(1000):
+        world.say("ann", str(number))
+        world.ack("bob", number + 1)
+    assert len(world.handler.ledger._kept) + len(world.handler.ledger._settled) < 200
+
+
 def test_who_is_there_keeps_her_retries_when_retention_ends_early() -> None:
     world = World(HandlerConfig(retention_messages=1))
     world.arrive("ann", "bob")

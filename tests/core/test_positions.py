@@ -16,7 +16,9 @@ CONFIG = HandlerConfig()
 
 
 def member(name: str) -> Member:
-    return Member(Session("s", seq=7), User(name, make_limiter(CONFIG)))
+    session = Session("s", seq=7)
+    made = session.members[name] = Member(session, User(name, make_limiter(CONFIG)))
+    return made
 
 
 def test_nothing_moves_nothing_is_noted() -> None:
@@ -48,6 +50,13 @@ def test_who_parts_is_noted_at_once_and_not_again() -> None:
     positions, ann = Positions(kept=True), member("ann")
     positions.moved(3.0, ann)
     assert positions.parted(ann) == [Note(Parted("s", "ann"))]
+    assert positions.wake(4.0, Ledger(CONFIG)) == []
+
+
+def test_who_was_taken_out_meanwhile_is_not_noted() -> None:
+    positions, ann = Positions(kept=True), member("ann")
+    positions.moved(3.0, ann)
+    ann.session.members.clear()
     assert positions.wake(4.0, Ledger(CONFIG)) == []
 
 

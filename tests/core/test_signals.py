@@ -191,6 +191,19 @@ def test_the_end_of_typing_is_told_when_the_interval_allows() -> None:
     assert typings(world, "bob")[2:] == [(60, True), (65, False)]
 
 
+def test_who_types_on_and_off_leaves_no_moments_behind() -> None:
+    world = World()
+    world.arrive("ann", "bob")
+    for number in range(100):
+        world.until(3.1 * number)
+        for active in (True, False, True):
+            world.typing("ann", active)
+        assert len(world.handler._signals._lapses) < 12
+    last_at = world.now
+    world.until(last_at + 60)
+    assert typings(world, "bob")[-1] == (last_at + 10, False)
+
+
 def test_who_goes_while_typing_stops_typing() -> None:
     world = World()
     world.arrive("ann", "bob")

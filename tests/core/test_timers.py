@@ -7,7 +7,7 @@ from math import inf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatsim.core.timers import Heap, Line
+from chatsim.core.timers import SIFTED_MIN, Heap, Line
 
 MOMENTS = st.lists(st.floats(0, 1000), max_size=40)
 
@@ -75,3 +75,18 @@ def test_a_heap_forgets_what_is_not_alive_and_keeps_the_order_of_the_rest() -> N
     heap.prune(lambda due_at, place: due_at == place % 7 and place % 3 == 0)
     alive = sorted(range(0, 100, 3), key=lambda place: (place % 7, place))
     assert (len(heap), drain(heap, 6.0)) == (len(alive), alive)
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), max_size=400))
+def test_a_line_keeps_all_that_means_something_and_hoards_nothing_else(things: list[tuple[int, bool]]) -> None:
+    line: Line[tuple[int, bool]] = Line(10.0, lambda thing: thing[1])
+    most = 0
+    for number, thing in enumerate(things):
+        line.add(number / 400, thing)
+        most = sum(meant for _, meant in things[: number + 1])
+        assert len(line) <= max(SIFTED_MIN, 2 * most) + 1
+    left = []
+    while (thing_ := line.pop(20.0)) is not None:
+        left.append(thing_)
+    assert [thing for thing in left if thing[1]] == [thing for thing in things if thing[1]]
+    assert line.next_at == inf

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import jwt
@@ -19,6 +21,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from chatsim.core.config import HandlerConfig
+from chatsim.live.log import Log
 from tests.live.running import ADMIN, PATIENCE_S, SECRET, Running, on_loop, running
 
 Json: TypeAlias = dict[str, Any]
@@ -83,10 +86,11 @@ class Wire:
 
 
 class Place:
-    """A server to dial."""
+    """A server to dial; `data` is the folder of its log, where it lasts."""
 
-    def __init__(self, server: Running) -> None:
+    def __init__(self, server: Running, data: Path | None = None) -> None:
         self.server = server
+        self.data = data
 
     def dial(self, query: str = "", **options: Any) -> connect:
         return connect(self.server.ws + query, proxy=None, open_timeout=PATIENCE_S, **({"compression": None} | options))
@@ -117,18 +121,59 @@ class Place:
     async def with_token(self, token: str) -> tuple[int, str]:
         return await self.refusal(additional_headers={"Authorization": "Bearer " + token})
 
+    async def ask(
+        self, who: str | None, method: str, path: str, body: Any = None, **claims: Any
+    ) -> tuple[int, Json | None]:
+        """Status and JSON of a request by this user (with a token that names no sessions), `admin`, or nobody.
+
+        An error is held to its shape: its code stands for the body.
+        """
+        headers = {}
+        if who is not None:
+            secret = ADMIN.decode() if who == "admin" else bearer(who, **{"sessions": None} | claims)
+            headers = {"Authorization": "Bearer " + secret}
+        answer = await self.server.request(method, path, headers=headers, **({} if body is None else {"json": body}))
+        if answer.status_code == 204:
+            assert answer.content == b""
+            return 204, None
+        said = answer.json()
+        assert answer.headers["Content-Type"] == "application/json"
+        if answer.status_code >= 400:
+            assert sorted(said) == ["error", "message"]
+            assert said["message"]
+        return answer.status_code, said
+
+    async def refused(self, who: str | None, method: str, path: str, body: Any = None, **claims: Any) -> Any:
+        """Status and error code of a request that is refused."""
+        status, said = await self.ask(who, method, path, body, **claims)
+        assert said is not None
+        return status, said["error"]
+
+    async def gauge(self, name: str) -> float:
+        """One number of the metrics."""
+        text = (await self.server.request("GET", "/metrics")).text
+        [found] = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith(name + " ")]
+        return float(found)
+
     async def revoke(self, jti: str) -> None:
         headers = {"Authorization": "Bearer " + ADMIN.decode()}
         assert (await self.server.request("DELETE", f"/api/tokens/{jti}", headers=headers)).status_code == 204
 
 
-def against(*, keys: tuple[bytes, ...] = (SECRET,), **config: Any) -> Callable[..., Callable[[], None]]:
-    """Make a test of a rule: a coroutine that is given a server with this configuration."""
+def against(
+    *, keys: tuple[bytes, ...] = (SECRET,), log: Log | None = None, lasting: bool = False, **config: Any
+) -> Callable[..., Callable[[], None]]:
+    """Make a test of a rule: a coroutine that is given a server with this configuration.
+
+    `log` is one of the test's own, `lasting` asks for one that lasts, in a folder of its own.
+    """
 
     def made(rule: Callable[[Place], Awaitable[None]]) -> Callable[[], None]:
         async def work() -> None:
-            async with running(config=HandlerConfig(**config), keys=keys) as server:
-                await rule(Place(server))
+            with tempfile.TemporaryDirectory() as folder:
+                data = Path(folder) if lasting else None
+                async with running(config=HandlerConfig(**config), keys=keys, log=log, data=data) as server:
+                    await rule(Place(server, data))
 
         def test() -> None:
             on_loop(work)

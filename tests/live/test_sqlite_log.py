@@ -139,6 +139,23 @@ def test_the_snapshot_is_what_was_noted(tmp_path: Path) -> None:
     )
 
 
+def test_who_takes_part_no_more_or_was_revoked_is_owed_nothing(tmp_path: Path) -> None:
+    facts: list[Fact] = [
+        Made("s", ("ann", "bob", "eve"), None),
+        Position("s", "ann", 0),
+        Position("s", "bob", 0),
+        Position("s", "eve", 0),
+        Removed("s", "bob"),
+        Revoked(None, "eve", WALL),
+        Revoked("of-ann", None, WALL),
+    ]
+    with desk(tmp_path) as one:
+        for fact in facts:
+            one.log.note(fact)
+        (state,) = one.snapshot().sessions
+    assert (state.participants, state.positions) == (("ann", "eve"), (("ann", 0),))
+
+
 def test_the_snapshot_holds_what_may_still_be_replayed_or_repeated(tmp_path: Path) -> None:
     config = HandlerConfig(retention_s=100.0, dedupe_for_s=50.0)
     with desk(tmp_path) as one:

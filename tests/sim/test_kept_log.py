@@ -1,14 +1,21 @@
-"""Invariant: what a node that begins again is told is what was appended and noted before it ended."""
+"""Invariant: what a node that begins again is told is what was appended and noted before it ended, and that is what
+the node itself believed then."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+from hypothesis import given, settings
 from msgspec import Raw
 
 from chatsim.core.config import HandlerConfig
-from chatsim.core.effects import Record
+from chatsim.core.effects import Append, Note, Record
 from chatsim.core.facts import Added, Ended, Made, Parted, Position, Removed, Revoked
+from chatsim.core.handler import ChatHandler
 from chatsim.core.snapshot import SessionState, Snapshot
 from chatsim.sim.kept_log import KeptLog
+from tests.core.stories import EPOCH, SMALL, STORIES, Draw, Life, Shell, Step, fresh
 
 WALL = 1_000.0
 CONFIG = HandlerConfig(retention_s=100.0, dedupe_for_s=50.0)
@@ -47,3 +54,81 @@ def test_what_is_too_old_to_be_replayed_or_repeated_is_left_out() -> None:
     (state,) = log.snapshot(CONFIG, WALL).sessions
     assert [found.id for found in state.records] == ["2", "3"]
     assert state.seq == 3
+
+
+def test_who_takes_part_no_more_or_was_revoked_is_owed_nothing() -> None:
+    log = KeptLog()
+    for fact in (
+        Made("s", ("ann", "bob", "eve"), None),
+        Position("s", "ann", 0),
+        Position("s", "bob", 0),
+        Position("s", "eve", 0),
+        Removed("s", "bob"),
+        Revoked(None, "eve", WALL),
+        Revoked("of-ann", None, WALL),
+    ):
+        log.note(fact)
+    (state,) = log.snapshot(CONFIG, WALL).sessions
+    assert (state.participants, state.positions) == (("ann", "eve"), (("ann", 0),))
+
+
+class LoggedShell(Shell):
+    """A shell whose log lasts: it takes appends and notes in one order, and answers when the story says so."""
+
+    def __init__(self, handler: ChatHandler) -> None:
+        super().__init__(handler)
+        self.log = KeptLog()
+        self.stored: list[Record] = []
+
+    def _one(self, what: str, args: tuple[Any, ...]) -> Iterator[Step]:
+        if what not in ("appended", "append_failed"):
+            yield from super()._one(what, args)
+        elif self.stored:
+            yield from self._give("appended", self.stored.pop(0))
+
+    def _give(self, door: str, *args: Any) -> Iterator[Step]:
+        for step in super()._give(door, *args):
+            yield step
+            for effect in step.effects:
+                if isinstance(effect, Append):
+                    self.stored.append(self.log.append(effect.record))
+                elif isinstance(effect, Note):
+                    self.log.note(effect.fact)
+
+    def settle(self) -> None:
+        """Let the log answer all, and the positions that wait be told."""
+        ends = [Draw(0.0, "appended")] * len(self.stored) + [Draw(1.0, "wake")]
+        for draw in ends:
+            self.now += draw.gap_s
+            for _ in self._one(draw.what, draw.args):
+                pass
+
+
+@settings(max_examples=100, deadline=None)
+@given(STORIES)
+def test_the_log_knows_of_every_session_what_the_handler_does(story: list[Draw]) -> None:
+    handler = fresh(Life(SMALL, Snapshot()))
+    shell = LoggedShell(handler)
+    for _ in shell.play(story):
+        pass
+    shell.settle()
+    told = {
+        state.name: (
+            (state.epoch, state.seq, state.lasting, state.expires_at),
+            {*state.participants},
+            {user for user, _ in state.positions},
+        )
+        for state in shell.log.snapshot(SMALL, EPOCH + shell.now).sessions
+    }
+    believed = {
+        name: (
+            (session.epoch, session.seq, session.lasting, session.expires_at),
+            {*session.participants},
+            {*session.members},
+        )
+        for name, session in handler._sessions.by_name.items()
+    }
+    # A user's own session is made with the first message in it, and is told of by its messages alone.
+    assert {name: known for name, known in told.items() if name[0] != "@"} == {
+        name: known for name, known in believed.items() if name[0] != "@"
+    }
