@@ -93,11 +93,13 @@ def _again(message: Message, attempt: int) -> Message:
 
 
 def _within_reach(member: Member, seq: int) -> tuple[Conn, ...]:
-    """The member's connections, except those that started from a later message."""
-    starts = member.starts
-    if starts is None:
+    """The member's connections, except those that started from a later message, and those that have not come so far in
+    their replay."""
+    starts, behind = member.starts, member.behind
+    if starts is None and behind is None:
         return member.names
-    return tuple(name for name in member.names if starts.get(name, 0) < seq)
+    starts, behind = starts or {}, behind or {}
+    return tuple(name for name in member.names if starts.get(name, 0) < seq <= behind.get(name, seq))
 
 
 class Ledger:

@@ -83,6 +83,12 @@ class Note(msgspec.Struct, array_like=True, tag="note", gc=False):
     fact: Fact
 
 
+class Watch(msgspec.Struct, array_like=True, tag="watch", gc=False):
+    """Report by `handler.pressure` (0, 0) as soon as nothing waits to be written to the connection any more."""
+
+    to: Conn
+
+
 class Dial(msgspec.Struct, array_like=True, tag="dial", gc=False):
     """Client only: open a connection `after_s` seconds from now (a later `Dial` replaces an earlier one)."""
 
@@ -116,7 +122,7 @@ class Show(msgspec.Struct, array_like=True, tag="show", gc=False):
     message: ServerFrame
 
 
-Effect: TypeAlias = Send | Ping | Close | Append | Tell | Note
+Effect: TypeAlias = Send | Ping | Close | Append | Tell | Note | Watch
 Effects: TypeAlias = tuple[Effect, ...]
 ClientEffect: TypeAlias = Transmit | HangUp | Dial | Renew | Show
 ClientEffects: TypeAlias = tuple[ClientEffect, ...]

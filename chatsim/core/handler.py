@@ -65,6 +65,7 @@ from chatsim.core.notices import Notices
 from chatsim.core.pool import Connection, Member, Session, User, idle
 from chatsim.core.positions import Positions
 from chatsim.core.pulse import Pulse
+from chatsim.core.replays import Replays
 from chatsim.core.restorer import Restorer
 from chatsim.core.service import SERVER, Service, Standing, enrol
 from chatsim.core.sessions import Sessions, is_own
@@ -107,6 +108,7 @@ class ChatHandler:
         self._signals = Signals(config)
         self._notices = Notices(self._users)
         self._service = Service(config, self._sessions, self.ledger, self._signals, self._notices)
+        self._replays = Replays(config, self.ledger, self.counters)
         self._numbered = 0
         self._ids = Dedupe(config.dedupe_for_s)
         self._closings: Heap[Connection] = Heap()
@@ -260,13 +262,12 @@ class ChatHandler:
             return NOTHING
         config = self.config
         if queued_bytes > config.outbound_bytes or queued_frames > config.outbound_frames:
-            self.counters.slow_closed += 1
-            return self._close(now, connection, TOO_SLOW, "too slow a reader")
+            return self._too_slow(now, connection)
         shedding = 2 * queued_bytes > config.outbound_bytes or 2 * queued_frames > config.outbound_frames
         if shedding != connection.shedding:
             connection.shedding = shedding
             self._shedding += 1 if shedding else -1
-        return NOTHING
+        return NOTHING if queued_bytes or queued_frames else self._ordered(self._replays.relieved(now, connection))
 
     def refresh(self, now: float, conn: Conn, claims: Claims) -> Effects:
         """A `refresh` whose token the shell has verified."""
@@ -401,9 +402,14 @@ class ChatHandler:
             if asked:
                 effects.append(Send(asked, entry.ack(message, duplicate=True)))
         to = session.names_but(record.conn)
+        if not self._replays.none:
+            to = self._replays.ahead(to, session)
         if to:
             effects.append(Send(to, message))
         lost = self.ledger.add(now, session, message)
+        if not self._replays.none:
+            for conn in self._replays.hold(session, message, record.conn):
+                effects += self._too_slow(now, self._connections[conn])
         if lost:
             effects += self._notices.undelivered(lost)
         due_at = now + self._message_due_s
@@ -673,7 +679,7 @@ class ChatHandler:
         new = connection.user.name not in session.members
         member = self._sessions.enter(session, connection)
         news = self._signals.came(self._epoch + now, member)
-        missed = self._missed(now, session, frame)
+        missed = self._replays.missed(now, session, frame)
         if missed is not None:
             self.ledger.resume(member, connection.name)
         elif not again:
@@ -696,21 +702,6 @@ class ChatHandler:
             notes.append(Note(Made(name, (user,), None, session.epoch)))
         return session, notes
 
-    def _missed(self, now: float, session: Session, frame: StatusIn) -> list[Outgoing] | None:
-        """What a resume asks for, where all of it is there; None for no resume, or one that cannot be had."""
-        if not isinstance(frame.last_seq, int):
-            return None
-        missed = None
-        if frame.epoch is UNSET or frame.epoch == session.epoch:
-            missed = self.ledger.missed(now, session, frame.last_seq)
-        self.counters.resumes += 1
-        if missed is None:
-            self.counters.unrecovered += 1
-        else:
-            self.counters.recovered += 1
-            self.counters.replayed += len(missed)
-        return missed
-
     def _answer_join(
         self, now: float, session: Session, member: Member, connection: Connection, missed: list[Outgoing] | None
     ) -> list[Effect]:
@@ -724,7 +715,7 @@ class ChatHandler:
         )
         answer: list[Effect] = [Send((connection.name,), joined)]
         if missed:
-            answer += self.ledger.replay(now, member, missed, connection.name)
+            answer += self._replays.begin(now, connection, member, missed)
         return answer
 
     def _leave(self, now: float, connection: Connection, name: str) -> Effects:
@@ -744,6 +735,7 @@ class ChatHandler:
     def _exit(self, now: float, member: Member, connection: Connection) -> None:
         """The connection is joined no more; its user stays a receiver for the time of retention."""
         self.ledger.resume(member, connection.name)
+        self._replays.leave(member, connection.name)
         if self._sessions.exit(now, member, connection):
             self._signals.absent(now, member)
 
@@ -757,6 +749,7 @@ class ChatHandler:
         user.names = tuple(user.connections)
         self._pulse.remove(connection)
         self._credentials.drop(connection)
+        self._replays.drop(connection.name, connection.member_of)
         if connection.shedding:
             self._shedding -= 1
         for member in connection.member_of.values():
@@ -771,6 +764,10 @@ class ChatHandler:
         closed = self.counters.closed
         closed[code] = closed.get(code, 0) + 1
         return (Close(connection.name, code, reason),)
+
+    def _too_slow(self, now: float, connection: Connection) -> Effects:
+        self.counters.slow_closed += 1
+        return self._close(now, connection, TOO_SLOW, "too slow a reader")
 
     def _flood(self, now: float, connection: Connection, excess_s: float, frame_id: Any) -> Effects:
         """Refuse a frame over the limit; when that has gone on for another window, end it."""

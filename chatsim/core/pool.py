@@ -84,10 +84,11 @@ class Member:
     `owed` holds the unacked messages in order of seq. `gone_at` is when her last joined connection went (inf while
     one is there).
     `starts` holds the connections that came while something waited and did not ask for it: what they ack begins after
-    this seq.
+    this seq. `behind` holds those to which a replay is still under way, and up to which seq they were sent it.
     """
 
     __slots__ = (
+        "behind",
         "connections",
         "gone_at",
         "names",
@@ -111,6 +112,7 @@ class Member:
         self.offline_told = True
         self.owed: list[Any] = []
         self.starts: dict[Conn, int] | None = None
+        self.behind: dict[Conn, int] | None = None
         self.typing = False
         self.typing_until = _NEVER
         self.typing_due_at = inf

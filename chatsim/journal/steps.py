@@ -16,7 +16,7 @@ from typing import IO, Any, TypeAlias
 import msgspec
 
 from chatsim.core.config import HandlerConfig
-from chatsim.core.effects import NOTHING, Append, Close, Effect, Effects, Note, Ping, Record, Send, Tell
+from chatsim.core.effects import NOTHING, Append, Close, Effect, Effects, Note, Ping, Record, Send, Tell, Watch
 from chatsim.core.frames import (
     Body,
     ClientFrame,
@@ -147,7 +147,7 @@ class _Line(msgspec.Struct, array_like=True):
     now: float
     door: str
     args: tuple[msgspec.Raw, ...]
-    effects: tuple[_SendHead | _TellHead | Ping | Close | Append | Note, ...]
+    effects: tuple[_SendHead | _TellHead | Ping | Close | Append | Note | Watch, ...]
 
 
 _ARGS: dict[str, tuple[Any, ...]] = {
@@ -270,7 +270,7 @@ def encode_step(now: float, door: str, args: Sequence[Any], effects: Effects) ->
     return msgspec.json.encode((now, door, args, effects)).replace(b"\n", b" ")
 
 
-def _effect(head: _SendHead | _TellHead | Ping | Close | Append | Note) -> Effect:
+def _effect(head: _SendHead | _TellHead | Ping | Close | Append | Note | Watch) -> Effect:
     if isinstance(head, _SendHead):
         return Send(head.to, decode_server(head.message))
     if isinstance(head, _TellHead):

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any, Protocol
 
-from chatsim.core.effects import Append, Close, Effect, Effects, Note, Ping, Record, Send, Tell
+from chatsim.core.effects import Append, Close, Effect, Effects, Note, Ping, Record, Send, Tell, Watch
 from chatsim.core.frames import Body, ClientFrame, Delivered, Fault, ServerFrame, encode
 from chatsim.core.histogram import Histogram
 from chatsim.core.service import Standing
@@ -131,6 +131,7 @@ class Driver:
             Append: self._append,
             Tell: self._tell,
             Note: self._note,
+            Watch: self._watch,
         }
         self._wake_at = handler.wake_at
         if self._wake_at() < inf:
@@ -452,6 +453,20 @@ class Driver:
 
     def _note(self, effect: Note) -> None:
         self._log.note(effect.fact)
+
+    def _watch(self, effect: Watch) -> None:
+        outlet = self._outlets.by_name.get(effect.to)
+        if outlet is not None and not outlet.closing:
+            # The flush of what has just been queued comes before.
+            self.loop.call_soon(self._look, outlet)
+
+    def _look(self, outlet: Outlet) -> None:
+        """Whether nothing waits for the connection any more: if not, its transport says when."""
+        if outlet.paused:
+            outlet.pressed = True
+        elif not outlet.closing:
+            now = self.now()
+            self._settle(now, "pressure", (outlet.name, 0, 0), self._handler.pressure(now, outlet.name, 0, 0))
 
     def _tell(self, effect: Tell) -> None:
         now = self._now

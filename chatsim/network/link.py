@@ -107,6 +107,13 @@ class Link:
             return 0.0
         return (self._busy_until - now) * self._bandwidth / 8.0
 
+    def free_at(self, now: float) -> float:
+        """When nothing waits any more of what has entered: `now`, or later (s; of a link that is held up, not before it
+        is known how long)."""
+        if now < self._stalled_until:
+            return self._stalled_until
+        return now if self._bandwidth is None else max(now, self._busy_until)
+
     @property
     def factor(self) -> float:
         """Multiplier of every latency drawn from now on."""

@@ -13,7 +13,7 @@ from math import inf
 from typing import Any, Protocol
 
 from chatsim.core.admission import Admission
-from chatsim.core.effects import NOTHING, Append, Close, Effects, Note, Ping, Record, Send, Tell
+from chatsim.core.effects import NOTHING, Append, Close, Effects, Note, Ping, Record, Send, Tell, Watch
 from chatsim.core.frames import ClientFrame, ServerFrame, encode
 from chatsim.core.handler import ChatHandler
 from chatsim.core.memory_log import MemoryLog
@@ -88,7 +88,7 @@ class Node:
         self._admission = Admission(handler.config, seed=0)
         self._take(handler)
         self._cost = 0.0
-        self._out: list[Send | Ping | Close] = []
+        self._out: list[Send | Ping | Close | Watch] = []
         self._draws = {word: streams.draws(f"cost/{word}", 0, getattr(costs, word)) for word in WORDS}
         self._fixed = {word: draws.constant for word, draws in self._draws.items()}
         self._log_latency = streams.draws("log/latency", 0, log_latency)
@@ -352,6 +352,8 @@ class Node:
                 self._sort_out(start_at, again)
             elif isinstance(effect, Note):
                 self.log.note(effect.fact)
+            elif isinstance(effect, Watch):
+                self._out.append(effect)
             elif isinstance(effect, Ping):
                 cost = self._ping_s
                 self._cost += cost * len(effect.to) if isinstance(cost, float) else sum(cost.next() for _ in effect.to)
@@ -403,7 +405,7 @@ class Node:
         pipe.server_open = False
         self.closed_at[pipe.name] = start_at
 
-    def _leave(self, at: float, effect: Send | Ping | Close) -> None:
+    def _leave(self, at: float, effect: Send | Ping | Close | Watch) -> None:
         """An effect leaves the node: onto the links."""
         engine = self.engine
         if isinstance(effect, Send):
@@ -416,6 +418,8 @@ class Node:
         elif isinstance(effect, Ping):
             pipes = self.pipes
             engine.each(self._crowd.pinged, [((pipe := pipes[name]).arrival(at, 2), pipe) for name in effect.to])
+        elif isinstance(effect, Watch):
+            engine.at(at, self._look, self.pipes[effect.to])
         else:
             pipe = self.pipes.pop(effect.to)
             engine.at(pipe.down.arrival(at, 4), self._crowd.closed, (pipe,), effect.code)
@@ -433,6 +437,14 @@ class Node:
         queued = pipe.down.queued_bytes(at)
         if queued > 0.0:
             self.engine.at(at, self._pressed, pipe, int(queued))
+
+    def _look(self, now: float, pipe: Pipe, _: Any) -> None:
+        """The handler hears when nothing waits for the connection any more."""
+        free_at = pipe.down.free_at(now)
+        if free_at > now:
+            self.engine.at(free_at, self._look, pipe)
+        elif pipe.server_open:
+            self._work(now, 0.0, "pressure", self.handler.pressure, pipe.name, 0, 0)
 
     def _pressed(self, now: float, pipe: Pipe, queued: int) -> None:
         if pipe.server_open:

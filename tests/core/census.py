@@ -127,6 +127,12 @@ BOUNDS: dict[str, Callable[[Crowd], int]] = {
     "Member.connections": lambda crowd: crowd.config.connections_per_user,
     "Member.names": lambda crowd: crowd.config.connections_per_user,
     "Member.starts": lambda crowd: crowd.config.connections_per_user,
+    "Member.behind": lambda crowd: crowd.config.connections_per_user,
+    "Replays._behind": lambda crowd: crowd.connections,
+    "Replays._sent": lambda crowd: crowd.connections,
+    "_Backlog.entries": lambda crowd: (
+        (crowd.config.sessions_per_connection + 1) * crowd.config.retention_messages + crowd.config.outbound_frames + 1
+    ),
     "Member.owed": lambda crowd: crowd.config.retention_messages + crowd.retried,
     "Session.participants": lambda crowd: crowd.config.participants_max,
     "Session.members": lambda crowd: crowd.config.participants_max,

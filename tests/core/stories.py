@@ -30,6 +30,7 @@ SMALL = HandlerConfig(
     violation_limit=3,
     retention_messages=4,
     retention_bytes=100,
+    outbound_frames=4,
     connections_per_user=3,
     sessions_per_connection=2,
     participants_max=3,

@@ -1,7 +1,8 @@
 """A shell for one handler in a test: it moves the clock, performs the effects, and remembers who was sent what.
 
 Rule: time moves only in `until`, through every `wake_at` on the way.
-Peers answer pings unless they are named in `dead`.
+Peers answer pings unless they are named in `dead`, and have read at once what they were sent unless they are named in
+`slow`: then `relieve` says so.
 With `slow_log` the log answers only when `log_answers` or `log_fails` is called.
 """
 
@@ -12,7 +13,7 @@ from typing import Any, TypeVar, cast
 from msgspec import UNSET, Raw
 
 from chatsim.core.config import HandlerConfig
-from chatsim.core.effects import Append, Close, Effect, Effects, Ping, Record, Send, Tell
+from chatsim.core.effects import Append, Close, Effect, Effects, Ping, Record, Send, Tell, Watch
 from chatsim.core.frames import AckIn, ClientFrame, Say, ServerFrame, StatusIn, TypingIn
 from chatsim.core.handler import ChatHandler
 from chatsim.core.memory_log import MemoryLog
@@ -39,6 +40,8 @@ class World:
         self.log = MemoryLog()
         self.now = 0.0
         self.dead: set[str] = set()
+        self.slow: set[str] = set()
+        self.watched: list[str] = []
         self.done: list[tuple[float, Effect]] = []
         self._slow_log = slow_log
         self.appending: list[Record] = []
@@ -65,7 +68,15 @@ class World:
                 for conn in effect.to:
                     if conn not in self.dead:
                         found += self.do("pong", conn)
+            elif isinstance(effect, Watch):
+                self.watched.append(effect.to)
+                if effect.to not in self.slow:
+                    found += self.relieve(effect.to)
         return found
+
+    def relieve(self, conn: str) -> list[Effect]:
+        """All that was written to the connection has left."""
+        return self.do("pressure", conn, 0, 0)
 
     def log_answers(self) -> list[Effect]:
         """The log has stored everything that it was given."""
