@@ -46,7 +46,6 @@ from chatsim.core.frames import (
     Error,
     Heartbeat,
     HeartbeatIn,
-    Joined,
     Left,
     Presence,
     PresenceIn,
@@ -156,7 +155,9 @@ class ChatHandler:
         self.counters.connections_peak = max(self.counters.connections_peak, len(self._connections))
         own = self._sessions.by_name.get("@" + user.name)
         if own is not None:
-            self._sessions.enter(own, connection)
+            known = user.name in own.members
+            member = self._sessions.enter(own, connection)
+            effects += () if known else self._positions.came(member)
         effects.append(welcome(self.config, connection, now, self._epoch + now))
         if self._credentials.revoked(claims):
             effects += self._close(now, connection, TOKEN_REVOKED, "token revoked")
@@ -372,8 +373,9 @@ class ChatHandler:
             effects += self._service.make_room(now)
             if self._sessions.packed:
                 return NOTHING
-        epoch = self._session(name).epoch
-        return self._ordered([*effects, Append(Record(name, SERVER, "", id_, body, self._epoch + now, epoch))])
+        session, notes = self._session(name)
+        epoch = session.epoch
+        return self._ordered([*effects, *notes, Append(Record(name, SERVER, "", id_, body, self._epoch + now, epoch))])
 
     def _ordered(self, effects: list[Effect]) -> Effects:
         self._rearm()
@@ -386,12 +388,11 @@ class ChatHandler:
         found = self._sessions.by_name.get(record.session)
         if record.epoch < (self._sessions.newest_epoch if found is None else found.epoch):
             return self._too_late(record)
-        session = found or self._session(record.session)
+        session, effects = (found, []) if found is not None else self._session(record.session)
         session.epoch = record.epoch
         session.seq = record.seq
         self.counters.accepted += 1
         self.times.ack.observe(self._epoch + now - record.sent_at)
-        effects: list[Effect] = []
         message = message_of(record)
         entry = self._ids.open((record.sender, record.session, record.id))
         if entry is not None:
@@ -583,7 +584,8 @@ class ChatHandler:
         room: list[Effect] = []
         if session is None:
             room = self._service.make_room(now)
-            session = self._session(frame.session)
+            session, notes = self._session(frame.session)
+            room += notes
         epoch = session.epoch
         self._ids.add(now, key, epoch)
         wall = self._epoch + now
@@ -657,9 +659,13 @@ class ChatHandler:
 
     # Sessions.
 
-    def _session(self, name: str) -> Session:
+    def _session(self, name: str) -> tuple[Session, list[Effect]]:
+        """The session of this name, made where there was none; its owner is a receiver at once, which is to be noted."""
         session = self._sessions.by_name.get(name)
-        return session or self._sessions.make(name, self._users.get(name[1:]) if is_own(name) else None)
+        if session is not None:
+            return session, []
+        session = self._sessions.make(name, self._users.get(name[1:]) if is_own(name) else None)
+        return session, [note for member in session.members.values() for note in self._positions.came(member)]
 
     def _join(self, now: float, connection: Connection, frame: StatusIn, name: str) -> Effects:
         if not self._sessions.may_join(connection, name):
@@ -684,7 +690,9 @@ class ChatHandler:
             self.ledger.resume(member, connection.name)
         elif not again:
             self.ledger.start(member, connection.name)
-        effects += self._answer_join(now, session, member, connection, missed)
+        effects.append(Send((connection.name,), self._sessions.joined(session, missed)))
+        if missed:
+            effects += self._replays.begin(now, connection, member, missed)
         effects += news
         if new:
             effects += self._positions.came(member)
@@ -696,27 +704,12 @@ class ChatHandler:
         if session is not None:
             return session, [] if user in session.participants else [enrol(session, user)]
         notes = self._service.make_room(now)
-        session = self._session(name)
+        session, more = self._session(name)
+        notes += more
         if not is_own(name):
             session.participants[user] = None
             notes.append(Note(Made(name, (user,), None, session.epoch)))
         return session, notes
-
-    def _answer_join(
-        self, now: float, session: Session, member: Member, connection: Connection, missed: list[Outgoing] | None
-    ) -> list[Effect]:
-        joined = Joined(
-            session=session.name,
-            epoch=session.epoch,
-            seq=session.seq,
-            recovered=missed is not None,
-            replayed=len(missed or ()),
-            participants=self._sessions.participants(session),
-        )
-        answer: list[Effect] = [Send((connection.name,), joined)]
-        if missed:
-            answer += self._replays.begin(now, connection, member, missed)
-        return answer
 
     def _leave(self, now: float, connection: Connection, name: str) -> Effects:
         member = connection.member_of.get(name)
@@ -729,6 +722,7 @@ class ChatHandler:
             effects += self._notices.undelivered(self.ledger.forsake(member, "left"))
             self._sessions.part(member)
             effects += self._positions.parted(member)
+            self._signals.part(now, member)
             effects += self._signals.left(self._epoch + now, member)
         return tuple(effects)
 

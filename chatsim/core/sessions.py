@@ -11,11 +11,12 @@ What she is owed is the ledger's affair, what the others hear of her that of the
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sized
 from itertools import islice
 from math import inf
 
 from chatsim.core.config import HandlerConfig
-from chatsim.core.frames import Participant
+from chatsim.core.frames import Joined, Participant
 from chatsim.core.pool import Connection, Member, Session, User
 from chatsim.core.snapshot import SessionState
 from chatsim.core.timers import Heap, Line
@@ -221,11 +222,19 @@ class Sessions:
                 found[absence[0]] = None
         return list(found)
 
-    def participants(self, session: Session) -> tuple[Participant, ...]:
-        """Everybody who takes part, as `joined` tells it."""
+    def joined(self, session: Session, missed: Sized | None) -> Joined:
+        """The answer to a join: where the session is, who takes part, and what will be replayed (None: no resume, or
+        one that cannot be had)."""
         if session.told is None:
             session.told = tuple(_participant(session, name) for name in session.participants)
-        return session.told
+        return Joined(
+            session=session.name,
+            epoch=session.epoch,
+            seq=session.seq,
+            recovered=missed is not None,
+            replayed=0 if missed is None else len(missed),
+            participants=session.told,
+        )
 
 
 def _is_absent(absence: tuple[Member, float]) -> bool:

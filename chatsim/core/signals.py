@@ -13,7 +13,7 @@ from typing import Literal
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import NOTHING, Effects, Tell
 from chatsim.core.frames import Presence, Typing
-from chatsim.core.pool import Member, User
+from chatsim.core.pool import Member, Session, User
 from chatsim.core.sessions import is_own
 from chatsim.core.timers import Heap, Line
 
@@ -25,6 +25,9 @@ class Signals:
         self._config = config
         self._graces: Line[tuple[Member, float]] = Line(config.presence_grace_s, _is_away)
         self._lapses: Heap[Member] = Heap()
+        # Who left while what she typed still mattered: if she is back before it does not, she goes on from there.
+        self._parted: dict[tuple[Session, str], Member] = {}
+        self._partings: Line[Member] = Line(max(config.typing_interval_s, config.typing_lapse_s))
 
     @property
     def next_at(self) -> float:
@@ -77,6 +80,8 @@ class Signals:
 
     def came(self, wall: float, member: Member) -> Effects:
         """The user joined: news, unless the others still believe that she is there."""
+        if self._parted:
+            self._go_on(member)
         if not member.offline_told:
             return NOTHING
         member.offline_told = False
@@ -84,6 +89,24 @@ class Signals:
         if is_own(member.session.name):
             return NOTHING
         return (Tell(member.session.name, Presence(member.user.name, member.user.state, wall)),)
+
+    def _go_on(self, member: Member) -> None:
+        former = self._parted.pop((member.session, member.user.name), None)
+        if former is not None and former is not member:
+            member.typing, member.typing_until = former.typing, former.typing_until
+            member.typing_relayed_at = former.typing_relayed_at
+            former.typing = False
+            if member.typing:
+                self._lapse_at(member, member.typing_until)
+
+    def part(self, now: float, member: Member) -> None:
+        """The user left the session: the limit on her typing does not begin anew if she comes back."""
+        while (gone := self._partings.pop(now)) is not None:
+            if self._parted.get((gone.session, gone.user.name)) is gone:
+                del self._parted[gone.session, gone.user.name]
+        if member.typing or now < member.typing_relayed_at + self._config.typing_interval_s:
+            self._parted[member.session, member.user.name] = member
+            self._partings.add(now, member)
 
     def absent(self, now: float, member: Member) -> None:
         """The user's last connection in the session has gone: the others hear so after the grace."""

@@ -150,6 +150,8 @@ BOUNDS: dict[str, Callable[[Crowd], int]] = {
     "Credentials._jtis": lambda crowd: crowd.config.revocations_max,
     "Credentials._users": lambda crowd: crowd.config.revocations_max,
     "Signals._graces": lambda crowd: _sifted(crowd.members),
+    "Signals._parted": lambda crowd: crowd.frames_in(crowd.config.typing_lapse_s),
+    "Signals._partings": lambda crowd: crowd.frames_in(crowd.config.typing_lapse_s),
     "Signals._lapses": lambda crowd: crowd.lapses,
     "Positions._moved": lambda crowd: crowd.frames_in(1.0),
     "Dedupe._known": lambda crowd: crowd.said_in(crowd.config.dedupe_for_s),

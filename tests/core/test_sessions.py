@@ -6,8 +6,10 @@ import pytest
 from msgspec import Raw
 
 from chatsim.core.config import HandlerConfig
-from chatsim.core.effects import Close, Record, Send
+from chatsim.core.effects import Close, Note, Record, Send
+from chatsim.core.facts import Position
 from chatsim.core.frames import Error, Heartbeat, HeartbeatIn, Joined, Left, Message, Participant
+from chatsim.core.snapshot import Snapshot
 from tests.core.world import World, sends
 
 # Joining.
@@ -188,3 +190,17 @@ def test_a_heartbeat_tells_the_newest_seq_of_each_joined_session() -> None:
     world.say("ann", "1", "@ann")
     [(_, beat)] = sends(world.receive("ann", HeartbeatIn(4)), Heartbeat)
     assert (beat.t, beat.seqs) == (4, {"s": 2, "@ann": 1})
+
+
+def test_the_log_hears_who_is_a_receiver_in_her_own_session() -> None:
+    """Or what the server wrote to her would be owed to nobody after a crash."""
+    world = World(snapshot=Snapshot())
+    world.connect("ann")
+    effects = world.do("post", "ann", "p1", Raw(b'"hello"'))
+    assert effects[:1] == [Note(Position("@ann", "ann", 0))]
+    assert world.handler.ledger.waiting == 1
+    assert Note(Position("@ann", "ann", 1)) not in world.connect("ann2")
+    world.gone("ann")
+    world.gone("ann2")
+    world.until(301)
+    assert Note(Position("@ann", "ann", 1)) in world.connect("ann3")

@@ -231,3 +231,30 @@ def test_a_grace_that_outlasts_retention_ends_with_it() -> None:
     world.join("ann2")
     world.until(200)
     assert states(world, "bob") == [(5, "ann", "offline"), (10, "ann", "online")]
+
+
+def test_leaving_and_joining_again_buys_no_typing() -> None:
+    world = World()
+    world.arrive("ann", "bob")
+    for _ in range(5):
+        world.typing("ann")
+        world.leave("ann")
+        world.join("ann")
+    assert len(world.heard("bob", Typing)) == 1
+    world.until(20)
+    assert [(at, frame.active) for at, frame in world.dated("bob", Typing)] == [(0, True), (10, False)]
+
+
+def test_who_comes_back_typing_is_not_cut_short_by_her_former_lapse() -> None:
+    world = World()
+    world.arrive("ann", "bob")
+    world.typing("ann")
+    world.leave("ann")
+    world.join("ann")
+    for at in (5, 9):
+        world.until(at)
+        world.typing("ann")
+    world.until(40)
+    assert [(at, frame.active) for at, frame in world.dated("bob", Typing)] == [
+        (0, True), (5, True), (9, True), (19, False),
+    ]  # fmt: skip
