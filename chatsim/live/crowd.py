@@ -22,7 +22,7 @@ import msgspec
 from chatsim.core.frames import ClientFrame, StatusIn, Welcome, decode_server, encode
 from chatsim.journal.record import Detection
 from chatsim.live.calendar import Calendar
-from chatsim.live.peer import ABNORMAL, Peer
+from chatsim.live.peer import ABNORMAL, Peer, resuming
 from chatsim.load.people import Device, People
 from chatsim.network.link import Link
 
@@ -152,7 +152,7 @@ class Crowd:
 
     def _connect(self, now: float, device: Device, links: tuple[Link, Link]) -> None:
         token = self.token(device, time.time())
-        peer = Peer(self, self.calendar, device, self._url, token, links)
+        peer = Peer(self, self.calendar, device, resuming(self._url, device.client.former), token, links)
         self._all.add(peer)
         task = self.calendar.loop.create_task(self._open(peer))
         self._tasks.add(task)
