@@ -71,6 +71,17 @@ def test_who_comes_back_names_her_former_connection_and_is_let_in_before_strange
     play(test, config=HandlerConfig(accept_rate_per_s=0.001))
 
 
+def test_a_refusal_is_waited_out_as_fast_as_the_scenario_is_played() -> None:
+    async def test(arena: Arena) -> None:
+        ann = arena.add("ann")
+        await arena.joined(ann)
+        bob = arena.add("bob")
+        # Each time he is told 1 to 5 s.
+        await arena.until(lambda: arena.crowd._serials[bob.devices[0].number] > 50)
+
+    play(test, config=HandlerConfig(accept_rate_per_s=0.001), time_scale=0.001)
+
+
 def test_a_peer_that_vanished_is_closed_by_the_server_and_comes_back_later() -> None:
     async def test(arena: Arena) -> None:
         ann, bob = arena.add("ann"), arena.add("bob")
