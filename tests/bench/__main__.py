@@ -160,6 +160,7 @@ BENCHES: dict[str, Callable[[], None]] = {
     "paced": lambda: live.paced(PAIRS),
     "stopped": lambda: live.stopped(PAIRS),
     "durable": lambda: live.durable(PAIRS),
+    "herd": lambda: live.come_back(PAIRS),
     "idle": lambda: live.idle(PAIRS),
     "handshakes": lambda: live.handshakes(PAIRS),
 }

@@ -27,6 +27,7 @@ from chatsim.core.config import HandlerConfig
 from chatsim.errors import HarnessError
 from chatsim.live.node import config_words
 from chatsim.live.sqlite_log import FILE
+from tests.bench import herd
 from tests.bench.counting import Figures, Spec
 
 CONNECTIONS = 1_000
@@ -78,7 +79,7 @@ STOPPED = msgspec.structs.replace(
     measure_s=10.0,
     stops=True,
 )
-IDLE_MAX = 10_000
+IDLE_MAX, HERD_MAX = 10_000, 5_000
 DESCRIPTORS_SPARED = 300
 """What server and crowd open beside those connections, at most: files, sockets, and those that come to warm up."""
 
@@ -272,10 +273,29 @@ def durable(pairs: int) -> None:
     )
 
 
-def idle(pairs: int) -> None:
-    """Resident memory of the server per joined and silent connection, in plain text and over TLS."""
+def _descriptors() -> int:
+    """How many this process and its children may have open, all of which they may have from now on."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def come_back(runs: int) -> None:
+    """5,000 clients who were told when to come back, and then dropped at once."""
+    count = min(HERD_MAX, _descriptors() - DESCRIPTORS_SPARED)
+    seen = [herd.come_back(count) for _ in range(runs)]
+    shares = [herd.busiest(moments) for moments in seen]
+    print(
+        f"herd: of {count:,} clients told and dropped at once the busiest 100 ms took {statistics.median(shares):.1%}, "
+        f"{max(shares):.1%} in the worst of {runs} runs; the last was back after "
+        f"{statistics.median(map(max, seen)):.1f} s (wanted at most 3 %)",
+        flush=True,
+    )
+
+
+def idle(pairs: int) -> None:
+    """Resident memory of the server per joined and silent connection, in plain text and over TLS."""
+    hard = _descriptors()
     count = min(IDLE_MAX, hard - DESCRIPTORS_SPARED)
     spec = msgspec.structs.replace(IDLE, connections=count)
     of = (
