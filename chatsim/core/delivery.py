@@ -20,20 +20,30 @@ from chatsim.core.timers import Line
 _NOBODY: dict[Member, int] = {}
 """What a message waits for when everybody has it; never written to."""
 
+MANY = 64
+"""Of so many receivers on, what a message waits for is made anew whenever but an eighth of it is left: a dict keeps the
+table of all whom it has held, 36 KiB for a thousand, and one who does not ack would hold as much in each message."""
+
 
 class Outgoing:
     """One stored message on its way: `waiting` maps each member who has not acked to the attempt she was last sent.
 
-    The attempt is negative while no retry is under way, because nobody was there to have it.
+    The attempt is negative while no retry is under way, because nobody was there to have it. `few` is how many have to
+    be left for `waiting` to be worth making anew.
     """
 
-    __slots__ = ("message", "retained", "session", "waiting")
+    __slots__ = ("few", "message", "retained", "session", "waiting")
 
     def __init__(self, session: Session, message: Message, waiting: dict[Member, int]) -> None:
         self.session = session
         self.message = message
         self.waiting = waiting
+        self.few = _few(len(waiting))
         self.retained = False
+
+
+def _few(count: int) -> int:
+    return count // 8 if count >= MANY else 0
 
 
 class GivenUp(NamedTuple):
@@ -214,7 +224,7 @@ class Ledger:
             waiting = outgoing.waiting
             if waiting.pop(member, 0):
                 settled.append(outgoing)
-                if not waiting:
+                if len(waiting) <= outgoing.few:
                     self._settle(outgoing)
         del owed[:count]
         self.delivered += len(settled)
@@ -357,10 +367,14 @@ class Ledger:
         return GivenUp(outgoing, member.user.name, reason)
 
     def _settle(self, outgoing: Outgoing) -> None:
-        if not outgoing.waiting:
+        left = len(outgoing.waiting)
+        if not left:
             del self._by_id[outgoing.message.message_id]
             # It may be kept for minutes yet: an emptied dict holds on to its table, the shared one holds nothing.
             outgoing.waiting = _NOBODY
+        elif left <= outgoing.few:
+            outgoing.waiting = dict(outgoing.waiting)
+            outgoing.few = _few(left)
 
     def _trim(self, member: Member) -> None:
         owed = member.owed

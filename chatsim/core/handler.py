@@ -660,7 +660,7 @@ class ChatHandler:
     # Sessions.
 
     def _session(self, name: str) -> tuple[Session, list[Effect]]:
-        """The session of this name, made where there was none; its owner is a receiver at once, which is to be noted."""
+        """The session of this name, made where there was none, and what is to be noted: its owner receives at once."""
         session = self._sessions.by_name.get(name)
         if session is not None:
             return session, []

@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from math import inf
 from typing import Any, Literal, TypeAlias, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Raw
@@ -54,7 +54,7 @@ from chatsim.errors import (
 )
 from chatsim.live.calendar import Calendar
 from chatsim.live.line import Line
-from chatsim.live.peer import ABNORMAL, Peer
+from chatsim.live.peer import ABNORMAL, Peer, resuming
 from chatsim.network.link import Link
 
 Token: TypeAlias = str | Callable[[], str | Awaitable[str]]
@@ -354,9 +354,7 @@ class Chat:
     def _dial(self, now: float, serial: int, _: Any) -> None:
         if serial != self._serial or self._client.state != "waiting":
             return
-        url = self._url
-        if self._client.former:
-            url += f"{'&' if '?' in url else '?'}resume={quote(self._client.former)}"
+        url = resuming(self._url, self._client.former)
         peer = self._peer = Peer[None](self, self._calendar, None, url, self._token, (Link(), Link()))
         self._start(self._dialled(peer))
 

@@ -22,7 +22,7 @@ import msgspec
 from chatsim.core.frames import ClientFrame, StatusIn, Welcome, decode_server, encode
 from chatsim.journal.record import Detection
 from chatsim.live.calendar import Calendar
-from chatsim.live.peer import ABNORMAL, Peer
+from chatsim.live.peer import ABNORMAL, Peer, resuming
 from chatsim.load.people import Device, People
 from chatsim.network.link import Link
 
@@ -61,8 +61,12 @@ class Crowd:
         links: Callable[[int, Device], tuple[Link, Link]],
         tls: ssl.SSLContext | None = None,
         narrow: frozenset[str] = frozenset(),
+        time_scale: float = 1.0,
     ) -> None:
-        """`url` is `ws://` or `wss://` with host, port and path; `narrow` names the groups that will read slowly."""
+        """`url` is `ws://` or `wss://` with host, port and path; `narrow` names the groups that will read slowly.
+
+        `time_scale` multiplies what a server that refuses says of when to come back: it can say only whole seconds.
+        """
         self.calendar = calendar
         self.late_s = array("d")
         self.people = People(self)
@@ -75,6 +79,7 @@ class Crowd:
         self._url = url
         self._tls = tls
         self._narrow = narrow
+        self._time_scale = time_scale
         address = urlsplit(url)
         assert address.hostname is not None
         assert address.port is not None
@@ -152,7 +157,7 @@ class Crowd:
 
     def _connect(self, now: float, device: Device, links: tuple[Link, Link]) -> None:
         token = self.token(device, time.time())
-        peer = Peer(self, self.calendar, device, self._url, token, links)
+        peer = Peer(self, self.calendar, device, resuming(self._url, device.client.former), token, links)
         self._all.add(peer)
         task = self.calendar.loop.create_task(self._open(peer))
         self._tasks.add(task)
@@ -202,7 +207,8 @@ class Crowd:
         """The server, or the network, did not."""
         self._all.discard(peer)
         if peer.device.client.state == "waiting":
-            self.people.refused(now, peer.device, status, retry_after_s)
+            after_s = None if retry_after_s is None else retry_after_s * self._time_scale
+            self.people.refused(now, peer.device, status, after_s)
 
     def text(self, now: float, peer: Peer[Device], data: bytes) -> None:
         """One text frame arrived."""

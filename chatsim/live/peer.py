@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar, cast
+from urllib.parse import quote
 
 import msgspec
 from websockets.client import ClientProtocol
@@ -285,6 +286,11 @@ class Peer(asyncio.Protocol, Generic[Owner]):
     def _abort(self, now: float, *_: Any) -> None:
         if self._transport is not None:
             self._transport.abort()
+
+
+def resuming(url: str, former: str) -> str:
+    """The address to dial for who had the connection `former` (empty: none), and is let in before strangers."""
+    return f"{url}{'&' if '?' in url else '?'}resume={quote(former)}" if former else url
 
 
 def _error_of(response: Response) -> str:

@@ -170,6 +170,7 @@ class _Run:
             links=self._links,
             tls=self.trust,
             narrow=frozenset(g.name for g in scenario.groups if g.name in narrow or None in narrow),
+            time_scale=scenario.played_scale,
         )
         self.mischief = Mischief(self.crowd, self.plan.victims, self.purse.expiring, self, scenario.duration_s)
         Script(scenario, self.plan, self.streams, self.crowd.people, calendar)

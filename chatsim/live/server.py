@@ -64,6 +64,9 @@ walked through so often that it takes a seventh of a busy server's time or more.
 that ended connections leave behind, some 25 objects each: those of 20,000 at most wait for a whole collection.
 """
 
+PRUNE_S_MIN, PRUNES = 1.0, 10
+"""How often what is older than `history_for` is removed: every tenth of it, but within a second and `PRUNE_S`."""
+
 END_S_MAX = 1
 """How long requests under way may take after that, in whole seconds, as uvicorn wants it."""
 
@@ -228,21 +231,20 @@ async def _drive(
         )
         writer = _journal(settings.journal, header)
     handler = ChatHandler(config, epoch=epoch, seed=seed, snapshot=snapshot, first_epoch=first_epoch)
-    log: Log = (
-        settings.log
-        or lasting
-        or MemoryLog(
-            epoch=first_epoch,
-            history_messages=config.history_messages,
-            history_messages_max=config.history_messages_max,
-        )
+    pruned = lasting or MemoryLog(
+        epoch=first_epoch,
+        history_messages=config.history_messages,
+        history_messages_max=config.history_messages_max,
+        history_for_s=config.history_for_s,
     )
+    log: Log = settings.log or pruned
     life = 0 if lasting is None else lasting.life
     driver = Driver(handler, log, loop=loop, epoch=epoch, journal=writer, life=life)
     driver.watch_lag()
     if lasting is not None:
         lasting.start(driver.logged)
-        stack.callback(_prune(lasting, driver, config).cancel)
+    if log is pruned:
+        stack.callback(_prune(pruned, driver, config).cancel)
 
     def end() -> None:
         driver.close()
@@ -279,9 +281,10 @@ class _Repeat:
         self._timer.cancel()
 
 
-def _prune(log: SqliteLog, driver: Driver, config: HandlerConfig) -> _Repeat:
+def _prune(log: SqliteLog | MemoryLog, driver: Driver, config: HandlerConfig) -> _Repeat:
     """Have messages older than `history_for` removed from now on."""
-    return _Repeat(driver.loop, PRUNE_S, lambda: log.prune(driver.wall() - config.history_for_s))
+    every_s = min(PRUNE_S, max(PRUNE_S_MIN, config.history_for_s / PRUNES))
+    return _Repeat(driver.loop, every_s, lambda: log.prune(driver.wall() - config.history_for_s))
 
 
 async def _until(server: _Server, listener: socket.socket, driver: Driver, stop: asyncio.Event) -> None:

@@ -47,7 +47,7 @@ BUSY_S = 1.0
 """How long somebody else may hold the file before a commit fails."""
 
 PRUNE_S = 3600.0
-"""How often messages older than `history_for` are removed."""
+"""How often messages older than `history_for` are removed, at least."""
 
 Answered: TypeAlias = Callable[[list[Record], list[Record]], None]
 """Told in the loop's thread what was stored and what could not be, each in order."""

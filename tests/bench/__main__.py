@@ -158,6 +158,9 @@ BENCHES: dict[str, Callable[[], None]] = {
     "outstanding": lambda: live.outstanding(PAIRS),
     "thousand": lambda: live.thousand(PAIRS),
     "paced": lambda: live.paced(PAIRS),
+    "stopped": lambda: live.stopped(PAIRS),
+    "durable": lambda: live.durable(PAIRS),
+    "herd": lambda: live.come_back(PAIRS),
     "idle": lambda: live.idle(PAIRS),
     "handshakes": lambda: live.handshakes(PAIRS),
 }

@@ -8,7 +8,10 @@ each on its own core where there are two; ratios are those of neighbours in time
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -23,11 +26,13 @@ import msgspec
 from chatsim.core.config import HandlerConfig
 from chatsim.errors import HarnessError
 from chatsim.live.node import config_words
+from chatsim.live.sqlite_log import FILE
+from tests.bench import herd
 from tests.bench.counting import Figures, Spec
 
 CONNECTIONS = 1_000
 WARM_S, MEASURE_S = 0.7, 2.5
-START_S_MAX, CROWD_S_MAX = 30.0, 60.0
+START_S_MAX, CROWD_S_MAX = 30.0, 180.0
 SECRET = "a secret of the bench, known to all"
 
 RAISED = HandlerConfig(
@@ -58,8 +63,29 @@ OUTSTANDING = msgspec.structs.replace(ROOMS, speakers=1, outstanding=1)
 THOUSAND = msgspec.structs.replace(ROOMS, room_size=CONNECTIONS, speakers=10, outstanding=100)
 ALL_SPEAK = msgspec.structs.replace(THOUSAND, speakers=CONNECTIONS)
 PACED_PER_S = 20_000
+HELD = msgspec.structs.replace(
+    RAISED, outbound_frames=HandlerConfig().outbound_frames, outbound_bytes=HandlerConfig().outbound_bytes
+)
+"""As raised as that, but for the limits that a slow reader meets."""
 PACED = msgspec.structs.replace(ROOMS, outstanding=0, pace_per_s=PACED_PER_S / 9, measure_s=2 * MEASURE_S)
-IDLE = msgspec.structs.replace(ROOMS, task="idle")
+STOPPED_PER_S = 20
+STOPPED = msgspec.structs.replace(
+    THOUSAND,
+    speakers=1,
+    outstanding=0,
+    pace_per_s=STOPPED_PER_S,
+    # 1 MiB and what the kernel holds is full after some 7 s of it.
+    body_bytes=8 * 1024,
+    measure_s=10.0,
+    stops=True,
+)
+IDLE_MAX, HERD_MAX = 10_000, 5_000
+DESCRIPTORS_SPARED = 300
+"""What server and crowd open beside those connections, at most: files, sockets, and those that come to warm up."""
+
+IDLE = msgspec.structs.replace(ROOMS, task="idle", opening_s_max=150.0)
+SENDERS = 200
+DURABLE = msgspec.structs.replace(ROOMS, task="append", connections=SENDERS, room_size=1, speakers=1)
 HANDSHAKES = msgspec.structs.replace(ROOMS, task="handshakes")
 
 
@@ -94,13 +120,15 @@ def _server(*command: str) -> Iterator[tuple[str, int]]:
 
 
 @contextmanager
-def _chatsim(*flags: str) -> Iterator[tuple[str, int]]:
+def _chatsim(*flags: str, config: HandlerConfig = RAISED, data: Path | None = None) -> Iterator[tuple[str, int]]:
+    """The full server; what was said is in `data`, or in memory."""
     with tempfile.TemporaryDirectory(prefix="chatsim-bench-") as name:
-        secret, config = Path(name) / "secret", Path(name) / "handler.yaml"
+        secret, words = Path(name) / "secret", Path(name) / "handler.yaml"
         secret.write_text(SECRET)
-        config.write_bytes(msgspec.json.encode(config_words(RAISED)))
-        told = ("--secret-file", str(secret), "--config", str(config), *flags)
-        with _server("chatsim", "serve", "--ephemeral", "--port", "0", *told) as found:
+        words.write_bytes(msgspec.json.encode(config_words(config)))
+        told = ["--secret-file", str(secret), "--config", str(words), *flags]
+        told += ["--ephemeral"] if data is None else ["--data", str(data)]
+        with _server("chatsim", "serve", "--port", "0", *told) as found:
             yield found
 
 
@@ -113,9 +141,9 @@ def _crowd(spec: Spec) -> Figures:
     return msgspec.json.decode(done.stdout, type=Figures)
 
 
-def ours(spec: Spec, *flags: str) -> Figures:
+def ours(spec: Spec, *flags: str, config: HandlerConfig = RAISED, data: Path | None = None) -> Figures:
     """The crowd against the full server."""
-    with _chatsim(*flags) as (url, pid):
+    with _chatsim(*flags, config=config, data=data) as (url, pid):
         return _crowd(msgspec.structs.replace(spec, url=url, pid=pid, core=_cores()[1], secret=SECRET))
 
 
@@ -204,11 +232,78 @@ def handshakes(pairs: int) -> None:
     _compare("handshakes", HANDSHAKES, pairs, "handshakes", "1x, with the token check on one side only")
 
 
+def stopped(pairs: int) -> None:
+    """One room of 1,000 at a steady pace: one of them stops reading, and in the other run of each pair nobody does."""
+    everyone = msgspec.structs.replace(STOPPED, stops=False)
+    seen = [(ours(STOPPED, config=HELD), ours(everyone, config=HELD)) for _ in range(pairs)]
+
+    def middle(of: Callable[[Figures, Figures], float]) -> float:
+        return statistics.median(of(a, b) for a, b in seen)
+
+    print(
+        f"stopped: {middle(lambda a, b: a.delivered_s / b.delivered_s):.2f}x in the p99 of the others' deliveries "
+        f"({middle(lambda a, b: a.delivered_s) * 1e3:.1f} to {middle(lambda a, b: b.delivered_s) * 1e3:.1f} ms), "
+        f"{middle(lambda a, b: a.grown_bytes - b.grown_bytes) / 1024**2:.1f} MiB more "
+        f"({middle(lambda a, b: a.grown_bytes) / 1024**2:.1f} to {middle(lambda a, b: b.grown_bytes) / 1024**2:.1f}), "
+        f"crowd busy {middle(lambda a, b: _busy(a)):.0%} and {middle(lambda a, b: _busy(b)):.0%} "
+        "(wanted 1x, under 2 MiB)",
+        flush=True,
+    )
+
+
+def durable(pairs: int) -> None:
+    """200 senders, each with 10 messages whose ack is out: committed to SQLite before the ack, and kept in memory."""
+    seen = []
+    for _ in range(pairs):
+        with tempfile.TemporaryDirectory(prefix="chatsim-bench-data-") as name:
+            lasting = ours(DURABLE, data=Path(name))
+            # The server was killed: what it had acked is in the file all the same.
+            with contextlib.closing(sqlite3.connect(Path(name) / FILE)) as database:
+                (kept,) = database.execute("SELECT count(*) FROM messages").fetchone()
+            if kept < lasting.count:
+                raise HarnessError(f"{lasting.count} messages were acked and {kept} kept.")
+        seen.append((lasting, ours(DURABLE)))
+    per_s = [statistics.median(_per_s(pair[side]) for pair in seen) for side in (0, 1)]
+    load = [statistics.median(_load(pair[side]) for pair in seen) for side in (0, 1)]
+    print(
+        f"durable: {statistics.median(_per_s(a) / _per_s(b) for a, b in seen):.2f}x in messages acked/s by "
+        f"{SENDERS} senders, committed to SQLite first ({per_s[0]:,.0f}) to in memory ({per_s[1]:,.0f}), "
+        f"server busy {load[0]:.0%} and {load[1]:.0%} of a core",
+        flush=True,
+    )
+
+
+def _descriptors() -> int:
+    """How many this process and its children may have open, all of which they may have from now on."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def come_back(runs: int) -> None:
+    """5,000 clients who were told when to come back, and then dropped at once."""
+    count = min(HERD_MAX, _descriptors() - DESCRIPTORS_SPARED)
+    seen = [herd.come_back(count) for _ in range(runs)]
+    shares = [herd.busiest(moments) for moments in seen]
+    print(
+        f"herd: of {count:,} clients told and dropped at once the busiest 100 ms took {statistics.median(shares):.1%}, "
+        f"{max(shares):.1%} in the worst of {runs} runs; the last was back after "
+        f"{statistics.median(map(max, seen)):.1f} s (wanted at most 3 %)",
+        flush=True,
+    )
+
+
 def idle(pairs: int) -> None:
     """Resident memory of the server per joined and silent connection, in plain text and over TLS."""
+    hard = _descriptors()
+    count = min(IDLE_MAX, hard - DESCRIPTORS_SPARED)
+    spec = msgspec.structs.replace(IDLE, connections=count)
+    of = (
+        f"{count:,} connections" if count == IDLE_MAX else f"{count:,} connections, as many as {hard:,} descriptors are"
+    )
     for name, flags, wanted in (
         ("plain", (), "at most 20 KiB"),
         ("TLS", ("--tls-self-signed",), "far less than 287 KB"),
     ):
-        kib = statistics.median(ours(IDLE, *flags).grown_bytes / CONNECTIONS / 1024 for _ in range(pairs))
-        print(f"idle: {kib:.1f} KiB per {name} connection (wanted {wanted})", flush=True)
+        kib = statistics.median(ours(spec, *flags).grown_bytes / count / 1024 for _ in range(pairs))
+        print(f"idle: {kib:.1f} KiB per {name} connection, of {of} (wanted {wanted})", flush=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -82,6 +84,22 @@ def test_who_joined_later_is_no_receiver() -> None:
     world.say("ann")
     world.arrive("bob")
     assert world.handler.ledger.owed == 0
+
+
+def test_what_only_one_of_many_has_not_acked_takes_as_little_as_if_there_were_few() -> None:
+    world = World()
+    many = [f"u{number}x" for number in range(1000)]
+    world.arrive("ann", "bob", *many)
+    world.say("ann")
+    [outgoing] = world.handler.ledger._by_id.values()
+    for count, name in enumerate(many):
+        world.ack(name, 1)
+        assert sys.getsizeof(outgoing.waiting) < 10_000 + 500 * (1000 - count)
+    assert world.handler.ledger.waiting == 1
+    assert sys.getsizeof(outgoing.waiting) < 5000
+    assert world.handler.ledger.pairs() == [(outgoing.message.message_id, "bob")]
+    world.until(200)
+    assert [attempt for _, attempt in attempts(world, "bob")] == [1, 2, 3, 4]
 
 
 # Retries and giving up.

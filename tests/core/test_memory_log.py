@@ -8,11 +8,11 @@ from msgspec import Raw
 
 from chatsim.core.effects import Record
 from chatsim.core.facts import Ended, Removed
-from chatsim.core.memory_log import MemoryLog
+from chatsim.core.memory_log import FORGET_MAX, PRUNE_MAX, MemoryLog
 
 
-def record(session: str, id_: str = "a") -> Record:
-    return Record(session, "ann", "c1", id_, Raw(b'"hi"'), 12.5)
+def record(session: str, id_: str = "a", *, at: float = 12.5) -> Record:
+    return Record(session, "ann", "c1", id_, Raw(b'"hi"'), at)
 
 
 @settings(deadline=None)
@@ -60,6 +60,43 @@ def test_without_being_told_nothing_is_kept() -> None:
     for log in (MemoryLog(), MemoryLog(history_messages=5), MemoryLog(history_messages_max=5)):
         log.append(record("s"))
         assert log.history("s", 0, 10) == []
+
+
+def test_history_is_kept_for_its_time_and_then_gone() -> None:
+    log = MemoryLog(history_messages=10, history_messages_max=10, history_for_s=60.0)
+    for at in (0.0, 10.0, 60.0):
+        log.append(record("s", at=at))
+    assert seqs(log) == [1, 2, 3], "60 s old is not too old"
+    log.append(record("t", at=61.0))
+    assert seqs(log) == [2, 3], "whatever session time passes in"
+    log.prune(60.5)
+    assert seqs(log) == []
+    assert seqs(log, "t") == [1], "without another word"
+
+
+def test_a_message_forgets_few_others_and_what_is_too_old_is_hidden_meanwhile() -> None:
+    log = MemoryLog(history_messages=2000, history_messages_max=2000, history_for_s=60.0)
+    for _ in range(1000):
+        log.append(record("s", at=0.0))
+    for number in range(1, 500):
+        log.append(record("s", at=100.0))
+        assert log.kept == 1000 + number - FORGET_MAX * number
+        assert len(seqs(log, limit=1000)) == number
+    log.append(record("t", at=100.0))
+    assert (log.kept, seqs(log, "t")) == (500, [1])
+
+
+def test_pruning_is_done_in_pieces() -> None:
+    log = MemoryLog(history_messages=3 * PRUNE_MAX, history_messages_max=3 * PRUNE_MAX)
+    for _ in range(2 * PRUNE_MAX + 1):
+        log.append(record("s", at=0.0))
+    log.append(record("s", at=9.0))
+    left = []
+    for _ in range(4):
+        log.prune(5.0)
+        left.append(log.kept)
+        assert seqs(log) == [2 * PRUNE_MAX + 2]
+    assert left == [PRUNE_MAX + 2, 2, 1, 1]
 
 
 def test_a_session_that_ended_begins_anew_in_a_newer_epoch() -> None:

@@ -7,7 +7,7 @@ at the end everything that was acked must have been seen by everyone else, and t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import isnan
 from pathlib import Path
 from queue import SimpleQueue
@@ -23,6 +23,7 @@ from chatsim.live.crowd import Crowd
 from chatsim.live.node import Node
 from chatsim.live.sqlite_log import SqliteLog
 from chatsim.live.tokens import Purse
+from chatsim.load.people import People
 from chatsim.scenario.model import Scenario
 from tests.live.arena import HELLO, SECRET, free_links
 
@@ -66,12 +67,37 @@ class Lives:
         self.begin(port)
 
 
-async def until(calendar: Calendar, so: Callable[[], object]) -> None:
-    """Wait until it is so; fails after a time that no healthy machine needs."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not so():
-            assert calendar.failure is None, repr(calendar.failure)
-            await asyncio.sleep(0.005)
+async def until(crowd: Crowd, so: Callable[[], object]) -> None:
+    """Wait until it is so; fails after a time that no healthy machine needs, and says how far everybody was."""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while not so():
+                assert crowd.calendar.failure is None, repr(crowd.calendar.failure)
+                await asyncio.sleep(0.005)
+    except TimeoutError:
+        raise AssertionError("\n".join(state(crowd))) from None
+
+
+def state(crowd: Crowd) -> Iterator[str]:
+    """What would have to be known of each person if it came to nothing."""
+    people = crowd.people
+    receipts = people.receipts
+    for person, device in zip(people.persons, people.devices, strict=True):
+        missed = [
+            row.message_id
+            for row in people.sent
+            if row.user != person.name and person.name not in receipts.get(row.message_id, ())
+        ]
+        client = device.client
+        yield (
+            f"{person.name} {client.state}, joined {device.joined}, unacked {client.unacked}, of {len(people.sent)} "
+            f"messages missed {len(missed)}, such as {missed[:5]}"
+        )
+
+
+def heard(people: People) -> bool:
+    """Whether everything that was said has reached everybody else."""
+    return sum(map(len, people.receipts.values())) >= len(people.sent) * (PEOPLE - 1)
 
 
 async def talk(lives: Lives) -> Crowd:
@@ -93,15 +119,20 @@ async def talk(lives: Lives) -> Crowd:
     calendar.begin()
     for person in people.persons:
         people.arrive(calendar.now(), person)
-    calendar.at(SPEAK_S, speak)
     try:
+        # Who joins for the first time begins with what is said from then on, and what a session is outlives a crash
+        # from the first commit on: so everybody is there before anything is said, and one message has been stored
+        # before anybody is killed. Where the machine is busy, neither comes by itself.
+        await until(crowd, lambda: all(device.joined for device in people.devices))
+        people.say(calendar.now(), people.persons[0], calendar.now(), HELLO)
+        await until(crowd, lambda: heard(people))
+        calendar.at(calendar.now(), speak)
         for _ in range(KILLS):
             await asyncio.sleep(dice.uniform(*ALIVE_S))
             await asyncio.to_thread(lives.again)
         talking = False
-        await until(calendar, lambda: all(device.joined and not device.client.unacked for device in people.devices))
-        wanted = len(people.sent) * (PEOPLE - 1)
-        await until(calendar, lambda: sum(map(len, people.receipts.values())) >= wanted)
+        await until(crowd, lambda: all(device.joined and not device.client.unacked for device in people.devices))
+        await until(crowd, lambda: heard(people))
     finally:
         await crowd.end()
     assert calendar.failure is None

@@ -57,6 +57,31 @@ def test_a_dropped_connection_comes_back_and_hears_what_it_missed() -> None:
     assert [(row.user, row.joined_at < inf) for row in crowd.people.outages] == [("bob", True)]
 
 
+def test_who_comes_back_names_her_former_connection_and_is_let_in_before_strangers() -> None:
+    async def test(arena: Arena) -> None:
+        ann = arena.add("ann")
+        await arena.joined(ann)
+        (device,) = ann.devices
+        # Strangers are let in once in a quarter of an hour, and ann was the one.
+        for name in ("c2", "c3"):
+            arena.crowd.drop(arena.calendar.now(), arena.crowd.peers[device.number])
+            await arena.joined(ann)
+            assert device.client.connection == name
+
+    play(test, config=HandlerConfig(accept_rate_per_s=0.001))
+
+
+def test_a_refusal_is_waited_out_as_fast_as_the_scenario_is_played() -> None:
+    async def test(arena: Arena) -> None:
+        ann = arena.add("ann")
+        await arena.joined(ann)
+        bob = arena.add("bob")
+        # Each time he is told 1 to 5 s.
+        await arena.until(lambda: arena.crowd._serials[bob.devices[0].number] > 50)
+
+    play(test, config=HandlerConfig(accept_rate_per_s=0.001), time_scale=0.001)
+
+
 def test_a_peer_that_vanished_is_closed_by_the_server_and_comes_back_later() -> None:
     async def test(arena: Arena) -> None:
         ann, bob = arena.add("ann"), arena.add("bob")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from heapq import heappop, heappush
 from math import inf
 from typing import Any, cast
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.extensions.permessage_deflate import PerMessageDeflate
@@ -34,9 +37,9 @@ from chatsim.core.handler import ChatHandler
 from chatsim.core.memory_log import MemoryLog
 from chatsim.core.tokens import Claims
 from chatsim.live.driver import Driver, Handler
-from chatsim.live.framing import text_frame
+from chatsim.live.framing import close_frame, text_frame
 from chatsim.live.log import LATER
-from chatsim.live.outlets import CLOSE_TIMEOUT_S, Outlet
+from chatsim.live.outlets import CLOSE_TIMEOUT_S, WRITE_HIGH_BYTES, Outlet
 from tests.live.test_framing import parsed
 
 EPOCH = 1_700_000_000.0
@@ -195,7 +198,7 @@ class Notes:
 class World:
     """A driver on a fake loop, with a scripted handler."""
 
-    def __init__(self, handler: Handler | None = None, *, life: int = 0) -> None:
+    def __init__(self, handler: Handler | None = None, *, life: int = 0, journaled: bool = True) -> None:
         self.loop = FakeLoop()
         self.script = Script()
         self.notes = Notes()
@@ -204,7 +207,7 @@ class World:
             MemoryLog(),
             loop=cast(asyncio.AbstractEventLoop, self.loop),
             epoch=EPOCH,
-            journal=self.notes,
+            journal=self.notes if journaled else None,
             life=life,
         )
 
@@ -531,6 +534,125 @@ def test_a_healthy_reader_makes_no_pressure() -> None:
     world.loop.turn()
     assert "pressure" not in world.script.doors()
     assert len(transport.writes) == 1
+
+
+class Pipe(FakeTransport):
+    """A transport with a peer at the other end: who reads takes everything at once, who does not fills it up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads = True
+        self.pauses: Callable[[], None] = lambda: None
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(data)
+        if not self.reads:
+            before, self.buffered = self.buffered, self.buffered + len(data)
+            if before <= WRITE_HIGH_BYTES < self.buffered:
+                self.pauses()
+
+
+class Hall:
+    """1,000 people in one session of a real handler; `stopped` is one of them who may read nothing at all."""
+
+    def __init__(self, stops: bool) -> None:
+        # Where nobody acks, what slides out of retention would be told to whoever said it.
+        config = HandlerConfig(rate_limit=10_000, retention_messages=10_000, retention_bytes=2**30)
+        self.world = World(ChatHandler(config, epoch=EPOCH, seed=1), journaled=False)
+        driver = self.world.driver
+        self.outlets, self.pipes = [], []
+        for number in range(1000):
+            pipe = Pipe()
+            claims = Claims(f"u{number}", EPOCH + 3600, sessions=("s",))
+            outlet = driver.connect(cast(asyncio.Transport, pipe), claims)
+            pipe.pauses = partial(driver.paused, outlet)
+            driver.receive(outlet, StatusIn("join", "s"))
+            self.outlets.append(outlet)
+            self.pipes.append(pipe)
+        self.world.loop.turn()
+        self.hear()
+        self.stopped, self.stopped_pipe = self.outlets[-1], self.pipes[-1]
+        self.stopped_pipe.reads = not stops
+
+    def hear(self) -> list[list[bytes]]:
+        """What was written to each of the others since the last time."""
+        heard = []
+        for pipe in self.pipes[:-1]:
+            heard.append(pipe.writes)
+            pipe.writes = []
+        return heard
+
+    def ack(self, seq: int) -> None:
+        """Everybody who reads has everything up to there."""
+        for outlet, pipe in zip(self.outlets, self.pipes, strict=True):
+            if pipe.reads:
+                self.world.driver.receive(outlet, AckIn("s", seq))
+        self.world.loop.advance(1.0)
+        # Who reads has taken what was written.
+        for pipe in self.pipes:
+            pipe.writes.clear()
+
+    def say(self, number: int, size_bytes: int, *, speaker: int) -> None:
+        """One of the others says so much, and the loop has one turn."""
+        frame = Say(f"{number}", "s", Body(b'"' + b"x" * size_bytes + b'"'))
+        self.world.driver.receive(self.outlets[speaker], frame)
+        self.world.loop.turn()
+
+
+@pytest.mark.parametrize("size_bytes", [100, 10_000], ids=["small frames", "large frames"])
+def test_one_of_a_thousand_who_stops_reading_delays_nobody_and_is_closed_at_her_limit(
+    size_bytes: int,
+) -> None:
+    hall = Hall(stops=True)
+    config, outlet, frame = HandlerConfig(), hall.stopped, b""
+    closed_after = most_bytes = most_frames = 0
+    for number in range(600):
+        hall.say(number, size_bytes, speaker=number)
+        heard = hall.hear()
+        (ack,) = parsed(b"".join(heard.pop(number)))
+        assert b'"ack"' in ack.data
+        # The very same bytes, once each, in the turn in which they were said.
+        (frame,) = heard[0]
+        assert f'"seq":{number + 1},'.encode() in frame
+        assert heard == [[frame]] * 998
+        if not outlet.closing:
+            closed_after = number + 1
+            most_bytes, most_frames = max(most_bytes, outlet.pending_bytes()), max(most_frames, outlet.pending_frames())
+    assert outlet.closing
+    assert outlet.queue[-1] == close_frame(4000, "too slow a reader")
+    assert most_bytes <= config.outbound_bytes
+    assert most_frames <= config.outbound_frames
+    # It was one of her two limits that she met.
+    by_frames = WRITE_HIGH_BYTES // len(frame) + config.outbound_frames
+    assert closed_after == pytest.approx(min(by_frames, config.outbound_bytes // len(frame)), abs=3)
+    assert outlet.pending_bytes() <= config.outbound_bytes + 2 * len(frame)
+    hall.world.loop.advance(CLOSE_TIMEOUT_S)
+    assert hall.stopped_pipe.aborted
+    hall.world.driver.lost(outlet)
+    assert outlet.queue == []
+
+
+def test_one_of_a_thousand_who_stops_reading_costs_less_than_two_mebibytes() -> None:
+    size_bytes, count, grown = 10_000, 150, []
+    for stops in (False, True):
+        hall = Hall(stops)
+        hall.say(0, size_bytes, speaker=0)
+        tracemalloc.start()
+        try:
+            before = most = tracemalloc.get_traced_memory()[0]
+            for number in range(1, count):
+                hall.say(number, size_bytes, speaker=0)
+                if number % 50 == 0:
+                    hall.ack(number)
+                most = max(most, tracemalloc.get_traced_memory()[0])
+            hall.ack(count)
+            grown.append((most - before, tracemalloc.get_traced_memory()[0] - before))
+        finally:
+            tracemalloc.stop()
+        assert hall.stopped.closing is stops
+    # Both keep what was said for replay, and while it happens what has not been acked.
+    for with_her, without in zip(grown[1], grown[0], strict=True):
+        assert with_her - without < 2 * 1024 * 1024
 
 
 def test_lag_is_what_the_clock_says() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chatsim.live.peer import resuming
 from chatsim.load.people import Device
 from chatsim.network.link import Link
 from tests.live.arena import Arena, Constant, play
@@ -18,6 +19,12 @@ class Falling:
     def next(self) -> float:
         self.value = max(0.0, self.value - 0.005)
         return self.value
+
+
+def test_who_had_a_connection_names_it_in_the_address() -> None:
+    assert resuming("ws://host/ws", "") == "ws://host/ws"
+    assert resuming("ws://host/ws", "c2-7") == "ws://host/ws?resume=c2-7"
+    assert resuming("ws://host/ws?room=a", "a b&") == "ws://host/ws?room=a&resume=a%20b%26"
 
 
 def test_both_ways_cost_their_latency() -> None:

@@ -8,6 +8,7 @@ import secrets
 import signal
 import socket
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,22 @@ def test_time_scale_plays_the_same_rules_faster() -> None:
             server.dial(additional_headers={"Authorization": f"Bearer {token()}"}) as ann,
         ):
             assert '"ping_interval_s":3.0' in str(await ann.recv())
+
+    on_loop(work)
+
+
+@pytest.mark.parametrize("lasts", [False, True], ids=["in memory", "in SQLite"])
+def test_history_ends_after_its_time_whatever_it_is_kept_in(tmp_path: Path, lasts: bool) -> None:
+    async def work() -> None:
+        config = HandlerConfig(history_for_s=0.1)
+        async with running(config=config, data=tmp_path if lasts else None) as server, server.peer() as ann:
+            await ann.join()
+            await ann.send(type="message", id="1", session="room", body="hello")
+            assert (await ann.read_type("ack"))["seq"] == 1
+            ask = partial(server.request, headers={"Authorization": f"Bearer {token()}"})
+            while (said := (await ask("GET", "/api/sessions/room/messages")).json())["messages"]:
+                pass
+            assert said["seq"] == 1
 
     on_loop(work)
 

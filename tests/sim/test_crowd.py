@@ -36,9 +36,9 @@ class Fixed:
 class World:
     """Ann and Bob in one session, 100 ms away from a free node; `refused` names those whose tokens are no good."""
 
-    def __init__(self, *refused: str) -> None:
+    def __init__(self, *refused: str, config: HandlerConfig | None = None) -> None:
         self.engine = Engine(quantum_s=0.5)
-        handler = ChatHandler(HandlerConfig(), epoch=EPOCH, seed=1)
+        handler = ChatHandler(config or HandlerConfig(), epoch=EPOCH, seed=1)
         self.node = Node(self.engine, handler, Streams(1), free(), Constant(value=0.0), ())
 
         def claims(user: str, now: float) -> Claims | None:
@@ -102,6 +102,17 @@ def test_a_dropped_device_dials_again() -> None:
     assert (outage.user, outage.lost_at) == ("bob", 5.0)
     assert 0.5 < outage.joined_at - 5.0 < 2.0
     assert len(world.crowd.pipes) == len(world.node.pipes) == 2
+
+
+def test_who_comes_back_is_known_and_let_in_before_strangers() -> None:
+    # One stranger is let in in a quarter of an hour, and ann is the one.
+    world = World(config=HandlerConfig(accept_rate_per_s=0.001))
+    world.do(5.0, world.crowd.drop, world.ann)
+    world.run(10.0)
+    (ann,), (bob,) = world.ann.devices, world.bob.devices
+    assert ann.joined
+    assert ann.client.former == "c1" != ann.client.connection
+    assert bob.client.state == "waiting"
 
 
 def test_who_has_vanished_hears_and_says_nothing() -> None:

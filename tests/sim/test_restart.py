@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 
 from chatsim.journal.record import RunRecord
 from chatsim.journal.replay import replay
+from chatsim.journal.steps import read
 from chatsim.sim.run import simulate
 from tests.sim.worlds import counted, everyone_has_everything_once, play, scenario, steps, worst
 
@@ -94,3 +97,36 @@ def test_baseline_loses_what_the_crash_forgets() -> None:
 def test_a_node_that_is_down_cannot_be_ended_again() -> None:
     record = play(crash(down="10s"), {"at": "32s", "do": "drain_node"})
     assert [row.users for row in record.fired] == [("node",), ()]
+
+
+def busiest(moments: Sequence[float], width_s: float = 0.1) -> float:
+    """The share of the fullest window of this width, wherever it begins."""
+    ordered = sorted(moments)
+    return max(bisect_left(ordered, begin + width_s) - place for place, begin in enumerate(ordered)) / len(ordered)
+
+
+def come_back(tmp_path: Path, *events: dict[str, Any]) -> list[float]:
+    """When each of 5,000 people has her connection again after these events."""
+    group = {"users": 5_000, "arrive_over": "15s", "messages": None}
+    path = tmp_path / "journal.jsonl"
+    record = simulate(scenario(*events, group=group, duration="60s"), journal=path).record
+    assert len(record.outages) == 5_000
+    assert all(row.joined_at < 60.0 for row in record.outages)
+    return [step.now for step in read(path) if step.door == "connect" and step.now >= 20.0]
+
+
+def test_five_thousand_dropped_at_once_come_back_spread_where_they_were_told_when(tmp_path: Path) -> None:
+    # The node tells everybody, and then ends at once instead of closing them one by one.
+    ends = {"at": "20s", "do": "crash_node", "down": "1ms"}
+    told = come_back(tmp_path, {"at": "20s", "do": "drain_node"}, ends)
+    # They are told moments from [0, 10 s]: 50 +- 7 of them to 100 ms (binomial). More than 3 %, or 150, in any window
+    # is 14 standard deviations away and more than 2 % is 7, so that no seed meets either by accident.
+    assert len(told) == 5_000
+    assert busiest(told) <= 0.02
+    assert max(told) - min(told) == pytest.approx(10.0, abs=0.1)
+
+
+def test_five_thousand_dropped_at_once_come_back_in_a_rush_where_they_were_not(tmp_path: Path) -> None:
+    untold = come_back(tmp_path, {"at": "20s", "do": "crash_node", "down": "1ms"})
+    # Backoff alone spreads the first attempts over half a second: 20 % +- 0.6 % to 100 ms, until the bucket is empty.
+    assert 0.18 < busiest(untold) < 0.23
