@@ -14,9 +14,6 @@ from math import inf
 from chatsim.core.config import HandlerConfig
 from chatsim.core.pool import Connection
 
-_PRUNED_EVERY = 16
-"""Moments that are over are forgotten once in so many frames: a connection keeps that many more than it needs."""
-
 
 class FrameRate:
     """Counts the frames of each connection; moments and durations in seconds."""
@@ -34,7 +31,8 @@ class FrameRate:
         moments.append(now)
         count = len(moments)
         if count <= self.limit:
-            if not count % _PRUNED_EVERY:
+            # Once in 16 frames what is over is forgotten: a connection keeps that many more than it needs.
+            if not count & 15:
                 del moments[: bisect_right(moments, now - self.window_s)]
             return 0.0
         del moments[: bisect_right(moments, now - self.window_s)]

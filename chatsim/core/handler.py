@@ -108,6 +108,7 @@ class ChatHandler:
         self._notices = Notices(self._users)
         self._service = Service(config, self._sessions, self.ledger, self._signals, self._notices)
         self._replays = Replays(config, self.ledger, self.counters)
+        self._behind = self._replays.behind
         self._numbered = 0
         self._ids = Dedupe(config.dedupe_for_s)
         self._closings: Heap[Connection] = Heap()
@@ -399,16 +400,17 @@ class ChatHandler:
             entry.message = message
             if record.conn in self._connections:
                 effects.append(Send((record.conn,), entry.ack(message, duplicate=False)))
-            asked = tuple(conn for conn in self._ids.asked(entry.key) if conn in self._connections)
+            asked = self._ids.asked(entry.key)
             if asked:
-                effects.append(Send(asked, entry.ack(message, duplicate=True)))
+                asked = tuple(conn for conn in asked if conn in self._connections)
+                effects += [Send(asked, entry.ack(message, duplicate=True))] if asked else ()
         to = session.names_but(record.conn)
-        if not self._replays.none:
+        if self._behind:
             to = self._replays.ahead(to, session)
         if to:
             effects.append(Send(to, message))
         lost = self.ledger.add(now, session, message)
-        if not self._replays.none:
+        if self._behind:
             for conn in self._replays.hold(session, message, record.conn):
                 effects += self._too_slow(now, self._connections[conn])
         if lost:

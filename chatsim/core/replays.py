@@ -54,14 +54,10 @@ class Replays:
         self._live_bytes_max = config.outbound_bytes
         self._ledger = ledger
         self._counters = counters
-        self._behind: dict[Conn, _Backlog] = {}
+        # Who is behind in some session; the handler asks for each message whether anybody is.
+        self.behind: dict[Conn, _Backlog] = {}
         # How many frames and bytes of replays went to a connection since it was last known to have nothing waiting.
         self._sent: dict[Conn, tuple[int, int]] = {}
-
-    @property
-    def none(self) -> bool:
-        """Whether nobody is behind."""
-        return not self._behind
 
     def missed(self, now: float, session: Session, frame: StatusIn) -> list[Outgoing] | None:
         """What a join asks for, where all of it is there; None for no resume, or one that cannot be had."""
@@ -82,10 +78,10 @@ class Replays:
         """The connection is to have these messages of the member's session, in order, before anything that is live."""
         conn = connection.name
         self.leave(member, conn)
-        backlog = self._behind.get(conn)
+        backlog = self.behind.get(conn)
         waited = backlog is not None
         if backlog is None:
-            backlog = self._behind[conn] = _Backlog()
+            backlog = self.behind[conn] = _Backlog()
         backlog.entries.extend(_Entry(member, outgoing.message, outgoing) for outgoing in missed)
         if missed:
             member.behind = {**(member.behind or {}), conn: missed[0].message.seq - 1}
@@ -107,7 +103,7 @@ class Replays:
             for conn in member.behind or ():
                 if conn == but:
                     continue
-                backlog = self._behind[conn]
+                backlog = self.behind[conn]
                 backlog.entries.append(_Entry(member, message, None))
                 backlog.live += 1
                 backlog.live_bytes += len(message.body)
@@ -120,7 +116,7 @@ class Replays:
         if not self._sent:
             return []
         self._sent.pop(connection.name, None)
-        backlog = self._behind.get(connection.name)
+        backlog = self.behind.get(connection.name)
         return [] if backlog is None else self._take(now, connection, backlog)
 
     def leave(self, member: Member, conn: Conn) -> None:
@@ -128,18 +124,18 @@ class Replays:
         if member.behind is None or conn not in member.behind:
             return
         _forget(member, conn)
-        backlog = self._behind[conn]
+        backlog = self.behind[conn]
         kept = [entry for entry in backlog.entries if entry.member is not member]
         backlog.entries = deque(kept)
         backlog.live = sum(entry.outgoing is None for entry in kept)
         backlog.live_bytes = sum(len(entry.message.body) for entry in kept if entry.outgoing is None)
         if not kept:
-            del self._behind[conn]
+            del self.behind[conn]
 
     def drop(self, conn: Conn, members: Mapping[str, Member]) -> None:
         """The connection is gone."""
         self._sent.pop(conn, None)
-        if self._behind.pop(conn, None) is not None:
+        if self.behind.pop(conn, None) is not None:
             for member in members.values():
                 _forget(member, conn)
 
@@ -172,7 +168,7 @@ class Replays:
             effects.append(Watch(conn))
         else:
             left = set()
-            del self._behind[conn]
+            del self.behind[conn]
         for member, seq in moved.items():
             if member in left:
                 assert member.behind is not None

@@ -128,7 +128,8 @@ BOUNDS: dict[str, Callable[[Crowd], int]] = {
     "Member.names": lambda crowd: crowd.config.connections_per_user,
     "Member.starts": lambda crowd: crowd.config.connections_per_user,
     "Member.behind": lambda crowd: crowd.config.connections_per_user,
-    "Replays._behind": lambda crowd: crowd.connections,
+    "ChatHandler._behind": lambda crowd: crowd.connections,
+    "Replays.behind": lambda crowd: crowd.connections,
     "Replays._sent": lambda crowd: crowd.connections,
     "_Backlog.entries": lambda crowd: (
         (crowd.config.sessions_per_connection + 1) * crowd.config.retention_messages + crowd.config.outbound_frames + 1

@@ -149,7 +149,7 @@ def test_leaving_and_the_end_of_a_session_end_a_replay() -> None:
         else:
             world.gone("bob2")
         assert seqs(world.relieve("bob2")) == []
-        assert world.handler._replays.none
+        assert not world.handler._replays.behind
 
 
 def test_too_much_that_is_live_behind_a_replay_closes_a_slow_reader() -> None:
@@ -160,7 +160,7 @@ def test_too_much_that_is_live_behind_a_replay_closes_a_slow_reader() -> None:
     assert world.closes() == []
     world.say("ann", "live 8")
     assert [(conn, code) for _, conn, code in world.closes()] == [("bob2", 4000)]
-    assert world.handler._replays.none
+    assert not world.handler._replays.behind
     assert world.handler.counters.slow_closed == 1
 
 
@@ -220,7 +220,7 @@ def test_everything_arrives_once_and_in_order(missed: int, steps: list[str]) -> 
             getattr(bob, step)()
         if world.closes():
             return
-    while not world.handler._replays.none:
+    while world.handler._replays.behind:
         bob.relieve()
     assert bob.seen == sorted(set(bob.seen))
     assert set(range(1, said + 1)) - own <= set(bob.seen)
