@@ -61,9 +61,12 @@ class Crowd:
         links: Callable[[int, Device], tuple[Link, Link]],
         tls: ssl.SSLContext | None = None,
         narrow: frozenset[str] = frozenset(),
+        wall: Callable[[], float] = time.time,
     ) -> None:
-        """`url` is `ws://` or `wss://` with host, port and path; `narrow` names the groups that will read slowly."""
+        """`url` is `ws://` or `wss://` with host, port and path; `narrow` names the groups that will read slowly;
+        `wall` is what clocks on walls show (s since 1970)."""
         self.calendar = calendar
+        self.wall = wall
         self.late_s = array("d")
         self.people = People(self)
         self.people.on_say = self._note_lateness
@@ -103,7 +106,7 @@ class Crowd:
 
     def refresh(self, now: float, device: Device) -> None:
         """Fetch a new token and hand it in on the open connection."""
-        token = self.token(device, time.time())
+        token = self.token(device, self.wall())
         if token is not None:
             self.transmit(now, device, StatusIn("refresh", token=token))
 
@@ -151,7 +154,7 @@ class Crowd:
         self.calendar.at(at, self._connect, device, (up, down))
 
     def _connect(self, now: float, device: Device, links: tuple[Link, Link]) -> None:
-        token = self.token(device, time.time())
+        token = self.token(device, self.wall())
         peer = Peer(self, self.calendar, device, self._url, token, links)
         self._all.add(peer)
         task = self.calendar.loop.create_task(self._open(peer))

@@ -86,8 +86,10 @@ class Driver:
         epoch: float,
         journal: Journal | None = None,
         life: int = 0,
+        zero_at: float | None = None,
     ) -> None:
-        """`epoch` is the wall time of this moment, in seconds since the Unix epoch; the handler was given the same.
+        """`epoch` is the wall time of `now` = 0, in seconds since the Unix epoch; the handler was given the same. That
+        is this moment, unless `zero_at` names another of the loop's time (s).
 
         `life` counts the starts of a log that lasts: it becomes part of the connections' names, so that a client that
         comes back after a restart cannot name somebody else's by chance.
@@ -100,7 +102,7 @@ class Driver:
         self._log = log
         self._journal = journal
         self._epoch = epoch
-        self._start = loop.time()
+        self._start = loop.time() if zero_at is None else zero_at
         self._now = 0.0
         self._outlets = Outlets(loop, self._pressed)
         self._todo: deque[Effects] = deque()

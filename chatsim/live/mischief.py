@@ -7,7 +7,6 @@ it touched. What needs the clock of the server's machine is refused before anyth
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeAlias, get_args
 
@@ -227,7 +226,7 @@ class Mischief:
 
     def _expire_tokens(self, now: float, event: ev.ExpireTokens, victims: Sequence[Person]) -> None:
         for peer in self._peers(victims):
-            token = self._expiring_token(peer.device, time.time(), LAST_MOMENT_S)
+            token = self._expiring_token(peer.device, self._crowd.wall(), LAST_MOMENT_S)
             self._crowd.transmit(now, peer.device, StatusIn("refresh", token=token))
 
     def _revoke(self, now: float, event: ev.Revoke, victims: Sequence[Person]) -> None:

@@ -156,7 +156,7 @@ async def serve(settings: ServerSettings, *, ready: Callable[[str], None], stop:
         app = Routes(gate, admin_key=settings.admin_key, minter=_minter(settings, config), metrics=metrics).app()
         url = _url(settings.host, listener, context is not None)
         logged = AccessLog(app, asyncio.get_running_loop().time)
-        server = _Server(_uvicorn_config(logged, gate, context), lambda: _listens(url, ready))
+        server = _Server(uvicorn_config(logged, gate, context), lambda: _listens(url, ready))
         await _until(server, listener, driver, stop)
         tell(logging.INFO, "ended", **driver.counts())
         return driver.statistics()
@@ -299,7 +299,7 @@ def _url(host: str, listener: socket.socket, tls: bool) -> str:
     return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _uvicorn_config(app: Any, gate: Gate, context: ssl.SSLContext | None) -> uvicorn.Config:
+def uvicorn_config(app: Any, gate: Gate, context: ssl.SSLContext | None) -> uvicorn.Config:
     """uvicorn's settings: our protocol for WebSockets, and our access log; its loggers are as `events` sets them."""
     config = uvicorn.Config(
         app,

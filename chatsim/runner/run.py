@@ -92,6 +92,12 @@ def run(
             outcome = simulate(scenario, journal=folder.journal, progress=progress)
             record, trace_hash, valid, why = outcome.record, outcome.trace_hash, True, ""
             metrics, health = exposition(outcome.families), dict[str, Any]()
+        elif on == "virtual":
+            from chatsim.virtual.run import run_virtual
+
+            played = run_virtual(scenario, journal=folder.journal, progress=progress)
+            record, trace_hash, valid, why = played.record, played.trace_hash, True, ""
+            metrics, health = played.exposition, {}
         else:
             from chatsim.live.run import run_live
 

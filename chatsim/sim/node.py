@@ -24,7 +24,7 @@ from chatsim.scenario.costs import WORDS, Costs
 from chatsim.scenario.distributions import Distribution
 from chatsim.sim.engine import Engine
 from chatsim.sim.event_loop import EventLoop
-from chatsim.sim.kept_log import KeptLog
+from chatsim.core.kept_log import KeptLog
 from chatsim.sim.pipe import Pipe
 
 DRAIN_S_MAX = 30.0

@@ -29,7 +29,7 @@ from chatsim.scenario.model import Group, Scenario
 from chatsim.sim.crowd import Crowd, Knock
 from chatsim.sim.engine import Engine
 from chatsim.sim.faults import NODE_EVENTS, Faults
-from chatsim.sim.kept_log import KeptLog
+from chatsim.core.kept_log import KeptLog
 from chatsim.sim.node import Node, Observer
 from chatsim.telemetry.figures import LAG_EDGES_S, Family, Shell, families
 from chatsim.verdict.collect import collect

@@ -1,0 +1,132 @@
+"""An asyncio event loop whose clock is virtual and whose network is memory.
+
+Decides when time passes: only when nothing is ready, and then at once to the next timer. Rule: the same callbacks in
+the same order every time; a loop that waits for nothing that can come says who waits, and does not hang.
+There are no threads and no sockets in it: what comes from another thread would come at no moment of this clock.
+What bytes do on their way is left to `chatsim.virtual.transport`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Callable, Mapping
+from contextvars import Context
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any
+
+from chatsim.errors import HarnessError
+from chatsim.virtual.transport import MemoryServer, MemoryTransport
+
+ROUNDING_S = 1e-6
+"""A sum of waits may miss the moment it was meant for by less than this: the clock then shows the moment itself."""
+
+WAITING_NAMED_MAX = 8
+"""So many of those who wait are named where nothing can happen any more."""
+
+
+class Deadlock(HarnessError):
+    """Somebody waits, and nothing can happen any more."""
+
+
+class _Idle(selectors.BaseSelector):
+    """What the loop does when nothing is ready: no file is ever, so it passes the time."""
+
+    def __init__(self, advance: Callable[[float | None], None]) -> None:
+        self._advance = advance
+        self._keys: dict[Any, selectors.SelectorKey] = {}
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """Note a file that will never be ready: the loop has one to be woken through by threads."""
+        number = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        key = self._keys[fileobj] = selectors.SelectorKey(fileobj, number, events, data)
+        return key
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        """Forget the file."""
+        return self._keys.pop(fileobj)
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Let `timeout` seconds pass on the loop's clock (None: there is nothing to wait for)."""
+        if timeout is None or timeout > 0:
+            self._advance(timeout)
+        return []
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        """The files that were registered."""
+        return self._keys
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """`time()` is in virtual seconds from 0; servers and connections made here are of this loop alone."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._moments: list[float] = []
+        self._listeners: dict[int, MemoryServer] = {}
+        self._ports = count(1)
+        super().__init__(_Idle(self._advance))
+
+    def time(self) -> float:
+        """Virtual seconds since the loop was made."""
+        return self._now
+
+    def call_at(
+        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """As every loop's; the clock will show `when` itself, and no sum that comes near it."""
+        heappush(self._moments, when)
+        return super().call_at(when, callback, *args, context=context)
+
+    def _advance(self, timeout_s: float | None) -> None:
+        if timeout_s is None:
+            names = sorted(task.get_name() for task in asyncio.all_tasks(self))
+            more = f" and {len(names) - WAITING_NAMED_MAX} more" if len(names) > WAITING_NAMED_MAX else ""
+            raise Deadlock(
+                f"Nothing can happen any more at {self._now:g} s, and these wait: "
+                f"{', '.join(names[:WAITING_NAMED_MAX]) or 'nobody'}{more}."
+            )
+        until, moments = self._now + timeout_s, self._moments
+        while moments and moments[0] <= self._now:
+            heappop(moments)
+        # What lies between belongs to timers that were cancelled.
+        while moments and moments[0] < until - ROUNDING_S:
+            heappop(moments)
+        self._now = moments[0] if moments and moments[0] <= until + ROUNDING_S else until
+
+    # The network.
+
+    def listen(self, factory: Callable[[], asyncio.BaseProtocol], port: int = 0) -> MemoryServer:
+        """Listen on a port of this loop (0: a free one); `factory` makes the protocol of each connection.
+
+        Raises OSError where the port is in use.
+        """
+        number = port or next(free for free in self._ports if free not in self._listeners)
+        if number in self._listeners:
+            raise OSError(f"port {number} is in use")
+        server = self._listeners[number] = MemoryServer(number, factory, self._listeners)
+        return server
+
+    async def create_server(  # type: ignore[override]
+        self, protocol_factory: Callable[[], asyncio.BaseProtocol], host: Any = None, port: Any = None, **_: Any
+    ) -> MemoryServer:
+        """`listen`, whatever the host; TLS is not played."""
+        return self.listen(protocol_factory, port or 0)
+
+    async def create_connection(  # type: ignore[override]
+        self, protocol_factory: Callable[[], asyncio.BaseProtocol], host: Any = None, port: Any = None, **_: Any
+    ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+        """Connect to a port of this loop, whatever the host; TLS is not played.
+
+        Raises ConnectionRefusedError where nobody listens.
+        """
+        server = self._listeners.get(port)
+        if server is None:
+            raise ConnectionRefusedError(f"nobody listens on port {port}")
+        protocol = protocol_factory()
+        here, there = MemoryTransport.pair(self, protocol, server.factory(), port)
+        server.accepted(there)
+        there.get_protocol().connection_made(there)
+        protocol.connection_made(here)
+        return here, protocol
