@@ -38,8 +38,9 @@ class Calendar:
         clock: Callable[[], float] = time.monotonic,
         timer_s: float = TIMER_S,
     ) -> None:
-        """Not `sampled`, nothing wakes the loop but what was asked for. `clock` is read at once, not once per turn of the
-        loop (CLOCK_MONOTONIC, unless the loop has a clock of its own); what is due within `timer_s` is done at once."""
+        """Not `sampled`, nothing wakes the loop but what was asked for. `clock` is read at once, not once per turn of
+        the loop (CLOCK_MONOTONIC, unless the loop has a clock of its own); what is due within `timer_s` is done at
+        once."""
         self.loop = loop
         self._clock = clock
         self._timer_s = timer_s

@@ -1,6 +1,6 @@
 """One scenario, one wire, one verdict: plays it, judges it, and writes what happened.
 
-Decides the order of things and what a run leaves behind. Rule: both wires end in the same rows (`RunRecord`), which
+Decides the order of things and what a run leaves behind. Rule: all wires end in the same rows (`RunRecord`), which
 are judged in one place.
 """
 

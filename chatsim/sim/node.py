@@ -16,6 +16,7 @@ from chatsim.core.admission import Admission
 from chatsim.core.effects import NOTHING, Append, Close, Effects, Note, Ping, Record, Send, Tell
 from chatsim.core.frames import ClientFrame, ServerFrame, encode
 from chatsim.core.handler import ChatHandler
+from chatsim.core.kept_log import KeptLog
 from chatsim.core.memory_log import MemoryLog
 from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Claims, Refusal, untimely
@@ -24,7 +25,6 @@ from chatsim.scenario.costs import WORDS, Costs
 from chatsim.scenario.distributions import Distribution
 from chatsim.sim.engine import Engine
 from chatsim.sim.event_loop import EventLoop
-from chatsim.core.kept_log import KeptLog
 from chatsim.sim.pipe import Pipe
 
 DRAIN_S_MAX = 30.0

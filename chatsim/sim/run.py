@@ -14,6 +14,7 @@ import msgspec
 
 from chatsim.core.handler import ChatHandler
 from chatsim.core.histogram import Histogram
+from chatsim.core.kept_log import KeptLog
 from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Claims
 from chatsim.journal.record import RunRecord
@@ -29,7 +30,6 @@ from chatsim.scenario.model import Group, Scenario
 from chatsim.sim.crowd import Crowd, Knock
 from chatsim.sim.engine import Engine
 from chatsim.sim.faults import NODE_EVENTS, Faults
-from chatsim.core.kept_log import KeptLog
 from chatsim.sim.node import Node, Observer
 from chatsim.telemetry.figures import LAG_EDGES_S, Family, Shell, families
 from chatsim.verdict.collect import collect

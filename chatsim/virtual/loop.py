@@ -14,10 +14,12 @@ from collections.abc import Callable, Mapping
 from contextvars import Context
 from heapq import heappop, heappush
 from itertools import count
-from typing import Any
+from typing import Any, TypeVarTuple
 
 from chatsim.errors import HarnessError
 from chatsim.virtual.transport import MemoryServer, MemoryTransport
+
+Args = TypeVarTuple("Args")
 
 ROUNDING_S = 1e-6
 """A sum of waits may miss the moment it was meant for by less than this: the clock then shows the moment itself."""
@@ -26,7 +28,7 @@ WAITING_NAMED_MAX = 8
 """So many of those who wait are named where nothing can happen any more."""
 
 
-class Deadlock(HarnessError):
+class DeadlockError(HarnessError):
     """Somebody waits, and nothing can happen any more."""
 
 
@@ -73,7 +75,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, when: float, callback: Callable[[*Args], object], *args: *Args, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """As every loop's; the clock will show `when` itself, and no sum that comes near it."""
         heappush(self._moments, when)
@@ -83,7 +85,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if timeout_s is None:
             names = sorted(task.get_name() for task in asyncio.all_tasks(self))
             more = f" and {len(names) - WAITING_NAMED_MAX} more" if len(names) > WAITING_NAMED_MAX else ""
-            raise Deadlock(
+            raise DeadlockError(
                 f"Nothing can happen any more at {self._now:g} s, and these wait: "
                 f"{', '.join(names[:WAITING_NAMED_MAX]) or 'nobody'}{more}."
             )

@@ -204,6 +204,12 @@ class MemoryServer(asyncio.AbstractServer):
         if self._listeners.get(self.port) is self:
             del self._listeners[self.port]
 
+    async def start_serving(self) -> None:
+        """It has been taking connections since it was made."""
+
+    async def serve_forever(self) -> None:
+        """Nobody needs to stay for connections to be taken."""
+
     def is_serving(self) -> bool:
         """Whether connections are taken."""
         return self._listeners.get(self.port) is self

@@ -7,8 +7,8 @@ from msgspec import Raw
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Record
 from chatsim.core.facts import Added, Ended, Made, Parted, Position, Removed, Revoked
-from chatsim.core.snapshot import SessionState, Snapshot
 from chatsim.core.kept_log import KeptLog
+from chatsim.core.snapshot import SessionState, Snapshot
 
 WALL = 1_000.0
 CONFIG = HandlerConfig(retention_s=100.0, dedupe_for_s=50.0)
