@@ -40,7 +40,7 @@ class Calendar:
     ) -> None:
         """Not `sampled`, nothing wakes the loop but what was asked for. `clock` is read at once, not once per turn of
         the loop (CLOCK_MONOTONIC, unless the loop has a clock of its own); what is due within `timer_s` is done at
-        once."""
+        once (0: the loop's own clock, which is exact)."""
         self.loop = loop
         self._clock = clock
         self._timer_s = timer_s
@@ -115,7 +115,11 @@ class Calendar:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = due_at
-        self._timer = self.loop.call_later(max(0.0, due_at - self.now()), self._ring)
+        if self._timer_s > 0.0:
+            self._timer = self.loop.call_later(max(0.0, due_at - self.now()), self._ring)
+        else:
+            # This clock shows the very moment that it was asked for, and a difference would be off by its rounding.
+            self._timer = self.loop.call_at(self.started_at + due_at, self._ring)
 
     def _ring(self) -> None:
         self._timer = None

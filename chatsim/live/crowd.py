@@ -15,7 +15,7 @@ from array import array
 from collections.abc import Callable
 from math import inf
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -62,9 +62,11 @@ class Crowd:
         tls: ssl.SSLContext | None = None,
         narrow: frozenset[str] = frozenset(),
         wall: Callable[[], float] = time.time,
+        flights: int | None = None,
     ) -> None:
         """`url` is `ws://` or `wss://` with host, port and path; `narrow` names the groups that will read slowly;
-        `wall` is what clocks on walls show (s since 1970)."""
+        `wall` is what clocks on walls show (s since 1970); `flights` is how many round trips come before a request
+        (None: one for TCP, and one for TLS 1.3 where there is `tls`)."""
         self.calendar = calendar
         self.wall = wall
         self.late_s = array("d")
@@ -77,6 +79,7 @@ class Crowd:
         self._links = links
         self._url = url
         self._tls = tls
+        self._flights = flights if flights is not None else 1 if tls is None else 2
         self._narrow = narrow
         address = urlsplit(url)
         assert address.hostname is not None
@@ -147,15 +150,18 @@ class Crowd:
             return
         self._numbered += 1
         up, down = self._links(self._numbered, device)
-        # One round trip for TCP and, where it is used, one for TLS 1.3; the request's own way is the link's.
+        # The request's own way is the link's.
         at = down.arrival(up.arrival(now, 0), 0)
-        if self._tls is not None:
+        for _ in range(1, self._flights):
             at = down.arrival(up.arrival(at, HANDSHAKE_BYTES), HANDSHAKE_BYTES)
         self.calendar.at(at, self._connect, device, (up, down))
 
     def _connect(self, now: float, device: Device, links: tuple[Link, Link]) -> None:
         token = self.token(device, self.wall())
-        peer = Peer(self, self.calendar, device, self._url, token, links)
+        former = device.client.former
+        # Who shows the name of her former connection is let in before those who are new (protocol.md, section 1).
+        url = f"{self._url}?resume={quote(former)}" if former else self._url
+        peer = Peer(self, self.calendar, device, url, token, links)
         self._all.add(peer)
         task = self.calendar.loop.create_task(self._open(peer))
         self._tasks.add(task)
@@ -238,7 +244,7 @@ class Crowd:
 
     def drop(self, now: float, peer: Peer[Device]) -> None:
         """Both sides lose the connection, and know it."""
-        peer.abort()
+        peer.drop(now)
         self._lose(now, peer, ABNORMAL)
 
     def vanish(self, now: float, peer: Peer[Device], for_s: float | None) -> None:

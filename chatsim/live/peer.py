@@ -19,6 +19,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from chatsim.live.calendar import Calendar
+from chatsim.live.framing import Slicer
 from chatsim.network.link import Link
 
 HANDSHAKE_S_MAX = 10.0
@@ -89,6 +90,7 @@ class Peer(asyncio.Protocol, Generic[Owner]):
         self._ears = ears
         self._calendar = calendar
         self._token = token
+        self._slicer = Slicer()
         self._parser = ClientProtocol(parse_uri(url), max_size=2**24, logger=_SILENT)
         self._transport: asyncio.Transport | None = None
         self._writing = 0
@@ -110,10 +112,21 @@ class Peer(asyncio.Protocol, Generic[Owner]):
     def data_received(self, data: bytes) -> None:
         if self.vanished or self.done:
             return
+        # One write may hold many frames, and each has a way of its own.
+        frames = self._slicer.cut(data)
+        if self.down.even:
+            self._came(data)
+            return
+        for frame in frames:
+            self._came(frame)
+
+    def _came(self, data: bytes) -> None:
+        """A piece of what the server sent sets out for the reader."""
         now = self._calendar.now()
         at = self.down.arrival(now, len(data))
         if at <= now and not self._reading and self.frozen_until <= now:
-            self._read(now, data)
+            if not (self.vanished or self.done):
+                self._read(now, data)
             return
         self._reading += 1
         self._calendar.at(at, self._arrived, data)
@@ -126,9 +139,11 @@ class Peer(asyncio.Protocol, Generic[Owner]):
             self.on_lost()
         if self.vanished or self.done:
             return
+        # The end travels like all that came before it.
         now = self._calendar.now()
-        if self._reading:
-            self._calendar.at(max(now, self.down.arrival(now, 0)), self._ended)
+        at = self.down.arrival(now, 0)
+        if self._reading or at > now:
+            self._calendar.at(max(now, at), self._ended)
         else:
             self._ended(now)
 
@@ -152,6 +167,15 @@ class Peer(asyncio.Protocol, Generic[Owner]):
             self._calendar.at(self._calendar.now() + CLOSE_S_MAX, self._abort)
         else:
             self._abort(0.0)
+
+    def drop(self, now: float) -> None:
+        """Lose the connection; the server learns of it behind what is on its way there."""
+        self.done = True
+        at = self.up.arrival(now, 0)
+        if self._writing or at > now:
+            self._calendar.at(max(now, at), self._end)
+        else:
+            self._end(now)
 
     def abort(self) -> None:
         """Cut the connection so that both sides know; nothing is heard of it any more."""
@@ -195,9 +219,9 @@ class Peer(asyncio.Protocol, Generic[Owner]):
             self._calendar.at(at, self._travelled, data)
 
     def _travelled(self, now: float, data: bytes, _: Any) -> None:
+        # What was under way when its sender vanished arrives all the same.
         self._writing -= 1
-        if not self.vanished:
-            self._write(data)
+        self._write(data)
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -281,6 +305,10 @@ class Peer(asyncio.Protocol, Generic[Owner]):
     def _too_late(self, now: float, *_: Any) -> None:
         if not (self.open or self.done):
             self._abort(now)
+
+    def _end(self, now: float, *_: Any) -> None:
+        if self._transport is not None:
+            self._transport.close()
 
     def _abort(self, now: float, *_: Any) -> None:
         if self._transport is not None:

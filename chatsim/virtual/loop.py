@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextvars import Context
 from heapq import heappop, heappush
 from itertools import count
+from math import ulp
 from typing import Any, TypeVarTuple
 
 from chatsim.errors import HarnessError
@@ -60,12 +61,24 @@ class _Idle(selectors.BaseSelector):
         return self._keys
 
 
+class _Timer(asyncio.TimerHandle):
+    """A timer that knows its turn: asyncio leaves the order of those of one moment to its heap."""
+
+    __slots__ = ("turn",)
+    turn: int
+
+    def __lt__(self, other: object) -> bool:
+        assert isinstance(other, _Timer)
+        return (self.when(), self.turn) < (other.when(), other.turn)
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
     """`time()` is in virtual seconds from 0; servers and connections made here are of this loop alone."""
 
     def __init__(self) -> None:
         self._now = 0.0
         self._moments: list[float] = []
+        self._turns = 0
         self._listeners: dict[int, MemoryServer] = {}
         self._ports = count(1)
         super().__init__(_Idle(self._advance))
@@ -74,12 +87,27 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Virtual seconds since the loop was made."""
         return self._now
 
+    @property
+    def _clock_resolution(self) -> float:
+        """What asyncio takes for the same moment as now: nothing but this moment itself."""
+        return ulp(self._now)
+
+    @_clock_resolution.setter
+    def _clock_resolution(self, value: float) -> None:
+        """asyncio's own, which is that of the wall clock."""
+
     def call_at(
         self, when: float, callback: Callable[[*Args], object], *args: *Args, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        """As every loop's; the clock will show `when` itself, and no sum that comes near it."""
+        """As every loop's, and the clock will show `when` itself, no sum that comes near it. Timers of one moment ring
+        in the order in which they were asked for."""
         heappush(self._moments, when)
-        return super().call_at(when, callback, *args, context=context)
+        timer = _Timer(when, callback, args, self, context)
+        self._turns += 1
+        timer.turn = self._turns
+        heappush(self._scheduled, timer)  # type: ignore[attr-defined]
+        timer._scheduled = True  # type: ignore[attr-defined]
+        return timer
 
     def _advance(self, timeout_s: float | None) -> None:
         if timeout_s is None:
