@@ -10,7 +10,7 @@ import pytest
 from chatsim.core.client import ClientConfig
 from chatsim.core.config import HandlerConfig
 from chatsim.core.handler import ChatHandler
-from chatsim.core.tokens import Claims
+from chatsim.core.tokens import Claims, Refusal
 from chatsim.load.people import Device, Person
 from chatsim.load.streams import Streams
 from chatsim.network.link import Link
@@ -211,3 +211,45 @@ def test_a_new_token_is_handed_in_on_the_open_connection() -> None:
     world.run(6.0)
     assert len(heard) == 1
     assert heard[0].endswith("at 5.1")
+
+
+def test_a_token_is_of_the_moment_at_which_it_is_asked_with() -> None:
+    world = World()
+    shown: list[float] = []
+    judged = world.node.judged
+
+    def judge(now: float, claims: Claims) -> Refusal | None:
+        shown.append(round(claims.exp - EPOCH - 3600.0, 6))
+        return judged(now, claims)
+
+    world.node.judged = judge  # type: ignore[method-assign]
+    world.run(2.0)
+    # It leaves after the round trip that opens the way, and not when it arrives, 100 ms later.
+    assert shown == [0.2, 0.2]
+
+
+def test_who_finds_nobody_at_home_knows_it_after_the_round_trip() -> None:
+    world = World()
+    refused: list[float] = []
+    tell = world.crowd.people.refused
+    world.crowd.people.refused = lambda now, *args: (refused.append(round(now, 6)), tell(now, *args))[1]  # type: ignore[method-assign,func-returns-value]
+    world.node.up = False
+    world.run(0.25)
+    assert refused == [0.2, 0.2]
+
+
+def test_a_request_under_way_when_the_node_ends_is_not_the_next_ones() -> None:
+    world = World()
+    refused: list[float] = []
+    tell = world.crowd.people.refused
+    world.crowd.people.refused = lambda now, *args: (refused.append(round(now, 6)), tell(now, *args))[1]  # type: ignore[method-assign,func-returns-value]
+
+    def ends(now: float) -> None:
+        # It is back at once, long before the requests arrive.
+        world.node.crash(now, 1e9)
+        world.node.up = True
+
+    world.at(0.25, ends)
+    world.run(0.4)
+    assert refused == [0.35, 0.35]
+    assert world.node.pipes == {}
