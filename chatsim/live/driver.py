@@ -60,6 +60,7 @@ class Handler(Protocol):
     def end_session(self, now: float, session: str) -> Effects: ...
     def post(self, now: float, user: str, id_: str, body: Body) -> Effects: ...
     def drain(self, now: float) -> Effects: ...
+    def clock_jump(self, now: float, by_s: float) -> Effects: ...
     def wake(self, now: float) -> Effects: ...
     def wake_at(self) -> float: ...
     def revoked(self, claims: Claims) -> bool: ...
@@ -254,6 +255,16 @@ class Driver:
         self.draining = True
         now = self.now()
         self._settle(now, "drain", (), self._handler.drain(now))
+
+    def clock_jump(self, by_s: float) -> None:
+        """The node's wall clock was set so far ahead (back, if negative); `now` goes on as before."""
+        # What is due at this moment is due by the clock as it was.
+        if self._timer is not None and self._timer_at <= self.now():
+            self._timer.cancel()
+            self._wake()
+        now = self.now()
+        self._epoch += by_s
+        self._settle(now, "clock_jump", (by_s,), self._handler.clock_jump(now, by_s))
 
     def logged(self, stored: Sequence[Record], failed: Sequence[Record]) -> None:
         """A log that answers later has stored these records, and could not take those."""

@@ -51,12 +51,12 @@ _HERE = (
 )
 
 
-def check_events(events: Sequence[ev.Event]) -> None:
-    """Raises UsageError at the first event that the live wire cannot do."""
+def check_events(events: Sequence[ev.Event], *, jumps: bool = False) -> None:
+    """Raises UsageError at the first event that cannot be done; `jumps` says that the node's clock can be set."""
     for number, event in enumerate(events):
-        if not isinstance(event, _HERE):
+        if not isinstance(event, _HERE) and not (jumps and isinstance(event, ev.ClockJump)):
             raise UsageError(
-                f"events[{number}]: {event.do} is not done on the live wire yet: take it out, or run on sim."
+                f"events[{number}]: {event.do} is not done on the live wire yet: take it out, or run on sim or virtual."
             )
         if isinstance(event, ev.Flood | ev.BadFrames) and event.rate_per_s * event.for_s > FLOOD_FRAMES_MAX:
             raise UsageError(f"events[{number}]: over {FLOOD_FRAMES_MAX} frames a user: lower rate or for.")
@@ -85,14 +85,19 @@ class Mischief:
         expiring_token: Callable[[Device, float, float], str],
         orders: Orders,
         ends_at: float,
+        clock_jump: Callable[[float], None] | None = None,
     ) -> None:
-        """`expiring_token(device, wall, ttl_s)` mints a token that ends so soon; floods end at `ends_at`."""
+        """`expiring_token(device, wall, ttl_s)` mints a token that ends so soon; floods end at `ends_at`.
+
+        `clock_jump(by_s)` sets the wall clock of the node alone, where that can be done.
+        """
         self.fired: list[Fired] = []
         self._crowd = crowd
         self._calendar = crowd.calendar
         self._choose = choose
         self._expiring_token = expiring_token
         self._server = orders
+        self._clock_jump = clock_jump
         self._orders: set[asyncio.Task[None]] = set()
         self._ends_at = ends_at
         self._spells = Spells()
@@ -113,7 +118,7 @@ class Mischief:
 
     def schedule(self, events: Sequence[ev.Event]) -> None:
         """Put every event on the calendar."""
-        check_events(events)
+        check_events(events, jumps=self._clock_jump is not None)
         for number, event in enumerate(events):
             self._calendar.at(event.at_s, self._strike, number, event)
 
@@ -135,6 +140,11 @@ class Mischief:
         if isinstance(event, ev.LogOutage):
             self.fired.append(Fired(event.do, now, ("log",)))
             self._order(self._server.hold_log(event.for_s))
+            return
+        if isinstance(event, ev.ClockJump):
+            assert self._clock_jump is not None, "it was checked that the clock can be set"
+            self._clock_jump(event.by_s)
+            self.fired.append(Fired(event.do, now, ("clock",)))
             return
         if isinstance(event, ev.Arrive):
             # The plan has these people already; here is only the report.

@@ -135,7 +135,7 @@ class Node:
             handler, self.log, loop=loop, epoch=self._epoch, journal=self, life=self._life, zero_at=0.0
         )
         self.log.driver = driver
-        self._gate = gate = Gate(driver, self._keys, self._config)
+        self._gate = gate = Gate(driver, self._keys, self._config, seed=self._life)
         metrics = partial(scrape, handler, driver, gate)
         app = Routes(gate, admin_key=self._admin_key, minter=None, metrics=metrics).app()
         made = uvicorn_config(app, gate, None)
@@ -143,6 +143,12 @@ class Node:
         self._server = loop.listen(lambda: Front(made, state, {}, loop), self._port)
         self._port = self._server.port
         self.up = True
+
+    def clock_jump(self, by_s: float) -> None:
+        """Its wall clock is set so far ahead (back, if negative), for this life and the next."""
+        self._epoch += by_s
+        if self.up:
+            self.driver.clock_jump(by_s)
 
     # Ends and beginnings.
 

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from chatsim.core.snapshot import Snapshot
+from chatsim.errors import HarnessError
 from chatsim.journal.record import RunRecord
 from chatsim.journal.steps import Header, JournalWriter
 from chatsim.live.admin import Admin
@@ -43,6 +44,7 @@ SECRET = b"the clock is virtual, and so is what this key guards"
 ADMIN_KEY = b"the-admin-key-of-a-node-that-nobody-can-reach"
 NODE_EVENTS = (ev.RestartNode, ev.CrashNode, ev.DrainNode)
 POLL_S = 0.5
+"""How often it is asked, from the end of sending on, whether all is settled."""
 
 
 class VirtualOutcome(msgspec.Struct):
@@ -80,6 +82,9 @@ class _Run:
 
     def __init__(self, loop: VirtualLoop, scenario: Scenario, journal: Path | None) -> None:
         self.loop = loop
+        # What fails in a callback would only be logged, and the run go on without it.
+        self.failure: BaseException | None = None
+        loop.set_exception_handler(self._fails)
         self.scenario = scenario
         self.streams = Streams(scenario.seed)
         self.plan = Plan(scenario, self.streams)
@@ -106,9 +111,17 @@ class _Run:
         self.admin = Admin(self.node.url, ADMIN_KEY)
         self.calendar = Calendar(loop, sampled=False, clock=loop.time, timer_s=0.0)
         self.crowd = Crowd(
-            self.calendar, self.node.url, token=self.purse.token, links=self._links, wall=lambda: EPOCH + loop.time()
+            self.calendar,
+            self.node.url,
+            token=self.purse.token,
+            links=self._links,
+            wall=lambda: EPOCH + loop.time(),
+            # TLS is not played, but its round trip is.
+            flights=2 if scenario.tls else 1,
         )
-        self.mischief = Mischief(self.crowd, self._choose, self.purse.expiring, self, scenario.duration_s)
+        self.mischief = Mischief(
+            self.crowd, self._choose, self.purse.expiring, self, scenario.duration_s, self.node.clock_jump
+        )
 
     async def play(self, progress: Callable[[float], None] | None) -> VirtualOutcome:
         """Have the people act, and wait until all is settled or time is up."""
@@ -125,11 +138,12 @@ class _Run:
             + handler.sweep_interval_s
             + 60.0 * scenario.played_scale
         )
-        while (now := self.loop.time()) < scenario.duration_s + settle_s and not self._settled(now):
+        end_at = scenario.duration_s
+        while (now := self.loop.time()) < end_at + settle_s and not self._settled(now):
             self._check()
             if progress is not None:
-                progress(min(now / scenario.duration_s, 1.0))
-            await asyncio.sleep(POLL_S)
+                progress(min(now / end_at, 1.0))
+            await asyncio.sleep(min(POLL_S, end_at - now) if now < end_at else POLL_S)
         self._check()
         crowd.people.finish()
         record = self._record()
@@ -147,12 +161,23 @@ class _Run:
             return False
         if any(gone.vanished and gone.name not in self.tally.closed for gone in crowd.gone):
             return False
-        return not any(d.client.unacked for d in crowd.people.devices if d.number in crowd.peers)
+        # Whether a message of somebody who is there has had no answer yet: it, or the answer, is under way.
+        return not any(
+            device.joined and (peer := crowd.peers.get(device.number)) is not None and not peer.vanished
+            for device in crowd.people.asking.values()
+        )
+
+    def _fails(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self.failure = self.failure or context.get("exception") or HarnessError(f"{context['message']}.")
 
     def _check(self) -> None:
-        if self.calendar.failure is not None:
-            raise self.calendar.failure
-        assert not self.crowd.faults, self.crowd.faults
+        failure = self.failure or self.calendar.failure
+        if isinstance(failure, HarnessError):
+            raise failure
+        if failure is not None:
+            raise HarnessError(f"The server or the crowd failed: {failure!r}.") from failure
+        if self.crowd.faults:
+            raise HarnessError(f"The server is broken: {self.crowd.faults[0]}.")
 
     def _record(self) -> RunRecord:
         return collect(
