@@ -26,7 +26,8 @@ HANDSHAKE_S_MAX = 10.0
 CLOSE_S_MAX = 5.0
 ABNORMAL = 1006
 HELD_BYTES_MAX = 16 * 1024
-"""A reader whose link holds more than this stops reading, so that the rest waits at the server."""
+"""A reader whose link holds more than this, or who is frozen and has left more unread, stops reading, so that the rest
+waits at the server."""
 
 # `websockets` writes headers, and so tokens, to its log at level DEBUG: its logger here is one that nobody can turn on.
 _SILENT = logging.Logger("chatsim.silent", logging.CRITICAL + 1)
@@ -96,6 +97,7 @@ class Peer(asyncio.Protocol, Generic[Owner]):
         self._writing = 0
         self._reading = 0
         self._held = False
+        self._unread_bytes = 0
 
     # What the transport says.
 
@@ -130,8 +132,12 @@ class Peer(asyncio.Protocol, Generic[Owner]):
             return
         self._reading += 1
         self._calendar.at(at, self._arrived, data)
-        if not self._held and self.down.queued_bytes(now) > HELD_BYTES_MAX:
-            self._hold(at)
+        waiting = self.down.queued_bytes(now)
+        if at < self.frozen_until:
+            self._unread_bytes += len(data)
+            waiting = max(waiting, self._unread_bytes)
+        if not self._held and waiting > HELD_BYTES_MAX:
+            self._hold(max(at, self.frozen_until))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -201,8 +207,9 @@ class Peer(asyncio.Protocol, Generic[Owner]):
 
     def freeze(self, now: float, until: float) -> None:
         """Stop reading and answering until then."""
+        if self.frozen_until <= now:
+            self._unread_bytes = 0
         self.frozen_until = max(self.frozen_until, until)
-        self._hold(until)
 
     # Both directions.
 

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Raw
 from msgspec.structs import replace
 
+from chatsim.core.frames import Fault
 from chatsim.journal.record import Fired
 from chatsim.load.people import Person
 from chatsim.load.spells import Spells
@@ -28,6 +29,7 @@ NODE_EVENTS = (ev.RestartNode, ev.CrashNode, ev.DrainNode)
 
 LOSS_MAX = 0.999
 _BODY = Raw(b'"flood"')
+_GARBLED = Fault("bad_json", "not JSON")
 
 
 class Faults:
@@ -173,4 +175,4 @@ class Faults:
 
     def _garble(self, now: float, pipe: Pipe, _: Any) -> None:
         if pipe.client_open and not pipe.vanished:
-            self._engine.at(pipe.up.arrival(now, 16), self._node.garbled, pipe, "bad_json")
+            self._engine.at(pipe.up.arrival(now, 22), self._node.garbled, pipe, _GARBLED)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from chatsim.core.admission import Admission
 from chatsim.core.effects import NOTHING, Append, Close, Effects, Note, Ping, Record, Send, Tell
-from chatsim.core.frames import ClientFrame, ServerFrame, encode
+from chatsim.core.frames import ClientFrame, Fault, ServerFrame, encode
 from chatsim.core.handler import ChatHandler
 from chatsim.core.kept_log import KeptLog
 from chatsim.core.memory_log import MemoryLog
@@ -201,10 +201,12 @@ class Node:
         else:
             self._at(pipe.arrival(end_at, 0), self._deliver, (pipe,), effect.message)
 
-    def garbled(self, now: float, pipe: Pipe, code: str) -> None:
+    def garbled(self, now: float, pipe: Pipe, fault: Fault) -> None:
         """Bytes that are no frame arrived."""
         if pipe.server_open:
-            self._work(now, self.cost_s("frame"), "malformed", self.handler.malformed, pipe.name, code, "no frame")
+            self._work(
+                now, self.cost_s("frame"), "malformed", self.handler.malformed, pipe.name, fault.code, fault.detail
+            )
 
     def ponged(self, now: float, pipes: Sequence[Pipe], _: Any) -> None:
         """A pong arrived from each of these; their cost is part of the pings'."""

@@ -12,7 +12,7 @@ from websockets.server import ServerProtocol
 
 from chatsim.live.calendar import Calendar
 from chatsim.live.framing import close_frame, text_frame
-from chatsim.live.peer import Peer
+from chatsim.live.peer import HELD_BYTES_MAX, Peer
 from chatsim.load.people import Device
 from chatsim.network.link import Link
 from chatsim.virtual.loop import VirtualLoop
@@ -217,6 +217,25 @@ def test_what_was_under_way_when_a_peer_vanished_arrives_and_nothing_after_it() 
     heard, said = connected(scene, Link(Constant(0.25)), Link())
     assert said == [(1.25, "said")]
     assert heard == [(0.25, "opened")]
+
+
+def test_the_frozen_read_what_has_come_when_they_wake_and_the_rest_waits_at_the_server() -> None:
+    held: list[tuple[bool, int]] = []
+
+    async def scene(peer: Peer[str], server: Server) -> None:
+        peer.freeze(1.0, 5.0)
+        server.transport.write(text_frame(b"early"))
+        await asyncio.sleep(1.0)
+        server.transport.write(text_frame(b"x" * HELD_BYTES_MAX))
+        await asyncio.sleep(1.0)
+        server.transport.write(text_frame(b"late"))
+        await asyncio.sleep(1.0)
+        held.append((peer._transport.is_reading(), server.transport.get_write_buffer_size()))  # type: ignore[union-attr]
+
+    heard, _ = connected(scene, Link(), Link(Constant(0.25)))
+    # A kernel takes so much and no more; what waits beyond it has the way still before it.
+    assert held == [(False, 6)]
+    assert heard == [(0.25, "opened"), (5.0, "early"), (5.0, "x" * HELD_BYTES_MAX), (5.25, "late")]
 
 
 def test_the_end_of_a_connection_travels_like_all_that_came_before_it() -> None:
