@@ -273,19 +273,15 @@ def test_who_was_told_to_go_takes_room_until_the_answer_comes_or_patience_ends()
 
 def test_a_node_has_drained_when_the_last_has_answered() -> None:
     world = World()
-    ended: list[float] = []
-
-    def crash(now: float, down_s: float) -> bool:
-        ended.append(now)
-        return True
-
-    world.node.crash = crash  # type: ignore[method-assign]
+    up: list[bool] = []
     for number, pipe in enumerate(world.pipes):
         world.at(6.0 + number, world.node.let_go, pipe, None)
-    world.at(5.0, world.node.drain, 1.0)
+    for moment in (7.9, 8.1):
+        world.at(moment, lambda now: up.append(world.node.up))
+    world.at(5.0, world.node.drain, 1e9)
     world.engine.run(9.0)
     assert len(world.crowd.closes) == 3
-    assert ended == [8.0]
+    assert up == [True, False]
 
 
 def test_whose_request_is_under_way_when_the_node_ends_finds_the_connection_cut() -> None:

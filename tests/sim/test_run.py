@@ -213,7 +213,7 @@ def test_a_message_that_the_log_refused_is_waited_for() -> None:
     assert counted(record)["accepted"] == counted(record)["sent"]
 
 
-def test_a_reader_too_slow_for_the_close_is_cut_off_after_five_seconds(tmp_path: Path) -> None:
+def test_a_reader_too_slow_for_the_close_is_cut_off(tmp_path: Path) -> None:
     event = {"at": "10s", "do": "slow_reader", "count": 1, "bandwidth": "800bit/s", "for": "20s"}
     handler = {"outbound_bytes": "4KiB"}
     record, found = steps(tmp_path, event, group={"messages": {"arrivals": "periodic", "rate": "1/s"}}, handler=handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -13,7 +14,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from chatsim.core.handler import ChatHandler
 from chatsim.errors import HarnessError, UsageError
 from chatsim.journal.record import RunRecord
 from chatsim.journal.replay import replay
@@ -157,13 +157,15 @@ def test_who_vanished_for_good_holds_up_no_end() -> None:
     assert 10.0 < row.closed_at - row.gone_at <= 40.1
 
 
-def test_what_a_callback_cannot_do_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(self: ChatHandler, *args: Any) -> Any:
+def test_what_fails_in_a_callback_ends_the_run() -> None:
+    def fails() -> None:
         raise ValueError("a fault of ours")
 
-    monkeypatch.setattr(ChatHandler, "pong", fails)
+    def later(share: float) -> None:
+        asyncio.get_running_loop().call_soon(fails)
+
     with pytest.raises(HarnessError, match="a fault of ours"):
-        play(duration="1min")
+        run_virtual(scenario(), progress=later)
 
 
 def test_what_this_wire_cannot_play_is_refused_before_it_begins() -> None:
