@@ -241,11 +241,11 @@ def test_the_frozen_read_what_has_come_when_they_wake_and_the_rest_waits_at_the_
 def test_the_end_of_a_connection_travels_like_all_that_came_before_it() -> None:
     async def scene(peer: Peer[str], server: Server) -> None:
         server.transport.write(text_frame(b"last"))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.5)
         server.transport.abort()
 
     heard, _ = connected(scene, Link(), Link(Constant(0.25)))
-    assert heard == [(0.25, "opened"), (1.25, "last"), (1.35, "closed 1006")]
+    assert heard == [(0.25, "opened"), (1.25, "last"), (1.75, "closed 1006")]
 
 
 def test_the_servers_close_comes_behind_its_frames_and_is_answered() -> None:
