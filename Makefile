@@ -9,7 +9,7 @@ INSTALLED := .venv/.installed
 
 # What most of a run is spent in, and what mypyc can compile: msgspec needs its structs as Python makes them, and logs are
 # made out of one another.
-HOT := $(filter-out %/__init__.py %/config.py %/counters.py %/dedupe.py %/effects.py %/facts.py %/frames.py %/memory_log.py %/snapshot.py %/tokens.py,$(wildcard chatsim/core/*.py)) \
+HOT := $(filter-out %/__init__.py %/config.py %/counters.py %/dedupe.py %/effects.py %/facts.py %/frames.py %/kept_log.py %/memory_log.py %/snapshot.py %/tokens.py,$(wildcard chatsim/core/*.py)) \
 	$(addprefix chatsim/,load/memory.py load/people.py network/link.py) \
 	$(addprefix chatsim/sim/,crowd.py engine.py event_loop.py node.py pipe.py)
 COMPILED := build/compiled

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
-Wire: TypeAlias = Literal["sim", "live"]
+Wire: TypeAlias = Literal["sim", "virtual", "live"]
 
 
 class Scenario(Protocol):

@@ -24,7 +24,12 @@ from chatsim.cli.output import STYLES, emit, emit_document, emit_table
 from chatsim.errors import HarnessError, UsageError
 from chatsim.store.folder import RUNS, make_place
 
-On = Annotated[str, typer.Option("--on", metavar="sim|live", help="The wire: simulated, or real sockets.")]
+On = Annotated[
+    str,
+    typer.Option(
+        "--on", metavar="sim|virtual|live", help="Simulated, the real server on a virtual clock, or real sockets."
+    ),
+]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Replaces the scenario's seed.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where results go, instead of results/runs.")]
@@ -93,9 +98,11 @@ def _wire(text: str) -> Wire:
     """The wire of that name."""
     if text == "sim":
         return "sim"
+    if text == "virtual":
+        return "virtual"
     if text == "live":
         return "live"
-    raise UsageError(f"--on {text}: there is no such wire; say sim or live")
+    raise UsageError(f"--on {text}: there is no such wire; say sim, virtual or live")
 
 
 def _play(doors: Doors, plays: Sequence[tuple[Scenario, Wire]], seed: int | None, out: Path | None) -> list[Outcome]:

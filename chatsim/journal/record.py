@@ -1,6 +1,6 @@
 """What happened in one run, as plain rows: the one thing that verdicts, tables and pictures are computed from.
 
-Rule: both wires fill the same rows, moments in seconds since the start of the run, exact (no buckets, no rounding).
+Rule: all wires fill the same rows, moments in seconds since the start of the run, exact (no buckets, no rounding).
 Turning rows into metrics and verdicts is left to `chatsim.verdict`.
 """
 

@@ -27,12 +27,23 @@ LAG_SAMPLES_MAX = 100_000
 class Calendar:
     """One heap of actions on one loop. `lag_s` holds how late the loop was at each sample.
 
-    `started_at` is what CLOCK_MONOTONIC read at moment 0, in seconds (inf before `begin`).
+    `started_at` is what the clock read at moment 0, in seconds (inf before `begin`).
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, sampled: bool = True) -> None:
-        """Not `sampled`, nothing wakes the loop but what was asked for."""
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        sampled: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+        timer_s: float = TIMER_S,
+    ) -> None:
+        """Not `sampled`, nothing wakes the loop but what was asked for. `clock` is read at once, not once per turn of
+        the loop (CLOCK_MONOTONIC, unless the loop has a clock of its own); what is due within `timer_s` is done at
+        once (0: the loop's own clock, which is exact)."""
         self.loop = loop
+        self._clock = clock
+        self._timer_s = timer_s
         self._sampled = sampled
         self.started_at = inf
         self.lag_s = array("d")
@@ -46,8 +57,8 @@ class Calendar:
         self._stopped = False
 
     def now(self) -> float:
-        """Seconds since the start (CLOCK_MONOTONIC, read at once, not once per turn of the loop)."""
-        now = time.monotonic() - self.started_at
+        """Seconds since the start."""
+        now = self._clock() - self.started_at
         if now > self._now:
             self._now = now
         return self._now
@@ -55,7 +66,7 @@ class Calendar:
     def begin(self) -> None:
         """Now is moment 0: what was asked for before begins to happen, and to be `sampled`."""
         assert self.started_at == inf, "a calendar begins once"
-        self.started_at = time.monotonic()
+        self.started_at = self._clock()
         if self._sampled:
             self.at(LAG_INTERVAL_S, self._sample, LAG_INTERVAL_S)
         else:
@@ -104,14 +115,18 @@ class Calendar:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = due_at
-        self._timer = self.loop.call_later(max(0.0, due_at - self.now()), self._ring)
+        if self._timer_s > 0.0:
+            self._timer = self.loop.call_later(max(0.0, due_at - self.now()), self._ring)
+        else:
+            # This clock shows the very moment that it was asked for, and a difference would be off by its rounding.
+            self._timer = self.loop.call_at(self.started_at + due_at, self._ring)
 
     def _ring(self) -> None:
         self._timer = None
         self._timer_at = inf
         self._ringing = True
         heap = self._heap
-        limit = self.now() + TIMER_S
+        limit = self.now() + self._timer_s
         try:
             while heap and heap[0][0] <= limit:
                 moment, _, action, a, b = heapq.heappop(heap)

@@ -62,12 +62,17 @@ class Crowd:
         tls: ssl.SSLContext | None = None,
         narrow: frozenset[str] = frozenset(),
         time_scale: float = 1.0,
+        wall: Callable[[], float] = time.time,
+        flights: int | None = None,
     ) -> None:
-        """`url` is `ws://` or `wss://` with host, port and path; `narrow` names the groups that will read slowly.
+        """`url` is `ws://` or `wss://` with host, port and path; `narrow` names the groups that will read slowly;
+        `wall` is what clocks on walls show (s since 1970); `flights` is how many round trips come before a request
+        (None: one for TCP, and one for TLS 1.3 where there is `tls`).
 
         `time_scale` multiplies what a server that refuses says of when to come back: it can say only whole seconds.
         """
         self.calendar = calendar
+        self.wall = wall
         self.late_s = array("d")
         self.people = People(self)
         self.people.on_say = self._note_lateness
@@ -78,6 +83,7 @@ class Crowd:
         self._links = links
         self._url = url
         self._tls = tls
+        self._flights = flights if flights is not None else 1 if tls is None else 2
         self._narrow = narrow
         self._time_scale = time_scale
         address = urlsplit(url)
@@ -108,7 +114,7 @@ class Crowd:
 
     def refresh(self, now: float, device: Device) -> None:
         """Fetch a new token and hand it in on the open connection."""
-        token = self.token(device, time.time())
+        token = self.token(device, self.wall())
         if token is not None:
             self.transmit(now, device, StatusIn("refresh", token=token))
 
@@ -149,14 +155,14 @@ class Crowd:
             return
         self._numbered += 1
         up, down = self._links(self._numbered, device)
-        # One round trip for TCP and, where it is used, one for TLS 1.3; the request's own way is the link's.
+        # The request's own way is the link's.
         at = down.arrival(up.arrival(now, 0), 0)
-        if self._tls is not None:
+        for _ in range(1, self._flights):
             at = down.arrival(up.arrival(at, HANDSHAKE_BYTES), HANDSHAKE_BYTES)
         self.calendar.at(at, self._connect, device, (up, down))
 
     def _connect(self, now: float, device: Device, links: tuple[Link, Link]) -> None:
-        token = self.token(device, time.time())
+        token = self.token(device, self.wall())
         peer = Peer(self, self.calendar, device, resuming(self._url, device.client.former), token, links)
         self._all.add(peer)
         task = self.calendar.loop.create_task(self._open(peer))
@@ -241,7 +247,7 @@ class Crowd:
 
     def drop(self, now: float, peer: Peer[Device]) -> None:
         """Both sides lose the connection, and know it."""
-        peer.abort()
+        peer.drop(now)
         self._lose(now, peer, ABNORMAL)
 
     def vanish(self, now: float, peer: Peer[Device], for_s: float | None) -> None:

@@ -63,6 +63,7 @@ class Handler(Protocol):
     def end_session(self, now: float, session: str) -> Effects: ...
     def post(self, now: float, user: str, id_: str, body: Body) -> Effects: ...
     def drain(self, now: float) -> Effects: ...
+    def clock_jump(self, now: float, by_s: float) -> Effects: ...
     def wake(self, now: float) -> Effects: ...
     def wake_at(self) -> float: ...
     def revoked(self, claims: Claims) -> bool: ...
@@ -90,8 +91,10 @@ class Driver:
         epoch: float,
         journal: Journal | None = None,
         life: int = 0,
+        zero_at: float | None = None,
     ) -> None:
-        """`epoch` is the wall time of this moment, in seconds since the Unix epoch; the handler was given the same.
+        """`epoch` is the wall time of `now` = 0, in seconds since the Unix epoch; the handler was given the same. That
+        is this moment, unless `zero_at` names another of the loop's time (s).
 
         `life` counts the starts of a log that lasts: it becomes part of the connections' names, so that a client that
         comes back after a restart cannot name somebody else's by chance.
@@ -104,7 +107,7 @@ class Driver:
         self._log = log
         self._journal = journal
         self._epoch = epoch
-        self._start = loop.time()
+        self._start = loop.time() if zero_at is None else zero_at
         self._now = 0.0
         self._outlets = Outlets(loop, self._pressed)
         self._todo: deque[Effects] = deque()
@@ -267,6 +270,16 @@ class Driver:
         self.draining = True
         now = self.now()
         self._settle(now, "drain", (), self._handler.drain(now))
+
+    def clock_jump(self, by_s: float) -> None:
+        """The node's wall clock was set so far ahead (back, if negative); `now` goes on as before."""
+        # What is due at this moment is due by the clock as it was.
+        if self._timer is not None and self._timer_at <= self.now():
+            self._timer.cancel()
+            self._wake()
+        now = self.now()
+        self._epoch += by_s
+        self._settle(now, "clock_jump", (by_s,), self._handler.clock_jump(now, by_s))
 
     def logged(self, stored: Sequence[Record], failed: Sequence[Record]) -> None:
         """A log that answers later has stored these records, and could not take those."""

@@ -7,6 +7,8 @@ All other inbound frames are left to that parser, which takes four times as long
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 REASON_BYTES_MAX = 123
 """What a close frame has left for its reason: control frames carry 125 bytes, and the code takes two."""
 
@@ -86,12 +88,14 @@ class Edge:
         self._head = b""
         self._lacks = 0
 
-    def passes(self, data: bytes) -> None:
-        """These bytes came, and went to the parser."""
+    def passes(self, data: bytes) -> list[int]:
+        """These bytes came, and went to the parser; the answer is where in them a frame ends, in order."""
         # The start of a header that was cut short is kept, and read again with what follows.
+        kept = len(self._head)
         data = self._head + data
         self._head = b""
         at, size = self._lacks, len(data)
+        ends = [at - kept] if 0 < at <= size else []
         while at < size:
             if size - at < 2:
                 break
@@ -104,8 +108,50 @@ class Edge:
             if start > size:
                 break
             at = start + length
+            if at <= size:
+                ends.append(at - kept)
         if at < size:
             self._head = data[at:]
             at = size
         self._lacks = at - size
         self.reached = not (self._lacks or self._head)
+        return ends
+
+
+_HEAD_END = b"\r\n\r\n"
+_UPGRADED = b"HTTP/1.1 101"
+
+
+class Slicer:
+    """Cuts what a server sends into what it consists of: the answer to the upgrade, then frames.
+
+    Nothing is held back: of a frame that comes in parts, each part is a piece. An answer that refuses is never cut.
+    """
+
+    __slots__ = ("_edge", "_head", "_refused")
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._refused = False
+        self._edge: Edge | None = None
+
+    def cut(self, data: bytes) -> list[bytes]:
+        """These bytes came: their pieces, in order."""
+        edge, at = self._edge, 0
+        if edge is None:
+            if self._refused:
+                return [data]
+            known = len(self._head)
+            self._head += data
+            self._refused = len(self._head) >= len(_UPGRADED) and not self._head.startswith(_UPGRADED)
+            end = self._head.find(_HEAD_END)
+            if self._refused or end < 0:
+                return [data]
+            at = end + len(_HEAD_END) - known
+            self._head = b""
+            edge = self._edge = Edge()
+        ends = edge.passes(data[at:] if at else data)
+        if not at and ends == [len(data)]:
+            return [data]
+        cuts = sorted({0, at, *(at + end for end in ends), len(data)})
+        return [data[here:there] for here, there in pairwise(cuts)]

@@ -7,7 +7,6 @@ machine is refused before anything runs. What is the same on every wire is `load
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeAlias, get_args
 
@@ -47,12 +46,15 @@ _HERE = (
 )
 
 
-def check_events(events: Sequence[ev.Event]) -> None:
-    """Raises UsageError with every event that the live wire cannot do, a line each."""
+def check_events(events: Sequence[ev.Event], *, jumps: bool = False) -> None:
+    """Raises UsageError with every event that cannot be done, a line each; `jumps` says that the node's clock can be
+    set."""
     found = []
     for number, event in enumerate(events):
-        if not isinstance(event, _HERE):
-            found.append(f"events[{number}]: {event.do} is not done on the live wire yet: take it out, or run on sim.")
+        if not isinstance(event, _HERE) and not (jumps and isinstance(event, ev.ClockJump)):
+            found.append(
+                f"events[{number}]: {event.do} is not done on the live wire yet: take it out, or run on sim or virtual."
+            )
         elif isinstance(event, ev.Flood | ev.BadFrames) and event.rate_per_s * event.for_s > FLOOD_FRAMES_MAX:
             found.append(f"events[{number}]: over {FLOOD_FRAMES_MAX} frames a user: lower rate or for.")
     if found:
@@ -82,20 +84,25 @@ class Mischief(Strikes[Peer[Device]]):
         expiring_token: Callable[[Device, float, float], str],
         orders: Orders,
         ends_at: float,
+        clock_jump: Callable[[float], None] | None = None,
     ) -> None:
-        """`expiring_token(device, wall, ttl_s)` mints a token that ends so soon; floods end at `ends_at` (s)."""
+        """`expiring_token(device, wall, ttl_s)` mints a token that ends so soon; floods end at `ends_at` (s).
+
+        `clock_jump(by_s)` sets the wall clock of the node alone, where that can be done.
+        """
         super().__init__(crowd.calendar, crowd, crowd.people, crowd.peers, choose)
         self._crowd = crowd
         self._loop = crowd.calendar.loop
         self._fail = crowd.calendar.fail
         self._expiring_token = expiring_token
         self._server = orders
+        self._clock_jump = clock_jump
         self._orders: set[asyncio.Task[None]] = set()
         self._ends_at = ends_at
 
     def schedule(self, events: Sequence[ev.Event]) -> None:
         """Put every event on the calendar."""
-        check_events(events)
+        check_events(events, jumps=self._clock_jump is not None)
         for number, event in enumerate(events):
             self._calendar.at(event.at_s, self._strike, number, event)
 
@@ -117,6 +124,11 @@ class Mischief(Strikes[Peer[Device]]):
         if isinstance(event, ev.LogOutage):
             self.fired.append(Fired(event.do, now, ("log",)))
             self._order(self._server.hold_log(event.for_s))
+            return
+        if isinstance(event, ev.ClockJump):
+            assert self._clock_jump is not None, "it was checked that the clock can be set"
+            self._clock_jump(event.by_s)
+            self.fired.append(Fired(event.do, now, ("clock",)))
             return
         self.touch(now, number, event)
 
@@ -147,7 +159,7 @@ class Mischief(Strikes[Peer[Device]]):
 
     def _expire_tokens(self, now: float, event: ev.ExpireTokens, victims: Sequence[Person]) -> None:
         for peer in self._of(victims):
-            token = self._expiring_token(peer.device, time.time(), LAST_MOMENT_S)
+            token = self._expiring_token(peer.device, self._crowd.wall(), LAST_MOMENT_S)
             self._crowd.transmit(now, peer.device, StatusIn("refresh", token=token))
 
     def _revoke(self, now: float, event: ev.Revoke, victims: Sequence[Person]) -> None:

@@ -20,13 +20,15 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from chatsim.live.calendar import Calendar
+from chatsim.live.framing import Slicer
 from chatsim.network.link import Link
 
 HANDSHAKE_S_MAX = 10.0
 CLOSE_S_MAX = 5.0
 ABNORMAL = 1006
 HELD_BYTES_MAX = 16 * 1024
-"""A reader whose link holds more than this stops reading, so that the rest waits at the server."""
+"""A reader whose link holds more than this, or who is frozen and has left more unread, stops reading, so that the rest
+waits at the server."""
 
 # `websockets` writes headers, and so tokens, to its log at level DEBUG: its logger here is one that nobody can turn on.
 _SILENT = logging.Logger("chatsim.silent", logging.CRITICAL + 1)
@@ -90,11 +92,13 @@ class Peer(asyncio.Protocol, Generic[Owner]):
         self._ears = ears
         self._calendar = calendar
         self._token = token
+        self._slicer = Slicer()
         self._parser = ClientProtocol(parse_uri(url), max_size=2**24, logger=_SILENT)
         self._transport: asyncio.Transport | None = None
         self._writing = 0
         self._reading = 0
         self._held = False
+        self._unread_bytes = 0
 
     # What the transport says.
 
@@ -111,15 +115,30 @@ class Peer(asyncio.Protocol, Generic[Owner]):
     def data_received(self, data: bytes) -> None:
         if self.vanished or self.done:
             return
+        # One write may hold many frames, and each has a way of its own.
+        frames = self._slicer.cut(data)
+        if self.down.even:
+            self._came(data)
+            return
+        for frame in frames:
+            self._came(frame)
+
+    def _came(self, data: bytes) -> None:
+        """A piece of what the server sent sets out for the reader."""
         now = self._calendar.now()
         at = self.down.arrival(now, len(data))
         if at <= now and not self._reading and self.frozen_until <= now:
-            self._read(now, data)
+            if not (self.vanished or self.done):
+                self._read(now, data)
             return
         self._reading += 1
         self._calendar.at(at, self._arrived, data)
-        if not self._held and self.down.queued_bytes(now) > HELD_BYTES_MAX:
-            self._hold(at)
+        waiting = self.down.queued_bytes(now)
+        if at < self.frozen_until:
+            self._unread_bytes += len(data)
+            waiting = max(waiting, self._unread_bytes)
+        if not self._held and waiting > HELD_BYTES_MAX:
+            self._hold(max(at, self.frozen_until))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -127,9 +146,11 @@ class Peer(asyncio.Protocol, Generic[Owner]):
             self.on_lost()
         if self.vanished or self.done:
             return
+        # The end travels like all that came before it.
         now = self._calendar.now()
-        if self._reading:
-            self._calendar.at(max(now, self.down.arrival(now, 0)), self._ended)
+        at = self.down.arrival(now, 0)
+        if self._reading or at > now:
+            self._calendar.at(max(now, at), self._ended)
         else:
             self._ended(now)
 
@@ -153,6 +174,15 @@ class Peer(asyncio.Protocol, Generic[Owner]):
             self._calendar.at(self._calendar.now() + CLOSE_S_MAX, self._abort)
         else:
             self._abort(0.0)
+
+    def drop(self, now: float) -> None:
+        """Lose the connection; the server learns of it behind what is on its way there."""
+        self.done = True
+        at = self.up.arrival(now, 0)
+        if self._writing or at > now:
+            self._calendar.at(max(now, at), self._end)
+        else:
+            self._end(now)
 
     def abort(self) -> None:
         """Cut the connection so that both sides know; nothing is heard of it any more."""
@@ -178,8 +208,9 @@ class Peer(asyncio.Protocol, Generic[Owner]):
 
     def freeze(self, now: float, until: float) -> None:
         """Stop reading and answering until then."""
+        if self.frozen_until <= now:
+            self._unread_bytes = 0
         self.frozen_until = max(self.frozen_until, until)
-        self._hold(until)
 
     # Both directions.
 
@@ -196,9 +227,9 @@ class Peer(asyncio.Protocol, Generic[Owner]):
             self._calendar.at(at, self._travelled, data)
 
     def _travelled(self, now: float, data: bytes, _: Any) -> None:
+        # What was under way when its sender vanished arrives all the same.
         self._writing -= 1
-        if not self.vanished:
-            self._write(data)
+        self._write(data)
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -282,6 +313,10 @@ class Peer(asyncio.Protocol, Generic[Owner]):
     def _too_late(self, now: float, *_: Any) -> None:
         if not (self.open or self.done):
             self._abort(now)
+
+    def _end(self, now: float, *_: Any) -> None:
+        if self._transport is not None:
+            self._transport.close()
 
     def _abort(self, now: float, *_: Any) -> None:
         if self._transport is not None:

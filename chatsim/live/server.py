@@ -198,7 +198,7 @@ async def serve(settings: ServerSettings, *, ready: Callable[[str], None], stop:
         url = _url(settings.host, listener, context is not None)
         logged = AccessLog(app, asyncio.get_running_loop().time)
         patience_s = settings.handshake_timeout_s
-        server = _Server(_uvicorn_config(logged, gate, context, patience_s), lambda: _listens(url, ready), patience_s)
+        server = _Server(uvicorn_config(logged, gate, context, patience_s), lambda: _listens(url, ready), patience_s)
         await _until(server, listener, driver, stop)
         tell(logging.INFO, "ended", **driver.counts())
         return driver.statistics()
@@ -342,7 +342,7 @@ def _url(host: str, listener: socket.socket, tls: bool) -> str:
     return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _uvicorn_config(app: Any, gate: Gate, context: ssl.SSLContext | None, patience_s: float) -> uvicorn.Config:
+def uvicorn_config(app: Any, gate: Gate, context: ssl.SSLContext | None, patience_s: float) -> uvicorn.Config:
     """uvicorn's settings: our protocol for WebSockets, and our access log; its loggers are as `events` sets them."""
     config = uvicorn.Config(
         app,

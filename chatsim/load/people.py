@@ -257,10 +257,10 @@ class People:
         self._wire.refresh(now, device)
 
     def _refusal(self, now: float, device: Device, frame: Error) -> None:
-        if isinstance(frame.id, str):
+        # What is tried again is still to be answered.
+        if isinstance(frame.id, str) and frame.code not in TRIED_AGAIN:
             self.asking.pop(frame.id, None)
-            if frame.code not in TRIED_AGAIN:
-                self._open.discard(frame.id)
+            self._open.discard(frame.id)
 
     def _saw(self, now: float, device: Device, frame: Message) -> None:
         person, memory = device.user, device.memory

@@ -107,12 +107,21 @@ class Link:
             return 0.0
         return (self._busy_until - now) * self._bandwidth / 8.0
 
-    def free_at(self, now: float) -> float:
-        """When nothing waits any more of what has entered: `now`, or later (s; of a link that is held up, not before it
-        is known how long)."""
-        if now < self._stalled_until:
-            return self._stalled_until
-        return now if self._bandwidth is None else max(now, self._busy_until)
+    def breaks(self, now: float) -> float:
+        """When the other end feels that the connection was broken off at `now`: behind a partition, but not behind what
+        still waits for bandwidth, since that is lost."""
+        healed = max(now, self._stalled_until, now if self._blocked_until == inf else self._blocked_until)
+        return healed if self._latency is None else healed + self._latency.next() * self._factor
+
+    @property
+    def leaves_at(self) -> float:
+        """When the last of what has entered is on its way (s); -inf where nothing waited."""
+        return max(self._busy_until, self._stalled_until)
+
+    @property
+    def even(self) -> bool:
+        """Whether all that enters now comes out at one moment, however much it is and in however many pieces."""
+        return self._clear and self._varying is None
 
     @property
     def factor(self) -> float:

@@ -1,6 +1,6 @@
 """One scenario, one wire, one verdict: plays it, judges it, and writes what happened.
 
-Decides the order of things and what a run leaves behind. Rule: both wires end in the same rows (`RunRecord`), which
+Decides the order of things and what a run leaves behind. Rule: all wires end in the same rows (`RunRecord`), which
 are judged in one place.
 """
 
@@ -92,6 +92,12 @@ def run(
             outcome = simulate(scenario, journal=folder.journal, progress=progress)
             record, trace_hash, valid, why = outcome.record, outcome.trace_hash, True, ""
             metrics, health = exposition(outcome.families), dict[str, Any]()
+        elif on == "virtual":
+            from chatsim.virtual.run import run_virtual
+
+            played = run_virtual(scenario, journal=folder.journal, progress=progress)
+            record, trace_hash, valid, why = played.record, played.trace_hash, True, ""
+            metrics, health = played.exposition, {}
         else:
             from chatsim.live.run import run_live
 

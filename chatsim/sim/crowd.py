@@ -20,10 +20,8 @@ from chatsim.load.people import Device, People
 from chatsim.network.link import Link
 from chatsim.sim.engine import Engine
 from chatsim.sim.node import Node
-from chatsim.sim.pipe import Pipe
+from chatsim.sim.pipe import Pipe, frame_bytes
 
-CLIENT_FRAME_BYTES = 8
-"""Header and mask of a client frame of 126 to 65,535 bytes (RFC 6455, section 5.2)."""
 HANDSHAKE_BYTES = 600
 ABNORMAL = 1006
 ALARM_S = 1.0
@@ -79,7 +77,7 @@ class Crowd:
     def transmit(self, now: float, device: Device, frame: ClientFrame) -> None:
         pipe = self.pipes.get(device.number)
         if pipe is not None and not pipe.vanished:
-            size = len(encode(frame)) + CLIENT_FRAME_BYTES if pipe.limited else 0
+            size = frame_bytes(len(encode(frame)), masked=True) if pipe.limited else 0
             self._at(pipe.departure(now, size), self._arrived, pipe, frame)
 
     def refresh(self, now: float, device: Device) -> None:
@@ -171,16 +169,22 @@ class Crowd:
         knock = self._knocks[device.user.group]
         if knock.tls:
             at = down.arrival(up.arrival(at, HANDSHAKE_BYTES), HANDSHAKE_BYTES)
-        self.engine.at(up.arrival(at, HANDSHAKE_BYTES), self._knock, pipe, now)
+        self.engine.at(at, self._ask, pipe)
 
-    def _knock(self, now: float, pipe: Pipe, dialled_at: float) -> None:
-        device = pipe.peer
+    def _ask(self, now: float, pipe: Pipe, _: Any) -> None:
+        """The way is open: the device asks for the upgrade, and shows a token of this moment."""
         if not self.node.up:
-            # Nobody listens: the system answers, and the network carries it.
-            self.engine.at(pipe.down.arrival(now, 0), self._refused, device, (0, None))
+            # Nobody listens: the system has answered, and the round trip is paid.
+            self._refused(now, pipe.peer, (0, None))
             return
+        self.node.knocking[pipe.name] = pipe
+        self.engine.at(pipe.up.arrival(now, HANDSHAKE_BYTES), self._knock, pipe, self.claims(now, pipe.peer))
+
+    def _knock(self, now: float, pipe: Pipe, claims: Claims | None) -> None:
+        device = pipe.peer
+        if self.node.knocking.pop(pipe.name, None) is None:
+            return  # the node has ended since, and the device finds the connection cut
         knock = self._knocks[device.user.group]
-        claims = self.claims(now, device)
         cost_s = self.node.cost_s("verify") if knock.verified else self.node.cost_s("frame")
         if knock.tls:
             cost_s += self.node.cost_s("tls_handshake")
@@ -192,6 +196,10 @@ class Crowd:
         start_at = self.node.loop.start(now)
         self.engine.at(pipe.down.arrival(start_at + cost_s, HANDSHAKE_BYTES), self._opened, pipe)
         self.node.opened(now, pipe, claims, cost_s)
+
+    def turned_away(self, now: float, pipe: Pipe, _: Any) -> None:
+        """The node ended before it had the request: the device finds the connection cut."""
+        self._refused(now, pipe.peer, (0, None))
 
     def _refusal(self, now: float, device: Device, claims: Claims | None) -> tuple[str, tuple[int, float | None]]:
         """The error code that the node answers with, the status, and when to come back; no code where it takes in."""
@@ -246,11 +254,16 @@ class Crowd:
         for pipe in pipes:
             if not pipe.deaf or self._listens(now, pipe, self.closed, code):
                 self._cut(now, pipe, code)
+                self._answered(now, pipe)
 
     def cut(self, now: float, pipe: Pipe, _: Any) -> None:
         """The device finds its connection cut: the node is gone."""
         if not pipe.deaf or self._listens(now, pipe, self.closed, ABNORMAL):
             self._cut(now, pipe, ABNORMAL)
+
+    def _answered(self, now: float, pipe: Pipe) -> None:
+        """The device answers the server's close, and the server lets go of the connection when it has that."""
+        self.engine.at(pipe.up.arrival(now, 8), self.node.let_go, pipe)
 
     def _cut(self, now: float, pipe: Pipe, code: int) -> None:
         pipe.client_open = False

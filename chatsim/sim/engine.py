@@ -14,7 +14,7 @@ import heapq
 from collections.abc import Callable, Generator
 from math import inf
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import simpy
 
@@ -38,6 +38,10 @@ class _Batch:
         self.entries = entries
         self.b = b
         self.place = 0
+
+
+class _StopError(Exception):
+    """Somebody said that the run is over."""
 
 
 class Engine:
@@ -127,12 +131,19 @@ class Engine:
             # Quiet stretches are crossed in one step.
             ahead = max(self.next_at, env.now) + self.quantum_s
             yield env.timeout(min(ahead, until) - env.now)
-            self._drain(env.now)
+            try:
+                self._drain(env.now)
+            except _StopError:
+                return
             self.now = env.now
             if progress is not None:
                 progress(self.now)
             if stop_when is not None and stop_when(self.now):
                 return
+
+    def stop(self) -> NoReturn:
+        """End the run at this very moment; to be called by an action, which it leaves."""
+        raise _StopError
 
     @property
     def next_at(self) -> float:

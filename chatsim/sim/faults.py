@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from chatsim.core.frames import Fault
 from chatsim.journal.record import Fired
 from chatsim.load.people import Person
 from chatsim.load.strikes import Choose, Strikes
@@ -23,6 +24,8 @@ from chatsim.sim.pipe import Pipe
 
 NODE_EVENTS = (ev.RestartNode, ev.CrashNode, ev.DrainNode)
 """Events after which the node begins again, so that its log has to last."""
+
+_GARBLED = Fault("bad_json", "not JSON")
 
 
 class Faults(Strikes[Pipe]):
@@ -91,4 +94,4 @@ class Faults(Strikes[Pipe]):
 
     def _garble(self, now: float, pipe: Pipe, _: Any) -> None:
         if pipe.client_open and not pipe.vanished:
-            self._engine.at(pipe.up.arrival(now, 16), self._node.garbled, pipe, "bad_json")
+            self._engine.at(pipe.up.arrival(now, 22), self._node.garbled, pipe, _GARBLED)

@@ -8,14 +8,16 @@ protocol is decided here.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any, Protocol
 
 from chatsim.core.admission import Admission
 from chatsim.core.effects import NOTHING, Append, Close, Effects, Note, Ping, Record, Send, Tell, Watch
-from chatsim.core.frames import ClientFrame, ServerFrame, encode
+from chatsim.core.frames import ClientFrame, Fault, ServerFrame, encode
 from chatsim.core.handler import ChatHandler
+from chatsim.core.kept_log import KeptLog
 from chatsim.core.memory_log import MemoryLog
 from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Claims, Refusal, untimely
@@ -24,14 +26,13 @@ from chatsim.scenario.costs import WORDS, Costs
 from chatsim.scenario.distributions import Distribution
 from chatsim.sim.engine import Engine
 from chatsim.sim.event_loop import EventLoop
-from chatsim.sim.kept_log import KeptLog
-from chatsim.sim.pipe import Pipe
+from chatsim.sim.pipe import Pipe, frame_bytes
 
 DRAIN_S_MAX = 30.0
 """The hard stop of a draining node (protocol.md, section 3)."""
 
-WIRE_BYTES = 4
-"""Header of a server frame of 126 to 65,535 bytes (RFC 6455, section 5.2)."""
+CLOSE_S_MAX = 5.0
+"""How long a closing connection may take to flush and to answer the close (protocol.md, section 3)."""
 
 
 class Observer(Protocol):
@@ -52,6 +53,9 @@ class CrowdSide(Protocol):
 
     def closed(self, now: float, pipes: Sequence[Pipe], code: int) -> None:
         """A close frame arrived at each of these."""
+
+    def turned_away(self, now: float, pipe: Pipe, _: Any) -> None:
+        """The connection is found to be cut before it was open."""
 
     def cut(self, now: float, pipe: Pipe, _: Any) -> None:
         """The connection is found to be cut."""
@@ -81,6 +85,10 @@ class Node:
         self._down_s = 0.0
         self.log_down_until = -inf
         self.pipes: dict[str, Pipe] = {}
+        # Those that were told that it is over, until they have answered or patience is.
+        self._parting: dict[str, Pipe] = {}
+        # Those who have a way here, and whose request is on it.
+        self.knocking: dict[str, Pipe] = {}
         self.limits = False
         self._crowd: CrowdSide
         self.closed_at: dict[str, float] = {}
@@ -139,7 +147,9 @@ class Node:
         where there is. `former` is the name of the client's last connection, if it had one."""
         # Every name that a client has had was given by this node; who is forgotten in this life is not young in it.
         back = former != "" and self.handler.remembers(now, user, earlier=self._life > 0)
-        reason = self._admission.refusal(now, connections=len(self.pipes), draining=self.draining, back=back)
+        reason = self._admission.refusal(
+            now, connections=len(self.pipes) + len(self._parting), draining=self.draining, back=back
+        )
         return ("", 0) if reason is None else (reason, self._admission.retry_after_s())
 
     def refused(self, now: float, cost_s: float, reason: str) -> float:
@@ -152,6 +162,8 @@ class Node:
         if not pipe.server_open:
             return
         # This is `_work` written out: most of a run is spent here.
+        if self._armed_at <= now:
+            self._wake(now, self._armed_at, None)
         loop = self.loop
         start_at = loop.start(now)
         cost = self._frame_s
@@ -189,10 +201,12 @@ class Node:
         else:
             self._at(pipe.arrival(end_at, 0), self._deliver, (pipe,), effect.message)
 
-    def garbled(self, now: float, pipe: Pipe, code: str) -> None:
+    def garbled(self, now: float, pipe: Pipe, fault: Fault) -> None:
         """Bytes that are no frame arrived."""
         if pipe.server_open:
-            self._work(now, self.cost_s("frame"), "malformed", self.handler.malformed, pipe.name, code, "no frame")
+            self._work(
+                now, self.cost_s("frame"), "malformed", self.handler.malformed, pipe.name, fault.code, fault.detail
+            )
 
     def ponged(self, now: float, pipes: Sequence[Pipe], _: Any) -> None:
         """A pong arrived from each of these; their cost is part of the pings'."""
@@ -212,6 +226,17 @@ class Node:
             self._work(now, 0.0, "disconnect", self.handler.disconnect, pipe.name)
             del self.pipes[pipe.name]
             self._drained(now)
+
+    def let_go(self, now: float, pipe: Pipe, _: Any) -> None:
+        """The peer's answer to a close arrived."""
+        if self._parting.pop(pipe.name, None) is not None:
+            self._drained(now)
+
+    def _drop(self, now: float, pipe: Pipe, _: Any) -> None:
+        """The peer has not answered a close in time: what still waits for it is lost."""
+        if pipe.name in self._parting:
+            self.engine.at(pipe.down.breaks(now), self._crowd.cut, pipe)
+            self.let_go(now, pipe, None)
 
     def revoke(self, now: float, user: str) -> None:
         """The order to revoke a user's tokens."""
@@ -244,6 +269,9 @@ class Node:
     # The shell's cycle: start, call the core, perform the effects, re-arm.
 
     def _work(self, ready_at: float, cost_s: float, door: str, call: Callable[..., Effects], *args: Any) -> float:
+        # What is due is done before what arrives at the same moment, as a loop runs its timers before it reads.
+        if self._armed_at <= ready_at:
+            self._wake(ready_at, self._armed_at, None)
         loop = self.loop
         start_at = loop.start(ready_at)
         self._cost = cost_s
@@ -295,7 +323,11 @@ class Node:
         for pipe in self.pipes.values():
             pipe.server_open = False
             self.engine.at(pipe.down.arrival(now, 0), self._crowd.cut, pipe)
+        for pipe in self.knocking.values():
+            self.engine.at(pipe.down.arrival(now, 0), self._crowd.turned_away, pipe)
         self.pipes.clear()
+        self.knocking.clear()
+        self._parting.clear()
         self.engine.at(now + down_s, self._begin)
         return True
 
@@ -304,7 +336,7 @@ class Node:
             self._end(now)
 
     def _drained(self, now: float) -> None:
-        if self.draining and not self.pipes:
+        if self.draining and not (self.pipes or self._parting):
             self._end(now)
 
     def _end(self, now: float) -> None:
@@ -422,12 +454,13 @@ class Node:
             engine.at(at, self._look, self.pipes[effect.to])
         else:
             pipe = self.pipes.pop(effect.to)
-            engine.at(pipe.down.arrival(at, 4), self._crowd.closed, (pipe,), effect.code)
-            self._drained(at)
+            self._parting[pipe.name] = pipe
+            engine.at(pipe.down.arrival(at, 4 + len(effect.reason)), self._crowd.closed, (pipe,), effect.code)
+            engine.at(at + CLOSE_S_MAX, self._drop, pipe)
 
     def _leave_limited(self, at: float, pipes: Sequence[Pipe], message: ServerFrame) -> None:
         """Where some pipe has a bandwidth, frames have a size, and a queue may build up."""
-        size = len(encode(message)) + WIRE_BYTES
+        size = frame_bytes(len(encode(message)), masked=False)
         for pipe in pipes:
             self.engine.at(pipe.arrival(at, size), self._deliver, (pipe,), message)
             if pipe.limited:
@@ -436,16 +469,19 @@ class Node:
     def _press(self, at: float, pipe: Pipe) -> None:
         queued = pipe.down.queued_bytes(at)
         if queued > 0.0:
-            self.engine.at(at, self._pressed, pipe, int(queued))
+            leaving = pipe.leaving = pipe.leaving or deque()
+            while leaving and leaving[0] <= at:
+                leaving.popleft()
+            leaving.append(pipe.down.leaves_at)
+            self.engine.at(at, self._pressed, pipe, (int(queued), len(leaving)))
 
     def _look(self, now: float, pipe: Pipe, _: Any) -> None:
         """The handler hears when nothing waits for the connection any more."""
-        free_at = pipe.down.free_at(now)
-        if free_at > now:
-            self.engine.at(free_at, self._look, pipe)
+        if pipe.down.leaves_at > now:
+            self.engine.at(pipe.down.leaves_at, self._look, pipe)
         elif pipe.server_open:
             self._work(now, 0.0, "pressure", self.handler.pressure, pipe.name, 0, 0)
 
-    def _pressed(self, now: float, pipe: Pipe, queued: int) -> None:
+    def _pressed(self, now: float, pipe: Pipe, queued: tuple[int, int]) -> None:
         if pipe.server_open:
-            self._work(now, 0.0, "pressure", self.handler.pressure, pipe.name, queued)
+            self._work(now, 0.0, "pressure", self.handler.pressure, pipe.name, *queued)

@@ -5,6 +5,7 @@ Rule: what has been put on a link arrives, in order, unless the peer is gone by 
 
 from __future__ import annotations
 
+from collections import deque
 from math import inf, nan
 
 from chatsim.load.people import Device
@@ -14,11 +15,21 @@ _NEVER = -inf
 """One float for all: written out, `-inf` is a new object each time, and there are many connections."""
 
 
+MASK_BYTES = 4
+
+
+def frame_bytes(payload: int, *, masked: bool) -> int:
+    """What a frame with so many bytes of payload weighs; a client's are masked (RFC 6455, section 5.2)."""
+    header = 2 if payload < 126 else 4 if payload < 65536 else 10
+    return header + payload + (MASK_BYTES if masked else 0)
+
+
 class Pipe:
     """`server_open` and `client_open` may disagree: that is what a half-open connection is. Moments in seconds, nan
     or inf where never.
 
-    `deaf` is set while the device does not read at once, because it is frozen, gone or has closed.
+    `deaf` is set while the device does not read at once, because it is frozen, gone or has closed; `leaving` holds when
+    each frame that waits for bandwidth will be on its way (None: none has waited yet).
     """
 
     __slots__ = (
@@ -29,6 +40,7 @@ class Pipe:
         "down",
         "frozen_until",
         "gone_at",
+        "leaving",
         "limited",
         "name",
         "number",
@@ -56,3 +68,4 @@ class Pipe:
         self.frozen_until = _NEVER
         self.gone_at = nan
         self.turn = -1
+        self.leaving: deque[float] | None = None

@@ -14,6 +14,7 @@ import msgspec
 
 from chatsim.core.handler import ChatHandler
 from chatsim.core.histogram import Histogram
+from chatsim.core.kept_log import KeptLog
 from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Claims
 from chatsim.journal.record import RunRecord
@@ -28,7 +29,6 @@ from chatsim.scenario.model import Group, Scenario
 from chatsim.sim.crowd import Crowd, Knock
 from chatsim.sim.engine import Engine
 from chatsim.sim.faults import NODE_EVENTS, Faults
-from chatsim.sim.kept_log import KeptLog
 from chatsim.sim.node import Node, Observer
 from chatsim.telemetry.figures import LAG_EDGES_S, Family, Shell, families
 from chatsim.verdict.collect import collect
@@ -40,6 +40,8 @@ equal."""
 
 LAG_SAMPLE_S = 0.1
 QUANTUM_S = 0.25
+SETTLE_S = 0.5
+"""How often it is asked, from the end of sending on, whether all is settled."""
 
 
 class Simulated(msgspec.Struct):
@@ -92,13 +94,16 @@ class _World:
         self.utilisation = 0.0
         engine.at(LAG_SAMPLE_S, self._sample)
         engine.at(scenario.duration_s, self._ends)
+        engine.at(scenario.duration_s, self._look)
 
     def play(self, progress: Callable[[float], None] | None) -> Simulated:
         """Run to the end, and collect."""
         scenario = self.scenario
         bound = scenario.duration_s + settle_s_max(scenario)
         told = None if progress is None else lambda now: progress(min(now / scenario.duration_s, 1.0))
-        self.engine.run(bound, stop_when=self._settled, progress=told)
+        self.engine.run(bound, progress=told)
+        if told is not None:
+            told(self.engine.now)
         self.crowd.people.finish()
         self.journal.close()
         return Simulated(self._record(), self.journal.trace_hash, self._families())
@@ -129,8 +134,18 @@ class _World:
             utilisation=self.utilisation,
         )
 
-    def _settled(self, now: float) -> bool:
-        if now < self.scenario.duration_s or not self.node.up or self.node.draining:
+    def _look(self, now: float, _: Any, __: Any) -> None:
+        """Look whether all is settled, behind whatever else is due at this moment."""
+        self.engine.at(now, self._judge)
+
+    def _judge(self, now: float, _: Any, __: Any) -> None:
+        """End the run if all is settled, or look again a while later."""
+        if self._settled():
+            self.engine.stop()
+        self.engine.at(now + SETTLE_S, self._look)
+
+    def _settled(self) -> bool:
+        if not self.node.up or self.node.draining:
             return False
         if self.node.handler.ledger.waiting:
             return False

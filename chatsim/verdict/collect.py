@@ -1,6 +1,6 @@
 """The rows of a finished run, put together from what the people noted and what the node did.
 
-Rule: both wires collect here, so that a row means the same on both, and no run is handed over before its messages are
+Rule: all wires collect here, so that a row means the same on each, and no run is handed over before its messages are
 found to be conserved.
 """
 

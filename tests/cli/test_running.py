@@ -145,7 +145,7 @@ def test_run_takes_no_folder_and_only_known_wires(tmp_path: Path, capsys: Captur
     assert main(["run", str(tmp_path)], Fakes().doors()) == 3
     assert "is a folder" in capsys.readouterr().err
     assert main(["run", "x.yaml", "--on", "moon"], Fakes().doors()) == 3
-    assert "say sim or live" in capsys.readouterr().err
+    assert "say sim, virtual or live" in capsys.readouterr().err
 
 
 def test_the_demonstration_simulates_all_and_serves_one(capsys: Capture) -> None:

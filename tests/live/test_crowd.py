@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from math import inf
+from typing import Any
 
+import pytest
+
+from chatsim.core.client import ClientConfig
 from chatsim.core.config import HandlerConfig
-from tests.live.arena import Arena, play
+from chatsim.live.calendar import Calendar
+from chatsim.live.crowd import Crowd
+from chatsim.network.link import Link
+from chatsim.virtual.loop import VirtualLoop
+from tests.live.arena import Arena, Constant, play
 
 
 def test_what_is_said_arrives_once_at_each_device_of_the_others() -> None:
@@ -148,3 +157,52 @@ def test_pings_are_answered_and_a_leaver_stays_away() -> None:
 
     crowd = play(test, config=HandlerConfig(ping_interval_s=0.1, pong_timeout_s=0.05))
     assert crowd.people.outages == []
+
+
+class Door(asyncio.Protocol):
+    """Notes what each request asks for and when, and refuses it with a word to come back in two seconds."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[float, str]] = []
+        self.transport: Any = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.asked.append((asyncio.get_running_loop().time(), data.split()[1].decode()))
+        self.transport.write(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n")
+
+
+def knocks(*, former: str = "", **how: Any) -> list[tuple[float, str]]:
+    """When a device that dials at 0 s and stays for four is heard at a door that is 100 ms away, and what it asks."""
+    door = Door()
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        url = f"ws://here:{loop.listen(lambda: door).port}/ws"
+        calendar = Calendar(loop, sampled=False, clock=loop.time, timer_s=0.0)
+        links = lambda number, device: (Link(Constant(0.1)), Link(Constant(0.1)))  # noqa: E731
+        crowd = Crowd(calendar, url, token=lambda device, wall: None, links=links, wall=loop.time, **how)
+        calendar.begin()
+        person = crowd.people.add("ann", "g", "s", devices=1, seed=1, config=ClientConfig())
+        person.devices[0].client._former = former
+        crowd.people.arrive(0.0, person)
+        await asyncio.sleep(4.0)
+        await crowd.end()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(run())
+    return door.asked
+
+
+def test_a_dial_costs_its_round_trips_and_a_refusal_says_when_to_come_back() -> None:
+    # One round trip and the request; its answer comes 100 ms later, and two seconds after that the next.
+    assert [at for at, _ in knocks()] == [pytest.approx(0.3), pytest.approx(2.7)]
+    assert {asked for _, asked in knocks()} == {"/ws"}
+    assert [at for at, _ in knocks(flights=2)] == [pytest.approx(0.5), pytest.approx(3.1)]
+
+
+def test_who_comes_back_shows_the_name_of_her_former_connection() -> None:
+    assert [asked for _, asked in knocks(former="c2-7")] == ["/ws?resume=c2-7"] * 2

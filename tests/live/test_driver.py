@@ -269,6 +269,26 @@ def test_now_starts_at_zero_and_never_goes_back() -> None:
     assert world.driver.now() == 5.0
 
 
+def test_a_clock_that_jumps_moves_the_wall_and_nothing_else() -> None:
+    world = World()
+    world.loop.at += 5
+    world.driver.clock_jump(-3.5)
+    assert (world.driver.now(), world.driver.wall()) == (5.0, EPOCH + 1.5)
+    assert world.notes.steps == [(5.0, "clock_jump", (-3.5,), ())]
+    assert world.script.heard == [(5.0, "clock_jump", -3.5)]
+
+
+def test_what_is_due_when_the_clock_jumps_is_done_before() -> None:
+    world = World()
+    world.script.next_at = 5.0
+    world.join()
+    world.loop.at += 5
+    world.driver.clock_jump(60.0)
+    assert world.script.doors() == ["connect", "wake", "clock_jump"]
+    world.loop.advance(10.0)
+    assert world.script.doors() == ["connect", "wake", "clock_jump"]
+
+
 def test_every_input_is_heard_and_journaled_with_its_effects() -> None:
     world = World()
     driver = world.driver

@@ -14,7 +14,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from chatsim.live.framing import PING_FRAME, SHORT_BYTES_MAX, Edge, close_frame, short_text, text_frame
+from chatsim.live.framing import PING_FRAME, SHORT_BYTES_MAX, Edge, Slicer, close_frame, short_text, text_frame
 
 
 def parsed(data: bytes, *extensions: Extension) -> list[Frame]:
@@ -86,9 +86,36 @@ def test_the_edge_of_a_frame_is_found_however_the_bytes_come(made: list[bytes], 
     edge = Edge()
     assert edge.reached
     places = sorted({*cuts, 0, len(data)})
+    found = {0}
     for begin, end in pairwise(places):
-        edge.passes(data[begin:end])
+        found |= {begin + place for place in edge.passes(data[begin:end])}
         assert edge.reached == (min(end, len(data)) in ends)
+    assert found == ends
+
+
+UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
+
+
+@given(st.lists(st.binary(max_size=140), max_size=5), st.lists(st.integers(0, 400), max_size=8))
+def test_what_a_server_sends_is_cut_into_the_answer_and_its_frames(texts: list[bytes], cuts: list[int]) -> None:
+    parts = [UPGRADED, *(text_frame(text) for text in texts)]
+    data = b"".join(parts)
+    ends = {sum(map(len, parts[:count])) for count in range(len(parts) + 1)}
+    places = sorted({*cuts, 0, len(data)})
+    slicer, found = Slicer(), [0]
+    for begin, end in pairwise(places):
+        for piece in slicer.cut(data[begin:end]):
+            found.append(found[-1] + len(piece))
+    # Nothing is held back, and nothing is cut but where something ends, or where it came in parts.
+    assert found[-1] == len(data)
+    assert ends <= set(found) <= ends | set(places)
+
+
+def test_an_answer_that_refuses_is_one_piece_with_its_body() -> None:
+    answer = b'HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\n\r\n{"error":"overloaded"}'
+    assert Slicer().cut(answer) == [answer]
+    slicer = Slicer()
+    assert [slicer.cut(answer[:60]), slicer.cut(answer[60:])] == [[answer[:60]], [answer[60:]]]
 
 
 @given(st.binary(max_size=200) | st.integers(0, 70_000).map(lambda n: b"x" * n))

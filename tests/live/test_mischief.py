@@ -24,7 +24,12 @@ def events(*words: dict[str, Any]) -> Sequence[Any]:
     return Scenario.of(mapping).events
 
 
-def made_for(arena: Arena, victim: Person, revoke: Callable[[Sequence[Device]], Awaitable[None]]) -> Mischief:
+def made_for(
+    arena: Arena,
+    victim: Person,
+    revoke: Callable[[Sequence[Device]], Awaitable[None]],
+    clock_jump: Callable[[float], None] | None = None,
+) -> Mischief:
     """Mischief that always chooses this victim, in a run that never ends."""
 
     class Server:
@@ -39,7 +44,8 @@ def made_for(arena: Arena, victim: Person, revoke: Callable[[Sequence[Device]], 
         async def hold_log(self, for_s: float) -> None:
             raise HarnessError(f"the log held for {for_s:g} s")
 
-    return Mischief(arena.crowd, lambda number, event, there: [victim.number], arena.purse.expiring, Server(), 1e9)
+    chosen = [victim.number]
+    return Mischief(arena.crowd, lambda *_: chosen, arena.purse.expiring, Server(), 1e9, clock_jump)
 
 
 def strike(
@@ -225,6 +231,21 @@ def test_dropping_and_freezing_reach_the_connection() -> None:
     strike({"do": "drop"}, dropped)
     strike({"do": "freeze", "for": "1s"}, frozen)
     strike({"do": "vanish"}, vanished)
+
+
+def test_the_clock_jumps_where_somebody_can_set_it() -> None:
+    set_by: list[float] = []
+
+    async def test(arena: Arena) -> None:
+        ann = arena.add("ann")
+        await arena.joined(ann)
+        made = made_for(arena, ann, arena.revoke, clock_jump=set_by.append)
+        made.schedule(events({"at": 0, "do": "clock_jump", "by": "-90s"}))
+        await arena.until(lambda: made.fired)
+        assert (made.fired[0].do, made.fired[0].users) == ("clock_jump", ("clock",))
+
+    play(test)
+    assert set_by == [-90.0]
 
 
 @pytest.mark.parametrize(

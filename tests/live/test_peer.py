@@ -1,10 +1,21 @@
-"""Bytes of a peer travel over its links: late by their latency, and never out of order."""
+"""Bytes of a peer travel over its links: late by their latency, each frame by its own, and never out of order."""
 
 from __future__ import annotations
 
-from chatsim.live.peer import resuming
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
+
+from websockets.frames import Frame
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+
+from chatsim.live.calendar import Calendar
+from chatsim.live.framing import close_frame, text_frame
+from chatsim.live.peer import HELD_BYTES_MAX, Peer, resuming
 from chatsim.load.people import Device
 from chatsim.network.link import Link
+from chatsim.virtual.loop import VirtualLoop
 from tests.live.arena import Arena, Constant, play
 
 
@@ -25,6 +36,18 @@ def test_who_had_a_connection_names_it_in_the_address() -> None:
     assert resuming("ws://host/ws", "") == "ws://host/ws"
     assert resuming("ws://host/ws", "c2-7") == "ws://host/ws?resume=c2-7"
     assert resuming("ws://host/ws?room=a", "a b&") == "ws://host/ws?room=a&resume=a%20b%26"
+
+
+class Listed:
+    """Latencies out of a list."""
+
+    constant: float | None = None
+
+    def __init__(self, *values: float) -> None:
+        self.values = list(values)
+
+    def next(self) -> float:
+        return self.values.pop(0)
 
 
 def test_both_ways_cost_their_latency() -> None:
@@ -57,3 +80,185 @@ def test_order_is_kept_when_latency_falls() -> None:
     crowd = play(test, links=links)
     assert crowd.people.out_of_order == crowd.people.duplicates == 0
     assert crowd.faults == []
+
+
+class Server(asyncio.Protocol):
+    """Takes everybody in, and notes when what comes."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[float, str]] = []
+        self.parser = ServerProtocol()
+        self.transport: asyncio.Transport
+
+    def note(self, what: str) -> None:
+        self.heard.append((round(asyncio.get_running_loop().time(), 9), what))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.parser.receive_data(data)
+        for event in self.parser.events_received():
+            if isinstance(event, Request):
+                self.parser.send_response(self.parser.accept(event))
+                self.transport.write(b"".join(self.parser.data_to_send()))
+            elif isinstance(event, Frame):
+                self.note(bytes(event.data).decode("latin-1"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.note("lost")
+
+
+class Ears:
+    """Notes when a peer hears what."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[float, str]] = []
+
+    def opened(self, now: float, peer: Any) -> None:
+        self.heard.append((round(now, 9), "opened"))
+
+    def refused(self, now: float, peer: Any, status: int, retry_after_s: float | None) -> None:
+        self.heard.append((round(now, 9), f"refused {status}"))
+
+    def text(self, now: float, peer: Any, data: bytes) -> None:
+        self.heard.append((round(now, 9), data.decode()))
+
+    def pinged(self, now: float, peer: Any) -> None:
+        self.heard.append((round(now, 9), "ping"))
+
+    def closed(self, now: float, peer: Any, code: int) -> None:
+        self.heard.append((round(now, 9), f"closed {code}"))
+
+
+Heard = Sequence[tuple[float, str]]
+Scene = Callable[[Peer[str], Server], Awaitable[None]]
+
+
+def connected(scene: Scene, up: Link, down: Link) -> tuple[Heard, Heard]:
+    """Have a peer dial at 0 s in virtual time; what it heard, and the server, till 100 s."""
+    ears, server = Ears(), Server()
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        port = loop.listen(lambda: server).port
+        calendar = Calendar(loop, sampled=False, clock=loop.time, timer_s=0.0)
+        calendar.begin()
+        peer = Peer(ears, calendar, "ann", f"ws://here:{port}/ws", None, (up, down))
+        await loop.create_connection(lambda: peer, "here", port)
+        await asyncio.sleep(1.0)
+        await scene(peer, server)
+        await asyncio.sleep(99.0)
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(run())
+    return ears.heard, server.heard
+
+
+def test_each_frame_of_one_write_has_a_way_of_its_own() -> None:
+    async def scene(peer: Peer[str], server: Server) -> None:
+        server.transport.write(text_frame(b"a") + text_frame(b"b") + text_frame(b"c" * 200) + text_frame(b"d"))
+
+    heard, _ = connected(scene, Link(), Link(Listed(0.5, 0.1, 0.4, 0.2, 0.6)))
+    assert heard == [(0.5, "opened"), (1.1, "a"), (1.4, "b"), (1.4, "c" * 200), (1.6, "d")]
+
+
+def test_the_answer_and_the_first_frame_in_one_write_are_two() -> None:
+    class Eager(Server):
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self.transport.write(text_frame(b"welcome"))
+
+    async def scene(peer: Peer[str], server: Server) -> None:
+        pass
+
+    ears, server = Ears(), Eager()
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        port = loop.listen(lambda: server).port
+        calendar = Calendar(loop, sampled=False, clock=loop.time, timer_s=0.0)
+        calendar.begin()
+        links = Link(), Link(Listed(0.1, 0.3))
+        await loop.create_connection(lambda: Peer(ears, calendar, "ann", f"ws://here:{port}/ws", None, links), "", port)
+        await asyncio.sleep(1.0)
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(run())
+    assert ears.heard == [(0.1, "opened"), (0.3, "welcome")]
+
+
+def test_each_frame_waits_for_bandwidth_by_itself() -> None:
+    async def scene(peer: Peer[str], server: Server) -> None:
+        peer.down.bandwidth_bit_per_s = 80.0
+        server.transport.write(text_frame(b"x" * 8) + text_frame(b"y" * 18))
+
+    heard, _ = connected(scene, Link(), Link())
+    assert heard[1:] == [(2.0, "x" * 8), (4.0, "y" * 18)]
+
+
+def test_what_was_under_way_when_a_connection_is_dropped_arrives_and_then_its_end() -> None:
+    async def scene(peer: Peer[str], server: Server) -> None:
+        peer.send(b"said")
+        server.transport.write(text_frame(b"not heard"))
+        await asyncio.sleep(0.1)
+        peer.drop(1.1)
+        peer.send(b"too late")
+
+    heard, said = connected(scene, Link(Constant(0.25)), Link(Constant(0.25)))
+    assert said == [(1.25, "said"), (1.35, "lost")]
+    assert heard == [(0.5, "opened")]
+
+
+def test_what_was_under_way_when_a_peer_vanished_arrives_and_nothing_after_it() -> None:
+    async def scene(peer: Peer[str], server: Server) -> None:
+        peer.send(b"said")
+        await asyncio.sleep(0.1)
+        peer.vanish()
+        peer.send(b"never")
+        server.transport.write(text_frame(b"nobody"))
+
+    heard, said = connected(scene, Link(Constant(0.25)), Link())
+    assert said == [(1.25, "said")]
+    assert heard == [(0.25, "opened")]
+
+
+def test_the_frozen_read_what_has_come_when_they_wake_and_the_rest_waits_at_the_server() -> None:
+    held: list[tuple[bool, int]] = []
+
+    async def scene(peer: Peer[str], server: Server) -> None:
+        peer.freeze(1.0, 5.0)
+        server.transport.write(text_frame(b"early"))
+        await asyncio.sleep(1.0)
+        server.transport.write(text_frame(b"x" * HELD_BYTES_MAX))
+        await asyncio.sleep(1.0)
+        server.transport.write(text_frame(b"late"))
+        await asyncio.sleep(1.0)
+        held.append((peer._transport.is_reading(), server.transport.get_write_buffer_size()))  # type: ignore[union-attr]
+
+    heard, _ = connected(scene, Link(), Link(Constant(0.25)))
+    # A kernel takes so much and no more; what waits beyond it has the way still before it.
+    assert held == [(False, 6)]
+    assert heard == [(0.25, "opened"), (5.0, "early"), (5.0, "x" * HELD_BYTES_MAX), (5.25, "late")]
+
+
+def test_the_end_of_a_connection_travels_like_all_that_came_before_it() -> None:
+    async def scene(peer: Peer[str], server: Server) -> None:
+        server.transport.write(text_frame(b"last"))
+        await asyncio.sleep(0.5)
+        server.transport.abort()
+
+    heard, _ = connected(scene, Link(), Link(Constant(0.25)))
+    assert heard == [(0.25, "opened"), (1.25, "last"), (1.75, "closed 1006")]
+
+
+def test_the_servers_close_comes_behind_its_frames_and_is_answered() -> None:
+    async def scene(peer: Peer[str], server: Server) -> None:
+        server.transport.write(text_frame(b"last") + close_frame(4001, "no pong"))
+
+    heard, said = connected(scene, Link(Constant(0.2)), Link(Constant(0.1)))
+    assert heard == [(0.3, "opened"), (1.1, "last"), (1.1, "closed 4001")]
+    assert said[0] == (1.3, "\x0f¡no pong")
+    assert said[1:] == [(6.1, "lost")], "a server that does not hang up is left after five seconds"

@@ -28,6 +28,28 @@ def fixed(value: float) -> Listed:
     return Listed(value, constant=value)
 
 
+def test_a_link_is_even_where_all_that_enters_together_comes_out_together() -> None:
+    assert Link().even
+    link = Link(fixed(0.1), loss_draws=fixed(0.5))
+    assert link.even
+    assert not Link(Listed(0.1, 0.2)).even
+    for fault, value in (("extra_loss", 0.1), ("bandwidth_bit_per_s", 1e6), ("blocked_until", 5.0)):
+        struck = Link(fixed(0.1), loss_draws=fixed(0.5))
+        setattr(struck, fault, value)
+        assert not struck.even
+
+
+def test_a_broken_connection_is_felt_before_what_waits_for_bandwidth_and_after_a_partition() -> None:
+    link = Link(fixed(0.1), bandwidth_bit_per_s=800.0)
+    assert link.arrival(0.0, 1000.0) == pytest.approx(10.1)
+    assert (link.leaves_at, link.breaks(1.0)) == (10.0, 1.1)
+    link.blocked_until = 30.0
+    assert link.breaks(2.0) == pytest.approx(30.1)
+    link.blocked_until = inf
+    assert link.breaks(2.0) == pytest.approx(2.1)
+    assert Link().breaks(3.0) == 3.0
+
+
 SIZES = st.floats(1.0, 1e5)
 FRAMES = st.lists(st.tuples(st.floats(0.0, 5.0), SIZES), min_size=1, max_size=40)
 LATENCIES = st.lists(st.floats(0.001, 2.0), min_size=1, max_size=7)

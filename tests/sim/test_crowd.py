@@ -41,7 +41,10 @@ class World:
         handler = ChatHandler(config or HandlerConfig(), epoch=EPOCH, seed=1)
         self.node = Node(self.engine, handler, Streams(1), free(), Constant(value=0.0), ())
 
+        self.minted: list[float] = []
+
         def claims(user: str, now: float) -> Claims | None:
+            self.minted.append(now)
             return None if user in refused else Claims(sub=user, exp=EPOCH + now + 3600.0, sessions=("s",))
 
         self.crowd = Crowd(self.engine, self.node, self._links, {"g": Knock(claims)})
@@ -61,6 +64,10 @@ class World:
 
     def run(self, until: float) -> None:
         self.engine.run(until)
+
+    def dials(self) -> list[int]:
+        """How often each device has dialled, or is about to."""
+        return list(self.crowd._dials.values())
 
     def do(self, moment: float, call: Any, person: Person, *args: Any) -> None:
         """Call with the person's pipe of that moment."""
@@ -222,3 +229,37 @@ def test_a_new_token_is_handed_in_on_the_open_connection() -> None:
     world.run(6.0)
     assert len(heard) == 1
     assert heard[0].endswith("at 5.1")
+
+
+def test_a_token_is_of_the_moment_at_which_it_is_asked_with() -> None:
+    world = World()
+    world.run(2.0)
+    # It leaves after the round trip that opens the way, and not when it arrives, 100 ms later.
+    assert world.minted == pytest.approx([0.2, 0.2])
+
+
+def test_who_finds_nobody_at_home_knows_it_after_the_round_trip() -> None:
+    world = World()
+    seen: list[tuple[float, list[int]]] = []
+    for moment in (0.19, 0.21):
+        world.at(moment, lambda now: seen.append((now, world.dials())))
+    world.node.up = False
+    world.run(0.5)
+    assert seen == [(0.19, [1, 1]), (0.21, [2, 2])]
+
+
+def test_a_request_under_way_when_the_node_ends_is_not_the_next_ones() -> None:
+    world = World()
+    seen: list[tuple[float, list[int]]] = []
+
+    def ends(now: float) -> None:
+        # It is back at once, long before the requests arrive.
+        world.node.crash(now, 1e9)
+        world.node.up = True
+
+    world.at(0.25, ends)
+    for moment in (0.34, 0.36):
+        world.at(moment, lambda now: seen.append((now, world.dials())))
+    world.run(0.4)
+    assert seen == [(0.34, [1, 1]), (0.36, [2, 2])]
+    assert world.node.pipes == {}

@@ -162,3 +162,14 @@ def test_the_garbage_collector_is_left_as_it_was_found() -> None:
     assert str(before[0]) != str(caught.value).split()[-1], "it looks for garbage less often meanwhile"
     assert gc.get_threshold() == before
     assert gc.get_freeze_count() == 0
+
+
+def test_an_action_may_end_the_run_at_its_very_moment() -> None:
+    engine = Engine(quantum_s=1.0)
+    trace = Trace(engine)
+    engine.at(1.25, trace.note, "before")
+    engine.at(1.25, lambda now, a, b: engine.stop())
+    engine.at(1.25, trace.note, "behind")
+    engine.at(1.5, trace.note, "later")
+    assert engine.run(10.0) == 1.25
+    assert trace.rows == [(1.25, "before")]

@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from chatsim.core.client import ChatClient, ClientConfig
 from chatsim.core.config import HandlerConfig
-from chatsim.core.frames import Ack, Error, HeartbeatIn, Message, Say, ServerFrame, StatusIn
+from chatsim.core.frames import Ack, Error, Fault, HeartbeatIn, Message, Say, ServerFrame, StatusIn
 from chatsim.core.handler import ChatHandler
 from chatsim.core.tokens import Claims
 from chatsim.load.people import Device, Person
@@ -44,6 +44,9 @@ class FakeCrowd:
 
     def closed(self, now: float, pipes: Sequence[Pipe], code: int) -> None:
         self.closes += [(now, pipe.name, code) for pipe in pipes]
+
+    def turned_away(self, now: float, pipe: Pipe, _: Any) -> None:
+        self.closes.append((now, pipe.name, 0))
 
     def cut(self, now: float, pipe: Pipe, _: Any) -> None:
         self.closes.append((now, pipe.name, 1006))
@@ -202,7 +205,7 @@ def test_frames_behind_the_servers_close_are_not_heard() -> None:
     world = World()
     world.at(5.0, world.node.revoke, "bob")
     world.say(5.1, 1)
-    world.at(5.2, world.node.garbled, world.pipes[1], "bad_json")
+    world.at(5.2, world.node.garbled, world.pipes[1], Fault("bad_json", ""))
     world.at(5.3, world.node.ponged, [world.pipes[1]], None)
     world.at(5.4, world.node.refreshed, world.pipes[1], world.claims(world.pipes[1]))
     world.engine.run(6.0)
@@ -213,7 +216,7 @@ def test_frames_behind_the_servers_close_are_not_heard() -> None:
 
 def test_malformed_bytes_are_answered() -> None:
     world = World(frame=0.01)
-    world.at(5.0, world.node.garbled, world.pipes[0], "bad_json")
+    world.at(5.0, world.node.garbled, world.pipes[0], Fault("bad_json", ""))
     world.engine.run(6.0)
     ((told_at, name),) = world.got(Error)
     assert name == "c1"
@@ -246,3 +249,69 @@ def test_a_heartbeat_is_answered() -> None:
     world.at(5.0, world.node.arrived, world.pipes[0], HeartbeatIn(7.0))
     world.engine.run(6.0)
     assert [(now, name) for now, name, frame in world.crowd.frames if getattr(frame, "t", None) == 7.0] == [(5.0, "c1")]
+
+
+def test_who_was_told_to_go_takes_room_until_the_answer_comes_or_patience_ends() -> None:
+    world = World(config=HandlerConfig(connections_max=3))
+    room: list[tuple[float, str]] = []
+
+    def knock(now: float) -> None:
+        room.append((now, world.node.no_room(now, "dan", "")[0]))
+
+    world.at(5.0, world.node.revoke, "bob")
+    world.at(5.5, knock)
+    world.at(6.0, world.node.let_go, world.pipes[1], None)
+    world.at(6.5, knock)
+    world.at(7.0, world.node.revoke, "cyd")
+    for moment in (11.5, 12.5):
+        world.at(moment, knock)
+    world.engine.run(20.0)
+    assert room == [(5.5, "overloaded"), (6.5, ""), (11.5, ""), (12.5, "")]
+    # Who answers has the close; who does not is cut off after five seconds.
+    assert world.crowd.closes == [(5.0, "c2", 4501), (7.0, "c3", 4501), (12.0, "c3", 1006)]
+
+
+def test_a_node_has_drained_when_the_last_has_answered() -> None:
+    world = World()
+    up: list[bool] = []
+    for number, pipe in enumerate(world.pipes):
+        world.at(6.0 + number, world.node.let_go, pipe, None)
+    for moment in (7.9, 8.1):
+        world.at(moment, lambda now: up.append(world.node.up))
+    world.at(5.0, world.node.drain, 1e9)
+    world.engine.run(9.0)
+    assert len(world.crowd.closes) == 3
+    assert up == [True, False]
+
+
+def test_whose_request_is_under_way_when_the_node_ends_finds_the_connection_cut() -> None:
+    world = World()
+    pipe = world._pipe(4, "dan")
+    world.node.knocking[pipe.name] = pipe
+    world.at(5.0, world.node.crash, 1e9)
+    world.engine.run(6.0)
+    assert (5.0, "c4", 0) in world.crowd.closes
+    assert world.node.knocking == {}
+
+
+def test_pressure_tells_of_bytes_and_of_frames() -> None:
+    world = World(config=HandlerConfig(outbound_frames=4))
+    pipe = world.pipes[1]
+    pipe.down.bandwidth_bit_per_s = 8000.0
+    pipe.limited = world.node.limits = True
+    for turn in range(8):
+        world.say(5.0 + turn / 1000, 0, f"x{turn}")
+    world.engine.run(6.0)
+    # One frame of some 170 bytes leaves in 0.17 s: the fifth that waits is one too many.
+    assert [(name, code) for _, name, code in world.crowd.closes] == [("c2", 4000)]
+    assert [door for now, door in world.doors if now >= 5.0].count("pressure") == 5
+
+
+def test_what_is_due_is_done_before_what_arrives_at_the_same_moment() -> None:
+    world = World()
+    world.engine.run(1.0)
+    due_at = world.node.handler.wake_at()
+    world = World()
+    world.say(due_at, 0)
+    world.engine.run(due_at + 1.0)
+    assert [door for now, door in world.doors if now == due_at] == ["wake", "receive", "appended"]

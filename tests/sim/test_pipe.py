@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from math import isnan
 
+import pytest
+
 from chatsim.core.client import ChatClient, ClientConfig
+from chatsim.live.framing import text_frame
 from chatsim.load.people import Device, Person
 from chatsim.network.link import Link
-from chatsim.sim.pipe import Pipe
+from chatsim.sim.pipe import Pipe, frame_bytes
 
 
 def test_a_new_pipe() -> None:
@@ -26,3 +29,11 @@ def test_a_new_pipe() -> None:
     # A thousand bytes at eight thousand bit a second: what is written to a pipe goes down, not up.
     assert pipe.arrival(0.0, 1000.0) == 1.0
     assert pipe.up.arrival(0.0, 1000.0) == 0.0
+
+
+@pytest.mark.parametrize(("payload", "header"), [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)])
+def test_a_frame_weighs_its_payload_its_header_and_a_clients_its_mask(payload: int, header: int) -> None:
+    assert frame_bytes(payload, masked=False) == header + payload
+    assert frame_bytes(payload, masked=True) == header + payload + 4
+    server = text_frame(b"x" * payload)
+    assert frame_bytes(payload, masked=False) == len(server)

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from chatsim.core.effects import Close
 from chatsim.journal.replay import replay
 from chatsim.journal.steps import read
 from chatsim.sim.run import simulate
@@ -147,8 +148,8 @@ def test_refused_tokens_are_counted_and_nobody_comes_in() -> None:
 
 
 def test_short_lived_tokens_are_renewed_in_time(tmp_path: Path) -> None:
-    record, found = steps(tmp_path, group={"token_ttl": "90s"})
-    # Asked for 60 s before the end of 90 s, at 30, 60 and 90 s, and so on.
+    record, found = steps(tmp_path, group={"token_ttl": "90s"}, duration="130s")
+    # Asked for 60 s before the end of 90 s, at 30 s, and then at half of what each has left, at 75 and 120 s.
     assert len([step for step in found if step.door == "refresh"]) >= 4 * 3
     assert counted(record)["token_expired"] == counted(record)["errors"] == 0
     assert everyone_has_everything_once(record)
@@ -193,3 +194,33 @@ def test_progress_rises_to_the_whole() -> None:
     simulate(scenario(duration="20s"), progress=heard.append)
     assert heard == sorted(heard)
     assert heard[-1] == 1.0
+
+
+def test_a_run_ends_at_the_moment_at_which_all_is_settled(tmp_path: Path) -> None:
+    _, found = steps(tmp_path, group={"messages": None}, duration="2min")
+    assert found[-1].now <= 120.0
+    # What is under way at the end of sending arrives, and it is asked every half a second whether it has.
+    (tmp_path / "late").mkdir()
+    busy = {"network": {"latency": {"constant": "400ms"}}, "messages": {"arrivals": "periodic", "rate": "2/s"}}
+    _, late = steps(tmp_path / "late", group=busy, duration="20s")
+    assert 20.8 < late[-1].now <= 22.0
+
+
+def test_a_message_that_the_log_refused_is_waited_for() -> None:
+    event = {"at": "27s", "do": "log_outage", "for": "5s"}
+    record = play(event, group={"messages": {"arrivals": "periodic", "rate": "1/s"}}, duration="30s")
+    assert counted(record)["errors"] > 4
+    assert counted(record)["accepted"] == counted(record)["sent"]
+
+
+def test_a_reader_too_slow_for_the_close_is_cut_off(tmp_path: Path) -> None:
+    event = {"at": "10s", "do": "slow_reader", "count": 1, "bandwidth": "800bit/s", "for": "20s"}
+    handler = {"outbound_bytes": "4KiB"}
+    record, found = steps(tmp_path, event, group={"messages": {"arrivals": "periodic", "rate": "1/s"}}, handler=handler)
+    ((closed_at, code),) = [
+        (step.now, effect.code) for step in found for effect in step.effects if isinstance(effect, Close)
+    ]
+    assert code == 4000
+    # 4 KiB at 100 bytes a second would take forty.
+    (outage,) = record.outages
+    assert outage.lost_at == pytest.approx(closed_at + 5.0 + 0.005)

@@ -1,7 +1,7 @@
-"""The simulated log that lasts: what was stored outlives the node.
+"""A log in memory that lasts: what was stored outlives the node, within one run.
 
-Decides what a node that begins again is told, as the log in SQLite does for a real one. Rule: a snapshot is what was
-appended and noted before it, nothing else. Latency and outages are the node's affair.
+Decides what a node that begins again is told, as the log in SQLite does for a server that people run. Rule: a snapshot
+is what was appended and noted before it, nothing else. Latency and outages are the node's affair.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Append, Note, Record
 from chatsim.core.facts import Added, Ended, Made, Parted, Position, Removed, Revoked
 from chatsim.core.handler import ChatHandler
+from chatsim.core.kept_log import KeptLog
 from chatsim.core.snapshot import SessionState, Snapshot
-from chatsim.sim.kept_log import KeptLog
 from tests.core.stories import EPOCH, SMALL, STORIES, Draw, Life, Shell, Step, fresh
 
 WALL = 1_000.0

@@ -1,0 +1,211 @@
+"""One scenario on the virtual wire: the live server and the live crowd on one virtual clock, and what happened.
+
+Decides when a run is over. Rule: nothing here depends on anything but the scenario and its seed, so the same seed gives
+the same bytes; what is played is the scenario as it stands, since five minutes need no shrinking here.
+Judging what happened is left to the verdict.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from chatsim.core.snapshot import Snapshot
+from chatsim.errors import HarnessError
+from chatsim.journal.record import RunRecord
+from chatsim.journal.steps import Header, JournalWriter
+from chatsim.live.admin import Admin
+from chatsim.live.calendar import Calendar
+from chatsim.live.crowd import Crowd
+from chatsim.live.mischief import Mischief, NodeEvent
+from chatsim.live.tokens import Purse
+from chatsim.load.people import Device
+from chatsim.load.plan import Plan
+from chatsim.load.script import Script, settle_s_max
+from chatsim.load.streams import Streams
+from chatsim.load.ways import both_ways
+from chatsim.network.link import Link
+from chatsim.scenario import events as ev
+from chatsim.scenario.model import Scenario
+from chatsim.verdict.collect import collect
+from chatsim.verdict.tally import Tally
+from chatsim.virtual.loop import VirtualLoop
+from chatsim.virtual.node import Node, Observer
+
+EPOCH = 1_700_000_000.0
+"""Wall time of the start of every run (s since 1970): a constant, so that journals of equal seeds are equal."""
+
+SECRET = b"the clock is virtual, and so is what this key guards"
+ADMIN_KEY = b"the-admin-key-of-a-node-that-nobody-can-reach"
+NODE_EVENTS = (ev.RestartNode, ev.CrashNode, ev.DrainNode)
+POLL_S = 0.5
+"""How often it is asked, from the end of sending on, whether all is settled."""
+
+
+class VirtualOutcome(msgspec.Struct):
+    """What came of a run; `exposition` is the last scrape of the server's metrics."""
+
+    record: RunRecord
+    trace_hash: str
+    exposition: bytes
+
+
+def run_virtual(
+    scenario: Scenario, *, journal: Path | None = None, progress: Callable[[float], None] | None = None
+) -> VirtualOutcome:
+    """Play the scenario; `journal` is where the server's journal goes (None: only its hash), `progress` hears the share
+    done.
+
+    Raises UsageError for what this wire cannot play, HarnessError where it failed.
+    """
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(_play(scenario, journal, progress))
+
+
+async def _play(scenario: Scenario, journal: Path | None, progress: Callable[[float], None] | None) -> VirtualOutcome:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    run = _Run(loop, scenario, journal)
+    try:
+        return await run.play(progress)
+    finally:
+        run.journal.close()
+
+
+class _Run:
+    """Everything of one run."""
+
+    def __init__(self, loop: VirtualLoop, scenario: Scenario, journal: Path | None) -> None:
+        self.loop = loop
+        # What fails in a callback would only be logged, and the run go on without it.
+        self.failure: BaseException | None = None
+        loop.set_exception_handler(self._fails)
+        self.scenario = scenario
+        self.streams = Streams(scenario.seed)
+        self.plan = Plan(scenario, self.streams)
+        self.purse = Purse(scenario, SECRET)
+        self.tally = Tally()
+        lasting = any(isinstance(event, NODE_EVENTS) for event in scenario.events)
+        snapshot = Snapshot() if lasting else None
+        self.journal = JournalWriter(
+            journal, Header(config=scenario.handler, epoch=EPOCH, seed=scenario.seed, snapshot=snapshot)
+        )
+        observers: tuple[Observer, ...] = (self.tally, self.journal)
+        self.node = Node(
+            loop,
+            scenario.handler,
+            seed=scenario.seed,
+            epoch=EPOCH,
+            secret=SECRET,
+            admin_key=ADMIN_KEY,
+            latency=self.streams.draws("log/latency", 0, scenario.log.latency),
+            lasting=lasting,
+            observers=observers,
+            on_begin=lambda snapshot: self.tally.begin(snapshot, self.node.handler.ledger.pairs()),
+        )
+        self.admin = Admin(self.node.url, ADMIN_KEY)
+        self.calendar = Calendar(loop, sampled=False, clock=loop.time, timer_s=0.0)
+        self.crowd = Crowd(
+            self.calendar,
+            self.node.url,
+            token=self.purse.token,
+            links=self._links,
+            wall=lambda: EPOCH + loop.time(),
+            # TLS is not played, but its round trip is.
+            flights=2 if scenario.tls else 1,
+        )
+        self.mischief = Mischief(
+            self.crowd, self.plan.victims, self.purse.expiring, self, scenario.duration_s, self.node.clock_jump
+        )
+
+    async def play(self, progress: Callable[[float], None] | None) -> VirtualOutcome:
+        """Have the people act, and wait until all is settled or time is up."""
+        scenario, crowd = self.scenario, self.crowd
+        await self.admin.revoke(self.purse.spoilt)
+        Script(scenario, self.plan, self.streams, crowd.people, self.calendar)
+        self.mischief.schedule(scenario.events)
+        self.calendar.begin()
+        settle_s = settle_s_max(scenario)
+        end_at = scenario.duration_s
+        while (now := self.loop.time()) < end_at + settle_s and not self._settled(now):
+            self._check()
+            if progress is not None:
+                progress(min(now / end_at, 1.0))
+            await asyncio.sleep(min(POLL_S, end_at - now) if now < end_at else POLL_S)
+        self._check()
+        crowd.people.finish()
+        record = self._record()
+        outcome = VirtualOutcome(record, self.journal.trace_hash, self.node.scrape())
+        await self.mischief.end()
+        await crowd.end()
+        self.node.driver.close()
+        return outcome
+
+    def _settled(self, now: float) -> bool:
+        crowd, node = self.crowd, self.node
+        if now < self.scenario.duration_s or not node.up or node.driver.draining or self.mischief.busy():
+            return False
+        if node.handler.ledger.waiting or crowd.away():
+            return False
+        if any(gone.vanished and gone.name not in self.tally.closed for gone in crowd.gone):
+            return False
+        # Whether a message of somebody who is there has had no answer yet: it, or the answer, is under way.
+        return not any(
+            device.joined and (peer := crowd.peers.get(device.number)) is not None and not peer.vanished
+            for device in crowd.people.asking.values()
+        )
+
+    def _fails(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self.failure = self.failure or context.get("exception") or HarnessError(f"{context['message']}.")
+
+    def _check(self) -> None:
+        failure = self.failure or self.calendar.failure
+        if isinstance(failure, HarnessError):
+            raise failure
+        if failure is not None:
+            raise HarnessError(f"The server or the crowd failed: {failure!r}.") from failure
+        if self.crowd.faults:
+            raise HarnessError(f"The server is broken: {self.crowd.faults[0]}.")
+
+    def _record(self) -> RunRecord:
+        return collect(
+            self.scenario,
+            self.crowd.people,
+            self.tally,
+            self.node.handler.ledger,
+            detections=self.crowd.found(self._closed_at),
+            fired=self.mischief.fired,
+            # The node's work takes no time on this wire, so that its loop is never late.
+            loop_lag_s=[0.0],
+            utilisation=0.0,
+        )
+
+    def _closed_at(self, name: str) -> float:
+        closed = self.tally.closed.get(name)
+        return inf if closed is None else closed[0]
+
+    def _links(self, number: int, device: Device) -> tuple[Link, Link]:
+        return both_ways(self.scenario.group(device.user.group).network, self.streams, number)
+
+    # What is done to the server.
+
+    async def revoke(self, devices: Sequence[Device]) -> None:
+        """Have it refuse the tokens that these devices hold."""
+        wall = self.crowd.wall()
+        await self.admin.revoke([jti for device in devices for jti in self.purse.held(device, wall)])
+
+    async def hold_log(self, for_s: float) -> None:
+        """Keep its log from being written for so long."""
+        self.node.log.down_until = self.loop.time() + for_s
+        await asyncio.sleep(for_s)
+
+    async def end_node(self, event: NodeEvent) -> bool:
+        """Have it end as the event says, and begin again; returns whether it was there to end."""
+        # A node that is only drained is replaced by the next as soon as it is empty.
+        down_s = 0.0 if isinstance(event, ev.DrainNode) else event.down_s
+        return await self.node.end(down_s, in_order=not isinstance(event, ev.CrashNode))

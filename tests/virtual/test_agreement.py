@@ -1,0 +1,152 @@
+"""Simulation and the virtual wire agree: who is sent what, in which order and at which moment, to the last bit.
+
+Where the node's work costs nothing, and the seed is the same, only this may differ:
+
+- A reader with less bandwidth than is said to her. In simulation all that she has not read waits at the node; a real
+  one, and so the virtual, fills what a kernel holds first (`HELD_BYTES_MAX` of the peer, `WRITE_HIGH_BYTES` of the
+  transport), so that the node hears of her later, and she reads on for a while after the node has let go of her. From
+  the first pressure on the two runs are two runs; before it they are the same.
+- Moments, where a network has a bandwidth at all: the simulation weighs each flight of a handshake, and a renewal, at
+  600 bytes; on a wire they are as long as they are.
+- `expire_tokens`. The simulation ends a token at the node and at once; on a wire with a gate the device shows one that
+  lives `LAST_MOMENT_S` longer, since the gate would refuse any other. What this changes are the moments and lives of
+  the renewals of whom it strikes: they are left out for this scenario, all else is compared.
+- Over 32 notices of delivery in 50 ms, where latencies vary: a wire lets such notices wait for company, and what is
+  drawn for one may then hold up the frame behind it. None of these scenarios has so many.
+- A node that drains for longer than 28 s: a process keeps two of the protocol's 30 s for its own end.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chatsim.core.effects import Send
+from chatsim.core.frames import Refreshed, TokenExpiring
+from chatsim.journal.replay import replay
+from chatsim.journal.steps import read
+from chatsim.scenario.costs import free
+from chatsim.scenario.load import discover, load
+from chatsim.scenario.model import Scenario
+from chatsim.sim.run import simulate
+from chatsim.verdict.judge import judge
+from chatsim.verdict.metrics import counters
+from chatsim.verdict.trace import Trace, differences, trace_of
+from chatsim.virtual.run import run_virtual
+
+SHIPPED = {path.stem: path for path in discover([])}
+SMALLER = {"flash-crowd"}
+"""Played as `live:` would have them, with fewer people; whole they are played by continuous integration."""
+
+MORE = {
+    "lossy": """
+name: lossy
+duration: 1min
+groups:
+  - name: g
+    users: 12
+    session_size: 3
+    connections_per_user: 2
+    arrive_over: 5s
+    typing: true
+    presence: true
+    heartbeat: 7s
+    messages: {arrivals: poisson, rate: 20/min}
+    network: {latency: {lognormal: {median: 15ms, p99: 45ms}}, loss: 2%}
+events:
+  - {at: 20s, do: freeze, count: 2, for: 12s}
+  - {at: 25s, do: latency, factor: 20, for: 10s, share: 50%}
+  - {at: 30s, do: partition, count: 3, for: 6s}
+  - {at: 35s, do: loss, rate: 20%, for: 10s, share: 50%}
+  - {at: 40s, do: withhold_acks, count: 4, for: 10s}
+  - {at: 45s, do: vanish, count: 2, for: 5s}
+expect: [lost == 0]
+""",
+    "unruly": """
+name: unruly
+duration: 1min
+groups:
+  - name: g
+    users: 8
+    session_size: 4
+    messages: {arrivals: poisson, rate: 10/min}
+    network: {latency: {exponential: {mean: 20ms}}}
+events:
+  - {at: 20s, do: flood, count: 1, rate: 20/s, for: 10s}
+  - {at: 25s, do: bad_frames, count: 2, rate: 2/s, for: 10s}
+  - {at: 40s, do: clock_jump, by: -900ms}
+  - {at: 45s, do: arrive, users: 3}
+expect: [lost == 0]
+""",
+}
+"""Beside the shipped ones: what they leave out."""
+
+
+def free_of_costs(path: Path) -> Scenario:
+    """The scenario, on a node whose work takes no time."""
+    scenario = load(path)
+    if path.stem in SMALLER:
+        scenario = scenario.with_live_overrides()
+    return scenario.model_copy(update={"costs": free()})
+
+
+def both(tmp_path: Path, scenario: Scenario) -> tuple[Trace, Trace]:
+    """The traces of both wires, once their runs have been found to be good, counted alike and able to be replayed."""
+    simulated = simulate(scenario, journal=tmp_path / "sim").record
+    played = run_virtual(scenario, journal=tmp_path / "virtual").record
+    for record in (simulated, played):
+        assert [j.text for j in judge(scenario.expect, record) if j.verdict != "pass"] == []
+    assert counters(simulated) == counters(played)
+    assert replay(tmp_path / "virtual") is None
+    return trace_of(tmp_path / "sim"), trace_of(tmp_path / "virtual")
+
+
+@pytest.mark.parametrize("name", sorted(SHIPPED.keys() - {"slow-reader", "token-refresh"}))
+def test_the_shipped_scenarios_are_the_same_run_on_both_wires(name: str, tmp_path: Path) -> None:
+    one, other = both(tmp_path, free_of_costs(SHIPPED[name]))
+    assert sum(map(len, one.lines.values())) > 100
+    assert differences(one, other)[:5] == []
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_and_so_are_all_other_faults(name: str, tmp_path: Path) -> None:
+    file = tmp_path / f"{name}.yaml"
+    file.write_text(MORE[name], encoding="utf-8")
+    one, other = both(tmp_path, free_of_costs(file))
+    assert differences(one, other)[:5] == []
+
+
+def test_a_slow_reader_is_the_same_until_she_is_slow(tmp_path: Path) -> None:
+    scenario = free_of_costs(SHIPPED["slow-reader"])
+    one, other = both(tmp_path, scenario)
+    (event,) = scenario.events
+    begins_at = next(step.now for step in read(tmp_path / "sim") if step.door == "pressure")
+    assert begins_at >= event.at_s
+    assert differences(one.until(begins_at), other.until(begins_at))[:5] == []
+    # What the others say and hear stays the same for as long as she is there on either wire.
+    accepted = [[e for e in trace.lines["the node"] if e.what.startswith("accepted")] for trace in (one, other)]
+    assert accepted[0] == accepted[1]
+
+
+def test_tokens_that_are_made_to_expire_differ_in_their_last_moment_alone(tmp_path: Path) -> None:
+    one, other = both(tmp_path, free_of_costs(SHIPPED["token-refresh"]))
+    assert {line.partition("/")[0] for line in differences(one, other)} == struck(tmp_path)
+    for trace in (one, other):
+        for name, line in trace.lines.items():
+            trace.lines[name] = [e for e in line if "refreshed" not in e.what and "token_expiring" not in e.what]
+    assert differences(one, other)[:5] == []
+
+
+def struck(tmp_path: Path) -> set[str]:
+    """Whose token ended at once."""
+    owner = {}
+    found = set()
+    for step in read(tmp_path / "sim"):
+        if step.door == "connect":
+            owner[step.args[0]] = step.args[1].sub
+        for effect in step.effects:
+            if isinstance(effect, Send) and isinstance(effect.message, Refreshed) and effect.message.expires_in_s < 1.0:
+                found.add(owner[effect.to[0]])
+            assert not (isinstance(effect, Send) and isinstance(effect.message, TokenExpiring) and len(effect.to) > 1)
+    return found
