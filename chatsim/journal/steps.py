@@ -173,6 +173,9 @@ _ARGS: dict[str, tuple[Any, ...]] = {
     "told": (str, ServerFrame),
     "wake": (),
 }
+_LEAST = {"pressure": 2}
+"""Doors whose last arguments may be left out, with how many there must be."""
+
 _decoders: dict[str, tuple[Any, ...]] = {
     door: tuple(decode_server if kind is ServerFrame else msgspec.json.Decoder(kind).decode for kind in kinds)
     for door, kinds in _ARGS.items()
@@ -211,6 +214,14 @@ class JournalReader:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def check_whole(self) -> None:
+        """Raises HarnessError where the last line read is one that was cut short."""
+        if self._rest:
+            raise HarnessError(
+                f"{self._path}:{self._number + 1}: the journal is cut short within this line: copy it again from where "
+                "it was written, or delete the line to use what stands before it."
+            )
 
     @property
     def trace_hash(self) -> str:
@@ -256,8 +267,10 @@ def read(path: Path) -> Iterator[Step]:
 def decode_step(line: bytes) -> Step:
     """One line as the step that was written. Raises msgspec.DecodeError, or KeyError (an unknown door)."""
     found = _line_decoder.decode(line)
-    # Defaults may be left out at the end, so there may be fewer arguments than decoders.
-    args = tuple(decode(raw) for decode, raw in zip(_decoders[found.door], found.args, strict=False))
+    decoders = _decoders[found.door]
+    if not _LEAST.get(found.door, len(decoders)) <= len(found.args) <= len(decoders):
+        raise msgspec.ValidationError(f"{found.door} with {len(found.args)} arguments")
+    args = tuple(decode(raw) for decode, raw in zip(decoders, found.args, strict=False))
     effects = tuple(_effect(head) for head in found.effects) or NOTHING
     return Step(found.now, found.door, args, effects)
 
