@@ -156,11 +156,16 @@ def _document(folder: Path) -> tuple[str, list[Any]]:
     if found.wire == "live":
         # There the moments of events are those of the crowd's clock, which the journal does not know.
         return title, []
-    return title, [Mark(event.at_s, f"{event.do}: {_people(event.users)}") for event in found.events]
+    return title, [Mark(event.at_s, _done(event)) for event in found.events]
 
 
-def _people(count: int) -> str:
-    return "1 person" if count == 1 else f"{count} people"
+def _done(event: _Event) -> str:
+    """What the scenario did; only what is done to people says to how many."""
+    from chatsim.scenario.events import EVENTS, VictimEvent
+
+    if not issubclass(EVENTS.get(event.do, object), VictimEvent):
+        return event.do
+    return f"{event.do}: {'1 person' if event.users == 1 else f'{event.users} people'}"
 
 
 def _moment(flag: str, text: str | None) -> float | None:

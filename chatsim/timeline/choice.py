@@ -174,6 +174,9 @@ def _columns(rows: Iterable[Row]) -> set[Column]:
 def _best(rows: list[Row], columns_max: int, story: Story) -> list[Column]:
     """The lifelines with most to say: what went wrong first, then the sessions of those to whom it happened."""
     weights: dict[Column, int] = dict.fromkeys(_columns(rows), 0)
+    of_user: dict[str, list[Column]] = {}
+    for column in weights:
+        of_user.setdefault(column[0], []).append(column)
     for row in rows:
         if row.way == "mark":
             continue
@@ -181,8 +184,8 @@ def _best(rows: list[Row], columns_max: int, story: Story) -> list[Column]:
         for line in row.lines:
             weights[column_of(line)] += weight
         if not row.lines:
-            for column in weights:
-                weights[column] += weight * (column[0] in row.about)
+            for column in (column for user in row.about for column in of_user.get(user, ())):
+                weights[column] += weight
     chosen: list[Column] = []
     left = sorted(weights, key=lambda column: (-weights[column], column))
     while left and len(chosen) < columns_max:
