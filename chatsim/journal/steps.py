@@ -180,6 +180,9 @@ _decoders: dict[str, tuple[Any, ...]] = {
     door: tuple(decode_server if kind is ServerFrame else msgspec.json.Decoder(kind).decode for kind in kinds)
     for door, kinds in _ARGS.items()
 }
+_UNREADABLE = (msgspec.DecodeError, KeyError, UnicodeDecodeError, RecursionError)
+"""What bytes that are no line of a journal raise."""
+
 _header_decoder = msgspec.json.Decoder(Header)
 _footer_decoder = msgspec.json.Decoder(Footer)
 _line_decoder = msgspec.json.Decoder(_Line)
@@ -245,7 +248,7 @@ class JournalReader:
                     self.footer = _footer_decoder.decode(line)
                     continue
                 step = decode_step(line)
-            except (msgspec.DecodeError, KeyError) as problem:
+            except _UNREADABLE as problem:
                 where = f"{self._path}:{self._number}"
                 raise HarnessError(f"{where}: not a step of a journal: {problem}.") from problem
             self._hash.update(line)
@@ -265,7 +268,8 @@ def read(path: Path) -> Iterator[Step]:
 
 
 def decode_step(line: bytes) -> Step:
-    """One line as the step that was written. Raises msgspec.DecodeError, or KeyError (an unknown door)."""
+    """One line as the step that was written. Raises msgspec.DecodeError, KeyError (an unknown door),
+    UnicodeDecodeError or RecursionError where it is none."""
     found = _line_decoder.decode(line)
     decoders = _decoders[found.door]
     if not _LEAST.get(found.door, len(decoders)) <= len(found.args) <= len(decoders):
@@ -291,7 +295,7 @@ def _effect(head: _SendHead | _TellHead | Ping | Close | Append | Note) -> Effec
 def _header(path: Path, line: bytes) -> Header:
     try:
         header = _header_decoder.decode(line)
-    except msgspec.DecodeError as problem:
+    except _UNREADABLE as problem:
         raise HarnessError(f"{path}: not a journal: {problem}.") from problem
     if header.version != VERSION:
         raise HarnessError(f"{path}: a journal of version {header.version}; this chatsim reads version {VERSION}.")

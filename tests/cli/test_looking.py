@@ -157,6 +157,7 @@ def test_no_journal_is_three_and_a_damaged_one_is_four(command: str, run: Path, 
         (whole[:-400], "the journal is cut short within this line: copy it again"),
         (b"", "not a journal"),
         (whole.replace(b'"wake"', b'"woke"', 1), "not a step of a journal"),
+        (whole.replace(b'"wake"', b'"w\xf5ke"', 1), "not a step of a journal"),
         (whole.replace(b'"connect",["c1",', b'"connect",[', 1), "not a step of a journal"),
     ):
         path.write_bytes(damaged)
