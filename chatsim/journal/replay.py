@@ -2,26 +2,41 @@
 
 Decides whether the Replay law holds for it: the same config, seed and inputs give equal effects, whichever wire they
 came from. Rule: the comparison is of the very lines, so that nothing in a journal is compared by less than its bytes.
-Why a run went as it did is left to whoever reads the difference.
+Which journals a run has is left to `lives`, why it went as it did to whoever reads the difference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from chatsim.core.handler import ChatHandler
-from chatsim.journal.steps import Header, Step, encode_step, read, read_header
+from chatsim.journal.steps import Header, JournalReader, Step, encode_step, read, read_header
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """The first step (counted from 1) that went otherwise: its line as journaled, and as the fresh handler answered."""
+    """The first step (counted from 1) that went otherwise: its line as journaled, and as the fresh handler answered.
+
+    `at` is the moment on the journal's own clock (s), `door` the method that was called. Where the handler took the
+    step badly, `got` says what it raised.
+    """
 
     step: int
+    at: float
+    door: str
     expected: str
     got: str
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """One journal replayed: how many steps were, and whether it was closed in order, which it was not where its writer
+    was killed or is still writing (None where a difference came before its end)."""
+
+    steps: int
+    closed: bool | None
+    difference: Difference | None
 
 
 def handler_of(header: Header) -> ChatHandler:
@@ -37,6 +52,27 @@ def replay(path: Path) -> Difference | None:
     Raises HarnessError where the file is no journal.
     """
     return replay_steps(handler_of(read_header(path)), read(path))
+
+
+def replay_whole(path: Path, *, followed: bool = False) -> Replayed:
+    """Replay a journal of which nothing may be missing; `followed` says that another life came after this one, so that
+    its end may be: a killed process takes that with it.
+
+    Raises HarnessError where the file is no journal, or is damaged.
+    """
+    with JournalReader(path) as reader:
+        count = 0
+
+        def counted() -> Iterator[Step]:
+            nonlocal count
+            for step in reader.steps():
+                count += 1
+                yield step
+
+        found = replay_steps(handler_of(reader.header), counted())
+        if found is None and not followed:
+            reader.check_whole()
+        return Replayed(count, reader.footer is not None if found is None else None, found)
 
 
 def replay_steps(handler: ChatHandler, steps: Iterable[Step]) -> Difference | None:
@@ -57,9 +93,16 @@ def replay_steps(handler: ChatHandler, steps: Iterable[Step]) -> Difference | No
 
 def difference(handler: ChatHandler, number: int, step: Step) -> Difference | None:
     """Feed one step to the handler; None where it answers as the journal says."""
-    effects = getattr(handler, step.door)(step.now, *step.args)
-    if effects == step.effects:
-        return None
+    try:
+        effects = getattr(handler, step.door)(step.now, *step.args)
+    except Exception as problem:  # the law of Calm: a handler that raises went otherwise than any that was journaled
+        got = f"{type(problem).__name__}: {problem}".encode()
+    else:
+        if effects == step.effects:
+            return None
+        got = encode_step(step.now, step.door, step.args, effects)
     expected = encode_step(step.now, step.door, step.args, step.effects)
-    got = encode_step(step.now, step.door, step.args, effects)
-    return None if got == expected else Difference(number, expected.decode(), got.decode())
+    if got == expected:
+        return None
+    # A body is kept as it came, and is not looked into.
+    return Difference(number, step.now, step.door, expected.decode(errors="replace"), got.decode(errors="replace"))

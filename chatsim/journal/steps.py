@@ -175,11 +175,16 @@ _ARGS: dict[str, tuple[Any, ...]] = {
 }
 DOORS = frozenset(_ARGS)
 """Every input that a journal can hold: the methods of a handler, and the beginning of another one."""
+_LEAST = {"pressure": 2, "open_session": 3}
+"""Doors whose last arguments may be left out, with how many there must be."""
 
 _decoders: dict[str, tuple[Any, ...]] = {
     door: tuple(decode_server if kind is ServerFrame else msgspec.json.Decoder(kind).decode for kind in kinds)
     for door, kinds in _ARGS.items()
 }
+_UNREADABLE = (msgspec.DecodeError, KeyError, UnicodeDecodeError, RecursionError)
+"""What bytes that are no line of a journal raise."""
+
 _header_decoder = msgspec.json.Decoder(Header)
 _footer_decoder = msgspec.json.Decoder(Footer)
 _line_decoder = msgspec.json.Decoder(_Line)
@@ -215,6 +220,14 @@ class JournalReader:
         """Close the file."""
         self._file.close()
 
+    def check_whole(self) -> None:
+        """Raises HarnessError where the last line read is one that was cut short."""
+        if self._rest:
+            raise HarnessError(
+                f"{self._path}:{self._number + 1}: the journal is cut short within this line: copy it again from where "
+                "it was written, or delete the line to use what stands before it."
+            )
+
     @property
     def trace_hash(self) -> str:
         """BLAKE2b over the lines of the steps read so far, hexadecimal."""
@@ -237,7 +250,7 @@ class JournalReader:
                     self.footer = _footer_decoder.decode(line)
                     continue
                 step = decode_step(line)
-            except (msgspec.DecodeError, KeyError) as problem:
+            except _UNREADABLE as problem:
                 where = f"{self._path}:{self._number}"
                 raise HarnessError(f"{where}: not a step of a journal: {problem}.") from problem
             self._hash.update(line)
@@ -257,10 +270,13 @@ def read(path: Path) -> Iterator[Step]:
 
 
 def decode_step(line: bytes) -> Step:
-    """One line as the step that was written. Raises msgspec.DecodeError, or KeyError (an unknown door)."""
+    """One line as the step that was written. Raises msgspec.DecodeError, KeyError (an unknown door),
+    UnicodeDecodeError or RecursionError where it is none."""
     found = _line_decoder.decode(line)
-    # Defaults may be left out at the end, so there may be fewer arguments than decoders.
-    args = tuple(decode(raw) for decode, raw in zip(_decoders[found.door], found.args, strict=False))
+    decoders = _decoders[found.door]
+    if not _LEAST.get(found.door, len(decoders)) <= len(found.args) <= len(decoders):
+        raise msgspec.ValidationError(f"{found.door} with {len(found.args)} arguments")
+    args = tuple(decode(raw) for decode, raw in zip(decoders, found.args, strict=False))
     effects = tuple(_effect(head) for head in found.effects) or NOTHING
     return Step(found.now, found.door, args, effects)
 
@@ -281,7 +297,7 @@ def _effect(head: _SendHead | _TellHead | Ping | Close | Append | Note | Watch) 
 def _header(path: Path, line: bytes) -> Header:
     try:
         header = _header_decoder.decode(line)
-    except msgspec.DecodeError as problem:
+    except _UNREADABLE as problem:
         raise HarnessError(f"{path}: not a journal: {problem}.") from problem
     if header.version != VERSION:
         raise HarnessError(f"{path}: a journal of version {header.version}; this chatsim reads version {VERSION}.")

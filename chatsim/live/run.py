@@ -26,6 +26,7 @@ import uvloop
 
 from chatsim.core.frames import HeartbeatIn
 from chatsim.errors import HarnessError
+from chatsim.journal.lives import of_life
 from chatsim.journal.record import RunRecord
 from chatsim.live.admin import Admin
 from chatsim.live.calendar import Calendar
@@ -100,15 +101,15 @@ def run_live(
                 told.handler,
                 secret=secret,
                 admin_key=admin_key,
-                journal=_of_life(journal, life),
+                journal=of_life(journal, life),
                 data=data,
-                log=_of_life(log, life),
+                log=of_life(log, life),
                 port=port,
                 tls=tls,
                 time_scale=scale,
             )
 
-        lives = Lives(make, lambda life: follower.begin(_of_life(journal, life)))
+        lives = Lives(make, lambda life: follower.begin(of_life(journal, life)))
         stack.callback(lives.stop)
         follower = stack.enter_context(contextlib.closing(Follower(journal)))
         trust = None if tls is None else client_context(tls.cert)
@@ -119,11 +120,6 @@ def run_live(
         if code != 0:
             lives.check()
         return run.outcome()
-
-
-def _of_life(path: Path, life: int) -> Path:
-    """The file of one life of the server: the first has the plain name."""
-    return path if life == 1 else path.with_stem(f"{path.stem}-{life}")
 
 
 class _Run:
