@@ -158,7 +158,10 @@ class ChatHandler:
         if own is not None:
             known = user.name in own.members
             member = self._sessions.enter(own, connection)
-            effects += () if known else self._positions.came(member)
+            if known:
+                self.ledger.start(member, conn)
+            else:
+                effects += self._positions.came(member)
         effects.append(welcome(self.config, connection, now, self._epoch + now))
         if self._credentials.revoked(claims):
             effects += self._close(now, connection, TOKEN_REVOKED, "token revoked")
@@ -322,7 +325,7 @@ class ChatHandler:
         if user is not None:
             for session in self._sessions.by_name.values():
                 if user in session.participants:
-                    effects += self._service.expel(wall, session, user, "revoked")
+                    effects += self._service.expel(now, wall, session, user, "revoked")
         self._rearm()
         return tuple(effects)
 
@@ -360,7 +363,7 @@ class ChatHandler:
 
     def remove_participant(self, now: float, session: str, user: str) -> Effects:
         """The user takes part no more; with the last one the session ends."""
-        return self._ordered(self._service.remove(self._epoch + now, session, user))
+        return self._ordered(self._service.remove(now, self._epoch + now, session, user))
 
     def end_session(self, now: float, session: str) -> Effects:
         """The session is over for everybody."""

@@ -108,7 +108,7 @@ class Service:
             return []
         return [enrol(session, user)]
 
-    def remove(self, wall: float, name: str, user: str) -> list[Effect]:
+    def remove(self, now: float, wall: float, name: str, user: str) -> list[Effect]:
         """The user takes part no more; with its last participant a session that was opened ends, since nobody could
         come back to it."""
         session = self._sessions.by_name.get(name)
@@ -118,9 +118,9 @@ class Service:
             return self.end(session, "removed")
         del session.participants[user]
         session.told = None
-        return [Note(Removed(name, user)), *self.expel(wall, session, user, "removed")]
+        return [Note(Removed(name, user)), *self.expel(now, wall, session, user, "removed")]
 
-    def expel(self, wall: float, session: Session, user: str, reason: str) -> list[Effect]:
+    def expel(self, now: float, wall: float, session: Session, user: str, reason: str) -> list[Effect]:
         """The user is no member any more: her connections hear why, and what she was owed is undelivered."""
         effects: list[Effect] = []
         member = session.members.get(user)
@@ -132,6 +132,7 @@ class Service:
         if member is not None:
             _part(member)
             self._sessions.part(member)
+            self._signals.part(now, member)
             effects += self._signals.left(wall, member)
         return effects
 
