@@ -52,6 +52,8 @@ _OF_JOINS = frozenset({"not_a_participant", "no_such_session", "bad_frame", *TRI
 """Errors without an id that may be the answer to a join (`bad_frame`: too many sessions on one connection)."""
 OVERLOAD_STEPS = 4
 """An overloaded server is given a backoff as after so many more failed attempts: 16 times the spread."""
+EARLY_MAX = 256
+"""Messages of the own session that are held while its join is under way, the newest of them."""
 
 _NEVER = -inf
 """One float for all: written out, `-inf` is a new object each time, and there are many connections."""
@@ -88,9 +90,12 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Place:
-    """Where the client is in one session: `last_seq` None until the first join is answered."""
+    """Where the client is in one session: `last_seq` None until the first join is answered.
 
-    __slots__ = ("ack_due", "epoch", "joined", "last_seq", "seen")
+    `early` is what came of her own session before that: the server joins it unasked.
+    """
+
+    __slots__ = ("ack_due", "early", "epoch", "joined", "last_seq", "seen")
 
     def __init__(self) -> None:
         self.epoch = 0
@@ -98,6 +103,7 @@ class _Place:
         self.joined = False
         self.ack_due = False
         self.seen = False
+        self.early: tuple[Message, ...] = ()
 
 
 class ChatClient:
@@ -188,10 +194,11 @@ class ChatClient:
         place = None if self._is_own(session) else self._places.pop(session, None)
         if place is None or not self.connection:
             return NOTHING
+        held = NOTHING if place.joined else self._held(session)
         if not place.joined and (session, True) not in self._asked:
-            return NOTHING
+            return held
         self._asked += ((session, False),)
-        return (Transmit(StatusIn("leave", session)),)
+        return (*held, Transmit(StatusIn("leave", session)))
 
     def say(self, now: float, id_: str, session: str, body: Body) -> ClientEffects:
         """Write a message; it is sent again with the same id after a reconnection until the server has acked it."""
@@ -283,6 +290,7 @@ class ChatClient:
         for place in self._places.values():
             place.joined = False
             place.ack_due = False
+            place.early = ()
         if code in TERMINAL or 4500 <= code < 5000 or not self._config.reconnect:
             self.state = "idle"
             return NOTHING
@@ -337,7 +345,7 @@ class ChatClient:
         if isinstance(frame, Draining):
             self._reconnect_after_s = frame.reconnect_after_ms / 1000
         elif isinstance(frame, Error):
-            self._refusal(now, frame)
+            return (Show(frame), *self._refusal(now, frame))
         elif isinstance(frame, Left):
             if not self._answers((frame.session, False)):
                 # Not the answer to a leave: the session has ended.
@@ -404,7 +412,11 @@ class ChatClient:
         self._renewing = True
         return (Renew(after_s),)
 
-    def _refusal(self, now: float, frame: Error) -> None:
+    def _held(self, session: str) -> ClientEffects:
+        """What was said in the session and waits for its join: nobody waits longer than for the end of that."""
+        return tuple(Transmit(say) for say in self._unacked.values() if say.session == session)
+
+    def _refusal(self, now: float, frame: Error) -> ClientEffects:
         """What an error means for what was asked: given up, or to be tried again."""
         wait_s = frame.retry_after_ms / 1000 if isinstance(frame.retry_after_ms, int) else None
         if frame.code == "frame_rate":
@@ -426,8 +438,10 @@ class ChatClient:
             (session, joins), self._asked = self._asked[0], self._asked[1:]
             if joins and frame.code not in TRIED_AGAIN and not self.joined(session):
                 self._places.pop(session, None)
-            elif frame.code == "unavailable":
+                return self._held(session)
+            if frame.code == "unavailable":
                 self._later(now, wait_s)
+        return NOTHING
 
     def _later(self, now: float, wait_s: float | None) -> None:
         """Try again what was refused, after the time that was told, or after a backoff."""
@@ -482,16 +496,20 @@ class ChatClient:
             return NOTHING
         again = place.joined
         place.joined = True
+        effects: list[ClientEffect] = [Show(frame)]
+        early, place.early = place.early, ()
         if place.last_seq is None or place.epoch != frame.epoch or not frame.recovered:
+            # Where it is replayed it comes again, behind what was missed.
+            for message in early:
+                effects += self._message(now, message)
             place.last_seq = frame.seq
         place.epoch = frame.epoch
-        effects: list[ClientEffect] = [Show(frame)]
         if not again:
             if frame.recovered and place.seen:
                 # The last ack may have been lost with the former connection, and what it was for is not replayed.
                 self._acked_at = now
                 effects.append(Transmit(AckIn(frame.session, place.last_seq or 0)))
-            effects += [Transmit(say) for say in self._unacked.values() if say.session == frame.session]
+            effects += self._held(frame.session)
         return tuple(effects)
 
     def _message(self, now: float, frame: Message) -> ClientEffects:
@@ -502,6 +520,11 @@ class ChatClient:
                 return NOTHING
             place = self._places[frame.session] = _Place()
             place.joined = True
+        if not place.joined:
+            # From before she left and came back; or live in her own session, where a replay is to come before it.
+            if self._is_own(frame.session):
+                place.early = (*place.early, frame)[-EARLY_MAX:]
+            return NOTHING
         new = place.last_seq is None or frame.seq > place.last_seq or frame.epoch != place.epoch
         if new:
             place.last_seq = frame.seq

@@ -312,6 +312,55 @@ def test_a_message_that_the_log_could_not_take_is_kept() -> None:
     assert made.unacked == 1
 
 
+def test_what_waits_for_a_join_is_sent_when_the_person_leaves_first() -> None:
+    made = at_home()
+    made.join(1.0, "t")
+    assert made.say(1.0, "a", "t", BODY) == ()
+    assert written(made.leave(1.0, "t")) == [Say("a", "t", BODY), StatusIn("leave", "t")]
+
+
+def test_what_waits_for_a_join_is_sent_when_that_is_refused() -> None:
+    """So that it is refused too: nobody waits for its ack until the next connection."""
+    made = at_home()
+    made.join(1.0, "t")
+    made.say(1.0, "a", "t", BODY)
+    assert written(made.receive(1.1, Error("no_such_session", "no"))) == [Say("a", "t", BODY)]
+    made.receive(1.2, Error("no_such_session", "no", "a"))
+    assert made.unacked == 0
+
+
+def test_a_message_from_before_leaving_is_not_shown_again_after_coming_back() -> None:
+    made = at_home()
+    made.receive(1.0, message(1))
+    made.leave(2.0, "s")
+    made.join(2.0, "s")
+    assert made.receive(2.1, message(1, attempt=2)) == ()
+    made.receive(2.2, Left(session="s", reason="left"))
+    made.receive(2.3, joined(1))
+    assert shown(made.receive(2.4, message(2))) == [message(2)]
+
+
+@pytest.mark.parametrize("recovered", [True, False])
+def test_what_is_live_in_the_own_session_waits_for_the_replay_before_it(recovered: bool) -> None:
+    """The server joins her own session before the client has said how far it is."""
+    made = at_home()
+    own = [message(seq, sender="@server", session="@ann") for seq in (1, 2, 3)]
+    assert shown(made.receive(1.0, own[0])) == [own[0]]
+    made.closed(2.0, 1006)
+    made.opened(3.0)
+    assert StatusIn("join", "@ann", 1, 1, "c1") in written(made.receive(3.0, welcome("c2")))
+    assert made.receive(3.1, own[2]) == ()
+    answer = joined(3, recovered=recovered, session="@ann")
+    found = made.receive(3.2, answer)
+    if recovered:
+        # The ack of what was seen, and then the replay.
+        assert written(found) == [AckIn("@ann", 1)]
+        assert [shown(made.receive(3.3, one)) for one in own[1:]] == [[own[1]], [own[2]]]
+    else:
+        assert shown(found) == [answer, own[2]]
+        assert shown(made.receive(3.3, own[2])) == []
+
+
 def test_typing_and_presence_are_worth_nothing_later() -> None:
     made = client()
     assert made.typing(0.0, "s", True) == made.presence(0.0, "away") == ()
