@@ -206,6 +206,14 @@ class Node(RuleBasedStateMachine):
         self.connect(user, 1e6, None, True)
         self.resume(len(self.model.devices) - 1, session, UNSET, behind, None)
 
+    @rule(user=USERS)
+    def another_device(self, user: str) -> None:
+        """One is lost, and the next begins without asking for anything."""
+        if self.model.of(user):
+            self.both("disconnect", self.model.of(user)[0])
+        self.connect(user, 1e6, None, True)
+        self.join(len(self.model.devices) - 1, "s")
+
     @precondition(some)
     @rule(number=NUMBERS, session=ALL_SESSIONS)
     def leave(self, number: int, session: str) -> None:
@@ -301,6 +309,20 @@ class Node(RuleBasedStateMachine):
                 self.types_until[place] = max(self.now, told_at + CONFIG.typing_interval_s)
         self.frame(conn, TypingIn(session, active))
         self.agree()
+
+    @rule(user=USERS, how=st.sampled_from(["leave", "remove", "revoke"]), ends=st.booleans())
+    def type_and_go(self, user: str, how: str, ends: bool) -> None:
+        """To be back at once, perhaps in the next session of that name."""
+        self.another_device(user)
+        self.type(len(self.model.devices) - 1, "s", True)
+        if how == "leave":
+            self.leave(len(self.model.devices) - 1, "s")
+        else:
+            self.order(how, "s", user)
+        if ends:
+            self.order("end", "s", user)
+        self.another_device(user)
+        self.type(len(self.model.devices) - 1, "s", True)
 
     @precondition(some)
     @rule(number=NUMBERS, state=st.sampled_from(["online", "away"]))
