@@ -14,8 +14,10 @@ from typing import Any, Protocol
 
 from chatsim.core.admission import Admission
 from chatsim.core.effects import NOTHING, Append, Close, Effects, Note, Ping, Record, Send, Tell
+from chatsim.core.facts import Revoked
 from chatsim.core.frames import ClientFrame, ServerFrame, encode
 from chatsim.core.handler import ChatHandler
+from chatsim.core.kept_log import KeptLog
 from chatsim.core.memory_log import MemoryLog
 from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Claims, Refusal, untimely
@@ -24,7 +26,6 @@ from chatsim.scenario.costs import WORDS, Costs
 from chatsim.scenario.distributions import Distribution
 from chatsim.sim.engine import Engine
 from chatsim.sim.event_loop import EventLoop
-from chatsim.core.kept_log import KeptLog
 from chatsim.sim.pipe import Pipe
 
 DRAIN_S_MAX = 30.0
@@ -214,7 +215,10 @@ class Node:
             self._drained(now)
 
     def revoke(self, now: float, user: str) -> None:
-        """The order to revoke a user's tokens."""
+        """The order to revoke a user's tokens; one that finds the node down is there when it begins again."""
+        if not self.up:
+            self.log.note(Revoked(None, user, self.handler.wall(now)))
+            return
         self._work(now, 0.0, "revoke", self.handler.revoke, None, user)
 
     def judged(self, now: float, claims: Claims) -> Refusal | None:
@@ -239,6 +243,10 @@ class Node:
 
     def clock_jump(self, now: float, by_s: float) -> None:
         """The node's wall clock is set so far ahead (back, if negative); the crowd's and the token issuer's stay."""
+        if not self.up:
+            # The clock is the machine's, and the next life takes it over.
+            self.handler.clock_jump(now, by_s)
+            return
         self._work(now, 0.0, "clock_jump", self.handler.clock_jump, by_s)
 
     # The shell's cycle: start, call the core, perform the effects, re-arm.

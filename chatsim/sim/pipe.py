@@ -6,6 +6,7 @@ Rule: what has been put on a link arrives, in order, unless the peer is gone by 
 from __future__ import annotations
 
 from math import inf, nan
+from typing import Any
 
 from chatsim.load.people import Device
 from chatsim.network.link import Link
@@ -18,7 +19,8 @@ class Pipe:
     """`server_open` and `client_open` may disagree: that is what a half-open connection is. Moments in seconds, nan
     or inf where never.
 
-    `deaf` is set while the device does not read at once, because it is frozen, gone or has closed.
+    `deaf` is set while the device does not read at once, because it is frozen, gone or has closed. `held` is what a
+    frozen one reads when it wakes: what to call, and with what.
     """
 
     __slots__ = (
@@ -29,6 +31,7 @@ class Pipe:
         "down",
         "frozen_until",
         "gone_at",
+        "held",
         "limited",
         "name",
         "number",
@@ -56,3 +59,16 @@ class Pipe:
         self.frozen_until = _NEVER
         self.gone_at = nan
         self.turn = -1
+        self.held: list[tuple[Any, Any]] = []
+
+
+def lane(what: Any) -> int:
+    """What an event of the run belongs to: a connection, a device, or (0) everything else.
+
+    Events of one connection keep their order, whatever happens to others at the same moment.
+    """
+    if isinstance(what, (list, tuple)):
+        what = what[0] if what else None
+    if isinstance(what, Pipe):
+        return 2 * what.number + 1
+    return 2 * what.number + 2 if isinstance(what, Device) else 0
