@@ -170,7 +170,7 @@ def _vanish(lots: Lots, left_s: float) -> Words:
 
 
 def _bandwidth(lots: Lots, left_s: float) -> Words:
-    return {"bandwidth": f"{lots.whole(200, 4000)}bit/s", "for": _for(lots, left_s, 5, 40)}
+    return {"bandwidth": f"{lots.whole(2000, 20_000)}bit/s", "for": _for(lots, left_s, 5, 40)}
 
 
 _KINDS: Final[dict[str, _Fault]] = {

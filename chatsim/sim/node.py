@@ -160,12 +160,12 @@ class Node:
         effects = self._receive(start_at, pipe.name, frame)
         for observer in self._observers:
             observer.step(start_at, "receive", (pipe.name, frame), effects)
-        if not effects:
+        effect = effects[0] if effects else None
+        if effect is None:
+            # Nothing to do now: what it has put on the handler's line may come sooner than all else all the same.
             loop.end(start_at, cost_s)
-            return
-        effect = effects[0]
-        if effect.__class__ is Send and len(effects) == len(effect.to) == 1 and self._plain:
-            self._answer(start_at, cost_s, effect)
+        elif effect.__class__ is Send and len(effects) == len(effect.to) == 1 and self._plain:  # type: ignore[union-attr]
+            self._answer(start_at, cost_s, effect)  # type: ignore[arg-type]
         else:
             self._sort_out(start_at, effects)
             end_at = loop.end(start_at, self._cost)

@@ -164,9 +164,9 @@ class _Run:
             return False
         if node.handler.ledger.waiting or crowd.away():
             return False
-        if any(gone.vanished and gone.name not in self.tally.closed for gone in crowd.gone):
+        if any(gone.vanished and node.handler.knows(gone.name) for gone in crowd.gone):
             return False
-        return not any(d.client.unacked for d in crowd.people.devices if d.number in crowd.peers)
+        return not any(d.client.unacked for d in crowd.people.devices if d.wanted and d.number in crowd.peers)
 
     def _check(self) -> None:
         if self.calendar.failure is not None:

@@ -13,6 +13,7 @@ import msgspec
 
 INVARIANTS: Final[dict[str, str]] = {
     "time": "The time of the handler's inputs never goes back.",
+    "rest": "A handler that was woken wants to be woken next at a later moment.",
     "gone": "No effect names a connection that is not open.",
     "welcome": "The first frame of every connection is its welcome.",
     "connection_limit": "Nobody has more connections than the settings allow.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from math import inf
 
+from chatsim.core.delivery import Ledger
 from chatsim.core.effects import Conn
 from chatsim.core.frames import AckIn, Delivered, Joined, Left, Message, StatusIn, Undelivered
 from chatsim.verdict.invariants.catalogue import Findings
@@ -42,11 +43,19 @@ class DeliveryRules:
         # her, and when it resumes later, nothing in the protocol says so.
         self._began: set[tuple[str, str]] = set()
         self.begun_anew: set[str] = set()
+        self._delivered = self._undelivered = 0
 
     def begin(self) -> None:
         """The node begins again: what waits is sent again when its receiver comes back."""
         self._again.clear()
         self._owed = None
+        self._delivered = self._undelivered = 0
+
+    def compare(self, now: float, ledger: Ledger) -> None:
+        """What was told to authors in this life is what the handler's ledger has counted."""
+        told, counted = (self._delivered, self._undelivered), (ledger.delivered, ledger.undelivered)
+        if told != counted:
+            self._add("ledger", now, f"{told} were told to be delivered and not, and {counted} are counted.")
 
     # Joining.
 
@@ -197,6 +206,7 @@ class DeliveryRules:
 
     def delivered(self, now: float, door: str, peer: Peer | None, asked: object, notice: Delivered) -> None:
         """An author is told that somebody has her messages."""
+        self._delivered += len(notice.message_ids)
         if door != "receive" or not isinstance(asked, AckIn) or peer is None or peer.user != notice.user:
             self._add("delivered", now, f"{notice.user} acked nothing, and is said to have {notice.message_ids[0]}.")
             return
@@ -212,6 +222,7 @@ class DeliveryRules:
 
     def undelivered(self, now: float, notice: Undelivered) -> None:
         """A message is given up for somebody."""
+        self._undelivered += 1
         said, config = self._roster.said.get(notice.message_id), self._roster.config
         room = self._roster.rooms.get(notice.session)
         if said is None:

@@ -125,8 +125,6 @@ def _ledger(handler: ChatHandler) -> Iterator[_Problem]:
 
 def _timers(handler: ChatHandler, now: float, slack_s: float) -> Iterator[_Problem]:
     late_s = now - slack_s
-    if handler.wake_at() < late_s:
-        yield "leftovers", f"the handler wanted to be woken at {handler.wake_at():g} s."
     ledger, signals, sessions = handler.ledger, handler._signals, handler._sessions
     for what, line in (
         ("a retry", ledger._rounds),

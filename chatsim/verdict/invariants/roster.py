@@ -155,6 +155,8 @@ class Roster:
         self.rooms: dict[str, Room] = {}
         self.said: dict[str, Said] = {}
         self.lives = 1
+        # What ended while no node was there to say so: its retention, or retries that outlast it.
+        self.expired_while_down: set[str] = set()
 
     def open(self, now: float, conn: Conn, claims: Claims) -> Peer:
         """A connection opened, and is silently in her user's own session."""
@@ -216,13 +218,17 @@ class Roster:
         room.kept.append(Kept(record.seq, now, len(record.body)))
         return room
 
-    def begin(self, now: float, snapshot: Snapshot, epoch: float) -> None:
-        """The node begins again, with what its log knows: nobody is there, and everybody may come back."""
+    def begin(self, now: float, snapshot: Snapshot, epoch: float, ended_at: float) -> None:
+        """The node begins again, with what its log knows: nobody is there, and everybody may come back.
+
+        `ended_at` is when the life before had its last input (s).
+        """
         self.lives += 1
         self.epoch = epoch
         self.peers.clear()
         self.users.clear()
         self.rooms.clear()
+        kept: set[str] = set()
         for state in snapshot.sessions:
             room = self.room(state.name, state.epoch)
             room.seq = state.seq
@@ -231,6 +237,8 @@ class Roster:
             for record in state.records:
                 since = max(since, min(record.sent_at - epoch, now))
                 room.kept.append(Kept(record.seq, since, len(record.body)))
+                if since + self.config.retention_s > now:
+                    kept.add(record.message_id)
                 self.said.setdefault(
                     record.message_id,
                     Said(state.name, record.epoch, record.seq, record.sender, record.id, since, frozenset(), ()),
@@ -238,3 +246,7 @@ class Roster:
             for user, seq in state.positions:
                 room.absent[user] = now
                 room.acks[user] = [[0, seq]]
+        config = self.config
+        retained_s = config.retention_s + (config.retries + 1) * config.retry_interval_s
+        ends = ((message_id, said.at + retained_s) for message_id, said in self.said.items())
+        self.expired_while_down |= {message_id for message_id, end_at in ends if end_at > ended_at} - kept

@@ -46,7 +46,11 @@ SLACK_S = 1.0
 """How late a node may be by default (s): later than any turn of a loop that has room."""
 
 SWEEPS = 4
-"""So many looks at everybody in the time within which a silent peer is to be found."""
+"""So many looks at everybody in the time within which a silent peer is to be found; every so many the handler itself is
+looked into."""
+
+INSIDE_MAX = 500
+"""With more connections than that a handler is looked into at the end only."""
 
 
 class Watch:
@@ -72,6 +76,7 @@ class Watch:
         self._signals = SignalRules(roster, self.findings)
         self._every_s = self._peers.silence_s_max / SWEEPS
         self._sweep_at = self._every_s
+        self._sweeps = 0
         self._now = -inf
         self._known = roster.peers.keys()
         self._messages: dict[type, Callable[[float, str, Sequence[Any], tuple[str, ...], Any], None]] = {
@@ -91,18 +96,22 @@ class Watch:
             "refresh": self._refreshed,
             "revoke": self._revoked,
             "pressure": self._pressed,
+            "wake": self._woken,
         }
         if snapshot is not None and snapshot.sessions:
-            roster.begin(0.0, snapshot, epoch)
+            roster.begin(0.0, snapshot, epoch, 0.0)
             self._stores.begin(0.0, snapshot, {})
 
     def step(self, now: float, door: str, args: Sequence[Any], effects: Effects) -> None:
         """One input of the handler, and what it answered."""
         if now < self._now:
             self.findings.add("time", now, f"it was {self._now:g} s before.")
+        if door == "begin":
+            self._begin(now, args[0], args[1])
         self._now = now
         # While a node is down nobody is late.
-        if now >= self._sweep_at and door != "begin":
+        looks = now >= self._sweep_at and door != "begin"
+        if looks:
             self._sweep(now)
         if door == "receive":
             self._receive(now, args, effects)
@@ -119,6 +128,8 @@ class Watch:
         after = self._after.get(door)
         if after is not None:
             after(now, args, effects)
+        if self._handler is not None and ((looks and not self._sweeps % SWEEPS) or door == "drain"):
+            self._look_inside(now, self._handler())
 
     # Inputs.
 
@@ -157,13 +168,11 @@ class Watch:
             self._stores.failed(now, args[0])
         elif door == "clock_jump":
             self._peers.jump(now, args[0])
-        elif door == "begin":
-            self._begin(now, args[0], args[1])
 
     def _begin(self, now: float, snapshot: Snapshot, epoch: float) -> None:
         roster = self._roster
         seqs = {room.name: (room.epoch, room.seq) for room in roster.rooms.values()}
-        roster.begin(now, snapshot, epoch)
+        roster.begin(now, snapshot, epoch, max(self._now, 0.0))
         self._peers.forget(snapshot.revoked)
         self._stores.begin(now, snapshot, seqs)
         self._deliveries.begin()
@@ -196,6 +205,10 @@ class Watch:
 
     def _pressed(self, now: float, args: Sequence[Any], effects: Effects) -> None:
         self._peers.press(now, args[0], args[1], args[2] if len(args) > 2 else 0)
+
+    def _woken(self, now: float, args: Sequence[Any], effects: Effects) -> None:
+        if self._handler is not None and self._handler().wake_at() <= now:
+            self.findings.add("rest", now, f"It wants to be woken at {self._handler().wake_at():g} s.")
 
     # Effects.
 
@@ -254,12 +267,12 @@ class Watch:
         self._deliveries.left(now, door, [self._roster.peers[conn] for conn in to], frame)
 
     def _error(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Error) -> None:
-        if door == "receive":
+        if frame.code == "frame_rate":
+            self._roster.peers[to[0]].flooded = True
+        elif door == "receive":
             peer = self._roster.peers[to[0]]
             if frame.code == "rate_limited":
                 self._stores.refused(now, peer.user)
-            elif frame.code == "frame_rate":
-                peer.flooded = True
             elif frame.code == "token_expired":
                 self._peers.early(now, peer)
 
@@ -271,9 +284,18 @@ class Watch:
 
     def _sweep(self, now: float) -> None:
         self._sweep_at = now + self._every_s
+        self._sweeps += 1
         self._deliveries.slack_s = self.slack_s
         self._peers.sweep(now, self.slack_s)
         self._signals.sweep(now, self.slack_s)
+
+    def _look_inside(self, now: float, handler: ChatHandler) -> None:
+        """Look into a handler that is small enough to be looked into on the way."""
+        if len(self._known) > INSIDE_MAX:
+            return
+        for name, detail in insides.problems(handler, now, self._known, self.slack_s):
+            self.findings.add(name, now, detail)
+        self._deliveries.compare(now, handler.ledger)
 
     def finish(
         self,
@@ -301,6 +323,7 @@ class Watch:
             known = self._known if open_ is None else open_
             for name, detail in insides.problems(handler, now - ahead_s, known, self.slack_s):
                 add(name, now, detail)
+            self._deliveries.compare(now, handler.ledger)
             self._signals.check_states(now, insides.states(handler))
         self._account(now, record)
         for name, counter in (("seen_once", "duplicates"), ("seen_in_order", "out_of_order")):
@@ -313,15 +336,15 @@ class Watch:
         add, receipts, owed = self.findings.add, record.receipts, record.owed
         # Under `baseline` nothing is replayed, and an ack of what came later covers what was lost with a connection:
         # that is what these rules are kept to show.
-        hardened = self._roster.config.reliability == "hardened"
+        hardened, excused = self._roster.config.reliability == "hardened", self._roster.expired_while_down
         for message_id, outcomes in owed.items() if hardened else ():
             seen = receipts.get(message_id, {})
             for user, outcome in outcomes.items():
                 lost = outcome == FORGOTTEN or (outcome == DELIVERED and user not in self._deliveries.begun_anew)
-                if lost and user not in seen:
+                if lost and user not in seen and message_id not in excused:
                     add("acked_not_lost", now, f"{message_id} is {outcome} for {user}, who has not seen it.")
         for message_id, said in self._roster.said.items() if hardened or self._roster.lives == 1 else ():
-            if said.session[:1] == "@":
+            if said.session[:1] == "@" or message_id in excused:
                 continue
             known = owed.get(message_id, {})
             for user in (*(said.present - known.keys()), *(set(said.absent) - known.keys())):
