@@ -70,6 +70,8 @@ class KeptLog(MemoryLog):
             session.participants[fact.user] = None
         elif isinstance(fact, Removed):
             session.participants.pop(fact.user, None)
+            # Who takes part no more is no receiver either.
+            session.positions.pop(fact.user, None)
         elif isinstance(fact, Position):
             session.positions[fact.user] = fact.seq
         else:

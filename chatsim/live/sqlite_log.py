@@ -350,6 +350,8 @@ class _Writer:
                 execute("INSERT OR IGNORE INTO participants (session, user) VALUES (?, ?)", (session, user))
             case Removed(session, user):
                 execute("DELETE FROM participants WHERE session = ? AND user = ?", (session, user))
+                # Who takes part no more is no receiver either.
+                execute("DELETE FROM positions WHERE session = ? AND user = ?", (session, user))
             case Position(session, user, seq):
                 self._place(session, 1)
                 execute(

@@ -185,6 +185,8 @@ class ShuffledEngine(Engine):
             self.at(moment, action, [a], b)
 
     def _rank(self, lane: int) -> int:
-        """A number of its own for each lane, which another seed makes another (a multiplicative hash)."""
-        mixed = (lane + 1) * 0x9E3779B97F4A7C15 + self._seed * 0xBF58476D1CE4E5B9
-        return (mixed ^ (mixed >> 29)) % 0x1_0000_0001
+        """A number of its own for each lane, which another seed makes another (the finalizer of SplitMix64)."""
+        mixed = (lane + 1) * 0x9E3779B97F4A7C15 + self._seed * 0xD1342543DE82EF95 & 0xFFFFFFFFFFFFFFFF
+        mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
+        mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB & 0xFFFFFFFFFFFFFFFF
+        return mixed ^ (mixed >> 31)

@@ -164,8 +164,8 @@ class Node:
         if effect is None:
             # Nothing to do now: what it has put on the handler's line may come sooner than all else all the same.
             loop.end(start_at, cost_s)
-        elif effect.__class__ is Send and len(effects) == len(effect.to) == 1 and self._plain:  # type: ignore[union-attr]
-            self._answer(start_at, cost_s, effect)  # type: ignore[arg-type]
+        elif effect.__class__ is Send and len(effects) == len(effect.to) == 1 and self._plain:
+            self._answer(start_at, cost_s, effect)
         else:
             self._sort_out(start_at, effects)
             end_at = loop.end(start_at, self._cost)

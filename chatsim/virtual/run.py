@@ -211,6 +211,9 @@ class _Run:
     async def revoke(self, devices: Sequence[Device]) -> None:
         """Have it refuse the tokens that these devices hold."""
         wall = self.crowd.wall()
+        while not self.node.up:
+            # Whoever gives the order tries again until somebody is there to take it.
+            await asyncio.sleep(POLL_S)
         await self.admin.revoke([jti for device in devices for jti in self.purse.held(device, wall)])
 
     async def hold_log(self, for_s: float) -> None:

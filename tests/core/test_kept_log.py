@@ -7,8 +7,8 @@ from msgspec import Raw
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Record
 from chatsim.core.facts import Added, Ended, Made, Parted, Position, Removed, Revoked
-from chatsim.core.snapshot import SessionState, Snapshot
 from chatsim.core.kept_log import KeptLog
+from chatsim.core.snapshot import SessionState, Snapshot
 
 WALL = 1_000.0
 CONFIG = HandlerConfig(retention_s=100.0, dedupe_for_s=50.0)
@@ -47,3 +47,12 @@ def test_what_is_too_old_to_be_replayed_or_repeated_is_left_out() -> None:
     (state,) = log.snapshot(CONFIG, WALL).sessions
     assert [found.id for found in state.records] == ["2", "3"]
     assert state.seq == 3
+
+
+def test_who_takes_part_no_more_is_no_receiver() -> None:
+    log = KeptLog()
+    log.note(Made("s", ("ann", "bob"), None))
+    log.note(Position("s", "bob", 3))
+    log.note(Removed("s", "bob"))
+    [state] = log.snapshot(HandlerConfig(), 0.0).sessions
+    assert (state.participants, state.positions) == (("ann",), ())

@@ -16,7 +16,9 @@ CONFIG = HandlerConfig()
 
 
 def member(name: str) -> Member:
-    return Member(Session("s", seq=7), User(name, make_limiter(CONFIG)))
+    found = Member(Session("s", seq=7), User(name, make_limiter(CONFIG)))
+    found.session.members[name] = found
+    return found
 
 
 def test_nothing_moves_nothing_is_noted() -> None:
@@ -56,3 +58,12 @@ def test_a_log_that_forgets_is_told_nothing() -> None:
     positions.moved(3.0, ann)
     assert positions.next_at == inf
     assert positions.parted(ann) == []
+
+
+def test_who_was_put_out_meanwhile_is_not_noted() -> None:
+    positions, ann = Positions(kept=True), member("ann")
+    positions.moved(3.0, ann)
+    ann.session.members.clear()
+    assert positions.put_out(ann.session, "ann") == [Note(Parted("s", "ann"))]
+    assert positions.wake(4.0, Ledger(CONFIG)) == []
+    assert Positions(kept=False).put_out(ann.session, "ann") == []

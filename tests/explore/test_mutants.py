@@ -22,7 +22,7 @@ def test_there_are_enough_of_them_and_each_has_a_name() -> None:
 
 def test_a_place_that_is_gone_is_told(tmp_path: Path) -> None:
     lost = Mutant("lost", (Edit("core/handler.py", "no such line", ""),))
-    with pytest.raises(ValueError, match="lost: core/handler.py has this 0 times"):
+    with pytest.raises(ValueError, match=r"lost: core/handler\.py has this 0 times"):
         plant(lost, tmp_path)
 
 

@@ -7,7 +7,7 @@ from math import isnan
 from chatsim.core.client import ChatClient, ClientConfig
 from chatsim.load.people import Device, Person
 from chatsim.network.link import Link
-from chatsim.sim.pipe import Pipe
+from chatsim.sim.pipe import Pipe, lane
 
 
 def test_a_new_pipe() -> None:
@@ -26,3 +26,12 @@ def test_a_new_pipe() -> None:
     # A thousand bytes at eight thousand bit a second: what is written to a pipe goes down, not up.
     assert pipe.arrival(0.0, 1000.0) == 1.0
     assert pipe.up.arrival(0.0, 1000.0) == 0.0
+
+
+def test_what_is_of_one_connection_is_of_one_lane() -> None:
+    person = Person(0, "ann", "g", "s", typing=False)
+    devices = [Device(number, person, ChatClient(ClientConfig(), user="ann", seed=1)) for number in range(2)]
+    pipes = [Pipe(number, devices[0], Link(), Link(), limited=False) for number in range(2)]
+    assert lane(pipes[0]) == lane((pipes[0],)) == lane([pipes[0], pipes[1]])
+    assert len({lane(what) for what in (*pipes, *devices, None)}) == 5
+    assert lane(None) == lane(3) == lane(()) == 0

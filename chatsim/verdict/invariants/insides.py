@@ -149,8 +149,6 @@ def _timers(handler: ChatHandler, now: float, slack_s: float) -> Iterator[_Probl
         yield "leftovers", f"{len(old)} ids are known for longer than {config.dedupe_for_s:g} s."
     if any(key not in ids._known for key in ids._asked):
         yield "leftovers", "somebody asks for an id that is not known."
-    if any(member.session.members.get(member.user.name) is not member for member in handler._positions._moved):
-        yield "leftovers", "the place of somebody who is no member is to be noted."
 
 
 def _limits(handler: ChatHandler) -> Iterator[_Problem]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Append, Close, Effect, Effects, Note, Ping, Record, Send, Tell
-from chatsim.core.facts import Added, Ended, Made, Removed
+from chatsim.core.facts import Added, Ended, Made, Position, Removed
 from chatsim.core.frames import (
     Ack,
     Delivered,
@@ -245,6 +245,10 @@ class Watch:
             room = self._roster.room(fact.session, 1)
             room.participants.discard(fact.user)
             self._roster.part(now, room, fact.user)
+        elif isinstance(fact, Position):
+            found = self._roster.rooms.get(fact.session)
+            if found is None or (fact.user not in found.here and fact.user not in found.absent):
+                self.findings.add("leftovers", now, f"the place of {fact.user} in {fact.session} is noted.")
         elif isinstance(fact, Ended):
             self._roster.end(fact.session)
 
