@@ -57,7 +57,7 @@ def _words(seed: int) -> Words:
     if lots.chance(0.7):
         made["costs"] = 0
     if lots.chance(0.5):
-        made["log"] = {"latency": _latency(lots, 0.4)}
+        made["log"] = {"latency": _latency(lots, lots.pick((0.4, 0.4, 3.0)))}
     if lots.chance(0.8):
         made["ties"] = seed
     return made

@@ -23,7 +23,7 @@ from chatsim.scenario.model import Scenario
 from chatsim.telemetry.figures import Shell, families
 from chatsim.verdict.invariants.catalogue import Violation
 
-FILES = sorted((Path(__file__).parents[2] / "scenarios").glob("*.yaml"))
+FILES = sorted((Path(__file__).parents[2] / "scenarios").rglob("*.yaml"))
 
 
 def scenario(*events: dict[str, Any], expect: tuple[str, ...] = ("lost == 0",), **words: Any) -> Scenario:

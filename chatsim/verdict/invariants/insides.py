@@ -21,7 +21,8 @@ _DEAD_MAX = 64
 def problems(handler: ChatHandler, now: float, open_: Collection[str] | None, slack_s: float) -> Iterator[_Problem]:
     """Everything that is wrong inside: pairs of an invariant's name and a sentence.
 
-    `open_` are the connections that the node has (None: not known), `slack_s` how late the node may be.
+    `open_` are the connections that the node has (None: not known), `slack_s` how late the node may be (inf: it was not just
+    woken, and something may be due).
     """
     yield from _pool(handler, open_)
     for session in handler._sessions.by_name.values():
@@ -125,9 +126,8 @@ def _ledger(handler: ChatHandler) -> Iterator[_Problem]:
 
 def _timers(handler: ChatHandler, now: float, slack_s: float) -> Iterator[_Problem]:
     late_s = now - slack_s
-    ledger, signals, sessions = handler.ledger, handler._signals, handler._sessions
+    signals, sessions = handler._signals, handler._sessions
     for what, line in (
-        ("a retry", ledger._rounds),
         ("a grace", signals._graces),
         ("a lapse", signals._lapses),
         ("an absence", sessions._absences),
@@ -135,7 +135,7 @@ def _timers(handler: ChatHandler, now: float, slack_s: float) -> Iterator[_Probl
         ("the end of a token", handler._credentials._ends),
         ("a closing", handler._closings),
     ):
-        if line.next_at < late_s and what != "a retry":
+        if line.next_at < late_s:
             yield "leftovers", f"{what} was due at {line.next_at:g} s."
     config, connections = handler.config, handler._connections
     ends = len(handler._credentials._ends)

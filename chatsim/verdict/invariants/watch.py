@@ -97,6 +97,7 @@ class Watch:
             "revoke": self._revoked,
             "pressure": self._pressed,
             "wake": self._woken,
+            "drain": self._drained,
         }
         if snapshot is not None and snapshot.sessions:
             roster.begin(0.0, snapshot, epoch, 0.0)
@@ -110,8 +111,7 @@ class Watch:
             self._begin(now, args[0], args[1])
         self._now = now
         # While a node is down nobody is late.
-        looks = now >= self._sweep_at and door != "begin"
-        if looks:
+        if now >= self._sweep_at and door != "begin":
             self._sweep(now)
         if door == "receive":
             self._receive(now, args, effects)
@@ -128,8 +128,6 @@ class Watch:
         after = self._after.get(door)
         if after is not None:
             after(now, args, effects)
-        if self._handler is not None and ((looks and not self._sweeps % SWEEPS) or door == "drain"):
-            self._look_inside(now, self._handler())
 
     # Inputs.
 
@@ -207,8 +205,19 @@ class Watch:
         self._peers.press(now, args[0], args[1], args[2] if len(args) > 2 else 0)
 
     def _woken(self, now: float, args: Sequence[Any], effects: Effects) -> None:
-        if self._handler is not None and self._handler().wake_at() <= now:
-            self.findings.add("rest", now, f"It wants to be woken at {self._handler().wake_at():g} s.")
+        if self._handler is None:
+            return
+        handler = self._handler()
+        if handler.wake_at() <= now:
+            self.findings.add("rest", now, f"It wants to be woken at {handler.wake_at():g} s.")
+        # What was due has just been done, so that whatever is due still has been forgotten.
+        if self._sweeps >= SWEEPS and len(self._known) <= INSIDE_MAX:
+            self._sweeps = 0
+            self._look_inside(now, handler)
+
+    def _drained(self, now: float, args: Sequence[Any], effects: Effects) -> None:
+        if self._handler is not None:
+            self._deliveries.compare(now, self._handler().ledger)
 
     # Effects.
 
@@ -294,9 +303,7 @@ class Watch:
         self._signals.sweep(now, self.slack_s)
 
     def _look_inside(self, now: float, handler: ChatHandler) -> None:
-        """Look into a handler that is small enough to be looked into on the way."""
-        if len(self._known) > INSIDE_MAX:
-            return
+        """Look into a handler that was just woken."""
         for name, detail in insides.problems(handler, now, self._known, self.slack_s):
             self.findings.add(name, now, detail)
         self._deliveries.compare(now, handler.ledger)
@@ -325,7 +332,7 @@ class Watch:
             self._stores.finish(now)
         if handler is not None:
             known = self._known if open_ is None else open_
-            for name, detail in insides.problems(handler, now - ahead_s, known, self.slack_s):
+            for name, detail in insides.problems(handler, now - ahead_s, known, inf):
                 add(name, now, detail)
             self._deliveries.compare(now, handler.ledger)
             self._signals.check_states(now, insides.states(handler))
