@@ -181,7 +181,11 @@ _KINDS: Final[dict[str, _Fault]] = {
     "latency": lambda lots, left_s: {"factor": lots.pick((2, 5, 20)), "for": _for(lots, left_s, 2, 30)},
     "loss": lambda lots, left_s: {"rate": f"{lots.whole(5, 60)}%", "for": _for(lots, left_s, 2, 30)},
     "partition": lambda lots, left_s: {"for": _for(lots, left_s, 0.5, 40)},
-    "flood": lambda lots, left_s: {"rate": f"{lots.whole(1, 12)}/s", "for": _for(lots, left_s, 1, 8)},
+    # Five a second is one in each delay of an ack.
+    "flood": lambda lots, left_s: {
+        "rate": lots.pick(("1/s", "3/s", "5/s", "5/s", "12/s")),
+        "for": _for(lots, left_s, 1, 8),
+    },
     "withhold_acks": lambda lots, left_s: {"for": _for(lots, left_s, 5, 80)},
     "expire_tokens": lambda lots, left_s: {},
     "revoke": lambda lots, left_s: {},
