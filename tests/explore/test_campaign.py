@@ -24,6 +24,8 @@ def played(seed: int, *violations: Violation) -> Played:
 
 def test_one_process_and_two_find_the_same() -> None:
     one, two = (campaign(0, 12, on="sim", jobs=jobs, for_s=FOREVER, clock=clock) for jobs in (1, 2))
+    # A sum depends on the order of its parts, in its last digit.
+    one.simulated_s, two.simulated_s = round(one.simulated_s, 6), round(two.simulated_s, 6)
     assert one == two
     assert (one.seeds, one.runs, one.failures) == (12, 12, [])
 
