@@ -41,7 +41,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "queue_limit": "Nobody stays connected with more waiting for her than the settings allow.",
     "farewell": "Every connection hears that the node drains before it is closed for it.",
     "presence": "The others hear of who comes at once, of who went after the grace, and never otherwise.",
-    "typing": "Typing is told no more often than once an interval, and lapses when it is not renewed.",
+    "typing": "Typing is told no more often than once an interval, and ends when it is stopped or not renewed.",
     "others": "What is told of a user reaches those of the session who are not that user.",
     "pool": "The handler's maps agree with each other, and with the connections that are open.",
     "ledger": "Messages are conserved: owed are those delivered, those undelivered and those that wait.",

@@ -28,29 +28,40 @@ class SignalRules:
         self._grace_s = min(config.presence_grace_s, config.retention_s)
         self._typing: dict[tuple[str, str], float] = {}
         self._relayed: dict[tuple[str, str], float] = {}
+        self._stops: dict[tuple[str, str], float] = {}
 
     def begin(self) -> None:
         """The node begins again, and nobody is there."""
         self._typing.clear()
         self._relayed.clear()
+        self._stops.clear()
 
     def types(self, now: float, peer: Peer, session: str, active: bool) -> None:
         """A user says that she is typing, or is not."""
         key = session, peer.user
-        if active and key in self._typing:
+        if key not in self._typing:
+            return
+        if active:
             self._typing[key] = now
+            self._stops.pop(key, None)
+        elif not peer.flooded:
+            # Not sooner after the last than an interval, and no later.
+            self._stops[key] = max(now, self._relayed[key] + self._roster.config.typing_interval_s)
 
-    def tell(self, now: float, door: str, session: str, message: Any) -> None:
+    def tell(self, now: float, door: str, session: str, message: Any, slack_s: float) -> None:
         """The node tells a session of one of its users."""
         if isinstance(message, Typing):
-            self._tell_typing(now, session, message)
+            self._tell_typing(now, session, message, slack_s)
         elif isinstance(message, Presence):
             self._tell_presence(now, door, session, message)
 
-    def _tell_typing(self, now: float, session: str, message: Typing) -> None:
+    def _tell_typing(self, now: float, session: str, message: Typing, slack_s: float) -> None:
         key = session, message.user
         if not message.active:
             self._typing.pop(key, None)
+            stop_at = self._stops.pop(key, inf)
+            if now > stop_at + slack_s:
+                self._add("typing", now, f"that {message.user} stopped in {session} was to be told at {stop_at:g} s.")
             return
         since_s = now - self._relayed.get(key, -inf)
         if since_s < self._roster.config.typing_interval_s - EPS_S:

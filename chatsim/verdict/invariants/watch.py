@@ -235,7 +235,7 @@ class Watch:
         elif isinstance(effect, Append):
             self._stores.append(now, effect.record)
         elif isinstance(effect, Tell):
-            self._signals.tell(now, door, effect.session, effect.message)
+            self._signals.tell(now, door, effect.session, effect.message, self.slack_s)
         elif isinstance(effect, Ping):
             if not self._known >= set(effect.to):
                 self.findings.add("gone", now, "somebody who is gone is pinged.")

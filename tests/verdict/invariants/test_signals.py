@@ -101,3 +101,12 @@ def test_at_the_end_everybody_is_said_to_be_what_she_is() -> None:
     assert steps.broken == []
     rules.check_states(1.0, [("s", "ann", "away")])
     assert steps.broken == ["presence"]
+
+
+@pytest.mark.parametrize(("at", "broken"), [(3.0, []), (9.0, ["typing"])])
+def test_a_stop_is_told_when_the_interval_allows(at: float, broken: list[str]) -> None:
+    steps = two()
+    tell(steps, "wake", Typing("s", "ann", True), 0.0)
+    steps.step("receive", "a", TypingIn("s", False))
+    tell(steps, "wake", Typing("s", "ann", False), at)
+    assert steps.broken == broken
