@@ -514,8 +514,8 @@ class ChatClient:
         if now < self._acked_at + self._config.ack_delay_s:
             place.ack_due = True
             self._acks_at = acks_at = self._acked_at + self._config.ack_delay_s
-            if acks_at < self.due_at:
-                self.due_at = acks_at
+            # Not only where it is nearer: what was due before may have been acked in the meantime.
+            self.due_at = acks_at if acks_at < self._again_at else self._again_at
             return (Show(frame),) if new else NOTHING
         self._acked_at = now
         ack = Transmit(AckIn(frame.session, place.last_seq or frame.seq))

@@ -124,6 +124,8 @@ class Ledger:
         self._kept: Line[Outgoing] = Line(config.retention_s, _is_kept)
         self._settled: Line[Outgoing] = Line(config.retention_s, _is_kept)
         self._by_id: dict[str, Outgoing] = {}
+        # What there was no room for when an earlier life was taken over; told at the first wake.
+        self._late: list[GivenUp] = []
         self.owed = 0
         self.delivered = 0
         self.undelivered = 0
@@ -134,6 +136,8 @@ class Ledger:
     def rearm(self) -> float:
         """When the next retry or the next end of retention that matters is due (s, inf if none): those of messages that
         everybody has are passed over."""
+        if self._late:
+            return 0.0
         rounds, kept = self._rounds, self._kept
         while (round_ := rounds.first) is not None and not round_.outgoing.waiting:
             rounds.shift()
@@ -172,10 +176,7 @@ class Ledger:
         session.retained_bytes += len(message.body)
         self._kept.add(now, outgoing)
         lost: list[GivenUp] = []
-        while (
-            len(session.retained) > self._config.retention_messages
-            or session.retained_bytes > self._config.retention_bytes
-        ):
+        while self._crowded(session):
             lost += self._let_go(session.retained[0])
         return lost
 
@@ -192,6 +193,13 @@ class Ledger:
             self._by_id[message.message_id] = outgoing
             for member in waiting:
                 member.owed.append(outgoing)
+        while self._crowded(session):
+            self._late += self._let_go(session.retained[0])
+
+    def _crowded(self, session: Session) -> bool:
+        """Whether the session keeps more than the settings allow."""
+        config = self._config
+        return len(session.retained) > config.retention_messages or session.retained_bytes > config.retention_bytes
 
     @staticmethod
     def position(member: Member) -> int:
@@ -303,7 +311,7 @@ class Ledger:
     def wake(self, now: float) -> tuple[list[Send], list[GivenUp]]:
         """Everything that is due: retries to send, and what is given up."""
         sends: list[Send] = []
-        lost: list[GivenUp] = []
+        lost, self._late = self._late, []
         while (round_ := self._rounds.pop(now)) is not None:
             if round_.outgoing.waiting:
                 self._retry(now, round_, sends, lost)

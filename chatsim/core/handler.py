@@ -323,6 +323,7 @@ class ChatHandler:
             for session in self._sessions.by_name.values():
                 if user in session.participants:
                     effects += self._service.expel(wall, session, user, "revoked")
+                    effects += self._positions.put_out(session, user)
         self._rearm()
         return tuple(effects)
 

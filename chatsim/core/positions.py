@@ -12,7 +12,7 @@ from math import inf
 from chatsim.core.delivery import Ledger
 from chatsim.core.effects import Note
 from chatsim.core.facts import Parted, Position
-from chatsim.core.pool import Member
+from chatsim.core.pool import Member, Session
 
 EVERY_S = 1.0
 
@@ -40,6 +40,10 @@ class Positions:
         """The member is a receiver no more: the log hears so at once."""
         self._moved.pop(member, None)
         return [Note(Parted(member.session.name, member.user.name))] if self._kept else []
+
+    def put_out(self, session: Session, user: str) -> list[Note]:
+        """The user, who may have been a receiver, is none any more: the log hears so at once."""
+        return [Note(Parted(session.name, user))] if self._kept else []
 
     def wake(self, now: float, ledger: Ledger) -> list[Note]:
         """What the log is told, if it is time."""

@@ -48,6 +48,7 @@ from chatsim.network.link import Link
 from chatsim.scenario import events as ev
 from chatsim.scenario.model import Scenario
 from chatsim.verdict.collect import collect
+from chatsim.verdict.invariants.catalogue import Violation
 
 LATE_S_MAX = 0.05
 """Beyond this, at the 99th percentile of its own lateness, the crowd and not the server is what was measured."""
@@ -66,7 +67,7 @@ CLOSED_BY_END = 1012
 
 class LiveOutcome(msgspec.Struct):
     """What came of a live run; `exposition` is the last scrape of the server's metrics, `health` how well the harness
-    itself did (s, counts), `why_invalid` one sentence."""
+    itself did (s, counts), `why_invalid` one sentence, `violations` the invariants that did not hold."""
 
     record: RunRecord
     trace_hash: str
@@ -74,6 +75,7 @@ class LiveOutcome(msgspec.Struct):
     valid: bool
     why_invalid: str
     health: dict[str, Any]
+    violations: list[Violation]
 
 
 def run_live(
@@ -280,7 +282,9 @@ class _Run:
             "settled": self.settled,
             "journal_steps": follower.steps,
         }
-        return LiveOutcome(record, follower.trace_hash, self.exposition, not why, why, health)
+        return LiveOutcome(
+            record, follower.trace_hash, self.exposition, not why, why, health, follower.violations(record)
+        )
 
     def _record(self) -> RunRecord:
         follower = self.follower

@@ -18,6 +18,7 @@ from chatsim.journal.record import RunRecord
 from chatsim.scenario.model import Scenario
 from chatsim.store.folder import RunFolder
 from chatsim.telemetry.prometheus import exposition
+from chatsim.verdict.invariants.catalogue import Violation
 from chatsim.verdict.judge import Judged, judge
 from chatsim.verdict.metrics import check_conservation, counters, summary
 
@@ -26,7 +27,8 @@ Verdict = Literal["pass", "fail", "inconclusive", "invalid"]
 
 class RunResult(msgspec.Struct):
     """What came of one run. `metrics` maps each metric to its aggregates (s, or shares), `path` is the folder that
-    was written, `health` is how well the harness of a live run did itself (s, counts; empty in simulation)."""
+    was written, `violations` are the invariants that did not hold (the run is then not valid, whatever else it says),
+    `health` is how well the harness of a live run did itself (s, counts; empty in simulation)."""
 
     scenario: str
     wire: str
@@ -39,6 +41,7 @@ class RunResult(msgspec.Struct):
     valid: bool
     why_invalid: str
     health: dict[str, Any]
+    violations: list[Violation]
     path: Path | None
     record: RunRecord
 
@@ -67,6 +70,9 @@ class RunResult(msgspec.Struct):
             "valid": self.valid,
             "why_invalid": self.why_invalid,
             "health": self.health,
+            "violations": [
+                {"invariant": v.name, "sentence": v.sentence, "at_s": v.at, "detail": v.detail} for v in self.violations
+            ],
         }
 
 
@@ -91,22 +97,24 @@ def run(
 
             outcome = simulate(scenario, journal=folder.journal, progress=progress)
             record, trace_hash, valid, why = outcome.record, outcome.trace_hash, True, ""
-            metrics, health = exposition(outcome.families), dict[str, Any]()
+            metrics, health, violations = exposition(outcome.families), dict[str, Any](), outcome.violations
         elif on == "virtual":
             from chatsim.virtual.run import run_virtual
 
             played = run_virtual(scenario, journal=folder.journal, progress=progress)
             record, trace_hash, valid, why = played.record, played.trace_hash, True, ""
-            metrics, health = played.exposition, {}
+            metrics, health, violations = played.exposition, {}, played.violations
         else:
             from chatsim.live.run import run_live
 
             lived = run_live(scenario, seed=scenario.seed, out_dir=folder.path, progress=progress)
             record, trace_hash, valid, why = lived.record, lived.trace_hash, lived.valid, lived.why_invalid
-            metrics, health = lived.exposition, lived.health
+            metrics, health, violations = lived.exposition, lived.health, lived.violations
             scenario = scenario.with_live_overrides()
             scenario = scenario.scaled(scenario.time_scale)
-        result = _judged(scenario, on, record, trace_hash, valid, why, health)
+        if violations:
+            valid, why = False, " ".join(f"{v}" for v in violations)
+        result = _judged(scenario, on, record, trace_hash, valid, why, health, violations)
         _write(folder, result)
         folder.write_metrics(metrics)
     result.path = folder.path
@@ -121,10 +129,12 @@ def _judged(
     valid: bool,
     why: str,
     health: dict[str, Any],
+    violations: list[Violation],
 ) -> RunResult:
     check_conservation(record)
     idle = [fired for fired in record.fired if not fired.users]
-    if idle:
+    # A broken invariant is the graver news.
+    if idle and not violations:
         raise HarnessError(
             f"{scenario.name}: {idle[0].do} at {idle[0].at:g} s touched nobody: "
             "choose a moment or a group with somebody there"
@@ -143,6 +153,7 @@ def _judged(
         valid=valid,
         why_invalid=why,
         health=health,
+        violations=violations,
         path=None,
         record=record,
     )

@@ -645,3 +645,15 @@ def test_what_an_expired_token_cost_is_asked_again_when_it_is_renewed() -> None:
     assert made.pending("x")
     assert made.wants("t")
     assert written(made.receive(902.0, Refreshed(expires_in_s=900.0))) == [StatusIn("join", "t"), Say("x", "s", BODY)]
+
+
+def test_an_ack_at_the_moment_another_is_due_leaves_no_alarm_behind() -> None:
+    # Found by exploring: the alarm stayed at that moment, and rang there for ever.
+    ann = at_home()
+    ann.receive(0.0, message(1))
+    ann.receive(0.1, message(2))
+    due_at = ann.wake_at()
+    ann.receive(due_at, message(3))
+    ann.receive(due_at, message(4))
+    assert ann.wake_at() > due_at
+    assert written(ann.wake(ann.wake_at())) == [AckIn("s", 4)]

@@ -170,3 +170,30 @@ def test_baseline_keeps_nothing_for_a_return() -> None:
     [(_, joined)] = sends(world.join("bob", epoch=3, last_seq=1), Joined)
     assert not joined.recovered
     assert world.handler.ledger.owed == 0
+
+
+def test_what_there_is_no_room_for_is_reported_and_not_kept() -> None:
+    # Found by exploring: everything came back after a restart, however little the settings allow.
+    world = World(HandlerConfig(retention_messages=2), snapshot=THREE)
+    world.arrive("ann")
+    assert [frame.message_id for _, frame in sends(world.do("wake"), Undelivered)] == []
+    world = World(
+        HandlerConfig(retention_messages=1), snapshot=snapshot(stored(1), stored(2), positions=(("ann", 0), ("bob", 0)))
+    )
+    assert world.handler.wake_at() <= 0.0
+    world.arrive("ann")
+    assert [(f.message_id, f.user, f.reason) for _, f in sends(world.do("wake"), Undelivered)] == [
+        ("m1", "bob", "expired")
+    ]
+    assert world.handler.wake_at() > 0.0
+    world.balance()
+
+
+def test_who_was_revoked_is_no_receiver_after_the_end_either() -> None:
+    world = World(snapshot=THREE)
+    world.arrive("bob")
+    world.ack("bob", 3)
+    effects = world.do("revoke", None, "bob")
+    assert Note(Parted("s", "bob")) in effects
+    world.until(5.0)
+    assert [effect for at, effect in world.done if at > 0.0 and isinstance(effect, Note)] == []

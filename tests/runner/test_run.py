@@ -21,8 +21,9 @@ from chatsim.runner.run import RunResult, run
 from chatsim.scenario.load import load
 from chatsim.scenario.model import Scenario
 from chatsim.telemetry.figures import Shell, families
+from chatsim.verdict.invariants.catalogue import Violation
 
-FILES = sorted((Path(__file__).parents[2] / "scenarios").glob("*.yaml"))
+FILES = sorted((Path(__file__).parents[2] / "scenarios").rglob("*.yaml"))
 
 
 def scenario(*events: dict[str, Any], expect: tuple[str, ...] = ("lost == 0",), **words: Any) -> Scenario:
@@ -166,3 +167,15 @@ def test_each_shipped_scenario_passes_in_simulation(path: Path, tmp_path: Path) 
     result = run(load(path), out=tmp_path)
     assert [row.text for row in result.expectations if row.verdict != "pass"] == []
     assert result.verdict == "pass"
+
+
+def test_a_broken_invariant_makes_a_run_invalid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = Violation("seq", 3.0, "s has 4 after 2.")
+    monkeypatch.setattr("chatsim.verdict.invariants.watch.Watch.finish", lambda *_, **__: [broken])
+    result = run(scenario(), out=tmp_path)
+    assert (result.verdict, result.valid, result.why_invalid) == ("invalid", False, f"{broken}")
+    assert result.path is not None
+    document = json.loads((result.path / "run.json").read_text(encoding="utf-8"))
+    assert document["violations"] == [
+        {"invariant": "seq", "sentence": broken.sentence, "at_s": 3.0, "detail": "s has 4 after 2."}
+    ]

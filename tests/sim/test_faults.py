@@ -385,3 +385,13 @@ def test_more_people_arrive() -> None:
 def test_a_fault_without_anybody_there_reports_nobody() -> None:
     record = play({"at": "1s", "do": "drop"}, group={"credentials": "forged"})
     assert [fired.users for fired in record.fired] == [()]
+
+
+def test_who_is_frozen_twice_reads_what_came_in_its_order() -> None:
+    # Found by exploring: what came during the first freeze was read behind what came during the second.
+    record = play(
+        {"at": "20s", "do": "freeze", "for": "8s", "share": "100%"},
+        {"at": "26s", "do": "freeze", "for": "8s", "share": "100%"},
+        duration="60s",
+    )
+    assert everyone_has_everything_once(record)
