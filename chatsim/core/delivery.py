@@ -46,6 +46,10 @@ def _few(count: int) -> int:
     return count // 8 if count >= MANY else 0
 
 
+GONE_STARTS_MAX = 20
+"""So many connections that are gone are remembered of a member: those that may come back with a position of theirs."""
+
+
 class GivenUp(NamedTuple):
     """A message that ends as undelivered for one user."""
 
@@ -110,6 +114,17 @@ def _within_reach(member: Member, seq: int) -> tuple[Conn, ...]:
         return member.names
     starts, behind = starts or {}, behind or {}
     return tuple(name for name in member.names if starts.get(name, 0) < seq <= behind.get(name, seq))
+
+
+def _kept_starts(member: Member, starts: dict[Conn, int]) -> dict[Conn, int] | None:
+    """Those that still tell which of her connections has not been sent something that waits; of connections that are
+    gone, the newest only."""
+    first = next((outgoing.message.seq for outgoing in member.owed if member in outgoing.waiting), None)
+    if first is None:
+        return None
+    gone = [name for name in starts if name not in member.connections]
+    dropped = set(gone[:-GONE_STARTS_MAX])
+    return {name: seq for name, seq in starts.items() if seq >= first and name not in dropped} or None
 
 
 class Ledger:
@@ -210,12 +225,22 @@ class Ledger:
     def start(self, member: Member, conn: Conn) -> None:
         """The connection starts from the newest message: what waits for the user goes on waiting for another device."""
         if self._hardened and member.owed:
-            member.starts = {**(member.starts or {}), conn: member.session.seq}
+            member.starts = _kept_starts(member, {**(member.starts or {}), conn: member.session.seq})
 
-    def resume(self, member: Member, conn: Conn) -> None:
-        """The connection has what came before, or is gone: nothing is known of where it started."""
-        if member.starts is not None and conn in member.starts:
-            member.starts = {name: seq for name, seq in member.starts.items() if name != conn} or None
+    def resume(self, member: Member, conn: Conn, former: Conn | None) -> None:
+        """The connection goes on where `former` was: it has all up to its position, but for what that one started
+        behind."""
+        starts = dict(member.starts or {})
+        start = starts.pop(former, None) if former is not None else None
+        starts.pop(conn, None)
+        if start is not None:
+            starts[conn] = start
+        member.starts = _kept_starts(member, starts)
+
+    def depart(self, member: Member) -> None:
+        """A connection of hers is gone; where it started is kept as long as it matters to one that follows it."""
+        if member.starts is not None:
+            member.starts = _kept_starts(member, member.starts)
 
     def ack_up_to(self, member: Member, seq: int, conn: Conn) -> list[Outgoing]:
         """The member has everything up to `seq`, as far as this connection was sent it; returns what that settles, in

@@ -23,6 +23,7 @@ class Positions:
     def __init__(self, *, kept: bool) -> None:
         self._kept = kept
         self._moved: dict[Member, None] = {}
+        self._every_s = EVERY_S
         self.next_at = inf
 
     def moved(self, now: float, member: Member) -> None:
@@ -30,7 +31,13 @@ class Positions:
         if self._kept:
             self._moved[member] = None
             if self.next_at == inf:
-                self.next_at = now + EVERY_S
+                self.next_at = now + self._every_s
+
+    def hurry(self, now: float) -> None:
+        """The end is near: what has moved, and what moves from now on, is noted at once."""
+        self._every_s = 0.0
+        if self._moved:
+            self.next_at = now
 
     def came(self, member: Member) -> list[Note]:
         """The member is a receiver from now on: the log hears so at once, since what follows may be owed to her."""

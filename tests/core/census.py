@@ -16,6 +16,7 @@ import msgspec
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.credentials import DEAD_MAX
+from chatsim.core.delivery import GONE_STARTS_MAX
 from chatsim.core.timers import SIFTED_MIN
 
 ENTRY_MAX = 4
@@ -126,7 +127,7 @@ BOUNDS: dict[str, Callable[[Crowd], int]] = {
     "SlidingWindow._moments": lambda crowd: crowd.config.rate_limit,
     "Member.connections": lambda crowd: crowd.config.connections_per_user,
     "Member.names": lambda crowd: crowd.config.connections_per_user,
-    "Member.starts": lambda crowd: crowd.config.connections_per_user,
+    "Member.starts": lambda crowd: crowd.config.connections_per_user + GONE_STARTS_MAX,
     "Member.behind": lambda crowd: crowd.config.connections_per_user,
     "ChatHandler._behind": lambda crowd: crowd.connections,
     "Replays.behind": lambda crowd: crowd.connections,
@@ -159,6 +160,7 @@ BOUNDS: dict[str, Callable[[Crowd], int]] = {
     "Dedupe._ends": lambda crowd: crowd.said_in(crowd.config.dedupe_for_s),
     "Dedupe._asked": lambda crowd: crowd.said_in(crowd.config.dedupe_for_s),
     "Dedupe._asked[]": lambda crowd: crowd.config.connections_per_user,
+    "Ledger._late": lambda crowd: crowd.kept,
     "Ledger._by_id": lambda crowd: crowd.held,
     "Ledger._kept": lambda crowd: _sifted(crowd.kept),
     "Ledger._settled": lambda crowd: _sifted(crowd.kept),
