@@ -111,6 +111,7 @@ class Driver:
         self._now = 0.0
         self._outlets = Outlets(loop, self._pressed)
         self._todo: deque[Effects] = deque()
+        self._held: dict[tuple[tuple[str, ...], str, str], list[str]] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
         self._numbered = 0
@@ -401,8 +402,28 @@ class Driver:
         if effects:
             self._todo.append(effects)
 
+    def hold(self) -> None:
+        """What follows comes of several frames read at once: it is one turn, until `release`."""
+        self._held = {}
+
+    def release(self) -> None:
+        """The turn is over: whoever has several messages of a sender by now is told of in one frame."""
+        held, self._held = self._held or {}, None
+        for (to, session, user), message_ids in held.items():
+            notice = Delivered(session=session, user=user, message_ids=tuple(message_ids))
+            self._perform[Send](Send(to, notice))
+
+    def _keeps(self, to: tuple[str, ...], message: ServerFrame) -> bool:
+        """Whether the frame is kept for the end of the turn."""
+        if self._held is None or type(message) is not Delivered:
+            return False
+        self._held.setdefault((to, message.session, message.user), []).extend(message.message_ids)
+        return True
+
     def _send(self, effect: Send) -> None:
         message = effect.message
+        if self._held is not None and self._keeps(effect.to, message):
+            return
         payload = text_frame(encode(message))
         # The receiver took her time with the ack, and the sender has been told that the message is safe.
         if type(message) is Delivered:
@@ -412,6 +433,8 @@ class Driver:
 
     def _send_packed(self, effect: Send) -> None:
         """Send one frame in two forms: packed to those who agreed to it, and as it is to the others."""
+        if self._keeps(effect.to, effect.message):
+            return
         payload = encode(effect.message)
         to = tuple(name for name in effect.to if name in self._packing)
         packed = pack(payload) if to and len(payload) >= PACKED_FROM_BYTES else None

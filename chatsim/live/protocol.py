@@ -147,6 +147,8 @@ class ChatProtocol(asyncio.Protocol):
         parser.receive_data(data)
         events = parser.events_received()
         self.gate.driver.heard(len(events), len(data))
+        if len(events) > 1:
+            self.gate.driver.hold()
         try:
             for event in events:
                 if isinstance(event, Frame):
@@ -162,6 +164,8 @@ class ChatProtocol(asyncio.Protocol):
             elif parser.handshake_exc is not None and self._outlet is None and not self._transport.is_closing():
                 self._deny(Denial(400, "bad_request", "not a WebSocket handshake"))
 
+        if len(events) > 1:
+            self.gate.driver.release()
         # A client waits for the answer before it sends a frame; who does not has all its frames parsed.
         if opening and self._outlet is not None and self._parser is not None and data.endswith(_HEAD_END):
             self._edge = Edge()
@@ -174,6 +178,7 @@ class ChatProtocol(asyncio.Protocol):
         outlet = self._outlet
         assert outlet is not None
         at = count = 0
+        several = False
         try:
             while not outlet.closing:
                 found = short_text(data, at, self.short_max)
@@ -181,9 +186,14 @@ class ChatProtocol(asyncio.Protocol):
                     break
                 payload, at = found
                 count += 1
+                if at < len(data) and not several:
+                    several = True
+                    self.gate.driver.hold()
                 self._text(outlet, payload)
         except Exception as problem:
             self._crashed(problem)
+        if several:
+            self.gate.driver.release()
         if at:
             self.gate.driver.heard(count, at)
         return data[at:] if at else data
