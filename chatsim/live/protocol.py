@@ -22,6 +22,7 @@ from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.extensions import ServerExtensionFactory
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
+from websockets.protocol import Event
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
@@ -147,7 +148,20 @@ class ChatProtocol(asyncio.Protocol):
         parser.receive_data(data)
         events = parser.events_received()
         self.gate.driver.heard(len(events), len(data))
-        if len(events) > 1:
+        if self._take(events):
+            if parser.parser_exc is not None:
+                self._broken(parser.parser_exc)
+            elif parser.handshake_exc is not None and self._outlet is None and not self._transport.is_closing():
+                self._deny(Denial(400, "bad_request", "not a WebSocket handshake"))
+
+        # A client waits for the answer before it sends a frame; who does not has all its frames parsed.
+        if opening and self._outlet is not None and self._parser is not None and data.endswith(_HEAD_END):
+            self._edge = Edge()
+
+    def _take(self, events: list[Event]) -> bool:
+        """What the parser has found in one read, which is one turn; False where a fault of ours has ended it."""
+        several = len(events) > 1
+        if several:
             self.gate.driver.hold()
         try:
             for event in events:
@@ -158,17 +172,11 @@ class ChatProtocol(asyncio.Protocol):
                     self._request(event)
         except Exception as problem:
             self._crashed(problem)
-        else:
-            if parser.parser_exc is not None:
-                self._broken(parser.parser_exc)
-            elif parser.handshake_exc is not None and self._outlet is None and not self._transport.is_closing():
-                self._deny(Denial(400, "bad_request", "not a WebSocket handshake"))
-
-        if len(events) > 1:
-            self.gate.driver.release()
-        # A client waits for the answer before it sends a frame; who does not has all its frames parsed.
-        if opening and self._outlet is not None and self._parser is not None and data.endswith(_HEAD_END):
-            self._edge = Edge()
+            return False
+        finally:
+            if several:
+                self.gate.driver.release()
+        return True
 
     def _short_texts(self, data: bytes) -> bytes:
         """Take the short texts that these bytes begin with; what is left is the parser's, which has missed nothing.
