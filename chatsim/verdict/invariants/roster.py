@@ -245,6 +245,8 @@ class Roster:
                 )
             for user, seq in state.positions:
                 room.absent[user] = now
+                # Nobody has heard of her going: she has the grace to be back.
+                room.presence[user] = "online"
                 room.acks[user] = [[0, seq]]
         config = self.config
         retained_s = config.retention_s + (config.retries + 1) * config.retry_interval_s
