@@ -385,15 +385,24 @@ def _record(row: tuple[str, str, str, str, bytes, float, int, int, int]) -> Reco
 
 
 def _bounded(facts: list[Fact]) -> list[Fact]:
-    """The facts that wait: of several positions of one user in one session the last will do."""
+    """The facts that wait: beyond `FACTS_MAX`, of several positions of one user in one session the last will do, and
+    then the oldest positions go. Everything else is kept, however long it takes."""
     if len(facts) <= FACTS_MAX:
         return facts
     last = {(fact.session, fact.user): place for place, fact in enumerate(facts) if isinstance(fact, Position)}
-    return [
+    kept = [
         fact
         for place, fact in enumerate(facts)
         if not isinstance(fact, Position) or last[fact.session, fact.user] == place
-    ][-FACTS_MAX:]
+    ]
+    surplus = len(kept) - FACTS_MAX
+    found: list[Fact] = []
+    for fact in kept:
+        if surplus > 0 and isinstance(fact, Position):
+            surplus -= 1
+        else:
+            found.append(fact)
+    return found
 
 
 async def hold(folder: Path, for_s: float) -> None:

@@ -262,6 +262,15 @@ def test_of_many_positions_that_wait_the_last_will_do(monkeypatch: pytest.Monkey
     assert sqlite_log._bounded(facts) == [Added("s", "bob"), Position("s", "ann", 2)]
 
 
+def test_what_waits_for_a_disk_forgets_positions_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_log, "FACTS_MAX", 3)
+    others: list[Fact] = [Revoked("j", None, WALL), Made("s", ("ann",), None), Removed("s", "bob")]
+    positions: list[Fact] = [Position("s", name, 1) for name in ("ann", "cid", "dan")]
+    assert sqlite_log._bounded([*others[:2], *positions, others[2]]) == others
+    assert sqlite_log._bounded([others[0], *positions]) == [others[0], *positions[1:]]
+    assert sqlite_log._bounded([*others, Ended("s")]) == [*others, Ended("s")]
+
+
 def test_two_servers_do_not_share_a_folder(tmp_path: Path) -> None:
     with desk(tmp_path), pytest.raises(UsageError, match="Another server uses"):
         SqliteLog(tmp_path, answer_in=lambda call: None)
