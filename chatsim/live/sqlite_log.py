@@ -90,7 +90,7 @@ class SqliteLog:
         except UsageError:
             self._lock.close()
             raise
-        self._writer = _Writer(_opened(self._path))
+        self._writer = _Writer(_opened(self._path), self.life)
         self._thread = threading.Thread(target=self._write_until_told, name="chatsim-log", daemon=True)
 
     def start(self, answered: Answered) -> None:
@@ -229,8 +229,9 @@ class SqliteLog:
 class _Writer:
     """The writing side: its own connection, and the newest place of each session."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: sqlite3.Connection, life: int) -> None:
         self._database = database
+        self._life = life
         self._places: dict[str, tuple[int, int]] = {}
         # Places as they were before the batch, of those sessions that it has touched.
         self._undo: dict[str, tuple[int, int] | None] = {}
@@ -312,10 +313,10 @@ class _Writer:
         seq += 1
         self._set(record.session, (epoch, seq))
         self._number += 1
-        stored = record.placed(epoch, seq, f"m{self._number}")
+        stored = record.placed(epoch, seq, _message_id(self._life, self._number))
         self._database.execute(
-            "INSERT INTO messages (session, sender, conn, id, body, sent_at, epoch, seq, number)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO messages (session, sender, conn, id, body, sent_at, epoch, seq, life, number)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 record.session,
                 record.sender,
@@ -325,6 +326,7 @@ class _Writer:
                 record.sent_at,
                 epoch,
                 seq,
+                self._life,
                 self._number,
             ),
         )
@@ -375,13 +377,19 @@ class _Writer:
         self._undo.setdefault(session, self._places.pop(session, None))
 
 
-_COLUMNS = "session, sender, conn, id, body, sent_at, messages.epoch, messages.seq, number"
+_COLUMNS = "session, sender, conn, id, body, sent_at, messages.epoch, messages.seq, life, number"
 
 
-def _record(row: tuple[str, str, str, str, bytes, float, int, int, int]) -> Record:
-    *head, body, sent_at, epoch, seq, number = row
+def _record(row: tuple[str, str, str, str, bytes, float, int, int, int, int]) -> Record:
+    *head, body, sent_at, epoch, seq, life, number = row
     session, sender, conn, id_ = head
-    return Record(session, sender, conn, id_, msgspec.Raw(body), sent_at, epoch, seq, f"m{number}")
+    return Record(session, sender, conn, id_, msgspec.Raw(body), sent_at, epoch, seq, _message_id(life, number))
+
+
+def _message_id(life: int, number: int) -> str:
+    """The name of a message, which no other ever has. Numbers alone begin anew at a start, above those that are still
+    there: what a session had when it ended would be named once more. Life 0 is that of before lives were kept."""
+    return f"m{life}-{number}" if life else f"m{number}"
 
 
 def _bounded(facts: list[Fact]) -> list[Fact]:

@@ -98,7 +98,34 @@ def test_seq_and_epoch_go_on_after_a_restart(tmp_path: Path) -> None:
         assert places(two.stored) == [("s", 1, 3, "3")]
         assert two.log.life == 2
         assert places(two.log.history("s", 0, 10)) == [("s", 1, 1, "1"), ("s", 1, 2, "2"), ("s", 1, 3, "3")]
-        assert {found.message_id for found in two.log.history("s", 0, 10)} == {"m1", "m2", "m3"}
+        assert {found.message_id for found in two.log.history("s", 0, 10)} == {"m1-1", "m1-2", "m2-3"}
+
+
+def test_a_message_id_is_never_given_again_whatever_has_gone(tmp_path: Path) -> None:
+    with desk(tmp_path) as one:
+        one.say(1, 2)
+        one.log.note(Ended("s"))
+        assert one.log.flush(PATIENCE_S)
+        given = {found.message_id for found in one.stored}
+    with desk(tmp_path) as two:
+        two.say(3, 4, session="t")
+        assert given.isdisjoint(found.message_id for found in two.stored)
+        # What was told at the ack is told ever after.
+        assert [found.message_id for found in two.log.history("t", 0, 10)] == [
+            found.message_id for found in two.stored
+        ]
+
+
+def test_messages_of_before_lives_were_kept_keep_their_ids(tmp_path: Path) -> None:
+    with desk(tmp_path) as one:
+        one.say(1)
+    with closing(sqlite3.connect(tmp_path / FILE)) as database:
+        database.execute("ALTER TABLE messages DROP COLUMN life")
+        database.execute("PRAGMA user_version = 2")
+        database.commit()
+    with desk(tmp_path) as two:
+        two.say(2)
+        assert [found.message_id for found in two.log.history("s", 0, 10)] == ["m1", "m2-2"]
 
 
 def test_history_is_a_page_oldest_first(tmp_path: Path) -> None:
