@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chatsim.core.tokens import Claims, Refusal
+from chatsim.live.driver import Driver
 from chatsim.live.gate import Gate
 from chatsim.live.routes import Refused
 
@@ -23,6 +24,9 @@ BODY_BYTES_MAX = 64 * 1024
 NAME_MAX = 128
 JTI_MAX = 256
 """Longest id of a token, as the token's check has it."""
+
+RETRY_AFTER_S = 1
+"""After how many seconds an order that could not be stored may be given again."""
 
 T = TypeVar("T")
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="chatsim"'}
@@ -44,6 +48,17 @@ def json_answer(status: int, content: Any, headers: dict[str, str] | None = None
 def error_answer(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> Response:
     """A refusal in the words of the protocol."""
     return json_answer(status, Refused(code, message), headers)
+
+
+async def kept(driver: Driver) -> None:
+    """Wait until the log has all that was ordered; raises DeniedError where it cannot take it now."""
+    if not await driver.stored():
+        raise unkept("it is in force, and could not be stored: do it again, or a restart may undo it")
+
+
+def unkept(message: str) -> DeniedError:
+    """The refusal of an order that the log cannot take now."""
+    return DeniedError(503, "unavailable", message, {"Retry-After": str(RETRY_AFTER_S)})
 
 
 class Bouncer:

@@ -20,7 +20,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from chatsim.core.tokens import Minter
-from chatsim.live.answers import JTI_MAX, Bouncer, DeniedError, EncodedPaths, error_answer, json_answer, name_in, read
+from chatsim.live.answers import (
+    JTI_MAX,
+    Bouncer,
+    DeniedError,
+    EncodedPaths,
+    error_answer,
+    json_answer,
+    kept,
+    name_in,
+    read,
+)
 from chatsim.live.gate import Gate
 from chatsim.live.openapi import document
 from chatsim.live.routes import OPERATIONS, Health, Token, TokenOrder
@@ -126,6 +136,7 @@ class Routes:
         self._bouncer.admin(request)
         if not self._driver.revoke(jti=name_in(request, "jti", JTI_MAX)):
             raise DeniedError(503, "overloaded", "too many revoked tokens to remember another: change the token key")
+        await kept(self._driver)
         return Response(status_code=204)
 
 
