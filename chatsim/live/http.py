@@ -139,6 +139,13 @@ class Routes:
         await kept(self._driver)
         return Response(status_code=204)
 
+    async def revoke_user(self, request: Request) -> Response:
+        self._bouncer.admin(request)
+        if not self._driver.revoke(user=name_in(request, "user")):
+            raise DeniedError(503, "overloaded", "too many revocations to remember another: change the token key")
+        await kept(self._driver)
+        return Response(status_code=204)
+
 
 def _by_method(answers: dict[str, Endpoint]) -> Endpoint:
     """One path may mean several things; Starlette tells which methods there are only if they are one route."""

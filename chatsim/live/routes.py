@@ -170,6 +170,11 @@ OPERATIONS = (
         status=204, errors={400: ("bad_request",), 503: ("overloaded", "unavailable")},
     ),
     Operation(
+        "DELETE", "/api/users/{user}/tokens", "revoke_user",
+        "Revoke all tokens of a user that do not say that they were issued from now on, close her connections.",
+        "admin", status=204, errors={400: ("bad_request",), 503: ("overloaded", "unavailable")},
+    ),
+    Operation(
         "POST", "/api/sessions", "open_session", "Open a session. The caller takes part in it.", "either", SessionOrder,
         201, SessionMade,
         errors=_BODY | {409: ("session_full",), 429: ("too_many_sessions",), 503: ("unavailable",)},

@@ -93,6 +93,8 @@ def test_draining_is_alive_but_not_ready() -> None:
         ("GET", "/ws", 426, "upgrade_required"),
         ("POST", "/api/tokens", 401, "token_missing"),
         ("DELETE", "/api/tokens/x", 401, "token_missing"),
+        ("DELETE", "/api/users/x/tokens", 401, "token_missing"),
+        ("GET", "/api/users/x/tokens", 405, "method_not_allowed"),
     ],
 )
 def test_refusals_are_json(method: str, path: str, status: int, code: str) -> None:
@@ -192,6 +194,20 @@ def test_a_revocation_that_cannot_be_stored_is_in_force_and_stored_later(
                 assert is_error(answer, 401, "token_revoked")
         async with running(data=tmp_path) as server:
             answer = await server.request("GET", "/api/sessions/@ann", headers=lost)
+            assert is_error(answer, 401, "token_revoked")
+
+    on_loop(work)
+
+
+def test_a_revoked_user_stays_revoked_over_a_restart(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with running(data=tmp_path) as server, server.peer("a/b c") as peer:
+            answer = await server.request("DELETE", "/api/users/a%2Fb%20c/tokens", headers=KEY)
+            assert answer.status_code == 204
+            assert await peer.close_code() == 4501
+            headers = {"Authorization": "Bearer " + token("a/b c", wall=time.time() - 60)}
+        async with running(data=tmp_path) as server:
+            answer = await server.request("GET", "/api/sessions/x", headers=headers)
             assert is_error(answer, 401, "token_revoked")
 
     on_loop(work)
