@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from chatsim.core.tokens import Minter
+from chatsim.core.tokens import RESERVED, Minter
 from chatsim.live.answers import (
     JTI_MAX,
     Bouncer,
@@ -124,6 +124,8 @@ class Routes:
         if self._minter is None:
             raise DeniedError(503, "unavailable", "no signing key here: tokens come from elsewhere")
         asked = await read(request, _token_order)
+        if asked.user.startswith(RESERVED):
+            raise DeniedError(400, "bad_request", f"a user's name does not begin with {RESERVED}: the server's do")
         return json_answer(201, self._mint(self._minter, asked), {"Cache-Control": "no-store"})
 
     def _mint(self, minter: Minter, asked: TokenOrder) -> Token:

@@ -88,7 +88,7 @@ async def test_post_tokens_201_token_expires_at_jti(place: Place) -> None:
 async def test_post_tokens_needs_the_admin_key(place: Place) -> None:
     assert await place.refused(None, "POST", "/api/tokens", {"user": "ann"}) == (401, "token_missing")
     assert await place.refused("ann", "POST", "/api/tokens", {"user": "ann"}) == (401, "token_invalid")
-    bodies: list[Any] = [{}, [], {"user": ""}, {"user": "x" * 129}, {"user": "ann", "ttl_s": 0}]
+    bodies: list[Any] = [{}, [], {"user": ""}, {"user": "x" * 129}, {"user": "@server"}, {"user": "ann", "ttl_s": 0}]
     for body in [*bodies, {"user": "ann", "sessions": "room"}]:
         assert await place.refused("admin", "POST", "/api/tokens", body) == (400, "bad_request")
     assert await place.refused("admin", "POST", "/api/tokens", "x" * 70_000) == (413, "too_large")

@@ -234,6 +234,8 @@ def test_bodies_that_ask_for_no_token_are_refused() -> None:
         {"user": ""},
         {"user": 7},
         {"user": "a" * 129},
+        {"user": "@server"},
+        {"user": "@ann"},
         {"user": "a", "ttl_s": 0},
         {"user": "a", "ttl_s": "1h"},
         {"user": "a", "ttl_s": 1e12},
