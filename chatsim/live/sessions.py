@@ -83,7 +83,7 @@ class SessionRoutes:
         return json_answer(200, SessionView(name, found.participants, found.expires_at, found.epoch, found.seq))
 
     async def end_session(self, request: Request) -> Response:
-        name, _ = self._changeable(request, self._bouncer.either(request))
+        name = await self._ending(request)
         self._driver.end_session(name)
         await kept(self._driver)
         return Response(status_code=204)
@@ -101,7 +101,7 @@ class SessionRoutes:
         return Response(status_code=204)
 
     async def remove_participant(self, request: Request) -> Response:
-        name, _ = self._changeable(request, self._bouncer.either(request))
+        name = await self._ending(request)
         self._driver.remove_participant(name, name_in(request, "user"))
         await kept(self._driver)
         return Response(status_code=204)
@@ -167,6 +167,18 @@ class SessionRoutes:
         if is_own(name):
             raise DeniedError(400, "bad_request", "a user's own session is neither ended nor shared")
         return name, found
+
+    async def _ending(self, request: Request) -> str:
+        """The session of an order that ends something; nothing else happens between the judgement and what follows.
+
+        Whoever says it once more is refused for having said it before: that too is answered when it is stored.
+        """
+        claims = self._bouncer.either(request)
+        try:
+            return self._changeable(request, claims)[0]
+        except DeniedError:
+            await kept(self._driver)
+            raise
 
 
 def _past(record: Record) -> PastMessage:

@@ -215,7 +215,13 @@ def test_what_cannot_be_stored_is_done_and_stored_later(tmp_path: Path, monkeypa
                     ("DELETE", f"/api/sessions/{over}", None),
                 ]:  # fmt: skip
                     assert is_error(await ask(server, "ann", method, where, body), 503, "unavailable")
+                    # Said again it has been done, and is stored no more than before.
+                    assert is_error(await ask(server, "ann", method, where, body), 503, "unavailable")
                 assert (await ask(server, "ann", "GET", path)).json()["participants"] == ["ann", "cid"]
+                assert is_error(await ask(server, "cid", "DELETE", path + "/participants/cid"), 503, "unavailable")
+                assert is_error(await ask(server, "cid", "DELETE", path + "/participants/cid"), 503, "unavailable")
+                await ask(server, "ann", "POST", path + "/participants", {"user": "cid"})
+            assert is_error(await ask(server, "ann", "DELETE", f"/api/sessions/{over}"), 404, "no_such_session")
         async with running(data=tmp_path) as server:
             assert (await ask(server, "ann", "GET", path)).json()["participants"] == ["ann", "cid"]
             assert is_error(await ask(server, "ann", "GET", f"/api/sessions/{over}"), 404, "no_such_session")
