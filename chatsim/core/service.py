@@ -20,7 +20,7 @@ from chatsim.core.sessions import Sessions, is_own
 from chatsim.core.signals import Signals
 
 SERVER = "@server"
-"""Whom messages of the server itself are from. No token should have it as `sub`."""
+"""Whom messages of the server itself are from. No token has it as `sub`: see `chatsim.core.tokens.RESERVED`."""
 
 
 class Standing(NamedTuple):

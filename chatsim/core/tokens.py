@@ -31,6 +31,9 @@ AHEAD_S_MAX = 1.0
 TOKEN_BYTES_MAX = 8192
 """Longer texts are refused before any work is spent on them."""
 
+RESERVED = "@"
+"""How the server's own names begin: no user has such a name, or her messages would be taken for the server's."""
+
 RefusalCode: TypeAlias = Literal["token_missing", "token_invalid", "token_expired", "token_revoked"]
 
 
@@ -82,6 +85,7 @@ _NO_JWT = Refusal("token_invalid", "not a JSON Web Token")
 _ALGORITHM = Refusal("token_invalid", "the token's algorithm is not one of those allowed")
 _SIGNATURE = Refusal("token_invalid", "the token's signature is wrong")
 _CLAIMS = Refusal("token_invalid", "the token's claims are not of the right kind: sub and exp are needed")
+_RESERVED = Refusal("token_invalid", f"the token's user begins with {RESERVED}, as the server's own names do")
 _AUDIENCE = Refusal("token_invalid", "the token is for another audience")
 _ISSUER = Refusal("token_invalid", "the token is from another issuer")
 _EARLY = Refusal("token_invalid", "the token is not valid yet")
@@ -167,6 +171,8 @@ def verify(
 
 def _judge(said: _Payload, wall: float, audience: str | None, issuer: str | None) -> Claims | Refusal:
     """Claims whose signature is good, against the clock and the settings."""
+    if said.sub.startswith(RESERVED):
+        return _RESERVED
     if audience is not None and audience != said.aud and not (isinstance(said.aud, tuple) and audience in said.aud):
         return _AUDIENCE
     if issuer is not None and issuer != said.iss:

@@ -252,6 +252,19 @@ class Driver:
         now = self.now()
         self._settle(now, "end_session", (session,), self._handler.end_session(now, session))
 
+    async def stored(self) -> bool:
+        """Whether the log has all that came of the orders so far; False where it cannot take it now. What was ordered
+        is in force all the same, and is stored when the log is well again."""
+        answer: asyncio.Future[bool] = self.loop.create_future()
+
+        def answered(good: bool) -> None:
+            # Whoever asked may be gone.
+            if not answer.done():
+                answer.set_result(good)
+
+        self._log.settled(answered)
+        return await answer
+
     def post(self, user: str, body: Body, answered: Callable[[Record | None], None]) -> None:
         """A message of the server to all connections of a user; `answered` is called once, with the record as the log
         has it, or None where it was not taken."""

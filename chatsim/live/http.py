@@ -19,8 +19,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from chatsim.core.tokens import Minter
-from chatsim.live.answers import JTI_MAX, Bouncer, DeniedError, EncodedPaths, error_answer, json_answer, name_in, read
+from chatsim.core.tokens import RESERVED, Minter
+from chatsim.live.answers import (
+    JTI_MAX,
+    Bouncer,
+    DeniedError,
+    EncodedPaths,
+    error_answer,
+    json_answer,
+    kept,
+    name_in,
+    read,
+)
 from chatsim.live.gate import Gate
 from chatsim.live.openapi import document
 from chatsim.live.routes import OPERATIONS, Health, Token, TokenOrder
@@ -114,6 +124,8 @@ class Routes:
         if self._minter is None:
             raise DeniedError(503, "unavailable", "no signing key here: tokens come from elsewhere")
         asked = await read(request, _token_order)
+        if asked.user.startswith(RESERVED):
+            raise DeniedError(400, "bad_request", f"a user's name does not begin with {RESERVED}: the server's do")
         return json_answer(201, self._mint(self._minter, asked), {"Cache-Control": "no-store"})
 
     def _mint(self, minter: Minter, asked: TokenOrder) -> Token:
@@ -126,6 +138,14 @@ class Routes:
         self._bouncer.admin(request)
         if not self._driver.revoke(jti=name_in(request, "jti", JTI_MAX)):
             raise DeniedError(503, "overloaded", "too many revoked tokens to remember another: change the token key")
+        await kept(self._driver)
+        return Response(status_code=204)
+
+    async def revoke_user(self, request: Request) -> Response:
+        self._bouncer.admin(request)
+        if not self._driver.revoke(user=name_in(request, "user")):
+            raise DeniedError(503, "overloaded", "too many revocations to remember another: change the token key")
+        await kept(self._driver)
         return Response(status_code=204)
 
 

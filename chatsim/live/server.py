@@ -17,6 +17,7 @@ import signal
 import socket
 import ssl
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -45,8 +46,9 @@ from chatsim.live.protocol import HANDSHAKE_TIMEOUT_S, protocol_for
 from chatsim.live.sqlite_log import PRUNE_S, SqliteLog
 from chatsim.live.tls import is_loopback, self_signed, server_context
 
-DRAIN_S_MAX = 28.0
-"""How long draining may take; with `END_S_MAX` it keeps the hard stop of 30 s (protocol.md, section 3)."""
+DRAIN_S_MAX = 26.0
+"""How long draining may take; with `END_S_MAX` and what the log takes at its end it keeps the hard stop of 30 s
+(protocol.md, section 3)."""
 
 PORT_MAX = 65_535
 
@@ -179,6 +181,7 @@ async def serve(settings: ServerSettings, *, ready: Callable[[str], None], stop:
 
     `ready` is called once with the base URL (`http://` or `https://`, with the real port) as soon as it listens.
     Raises UsageError for what a person can mend: keys, certificate, a port in use, plain text on an open address.
+    Raises HarnessError, at the end, where the log could not be written and so forgets what it was told.
     """
     with contextlib.ExitStack() as stack:
         context = _tls(settings, stack)
@@ -220,7 +223,7 @@ async def _drive(
     lasting = None
     if settings.data is not None:
         lasting = SqliteLog(settings.data, answer_in=loop.call_soon_threadsafe)
-        stack.callback(lasting.close)
+        stack.callback(_close, lasting)
     snapshot = None if lasting is None else lasting.snapshot(config, epoch)
     # Whatever the log has forgotten: a position of another life must not be taken for one of this.
     first_epoch = max(int(epoch), 0 if lasting is None else lasting.newest_epoch() + 1)
@@ -253,6 +256,18 @@ async def _drive(
 
     stack.callback(end)
     return handler, driver
+
+
+def _close(log: SqliteLog) -> None:
+    """End the log. Raises HarnessError, when all is told, where facts are lost because it could not be written."""
+    lost = log.close()
+    if not lost:
+        return
+    tell(logging.ERROR, "facts lost", **Counter(type(fact).__name__.lower() for fact in lost))
+    raise HarnessError(
+        f"The log could not be written at the end, and {len(lost)} facts are lost (revocations, sessions, who takes "
+        "part, who has what): free the disk, or end what holds the file."
+    )
 
 
 def _journal(path: Path, header: Header) -> JournalWriter:

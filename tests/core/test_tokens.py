@@ -105,6 +105,16 @@ def test_two_keys_are_good_at_once() -> None:
     assert refused(signed({"sub": "a", "exp": WALL + 1}, key=OTHER))
 
 
+@pytest.mark.parametrize("user", ["@server", "@", "@ann"])
+def test_nobody_has_a_name_of_the_server(user: str) -> None:
+    token = good(sub=user)
+    assert refused(token)
+    found = verify(token, KEYS, WALL)
+    assert isinstance(found, Refusal)
+    assert "server" in found.detail
+    assert isinstance(verify(good(sub="ann@example.org"), KEYS, WALL), Claims)
+
+
 def test_no_token_is_missing() -> None:
     assert refused("", "token_missing")
 

@@ -104,12 +104,16 @@ class FakeLog:
 
     def __init__(self, answer: Record | None) -> None:
         self._answer = answer
+        self.asked: list[Callable[[bool], None]] = []
 
     def append(self, record: Record) -> Record | None:
         return self._answer
 
     def note(self, fact: Fact) -> None:
         raise AssertionError("nobody said anything to note")
+
+    def settled(self, answered: Callable[[bool], None]) -> None:
+        self.asked.append(answered)
 
     def history(self, session: str, after: int, limit: int) -> list[Record]:
         return []
@@ -244,6 +248,24 @@ def test_names_of_earlier_lives_are_known_and_never_given_again() -> None:
     for name in ("c3-3", "c4-1", "c1", "c0-1", "c3-0", "c-3-1", "c3--1"):
         assert not (world.driver.knew(name, "ann"))
         assert not (world.driver.knew(name, "ann of old"))
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_what_is_stored_is_what_the_log_says_whenever_it_does(good: bool) -> None:
+    async def work() -> None:
+        log = FakeLog(LATER)
+        driver = Driver(cast(Handler, Script()), log, loop=asyncio.get_running_loop(), epoch=EPOCH)
+        waits, left = (asyncio.ensure_future(driver.stored()) for _ in range(2))
+        # A turn of the loop: both have asked.
+        await asyncio.sleep(0)
+        assert (len(log.asked), waits.done()) == (2, False)
+        left.cancel()
+        for answered in log.asked:
+            answered(good)
+        assert await waits is good
+        driver.close()
+
+    asyncio.run(work())
 
 
 def test_a_log_that_answers_later_answers_in_order() -> None:
