@@ -539,9 +539,9 @@ class ChatClient:
         if (
             place is not None
             and place.last_seq is not None
-            and frame.seq > place.last_seq
+            and frame.seq == place.last_seq + 1
             and frame.epoch == place.epoch
         ):
-            # Everything below came before the ack on this connection, so the position moves past one's own message.
+            # The position moves past one's own message; where something below is missing, a replay is still under way.
             place.last_seq = frame.seq
         return (Show(frame),) if known is not None else NOTHING

@@ -95,7 +95,9 @@ def _handler(lots: Lots) -> Words:
     if lots.chance(0.2):
         made["retention_bytes"] = f"{lots.whole(500, 5000)}B"
     if lots.chance(0.5):
-        made["outbound_frames"], made["outbound_bytes"] = lots.whole(8, 60), f"{lots.whole(400, 6000)}B"
+        # So few that replays go out in parts.
+        low, high = lots.pick(((4, 12), (8, 60)))
+        made["outbound_frames"], made["outbound_bytes"] = lots.whole(low, high), f"{lots.whole(400, 6000)}B"
     if lots.chance(0.4):
         made["connections_per_user"] = lots.whole(1, 3)
     if lots.chance(0.2):

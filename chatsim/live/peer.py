@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar, cast
 from urllib.parse import quote
@@ -99,6 +100,8 @@ class Peer(asyncio.Protocol, Generic[Owner]):
         self._reading = 0
         self._held = False
         self._unread_bytes = 0
+        # What came while she was frozen, in order; None is the end of the connection.
+        self._frozen: deque[bytes | None] = deque()
 
     # What the transport says.
 
@@ -236,12 +239,31 @@ class Peer(asyncio.Protocol, Generic[Owner]):
             self._transport.write(data)
 
     def _arrived(self, now: float, data: bytes, _: Any) -> None:
+        if not self._waits(now, data):
+            self._reading -= 1
+            if not (self.vanished or self.done):
+                self._read(now, data)
+
+    def _waits(self, now: float, what: bytes | None) -> bool:
+        """Whether what arrives is read only when she wakes, behind what came before."""
+        if self.frozen_until <= now and not self._frozen:
+            return False
+        if not self._frozen:
+            self._calendar.at(self.frozen_until, self._thaw)
+        self._frozen.append(what)
+        return True
+
+    def _thaw(self, now: float, *_: Any) -> None:
+        """She reads what has come while she was frozen, unless she was frozen again meanwhile."""
         if self.frozen_until > now:
-            self._calendar.at(self.frozen_until, self._arrived, data)
+            self._calendar.at(self.frozen_until, self._thaw)
             return
-        self._reading -= 1
-        if not (self.vanished or self.done):
-            self._read(now, data)
+        frozen, self._frozen = self._frozen, deque()
+        for what in frozen:
+            if what is None:
+                self._ended(now)
+            else:
+                self._arrived(now, what, None)
 
     def _hold(self, until: float) -> None:
         self._held = True
@@ -301,8 +323,7 @@ class Peer(asyncio.Protocol, Generic[Owner]):
     def _ended(self, now: float, *_: Any) -> None:
         if self.done or self.vanished:
             return
-        if self.frozen_until > now:
-            self._calendar.at(self.frozen_until, self._ended)
+        if self._waits(now, None):
             return
         self.done = True
         if self.open:

@@ -37,6 +37,7 @@ SOMETIMES: Final[dict[str, str]] = {
     "expired": "A message ends because it left retention, or its receiver stayed away.",
     "resumed_before_death": "A client resumes before its former connection was known to be dead.",
     "replayed": "A resume is answered with missed messages.",
+    "replayed_in_parts": "A replay goes out in parts, the rest of it when the first has been read.",
     "recovered_nothing": "A resume finds that nothing was missed.",
     "unrecovered": "A resume is refused because retention has ended for what it asks.",
     "no_pong": "A peer that does not answer a ping is closed.",
@@ -208,6 +209,8 @@ class Reached:
             self.names.add("replayed")
             if frame.attempt > 1:
                 self.names.add("absent_receiver")
+        elif door == "pressure":
+            self.names.add("replayed_in_parts")
 
     def _undelivered(self, door: str, args: Sequence[Any], frame: Undelivered) -> None:
         if frame.reason == "no_ack":

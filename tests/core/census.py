@@ -165,6 +165,8 @@ BOUNDS: dict[str, Callable[[Crowd], int]] = {
     "Ledger._kept": lambda crowd: _sifted(crowd.kept),
     "Ledger._settled": lambda crowd: _sifted(crowd.kept),
     "Ledger._rounds": lambda crowd: _sifted(crowd.held * crowd.config.participants_max),
+    # Until the first wake: what an earlier life has left and there is no room for, each by everybody it was for.
+    "Ledger._late": lambda crowd: crowd.records * crowd.config.participants_max,
     "Ledger.undelivered_by": lambda _: 6,
     "Outgoing.waiting": lambda crowd: crowd.config.participants_max,
     "_Round.members": lambda crowd: crowd.config.participants_max,

@@ -344,6 +344,13 @@ def test_the_own_message_moves_the_position() -> None:
     assert StatusIn("join", "s", 1, 1, "c1") in written(made.receive(3.0, welcome("c2")))
 
 
+def test_the_own_message_does_not_move_the_position_past_what_a_replay_still_brings() -> None:
+    made = at_home(seq=3)
+    made.say(1.0, "x", "s", BODY)
+    made.receive(1.0, acked("x", 7))
+    assert [shown(made.receive(2.0, message(seq))) != [] for seq in (4, 5, 6, 6)] == [True, True, True, False]
+
+
 def test_a_copy_of_ones_own_message_is_shown_and_not_acked() -> None:
     effects = at_home().receive(1.0, message(1, sender="ann"))
     assert len(shown(effects)) == 1

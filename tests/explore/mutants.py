@@ -37,7 +37,7 @@ def _one(name: str, file: str, old: str, new: str) -> Mutant:
     return Mutant(name, (Edit(file, old, new),))
 
 
-HANDLER, DELIVERY, SIGNALS = "core/handler.py", "core/delivery.py", "core/signals.py"
+HANDLER, DELIVERY, SIGNALS, REPLAYS = "core/handler.py", "core/delivery.py", "core/signals.py", "core/replays.py"
 
 MUTANTS = (
     _one(
@@ -76,13 +76,13 @@ MUTANTS = (
         "        return (*room, Send((connection.name,), ack), Append(record))",
     ),
     Mutant(
-        "the replay after what is live",
+        "the replay at the next wake",
         (
             Edit(
                 HANDLER,
-                "answer += self.ledger.replay(now, member, missed, connection.name)",
+                "effects += self._replays.begin(now, connection, member, missed)",
                 'later = self.__dict__.setdefault("_later", [])\n'
-                "            later += self.ledger.replay(now, member, missed, connection.name)",
+                "            later += self._replays.begin(now, connection, member, missed)",
             ),
             Edit(
                 HANDLER,
@@ -91,6 +91,48 @@ MUTANTS = (
                 "        for to in self._pulse.pings(now):",
             ),
         ),
+    ),
+    _one(
+        "what is live before the replay",
+        REPLAYS,
+        "return tuple(conn for conn in to if conn not in behind) if behind else to",
+        "return to",
+    ),
+    _one(
+        "a retry overtakes a replay",
+        DELIVERY,
+        "starts, behind = starts or {}, behind or {}",
+        "starts, behind = starts or {}, {}",
+    ),
+    _one(
+        "the rest of a replay is forgotten",
+        REPLAYS,
+        "return [] if backlog is None else self._take(now, connection, backlog)",
+        "return []",
+    ),
+    _one(
+        "the rest of a replay is not asked for",
+        REPLAYS,
+        "effects.append(Watch(conn))",
+        "assert left",
+    ),
+    _one(
+        "what waits behind a replay is forgotten",
+        REPLAYS,
+        "backlog.entries.append(_Entry(member, message, None))",
+        "backlog.entries.append(backlog.entries.pop())",
+    ),
+    _one(
+        "the client moves past what a replay still brings",
+        "core/client.py",
+        "and frame.seq == place.last_seq + 1",
+        "and frame.seq > place.last_seq",
+    ),
+    _one(
+        "frames are counted in a fixed window",
+        "core/frame_rate.py",
+        "del moments[: bisect_right(moments, now - self.window_s)]\n        if len(moments)",
+        "del moments[: bisect_right(moments, now - now % self.window_s)]\n        if len(moments)",
     ),
     _one(
         "a partial recovery",
@@ -104,7 +146,7 @@ MUTANTS = (
         "self._numbered += 1",
         "self._numbered += 1\n        self._ids = Dedupe(self.config.dedupe_for_s)",
     ),
-    _one("presence without its grace", SIGNALS, "Line(config.presence_grace_s)", "Line(0.0)"),
+    _one("presence without its grace", SIGNALS, "Line(config.presence_grace_s, _is_away)", "Line(0.0, _is_away)"),
     _one("typing never lapses", SIGNALS, "if due_at < member.typing_due_at:", "if due_at < 0:"),
     _one("the end of a token is not checked on frames", HANDLER, "if now >= connection.exp_at:", "if now < 0:"),
     _one(

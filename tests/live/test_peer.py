@@ -244,6 +244,20 @@ def test_the_frozen_read_what_has_come_when_they_wake_and_the_rest_waits_at_the_
     assert heard == [(0.25, "opened"), (5.0, "early"), (5.0, "x" * HELD_BYTES_MAX), (5.25, "late")]
 
 
+def test_who_is_frozen_again_before_she_woke_reads_all_in_its_order() -> None:
+    async def scene(peer: Peer[str], server: Server) -> None:
+        peer.freeze(1.0, 3.0)
+        server.transport.write(text_frame(b"first"))
+        await asyncio.sleep(1.0)
+        peer.freeze(2.0, 4.0)
+        server.transport.write(text_frame(b"second"))
+        await asyncio.sleep(0.5)
+        server.transport.write(close_frame(4001, "no pong"))
+
+    heard, _ = connected(scene, Link(), Link(Constant(0.25)))
+    assert heard == [(0.25, "opened"), (4.0, "first"), (4.0, "second"), (4.0, "closed 4001")]
+
+
 def test_the_end_of_a_connection_travels_like_all_that_came_before_it() -> None:
     async def scene(peer: Peer[str], server: Server) -> None:
         server.transport.write(text_frame(b"last"))

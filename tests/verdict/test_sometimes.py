@@ -41,6 +41,7 @@ def test_messages_that_come_again() -> None:
     message = Message("m1", "s", 1, 1, "ann", Raw(b"1"), EPOCH, 4)
     assert answered(message, "wake", ()) == {"retried", "last_retry"}
     assert answered(message) == {"replayed", "absent_receiver"}
+    assert answered(message, "pressure", ("a", 0, 0)) == {"replayed_in_parts"}
     given_up = Undelivered(message_id="m1", session="s", user="bob", reason="no_ack")
     assert answered(given_up, "wake", ()) == {"given_up"}
 

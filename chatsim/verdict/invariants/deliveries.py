@@ -1,12 +1,13 @@
 """The invariants of delivery: who is sent a stored message, how often, and what is said of it afterwards.
 
 Decides whether each send of a message was due to each of its recipients. Rule: one look at a fan-out as a whole, since
-everyone who is joined has it and a session's numbers have no gaps; only what is sent again is kept by user. Moments
-and durations in seconds.
+everyone who is joined and has caught up has it, and a session's numbers have no gaps; by connection is kept only what
+stands behind a replay, by user what is sent again. Moments and durations in seconds.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from math import inf
 
 from chatsim.core.delivery import Ledger
@@ -14,7 +15,7 @@ from chatsim.core.effects import Conn
 from chatsim.core.frames import AckIn, Delivered, Joined, Left, Message, StatusIn, Undelivered
 from chatsim.verdict.invariants.catalogue import Findings
 from chatsim.verdict.invariants.peers import EPS_S
-from chatsim.verdict.invariants.roster import Peer, Roster, Said
+from chatsim.verdict.invariants.roster import Peer, Room, Roster, Said
 
 
 class _Again:
@@ -37,8 +38,12 @@ class DeliveryRules:
         self.slack_s = slack_s
         self._hardened = roster.config.reliability == "hardened"
         self._again: dict[tuple[str, str], _Again] = {}
-        # The replay that the answer to a join has promised: connection, session, next seq, last seq.
-        self._owed: tuple[Conn, str, int, int] | None = None
+        # How many messages the fan-out of this step was for, and what of the step was sent out of a line that waits.
+        self._due = 0
+        self._moved: set[Conn] = set()
+        self._pressed: Peer | None = None
+        # Of whom the node was asked to tell when nothing waits any more.
+        self._watched: set[Conn] = set()
         # Who has begun in a session more than once, or anew after a gap: a device of hers may lack what waits for
         # her, and when it resumes later, nothing in the protocol says so.
         self._began: set[tuple[str, str]] = set()
@@ -48,7 +53,7 @@ class DeliveryRules:
     def begin(self) -> None:
         """The node begins again: what waits is sent again when its receiver comes back."""
         self._again.clear()
-        self._owed = None
+        self._watched.clear()
         self._delivered = self._undelivered = 0
 
     def compare(self, now: float, ledger: Ledger) -> None:
@@ -88,7 +93,11 @@ class DeliveryRules:
             self.begun_anew.add(peer.user)
         room.enter(peer, frame.seq - frame.replayed)
         if frame.replayed:
-            self._owed = peer.name, frame.session, frame.seq - frame.replayed + 1, frame.seq
+            waited = bool(peer.behind)
+            peer.behind[frame.session] = deque(range(frame.seq - frame.replayed + 1, frame.seq + 1))
+            room.behind.add(peer.name)
+            if not waited:
+                self._pressed = peer
 
     def _all_kept(self, now: float, session: str, missed: int) -> bool:
         """Whether the newest `missed` messages are surely within retention."""
@@ -125,32 +134,80 @@ class DeliveryRules:
             self._add("participant", now, f"{frame.message_id} goes to connections that are not in {room.name}.")
             return
         if door == "appended":
-            if len(to) != len(room.joined) - (author in room.joined) or author in to or len(set(to)) != len(to):
+            if len(to) != self._due or author in to or len(set(to)) != len(to) or not room.behind.isdisjoint(to):
                 self._add("fan_out", now, f"{frame.message_id} goes to {len(to)} of {len(room.joined)} in {room.name}.")
-        elif door == "receive":
-            self._replayed(now, to, frame)
+            self._due = 0
+        elif door == "receive" or door == "pressure":
+            self._in_line(now, to, frame)
         elif door == "wake":
+            if room.behind:
+                self._overtakes(now, room, to, frame.seq)
             for user in dict.fromkeys(self._roster.peers[conn].user for conn in to):
                 self._retried(now, user, frame, said)
         else:
             self._add("fan_out", now, f"{frame.message_id} is sent at {door}.")
 
-    def _replayed(self, now: float, to: tuple[Conn, ...], frame: Message) -> None:
-        owed = self._owed
-        if owed is None or to != (owed[0],) or (frame.session, frame.seq) != (owed[1], owed[2]):
+    def stored(self, now: float, room: Room, seq: int, author: Conn) -> None:
+        """A message has the next place in its session: who has caught up is to have it now, others in line."""
+        behind = room.behind
+        self._due = len(room.joined) - len(behind | {author} if author in room.joined else behind)
+        for conn in behind:
+            if conn != author:
+                self._roster.peers[conn].behind[room.name].append(seq)
+
+    def press(self, now: float, conn: Conn, queued: int) -> None:
+        """The node tells how much waits for a connection: where that is nothing, what stands in line goes on."""
+        peer = self._roster.peers.get(conn)
+        if peer is None or queued:
+            return
+        self._watched.discard(conn)
+        if peer.behind:
+            self._pressed = peer
+
+    def watch(self, conn: Conn) -> None:
+        """The node is asked to tell when nothing waits for the connection any more."""
+        self._watched.add(conn)
+
+    def _in_line(self, now: float, to: tuple[Conn, ...], frame: Message) -> None:
+        peer = self._roster.peers[to[0]]
+        line = peer.behind.get(frame.session)
+        if not line or len(to) > 1 or line[0] != frame.seq:
             self._add("replay", now, f"{frame.session} {frame.seq} is not what {to[0]} is to have next.")
             return
-        conn, session, seq, last = owed
-        self._owed = None if seq == last else (conn, session, seq + 1, last)
+        line.popleft()
+        self._moved.add(peer.name)
+        if not line:
+            self._roster.rooms[frame.session].caught_up(peer)
         if frame.attempt > 1:
-            self._again[frame.message_id, self._roster.peers[conn].user] = _Again(now, frame.attempt)
+            self._again[frame.message_id, peer.user] = _Again(now, frame.attempt)
 
     def end_of_step(self, now: float) -> None:
-        """What was promised in a step comes in that step."""
-        if self._owed is not None:
-            conn, session, seq, last = self._owed
-            self._add("replay", now, f"{conn} was not sent {session} {seq} to {last}.")
-            self._owed = None
+        """What is to be sent now is sent in this step, and what is left is asked for."""
+        if self._due:
+            self._add("fan_out", now, f"a message was not sent to {self._due} who are joined.")
+            self._due = 0
+        pressed, peers = self._pressed, self._roster.peers
+        if pressed is not None:
+            self._pressed = None
+            if pressed.name not in self._moved and pressed.name in peers and pressed.name not in self._watched:
+                self._add("replay", now, f"{pressed.name} can have more, and is sent nothing.")
+        for conn in self._moved:
+            if conn in peers and peers[conn].behind and conn not in self._watched:
+                self._add("replay", now, f"what is left for {conn} will not be asked for.")
+        self._moved.clear()
+
+    def finish(self, now: float) -> None:
+        """All has come to rest: nobody who is there is still to have something."""
+        for peer in self._roster.peers.values():
+            for session, line in peer.behind.items():
+                self._add("replay", now, f"{peer.name} was not sent {session} {line[0]} to {line[-1]}.")
+
+    def _overtakes(self, now: float, room: Room, to: tuple[Conn, ...], seq: int) -> None:
+        """Whether a retry comes to somebody before what stands in line for her."""
+        for conn in room.behind.intersection(to):
+            first = self._roster.peers[conn].behind[room.name][0]
+            if first <= seq:
+                self._add("replay", now, f"{room.name} {seq} goes to {conn} before {first}.")
 
     def _retried(self, now: float, user: str, frame: Message, said: Said) -> None:
         config = self._roster.config

@@ -69,6 +69,26 @@ def _pool(handler: ChatHandler, open_: Collection[str] | None) -> Iterator[_Prob
     shedding = sum(connection.shedding for connection in connections.values())
     if handler._shedding != shedding:
         yield "pool", f"{shedding} connections lag, and {handler._shedding} are counted."
+    yield from _replays(handler)
+
+
+def _replays(handler: ChatHandler) -> Iterator[_Problem]:
+    replays, connections = handler._replays, handler._connections
+    for name in (*replays.behind, *replays._sent):
+        if name not in connections:
+            yield "leftovers", f"messages are kept in line for {name}, which is gone."
+    for name, backlog in replays.behind.items():
+        live = [len(entry.message.body) for entry in backlog.entries if entry.outgoing is None]
+        if (len(live), sum(live)) != (backlog.live, backlog.live_bytes):
+            yield "pool", f"{len(live)} live messages stand in line for {name}, and {backlog.live} are counted."
+        if backlog.live > handler.config.outbound_frames or backlog.live_bytes > handler.config.outbound_bytes:
+            yield "bounded", f"{backlog.live} live messages, {backlog.live_bytes} bytes, stand in line for {name}."
+    waiting = {(name, entry.member) for name, backlog in replays.behind.items() for entry in backlog.entries}
+    for session in handler._sessions.by_name.values():
+        for member in session.members.values():
+            for name in member.behind or ():
+                if (name, member) not in waiting:
+                    yield "leftovers", f"{name} is behind in {session.name}, and nothing stands in line for it."
 
 
 def _session(handler: ChatHandler, session: Session) -> Iterator[_Problem]:

@@ -89,6 +89,22 @@ class PeerRules:
                 self._add("expired_refused", now, f"{peer.name} got {kind} {now - peer.exp_at:g} s after its end.")
                 return
 
+    def count(self, now: float, peer: Peer, effects: Sequence[Effect]) -> bool:
+        """One frame came in, which counts whatever becomes of it; says whether it is one too many."""
+        config, frames = self._roster.config, peer.frames
+        over = len(frames) == config.frame_limit and (not frames or frames[0] > now - config.frame_window_s)
+        frames.append(now)
+        for effect in effects:
+            told = (
+                isinstance(effect, Send) and isinstance(effect.message, Error) and effect.message.code == "frame_rate"
+            )
+            if over and not told and not (isinstance(effect, Close) and effect.code == FLOOD):
+                self._add("frame_limit", now, f"{peer.name} has sent too many, and was let through.")
+                break
+            if told and not over:
+                self._add("frame_limit", now, f"{peer.name} was refused after fewer.")
+        return over
+
     def early(self, now: float, peer: Peer) -> None:
         """A frame was refused as expired."""
         if now < peer.exp_at - EPS_S:

@@ -18,13 +18,16 @@ from chatsim.core.tokens import Claims
 
 
 class Peer:
-    """One open connection; `rooms` maps the sessions it has joined to the seq after which it was sent everything."""
+    """One open connection; `rooms` maps the sessions it has joined to the seq after which it was sent everything, and
+    `behind` those in which it has not caught up to the seqs that it is to have next; `frames` are the moments of its
+    newest frames, as many as the limit."""
 
     __slots__ = (
         "allowed",
+        "behind",
         "ends_at",
         "exp_at",
-        "flooded",
+        "frames",
         "heard_at",
         "iat",
         "jti",
@@ -35,18 +38,19 @@ class Peer:
         "user",
     )
 
-    def __init__(self, name: Conn, user: str, now: float) -> None:
+    def __init__(self, name: Conn, user: str, now: float, frame_limit: int) -> None:
         self.name = name
         self.user = user
         self.heard_at = now
         self.rooms: dict[str, int] = {}
+        self.behind: dict[str, deque[int]] = {}
+        self.frames: deque[float] = deque(maxlen=frame_limit)
         self.allowed: frozenset[str] | None = None
         self.jti: str | None = None
         self.iat: float | None = None
         self.exp_at = inf
         self.ends_at = inf
         self.shed = False
-        self.flooded = False
         self.told = 0
 
     def hold(self, claims: Claims, epoch: float, grace_s: float) -> None:
@@ -80,12 +84,14 @@ class Said(NamedTuple):
 
 
 class Room:
-    """One session. `here` maps users to how many joined connections they have, `absent` those who were members to when
-    the last of theirs went; `acks` maps users to the stretches of seqs (after, up to) that they have acked."""
+    """One session. `joined` are its connections, `behind` those of them that have not caught up; `here` maps users to
+    how many joined connections they have, `absent` those who were members to when the last of theirs went; `acks` maps
+    users to the stretches of seqs (after, up to) that they have acked."""
 
     __slots__ = (
         "absent",
         "acks",
+        "behind",
         "epoch",
         "here",
         "joined",
@@ -103,6 +109,7 @@ class Room:
         self.seq = 0
         self.participants: set[str] = {name[1:]} if name[:1] == "@" else set()
         self.joined: set[Conn] = set()
+        self.behind: set[Conn] = set()
         self.here: dict[str, int] = {}
         self.absent: dict[str, float] = {}
         self.present: frozenset[str] | None = None
@@ -131,6 +138,7 @@ class Room:
         if peer.rooms.pop(self.name, None) is None:
             return
         self.joined.discard(peer.name)
+        self.caught_up(peer)
         left = self.here[peer.user] - 1
         if left:
             self.here[peer.user] = left
@@ -138,6 +146,11 @@ class Room:
             del self.here[peer.user]
             self.absent[peer.user] = now
             self.present = None
+
+    def caught_up(self, peer: Peer) -> None:
+        """Nothing of this session waits for the connection any more."""
+        self.behind.discard(peer.name)
+        peer.behind.pop(self.name, None)
 
     def has_acked(self, user: str, seq: int) -> bool:
         """Whether the user has acked this message, on whichever connection."""
@@ -161,7 +174,7 @@ class Roster:
     def open(self, now: float, conn: Conn, claims: Claims) -> Peer:
         """A connection opened, and is silently in her user's own session."""
         user = claims.sub
-        peer = self.peers[conn] = Peer(conn, user, now)
+        peer = self.peers[conn] = Peer(conn, user, now, self.config.frame_limit)
         peer.hold(claims, self.epoch, self.config.token_grace_s)
         self.users.setdefault(user, {})[conn] = peer
         own = self.rooms.get("@" + user)
@@ -194,7 +207,9 @@ class Roster:
         room = self.rooms.pop(name, None)
         if room is not None:
             for conn in room.joined:
-                del self.peers[conn].rooms[name]
+                peer = self.peers[conn]
+                del peer.rooms[name]
+                peer.behind.pop(name, None)
 
     def part(self, now: float, room: Room, user: str) -> None:
         """The user is a member no more."""

@@ -44,7 +44,7 @@ class SignalRules:
         if active:
             self._typing[key] = now
             self._stops.pop(key, None)
-        elif not peer.flooded:
+        else:
             # Not sooner after the last than an interval, and no later.
             self._stops[key] = max(now, self._relayed[key] + self._roster.config.typing_interval_s)
 

@@ -14,7 +14,7 @@ from chatsim.core.service import SERVER
 from chatsim.core.snapshot import Snapshot
 from chatsim.verdict.invariants.catalogue import Findings
 from chatsim.verdict.invariants.peers import EPS_S
-from chatsim.verdict.invariants.roster import Roster
+from chatsim.verdict.invariants.roster import Room, Roster
 
 Key = tuple[str, str, str]
 
@@ -73,8 +73,8 @@ class StoreRules:
             moments.remove(since)
             self._failed.setdefault(record.sender, deque()).append(since)
 
-    def stored(self, now: float, record: Record) -> None:
-        """The log has a record: it has the next place in its session."""
+    def stored(self, now: float, record: Record) -> Room | None:
+        """The log has a record: it has the next place in its session, which is returned if it is still that session."""
         self.under_way.pop((record.sender, record.session, record.id), None)
         room = self._roster.store(now, record)
         if record.epoch > room.epoch:
@@ -84,6 +84,8 @@ class StoreRules:
             if record.seq != room.seq + 1:
                 self._add("seq", now, f"{record.session} has {record.seq} after {room.seq}.")
             room.seq = record.seq
+            return room
+        return None
 
     def refused(self, now: float, user: str) -> None:
         """A message was refused for the rate of its author."""

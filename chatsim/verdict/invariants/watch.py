@@ -13,6 +13,7 @@ from typing import Any
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Append, Close, Effect, Effects, Note, Ping, Record, Send, Tell
+from chatsim.core.effects import Watch as WatchEffect
 from chatsim.core.facts import Added, Ended, Made, Position, Removed
 from chatsim.core.frames import (
     Ack,
@@ -37,7 +38,7 @@ from chatsim.verdict.invariants import insides
 from chatsim.verdict.invariants.catalogue import Findings, Violation
 from chatsim.verdict.invariants.deliveries import DeliveryRules
 from chatsim.verdict.invariants.peers import PeerRules
-from chatsim.verdict.invariants.roster import Roster
+from chatsim.verdict.invariants.roster import Peer, Roster
 from chatsim.verdict.invariants.signals import SignalRules
 from chatsim.verdict.invariants.stores import StoreRules
 
@@ -119,11 +120,11 @@ class Watch:
             if peer is not None:
                 peer.heard_at = now
         else:
-            self._input(now, door, args)
+            self._input(now, door, args, effects)
         if effects:
             for effect in effects:
                 self._effect(now, door, args, effect)
-            self._deliveries.end_of_step(now)
+        self._deliveries.end_of_step(now)
         after = self._after.get(door)
         if after is not None:
             after(now, args, effects)
@@ -135,36 +136,49 @@ class Watch:
         if peer is None:
             return
         peer.heard_at = now
+        # What a flood is refused is not always told: it is counted here.
+        over = self._peers.count(now, peer, effects)
         if now >= peer.exp_at:
             self._peers.check_refusal(now, peer, effects)
             return
         frame = args[1]
-        # What a flood is refused is not always told, so that no ack of it counts here.
-        if any(isinstance(e, Send) and isinstance(e.message, Error) for e in effects):
+        if over or any(isinstance(e, Send) and isinstance(e.message, Error) for e in effects):
             return
-        if frame.__class__ is AckFrame and not peer.flooded:
+        if frame.__class__ is AckFrame:
             self._deliveries.ack(peer, frame)
         elif frame.__class__ is TypingIn:
             self._signals.types(now, peer, frame.session, frame.active)
 
-    def _input(self, now: float, door: str, args: Sequence[Any]) -> None:
+    def _input(self, now: float, door: str, args: Sequence[Any], effects: Effects) -> None:
         roster = self._roster
         if door == "appended":
-            self._stores.stored(now, args[0])
+            record: Record = args[0]
+            room = self._stores.stored(now, record)
+            if room is not None:
+                self._deliveries.stored(now, room, record.seq, record.conn)
         elif door == "connect":
             roster.open(now, args[0], args[1])
         elif door == "disconnect":
             peer = roster.peers.get(args[0])
             if peer is not None:
                 roster.drop(now, peer)
-        elif door == "malformed" or door == "refresh":
-            peer = roster.peers.get(args[0])
-            if peer is not None:
-                peer.heard_at = now
+        elif door in ("malformed", "refresh", "refuse_refresh"):
+            self._no_chat(now, door, roster.peers.get(args[0]), effects)
+        elif door == "pressure":
+            self._deliveries.press(now, args[0], args[1] + (args[2] if len(args) > 2 else 0))
         elif door == "append_failed":
             self._stores.failed(now, args[0])
         elif door == "clock_jump":
             self._peers.jump(now, args[0])
+
+    def _no_chat(self, now: float, door: str, peer: Peer | None, effects: Effects) -> None:
+        """A frame came in that is handed to no part of the chat: broken, or with a new token."""
+        if peer is None:
+            return
+        if door != "refuse_refresh":
+            peer.heard_at = now
+        if door != "malformed":
+            self._peers.count(now, peer, effects)
 
     def _begin(self, now: float, snapshot: Snapshot, epoch: float) -> None:
         roster = self._roster
@@ -240,6 +254,8 @@ class Watch:
                 self.findings.add("gone", now, "somebody who is gone is pinged.")
         elif isinstance(effect, Close):
             self._peers.close(now, effect)
+        elif isinstance(effect, WatchEffect):
+            self._deliveries.watch(effect.to)
         elif isinstance(effect, Note):
             self._note(now, effect.fact)
 
@@ -279,9 +295,7 @@ class Watch:
         self._deliveries.left(now, door, [self._roster.peers[conn] for conn in to], frame)
 
     def _error(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Error) -> None:
-        if frame.code == "frame_rate":
-            self._roster.peers[to[0]].flooded = True
-        elif door == "receive":
+        if door == "receive":
             peer = self._roster.peers[to[0]]
             if frame.code == "rate_limited":
                 self._stores.refused(now, peer.user)
@@ -329,6 +343,7 @@ class Watch:
             add("convergence", now, "The run was cut off.")
         if settled:
             self._stores.finish(now)
+            self._deliveries.finish(now)
         if handler is not None:
             known = self._known if open_ is None else open_
             for name, detail in insides.problems(handler, now - ahead_s, known, inf):

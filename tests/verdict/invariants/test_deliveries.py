@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from chatsim.core.config import HandlerConfig
-from chatsim.core.effects import Send
-from chatsim.core.frames import AckIn, Delivered, Undelivered
-from tests.verdict.invariants.steps import Steps, message, record
+from chatsim.core.effects import Effect, Send, Watch
+from chatsim.core.frames import AckIn, Delivered, Left, StatusIn, Undelivered
+from tests.verdict.invariants.steps import Steps, message, nothing_seen, record
+
+UNSEEN = ("accounted", "acked_not_lost")
+"""What does not hold in steps that no client has seen anything of."""
 
 
 def three() -> Steps:
@@ -24,7 +27,8 @@ def three() -> Steps:
         (("b",), ["fan_out"]),
         (("a", "b", "c"), ["fan_out"]),
         (("b", "b"), ["fan_out"]),
-        (("b", "d"), ["participant"]),
+        (("b", "d"), ["participant", "fan_out"]),
+        ((), ["fan_out"]),
     ],
 )
 def test_a_message_goes_to_everybody_else_once(to: tuple[str, ...], broken: list[str]) -> None:
@@ -61,6 +65,73 @@ def test_a_resume_gets_all_in_order_and_at_once(replayed: int, more: tuple[int, 
     steps.connect("d", "dan")
     steps.join("d", "dan", *replays(*more), seq=2, last_seq=0, replayed=replayed)
     assert steps.broken == broken
+
+
+def behind(*more: Effect) -> Steps:
+    """Three messages are for a fourth, who was sent the first; `more` is what else was done then."""
+    steps = three()
+    for seq in (1, 2, 3):
+        steps.stored(seq, "b", "c")
+    steps.connect("d", "dan")
+    steps.join("d", "dan", *replays(1), *more, seq=3, last_seq=0, replayed=3)
+    return steps
+
+
+def part(steps: Steps, *seqs: int, watch: bool = False) -> None:
+    """Nothing waits for her any more, and she is sent these."""
+    steps.step("pressure", "d", 0, 0, effects=(*replays(*seqs), *((Watch("d"),) if watch else ())))
+
+
+def test_a_replay_in_parts_and_what_is_said_meanwhile_behind_it() -> None:
+    steps = behind(Watch("d"))
+    steps.stored(4, "b", "c")
+    part(steps, 2, watch=True)
+    steps.step("pressure", "d", 90, 2)
+    part(steps, 3, 4)
+    steps.stored(5, "b", "c", "d")
+    part(steps)
+    steps.watch.finish(1.0, nothing_seen(), settled=True)
+    assert [name for name in steps.broken if name not in UNSEEN] == []
+
+
+def test_what_is_left_of_a_replay_is_asked_for() -> None:
+    assert behind().broken == ["replay"]
+
+
+@pytest.mark.parametrize("seqs", [(3,), (2, 4), (1,), ()])
+def test_a_part_goes_on_where_the_last_has_ended(seqs: tuple[int, ...]) -> None:
+    steps = behind(Watch("d"))
+    steps.stored(4, "b", "c")
+    assert steps.broken == []
+    part(steps, *seqs)
+    assert steps.broken == ["replay"]
+
+
+def test_what_is_live_does_not_come_before_a_replay() -> None:
+    steps = behind(Watch("d"))
+    steps.stored(4, "b", "c", "d")
+    assert steps.broken == ["fan_out"]
+
+
+def test_nor_does_a_retry() -> None:
+    steps = behind(Watch("d"))
+    later(steps, 30.0)
+    steps.step("pong", "d")
+    steps.sent("wake", ("b", "c", "d"), message(2, 2))
+    assert "replay" in steps.broken
+
+
+def test_a_replay_does_not_end_half_way() -> None:
+    steps = behind(Watch("d"))
+    steps.watch.finish(1.0, nothing_seen(), settled=True)
+    assert "replay" in steps.broken
+
+
+def test_who_has_left_is_to_have_nothing_more() -> None:
+    steps = behind(Watch("d"))
+    steps.sent("receive", ("d",), Left(session="s", reason="left"), "d", StatusIn("leave", "s"))
+    part(steps)
+    assert steps.broken == []
 
 
 def test_a_resume_is_refused_only_for_a_reason() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from chatsim.core.config import HandlerConfig
-from chatsim.core.effects import Append, Close, Note, Send
+from chatsim.core.effects import Close, Effect, Note, Send
 from chatsim.core.facts import Revoked
 from chatsim.core.frames import Draining, Error, Heartbeat, HeartbeatIn, Refreshed
-from tests.verdict.invariants.steps import BODY, EPOCH, Steps, claims, record
+from tests.verdict.invariants.steps import EPOCH, Steps, claims, message
 
 
 def test_a_quiet_life_breaks_nothing() -> None:
@@ -157,9 +157,59 @@ def test_everybody_is_told_of_a_drain() -> None:
     assert steps.broken == ["farewell"]
 
 
+def beats(steps: Steps, at: float, *effects: Effect) -> None:
+    steps.now = at
+    steps.step("receive", "a", HeartbeatIn(), effects=effects)
+
+
+TOO_MANY = Send(("a",), Error("frame_rate", ""))
+
+
+def test_frames_are_refused_from_the_limit_on_in_any_window() -> None:
+    steps = Steps(HandlerConfig(frame_limit=2, frame_window_s=10.0))
+    steps.connect("a", "ann")
+    beats(steps, 6.0)
+    beats(steps, 9.0)
+    beats(steps, 12.0, TOO_MANY)
+    # The refused one counts, too; a window is open at its end.
+    beats(steps, 18.0, TOO_MANY)
+    beats(steps, 28.0, Send(("a",), Error("bad_frame", "")))
+    assert steps.broken == []
+
+
+def test_a_fixed_window_lets_too_many_through() -> None:
+    steps = Steps(HandlerConfig(frame_limit=2, frame_window_s=10.0))
+    steps.connect("a", "ann")
+    for at in (6.0, 9.0, 12.0):
+        beats(steps, at, Send(("a",), Error("bad_frame", "")))
+    assert steps.broken == ["frame_limit"]
+
+
+def test_nobody_is_refused_too_early() -> None:
+    steps = Steps(HandlerConfig(frame_limit=2, frame_window_s=10.0))
+    steps.connect("a", "ann")
+    beats(steps, 6.0)
+    beats(steps, 9.0, TOO_MANY)
+    assert steps.broken == ["frame_limit"]
+
+
+def test_renewals_count_as_frames_and_what_is_broken_does_not() -> None:
+    steps = Steps(HandlerConfig(frame_limit=2, frame_window_s=10.0))
+    steps.connect("a", "ann")
+    steps.step("malformed", "a", "bad_json", "")
+    steps.step("refuse_refresh", "a", "token_expired")
+    steps.step("refresh", "a", claims("ann"))
+    beats(steps, 1.0, TOO_MANY, Close("a", 4003, "frame flood"))
+    assert steps.broken == []
+
+
 def test_a_flood_is_no_ack_of_anything() -> None:
-    steps = Steps()
+    steps = Steps(HandlerConfig(frame_limit=1))
+    steps.arrive("b", "bob")
     steps.arrive("a", "ann")
-    steps.sent("receive", ("a",), Error("frame_rate", ""), "a", HeartbeatIn())
-    steps.step("receive", "a", HeartbeatIn(), effects=(Append(record(0)), Send(("a",), Error("x", f"{BODY!r}"))))
+    steps.stored(1, "b")
+    # Over the limit, and not told so, since the flood has begun already.
+    steps.ack("b", 1)
+    steps.now = 30.0
+    steps.sent("wake", ("b",), message(1, 2))
     assert steps.broken == []
