@@ -25,7 +25,7 @@ import msgspec
 from msgspec import Raw
 
 from chatsim.core import frames
-from chatsim.core.client import ChatClient, ClientConfig
+from chatsim.core.client import ChatClient, ClientConfig, told_s
 from chatsim.core.effects import ClientEffects, Dial, HangUp, Renew, Show, Transmit
 from chatsim.core.frames import (
     Ack,
@@ -612,7 +612,7 @@ def _closed(code: int, reason: str) -> ChatError:
 
 
 def _refused_message(frame: Error) -> MessageRefusedError:
-    wait_s = frame.retry_after_ms / 1000 if isinstance(frame.retry_after_ms, int) else None
+    wait_s = told_s(frame.retry_after_ms) if isinstance(frame.retry_after_ms, int) else None
     kind = RateLimitedError if frame.code in ("rate_limited", "frame_rate") else MessageRefusedError
     return kind(f"The message was refused: {frame.message} ({frame.code}).", frame.code, wait_s)
 
