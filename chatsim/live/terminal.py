@@ -20,8 +20,9 @@ from typing import Any
 
 from chatsim.core.frames import Delivered, Draining, Joined, Left, Presence, Typing, Undelivered
 from chatsim.errors import JoinRefusedError, MessageRefusedError
-from chatsim.live.chat import Chat, Connected, Disconnected, Event, Message, RenewalFailed, Token, connect
+from chatsim.live.chat import Chat, Token, connect
 from chatsim.live.line import Line
+from chatsim.live.news import Connected, Disconnected, Event, Message, RenewalFailed
 
 LINES_MAX = 64
 """Lines of stdin that are read ahead; whoever pipes in more waits."""
