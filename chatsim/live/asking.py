@@ -1,7 +1,7 @@
 """What a program may ask a chat for, checked before anything comes of it.
 
-Decides what is a name, a body and a token. Rule: what the server would not understand is refused here and at once, since
-a server that cannot read a frame cannot say which it was.
+Decides what is a name, a body and a token. Rule: what the server would not understand is refused here and at once,
+since a server that cannot read a frame cannot say which it was.
 """
 
 from __future__ import annotations
