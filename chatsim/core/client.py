@@ -52,9 +52,16 @@ _OF_JOINS = frozenset({"not_a_participant", "no_such_session", "bad_frame", *TRI
 """Errors without an id that may be the answer to a join (`bad_frame`: too many sessions on one connection)."""
 OVERLOAD_STEPS = 4
 """An overloaded server is given a backoff as after so many more failed attempts: 16 times the spread."""
+TOLD_S_MAX = 3600.0
+"""The longest time (s) that a server can make a client wait: what it tells may be any number."""
 
 _NEVER = -inf
 """One float for all: written out, `-inf` is a new object each time, and there are many connections."""
+
+
+def told_s(told_ms: int | float) -> float:
+    """A time that the server told, in seconds: none that is over already, and none that never ends."""
+    return min(max(told_ms, 0), TOLD_S_MAX * 1000) / 1000
 
 
 class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -267,7 +274,7 @@ class ChatClient:
         if 400 <= status < 500 and status != 429:
             self.state = "idle"
             return NOTHING
-        return self._dial_again(now, retry_after_s)
+        return self._dial_again(now, None if retry_after_s is None else min(retry_after_s, TOLD_S_MAX))
 
     def closed(self, now: float, code: int) -> ClientEffects:
         """The WebSocket is gone; `code` is 1006 where there was no closing handshake."""
@@ -335,7 +342,7 @@ class ChatClient:
         if isinstance(frame, Joined):
             return self._joined(now, frame)
         if isinstance(frame, Draining):
-            self._reconnect_after_s = frame.reconnect_after_ms / 1000
+            self._reconnect_after_s = told_s(frame.reconnect_after_ms)
         elif isinstance(frame, Error):
             self._refusal(now, frame)
         elif isinstance(frame, Left):
@@ -406,7 +413,7 @@ class ChatClient:
 
     def _refusal(self, now: float, frame: Error) -> None:
         """What an error means for what was asked: given up, or to be tried again."""
-        wait_s = frame.retry_after_ms / 1000 if isinstance(frame.retry_after_ms, int) else None
+        wait_s = told_s(frame.retry_after_ms) if isinstance(frame.retry_after_ms, int) else None
         if frame.code == "frame_rate":
             # Which of the joins were refused is not told: all that are open are asked again.
             self._flooded_until = now if wait_s is None else now + wait_s

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from chatsim.core.frames import NESTING_MAX, UNREADABLE, too_deep
 from chatsim.core.tokens import Claims, Refusal
 from chatsim.live.driver import Driver
 from chatsim.live.gate import Gate
@@ -112,11 +113,14 @@ async def read(request: Request, decoder: msgspec.json.Decoder[T], bytes_max: in
             raise DeniedError(413, "too_large", f"a body has at most {bytes_max} bytes")
     try:
         # What is passed on unread must be text all the same: it ends up in frames of text.
-        return decoder.decode(body.decode())
+        order = decoder.decode(body.decode())
     except msgspec.ValidationError as problem:
         raise DeniedError(400, "bad_request", f"the body has another shape: {problem}") from None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         raise DeniedError(400, "bad_request", "the body is not JSON") from None
+    if too_deep(bytes(body), NESTING_MAX):
+        raise DeniedError(400, "bad_request", f"the body is nested deeper than {NESTING_MAX} levels")
+    return order
 
 
 def name_in(request: Request, parameter: str, length_max: int = NAME_MAX) -> str:

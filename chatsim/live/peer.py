@@ -20,6 +20,7 @@ from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
+from chatsim.core.frames import UNREADABLE
 from chatsim.live.calendar import Calendar
 from chatsim.live.framing import Slicer
 from chatsim.network.link import Link
@@ -293,6 +294,8 @@ class Peer(asyncio.Protocol, Generic[Owner]):
             elif isinstance(event, Response):
                 self._answered(now, event)
         self._flush()
+        if not self.done and (parser.parser_exc or parser.handshake_exc) is not None:
+            self._broken(now)
 
     def _frame(self, now: float, frame: Frame) -> None:
         if frame.opcode is Opcode.TEXT:
@@ -307,6 +310,16 @@ class Peer(asyncio.Protocol, Generic[Owner]):
             close = Close.parse(bytes(frame.data))
             self.reason = close.reason
             self._ears.closed(now, self, close.code)
+
+    def _broken(self, now: float) -> None:
+        """What came is not what a server says: whatever else it sends, nothing more can be made of it."""
+        if not self.open:
+            self._abort(now)
+            return
+        self.done = True
+        self.reason = "what came is no WebSocket frame"
+        self._calendar.at(now + CLOSE_S_MAX, self._abort)
+        self._ears.closed(now, self, ABNORMAL)
 
     def _answered(self, now: float, response: Response) -> None:
         if self._parser.handshake_exc is None:
@@ -352,6 +365,6 @@ def resuming(url: str, former: str) -> str:
 def _error_of(response: Response) -> str:
     """The code in the body of a refusal (protocol.md, section 1); empty where the answer is somebody else's."""
     try:
-        return msgspec.json.decode(response.body, type=_Refusal).error
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return msgspec.json.decode(response.body or b"", type=_Refusal).error
+    except UNREADABLE:
         return ""

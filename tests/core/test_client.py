@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from chatsim.core.chance import Dice
-from chatsim.core.client import ChatClient, ClientConfig
+from chatsim.core.client import TOLD_S_MAX, ChatClient, ClientConfig, told_s
 from chatsim.core.effects import ClientEffect, ClientEffects, Dial, HangUp, Renew, Show, Transmit
 from chatsim.core.frames import (
     AckIn,
@@ -162,6 +162,24 @@ def test_a_refused_dial(status: int, again: bool) -> None:
 
 def test_retry_after_is_obeyed() -> None:
     assert dial_s(client().refused(0.0, 503, 7.5)) == 7.5
+
+
+@pytest.mark.parametrize(
+    ("ms", "seconds"), [(-(10**400), 0.0), (-5, 0.0), (1500, 1.5), (10**9, TOLD_S_MAX), (10**400, TOLD_S_MAX)]
+)
+def test_no_time_that_a_server_tells_is_too_odd_to_be_waited(ms: int, seconds: float) -> None:
+    assert told_s(ms) == seconds
+    made = at_home()
+    made.receive(1.0, Draining(reconnect_after_ms=ms))
+    assert dial_s(made.closed(2.0, 1012)) == seconds
+    made = at_home()
+    made.say(0.0, "i", "s", BODY)
+    made.receive(1.0, Error("unavailable", "later", "i", retry_after_ms=ms))
+    assert made.wake_at() == min(1.0 + seconds, 46.0)
+
+
+def test_a_server_that_wants_nobody_back_for_ever_is_asked_again_within_the_hour() -> None:
+    assert dial_s(client().refused(0.0, 503, inf)) == TOLD_S_MAX
 
 
 def test_reconnect_after_ms_is_obeyed_once() -> None:

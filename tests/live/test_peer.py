@@ -12,7 +12,7 @@ from websockets.server import ServerProtocol
 
 from chatsim.live.calendar import Calendar
 from chatsim.live.framing import close_frame, text_frame
-from chatsim.live.peer import HELD_BYTES_MAX, Peer, resuming
+from chatsim.live.peer import ABNORMAL, HELD_BYTES_MAX, Peer, resuming
 from chatsim.load.people import Device
 from chatsim.network.link import Link
 from chatsim.virtual.loop import VirtualLoop
@@ -154,6 +154,42 @@ def connected(scene: Scene, up: Link, down: Link) -> tuple[Heard, Heard]:
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(run())
     return ears.heard, server.heard
+
+
+def test_a_server_that_breaks_the_protocol_is_left_at_once_and_told_why() -> None:
+    async def scene(peer: Peer[str], server: Server) -> None:
+        server.transport.write(text_frame(b"a") + b"\xff\xff" + text_frame(b"b"))
+        await asyncio.sleep(1.0)
+        assert peer.reason == "what came is no WebSocket frame"
+        assert not peer.lost
+        await asyncio.sleep(10.0)
+        assert peer.lost
+
+    heard, told = connected(scene, Link(), Link())
+    assert heard == [(0.0, "opened"), (1.0, "a"), (1.0, f"closed {ABNORMAL}")]
+    assert told == [(1.0, "\x03\xea" + told[0][1][2:]), (6.0, "lost")]
+
+
+def test_what_answers_in_no_http_is_refused_at_once() -> None:
+    class Stranger(Server):
+        def data_received(self, data: bytes) -> None:
+            self.transport.write(b"SSH-2.0-OpenSSH\r\n\r\n")
+
+    ears = Ears()
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        port = loop.listen(Stranger).port
+        calendar = Calendar(loop, sampled=False, clock=loop.time, timer_s=0.0)
+        calendar.begin()
+        peer = Peer(ears, calendar, "ann", f"ws://here:{port}/ws", None, (Link(), Link()))
+        await loop.create_connection(lambda: peer, "here", port)
+        await asyncio.sleep(30.0)
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(run())
+    assert ears.heard == [(0.0, "refused 0")]
 
 
 def test_each_frame_of_one_write_has_a_way_of_its_own() -> None:

@@ -10,6 +10,8 @@ import httpx
 import pytest
 
 from chatsim.core.config import HandlerConfig
+from chatsim.core.effects import Record
+from chatsim.core.frames import NESTING_MAX
 from chatsim.journal.replay import replay
 from chatsim.journal.steps import read
 from chatsim.live import sqlite_log
@@ -319,3 +321,33 @@ def test_posts_that_are_no_message_are_refused() -> None:
                 assert ADMIN.decode() not in answer.text
 
     on_loop(work)
+
+
+@pytest.mark.parametrize("ephemeral", [True, False])
+def test_what_hardly_any_reader_can_hold_is_kept_and_read_again_as_it_was_said(tmp_path: Path, ephemeral: bool) -> None:
+    bodies = ["1e999", "[-1e999]", "9" * 5000, "[" * (NESTING_MAX - 1) + "]" * (NESTING_MAX - 1)]
+    journal = tmp_path / "journal.jsonl"
+
+    async def work() -> None:
+        async with (
+            running(journal=journal, data=None if ephemeral else tmp_path / "data") as server,
+            server.peer("ann") as ann,
+            server.peer("bob") as bob,
+        ):
+            await ann.join()
+            await bob.join()
+            for number, body in enumerate(bodies):
+                await ann.socket.send(f'{{"type":"message","id":"{number}","session":"room","body":{body}}}')
+                await ann.read_type("ack")
+                while '"message"' not in (text := str(await bob.socket.recv())):
+                    pass
+                assert f'"body":{body},' in text
+            await ann.socket.send('{"type":"message","id":"x","session":"room","body":' + "[" * 600 + "]" * 600 + "}")
+            assert (await ann.read_type("error"))["code"] == "bad_json"
+            page = await ask(server, "bob", "GET", "/api/sessions/room/messages", sessions=("room",))
+            assert [f'"body":{body},' in page.text for body in bodies] == [True] * len(bodies)
+
+    on_loop(work)
+    assert replay(journal) is None
+    kept = [record for step in read(journal) for record in step.args if isinstance(record, Record)]
+    assert {bytes(record.body).decode() for record in kept} == set(bodies)
