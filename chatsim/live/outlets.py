@@ -100,12 +100,20 @@ class Outlet:
 class Outlets:
     """The outlets of one driver, and what is to be flushed at the end of this turn of the loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, press: Callable[[Outlet], None]) -> None:
-        """`press` is told once a flush of each connection that cannot take what waits for it."""
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        press: Callable[[Outlet], None],
+        *,
+        close_timeout_s: float = CLOSE_TIMEOUT_S,
+    ) -> None:
+        """`press` is told once a flush of each connection that cannot take what waits for it; who is to close and does
+        not within `close_timeout_s` is dropped."""
         self.by_name: dict[str, Outlet] = {}
         self.frames_out = self.bytes_out = self.flushes = 0
         self._loop = loop
         self._press = press
+        self._close_timeout_s = close_timeout_s
         self._dirty: list[Outlet] = []
         self._suspects: list[Outlet] = []
         self._flush_due = False
@@ -203,7 +211,7 @@ class Outlets:
         if outlet.deadline is not None:
             return
         outlet.queue.append(close_frame(code, reason))
-        outlet.deadline = self._loop.call_later(CLOSE_TIMEOUT_S, outlet.transport.abort)
+        outlet.deadline = self._loop.call_later(self._close_timeout_s, outlet.transport.abort)
         self._soil(outlet)
 
     # Writing.

@@ -149,6 +149,16 @@ def test_shutting_flushes_and_then_loses_patience() -> None:
     assert ways.transports[1].aborted
 
 
+def test_the_patience_with_those_who_close_can_be_set() -> None:
+    ways = Ways(1)
+    ways.outlets = Outlets(cast(asyncio.AbstractEventLoop, ways.loop), ways._press, close_timeout_s=0.5)
+    ways.outlets.shut(ways.each[0], 1012, "bye")
+    ways.loop.advance(0.4)
+    assert not ways.transports[0].aborted
+    ways.loop.advance(0.2)
+    assert ways.transports[0].aborted
+
+
 class Stuck(FakeTransport):
     """A transport whose peer takes only what it is told to take, and which pauses as transports do."""
 
