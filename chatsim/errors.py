@@ -77,3 +77,7 @@ class ChatClosedError(ChatError):
     def __init__(self, text: str, code: int) -> None:
         super().__init__(text)
         self.code = code
+
+
+class UnbalancedError(HarnessError):
+    """A run was played to its end, and its sums are wrong: what it left behind is what its cause is looked for in."""
