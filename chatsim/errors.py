@@ -94,3 +94,7 @@ class UndeliveredError(ChatError):
         what = "One line was" if lines == 1 else f"{lines} lines were"
         super().__init__(f"{what} not delivered to the server: {why}.")
         self.lines = lines
+
+
+class UnbalancedError(HarnessError):
+    """A run was played to its end, and its sums are wrong: what it left behind is what its cause is looked for in."""

@@ -111,7 +111,7 @@ def _raised(problem: Exception) -> Violation:
 
 
 def _fired(record: RunRecord) -> dict[str, int]:
-    return dict(Counter(fired.do for fired in record.fired if fired.users))
+    return dict(Counter(fired.do for fired in record.fired if not fired.vain))
 
 
 def _divergence(first: Path, second: Path) -> tuple[float, str]:

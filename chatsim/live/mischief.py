@@ -12,7 +12,6 @@ from typing import Any, Protocol, TypeAlias, get_args
 
 from chatsim.core.frames import StatusIn
 from chatsim.errors import UsageError
-from chatsim.journal.record import Fired
 from chatsim.live.crowd import Crowd
 from chatsim.live.peer import Peer
 from chatsim.load.people import Device, Person
@@ -122,13 +121,13 @@ class Mischief(Strikes[Peer[Device]]):
             self._order(self._node_ends(now, event))
             return
         if isinstance(event, ev.LogOutage):
-            self.fired.append(Fired(event.do, now, ("log",)))
+            self.strike_thing(now, event)
             self._order(self._server.hold_log(event.for_s))
             return
         if isinstance(event, ev.ClockJump):
             assert self._clock_jump is not None, "it was checked that the clock can be set"
             self._clock_jump(event.by_s)
-            self.fired.append(Fired(event.do, now, ("clock",)))
+            self.strike_thing(now, event)
             return
         self.touch(now, number, event)
 
@@ -179,7 +178,6 @@ class Mischief(Strikes[Peer[Device]]):
             self._fail(problem)
 
     async def _node_ends(self, now: float, event: NodeEvent) -> None:
-        place = len(self.fired)
-        self.fired.append(Fired(event.do, now, ()))
-        if await self._server.end_node(event):
-            self.fired[place] = Fired(event.do, now, ("node",))
+        place = self.strike_node(now, event)
+        if not await self._server.end_node(event):
+            self.missed(place)

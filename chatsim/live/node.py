@@ -83,6 +83,7 @@ class Node:
     ) -> None:
         """Start it and wait until it listens; `log` is where its stderr goes. Raises HarnessError where it does not."""
         self._log = log
+        self._stop_s_max = STOP_S_MAX * max(time_scale, 1.0)
         with tempfile.TemporaryDirectory(prefix="chatsim-node-") as name:
             folder = Path(name)
             _write_private(folder / "secret", secret)
@@ -149,7 +150,7 @@ class Node:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
             try:
-                process.wait(STOP_S_MAX)
+                process.wait(self._stop_s_max)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -50,6 +50,9 @@ DRAIN_S_MAX = 26.0
 """How long draining may take; with `END_S_MAX` and what the log takes at its end it keeps the hard stop of 30 s
 (protocol.md, section 3)."""
 
+CLOSE_TIMEOUT_S_MIN = 0.25
+"""However fast a server is played, its peers have at least this to answer a close: their machines are as they are."""
+
 PORT_MAX = 65_535
 
 BACKLOG = 2048
@@ -74,7 +77,8 @@ END_S_MAX = 1
 
 
 class ServerSettings(msgspec.Struct, kw_only=True):
-    """What one server is told. Durations of `config` are multiplied by `time_scale`; `seed` None takes a new one.
+    """What one server is told. Durations of `config` are multiplied by `time_scale`, and so is its patience with those
+    who are to go; `seed` None takes a new one.
 
     `keys` are one or two secrets or keys in PEM; `signing_key` (secret or private key) lets the admin route make
     tokens, and defaults to the first key where that can sign. `port` 0 takes a free one. `journal` is a new file for
@@ -100,6 +104,17 @@ class ServerSettings(msgspec.Struct, kw_only=True):
     time_scale: float = 1.0
     seed: int | None = None
 
+    @property
+    def close_timeout_s(self) -> float:
+        """How long a closing connection may take (protocol.md, section 3), as this server is played."""
+        scaled_s = CLOSE_TIMEOUT_S * self.time_scale
+        return max(scaled_s, min(CLOSE_TIMEOUT_S, CLOSE_TIMEOUT_S_MIN))
+
+    @property
+    def drain_s_max(self) -> float:
+        """How long draining may take, as this server is played."""
+        return DRAIN_S_MAX * self.time_scale
+
     def minter(self) -> Minter | None:
         """Makes tokens that this server takes; None where it has only a public key, which checks those of others."""
         return minter_of(self.signing_key or self.keys[0], self.config)
@@ -109,8 +124,11 @@ class _Server(uvicorn.Server):
     """uvicorn's server, told apart in three things: who listens for signals, who hears that it listens, and how long a
     TLS handshake may take."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None], patience_s: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, started: Callable[[], None], patience_s: float, close_timeout_s: float
+    ) -> None:
         super().__init__(config)
+        self._close_timeout_s = close_timeout_s
         self._started = started
         self._patience_s = patience_s
 
@@ -125,7 +143,7 @@ class _Server(uvicorn.Server):
         config = self.config
         kind: Any = config.http_protocol_class
         make = partial(kind, config, self.server_state, self.lifespan.state)
-        spans = {"ssl_handshake_timeout": self._patience_s, "ssl_shutdown_timeout": CLOSE_TIMEOUT_S}
+        spans = {"ssl_handshake_timeout": self._patience_s, "ssl_shutdown_timeout": self._close_timeout_s}
         create_server: Any = asyncio.get_running_loop().create_server
         self.servers = [
             await create_server(make, sock=listener, ssl=config.ssl, backlog=BACKLOG, **(spans if config.ssl else {}))
@@ -201,8 +219,9 @@ async def serve(settings: ServerSettings, *, ready: Callable[[str], None], stop:
         url = _url(settings.host, listener, context is not None)
         logged = AccessLog(app, asyncio.get_running_loop().time)
         patience_s = settings.handshake_timeout_s
-        server = _Server(uvicorn_config(logged, gate, context, patience_s), lambda: _listens(url, ready), patience_s)
-        await _until(server, listener, driver, stop)
+        made = uvicorn_config(logged, gate, context, patience_s)
+        server = _Server(made, lambda: _listens(url, ready), patience_s, settings.close_timeout_s)
+        await _until(server, listener, driver, stop, settings.drain_s_max)
         tell(logging.INFO, "ended", **driver.counts())
         return driver.statistics()
 
@@ -242,7 +261,9 @@ async def _drive(
     )
     log: Log = settings.log or pruned
     life = 0 if lasting is None else lasting.life
-    driver = Driver(handler, log, loop=loop, epoch=epoch, journal=writer, life=life)
+    driver = Driver(
+        handler, log, loop=loop, epoch=epoch, journal=writer, life=life, close_timeout_s=settings.close_timeout_s
+    )
     driver.watch_lag()
     if lasting is not None:
         lasting.start(driver.logged)
@@ -302,8 +323,10 @@ def _prune(log: SqliteLog | MemoryLog, driver: Driver, config: HandlerConfig) ->
     return _Repeat(driver.loop, every_s, lambda: log.prune(driver.wall() - config.history_for_s))
 
 
-async def _until(server: _Server, listener: socket.socket, driver: Driver, stop: asyncio.Event) -> None:
-    """Run uvicorn's server, and end it in good order once `stop` is set."""
+async def _until(
+    server: _Server, listener: socket.socket, driver: Driver, stop: asyncio.Event, drain_s_max: float
+) -> None:
+    """Run uvicorn's server, and end it in good order, draining for so long at most, once `stop` is set."""
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
     stopping = asyncio.ensure_future(stop.wait())
     try:
@@ -311,7 +334,7 @@ async def _until(server: _Server, listener: socket.socket, driver: Driver, stop:
         tell(logging.INFO, "draining", connections=driver.connections())
         driver.drain()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_S_MAX):
+            async with asyncio.timeout(drain_s_max):
                 await driver.empty.wait()
         driver.abort()
     finally:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from chatsim.errors import HarnessError
+from chatsim.errors import UnbalancedError
 from chatsim.journal.record import RunRecord
 from chatsim.scenario.model import Scenario
 from chatsim.store.folder import RunFolder
@@ -65,7 +65,7 @@ class RunResult(msgspec.Struct):
             ],
             "metrics": self.metrics,
             "counters": self.counters,
-            "events": [{"do": f.do, "at_s": f.at, "users": len(f.users)} for f in self.record.fired],
+            "events": [{"do": f.do, "at_s": f.at, "users": len(f.users), "whom": f.users} for f in self.record.fired],
             "trace_hash": self.trace_hash,
             "valid": self.valid,
             "why_invalid": self.why_invalid,
@@ -86,32 +86,38 @@ def run(
 ) -> RunResult:
     """Play a scenario on a wire and judge it; writes a folder below `out` (default `results/runs`).
 
-    `progress` hears the share that is done. Raises UsageError where the wire cannot play the scenario, HarnessError
-    where it failed.
+    `progress` hears the share that is done. A run that was played to its end is always written, whether or not it may
+    be judged. Raises UsageError where the wire cannot play the scenario, HarnessError where it failed on the way.
     """
     if seed is not None:
         scenario = scenario.with_seed(seed)
     with RunFolder(scenario.name, on, scenario.seed, at=time.time(), out=out) as folder:
-        if on == "sim":
-            from chatsim.sim.run import simulate
+        try:
+            if on == "sim":
+                from chatsim.sim.run import simulate
 
-            outcome = simulate(scenario, journal=folder.journal, progress=progress)
-            record, trace_hash, valid, why = outcome.record, outcome.trace_hash, True, ""
-            metrics, health, violations = exposition(outcome.families), dict[str, Any](), outcome.violations
-        elif on == "virtual":
-            from chatsim.virtual.run import run_virtual
+                outcome = simulate(scenario, journal=folder.journal, progress=progress)
+                record, trace_hash, valid, why = outcome.record, outcome.trace_hash, True, ""
+                metrics, health, violations = exposition(outcome.families), dict[str, Any](), outcome.violations
+            elif on == "virtual":
+                from chatsim.virtual.run import run_virtual
 
-            played = run_virtual(scenario, journal=folder.journal, progress=progress)
-            record, trace_hash, valid, why = played.record, played.trace_hash, True, ""
-            metrics, health, violations = played.exposition, {}, played.violations
-        else:
-            from chatsim.live.run import run_live
+                played = run_virtual(scenario, journal=folder.journal, progress=progress)
+                record, trace_hash, valid, why = played.record, played.trace_hash, True, ""
+                metrics, health, violations = played.exposition, {}, played.violations
+            else:
+                from chatsim.live.run import run_live
 
-            lived = run_live(scenario, seed=scenario.seed, out_dir=folder.path, progress=progress)
-            record, trace_hash, valid, why = lived.record, lived.trace_hash, lived.valid, lived.why_invalid
-            metrics, health, violations = lived.exposition, lived.health, lived.violations
-            scenario = scenario.with_live_overrides()
-            scenario = scenario.scaled(scenario.time_scale)
+                lived = run_live(scenario, seed=scenario.seed, out_dir=folder.path, progress=progress)
+                record, trace_hash, valid, why = lived.record, lived.trace_hash, lived.valid, lived.why_invalid
+                metrics, health, violations = lived.exposition, lived.health, lived.violations
+                scenario = scenario.with_live_overrides()
+                scenario = scenario.scaled(scenario.time_scale)
+        except UnbalancedError as problem:
+            # The wire could make no rows of it, but its journal says what happened.
+            head = {"scenario": scenario.name, "wire": on, "seed": scenario.seed, "verdict": "invalid"}
+            folder.write_document(head | {"valid": False, "why_invalid": str(problem)})
+            raise UnbalancedError(f"{problem} (the run is kept in {folder.commit()})") from problem
         if violations:
             valid, why = False, " ".join(f"{v}" for v in violations)
         result = _judged(scenario, on, record, trace_hash, valid, why, health, violations)
@@ -131,14 +137,10 @@ def _judged(
     health: dict[str, Any],
     violations: list[Violation],
 ) -> RunResult:
-    check_conservation(record)
-    idle = [fired for fired in record.fired if not fired.users]
-    # A broken invariant is the graver news.
-    if idle and not violations:
-        raise HarnessError(
-            f"{scenario.name}: {idle[0].do} at {idle[0].at:g} s touched nobody: "
-            "choose a moment or a group with somebody there"
-        )
+    problem = _not_judgeable(scenario, record)
+    # A broken invariant is the graver news, and the sentence of a run that was invalid before explains the rest.
+    if problem and valid:
+        valid, why = False, problem
     expectations = judge(scenario.expect, record)
     verdict: Verdict = "pass" if all(j.verdict == "pass" for j in expectations) else "fail"
     return RunResult(
@@ -156,6 +158,21 @@ def _judged(
         violations=violations,
         path=None,
         record=record,
+    )
+
+
+def _not_judgeable(scenario: Scenario, record: RunRecord) -> str:
+    """Why a run that was played to its end proves nothing, in one sentence; nothing where it does."""
+    try:
+        check_conservation(record)
+    except UnbalancedError as problem:
+        return str(problem)
+    idle = [fired for fired in record.fired if fired.vain]
+    if not idle:
+        return ""
+    return (
+        f"{scenario.name}: {idle[0].do} at {idle[0].at:g} s touched nobody: "
+        "choose a moment or a group with somebody there"
     )
 
 
