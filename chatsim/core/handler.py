@@ -34,7 +34,7 @@ from chatsim.core.config import HandlerConfig
 from chatsim.core.counters import Counters
 from chatsim.core.credentials import Credentials
 from chatsim.core.dedupe import Dedupe
-from chatsim.core.delivery import GivenUp, Ledger, Outgoing, message_of
+from chatsim.core.delivery import Ledger, Outgoing, message_of
 from chatsim.core.effects import NOTHING, Append, Close, Conn, Effect, Effects, Note, Ping, Record, Send
 from chatsim.core.facts import Made, Revoked
 from chatsim.core.frame_rate import FrameRate
@@ -160,7 +160,10 @@ class ChatHandler:
         if own is not None:
             known = user.name in own.members
             member = self._sessions.enter(own, connection)
-            effects += () if known else self._positions.came(member)
+            if known:
+                self.ledger.start(member, conn)
+            else:
+                effects += self._positions.came(member)
         effects.append(welcome(self.config, connection, now, self._epoch + now))
         if self._credentials.revoked(claims):
             effects += self._close(now, connection, TOKEN_REVOKED, "token revoked")
@@ -323,10 +326,7 @@ class ChatHandler:
         for victim in dict.fromkeys(victims):
             effects += self._close(now, victim, TOKEN_REVOKED, "token revoked")
         if user is not None:
-            for session in self._sessions.by_name.values():
-                if user in session.participants:
-                    effects += self._service.expel(wall, session, user, "revoked")
-                    effects += self._positions.put_out(session, user)
+            effects += self._service.banish(now, wall, user, self._positions)
         self._rearm()
         return tuple(effects)
 
@@ -365,7 +365,7 @@ class ChatHandler:
 
     def remove_participant(self, now: float, session: str, user: str) -> Effects:
         """The user takes part no more; with the last one the session ends."""
-        return self._ordered(self._service.remove(self._epoch + now, session, user))
+        return self._ordered(self._service.remove(now, self._epoch + now, session, user))
 
     def end_session(self, now: float, session: str) -> Effects:
         """The session is over for everybody."""
@@ -419,7 +419,9 @@ class ChatHandler:
             for conn in self._replays.hold(session, message, record.conn):
                 effects += self._too_slow(now, self._connections[conn])
         if lost:
-            effects += self._given_up(now, lost)
+            self._positions.lost(now, lost)
+            effects += self._notices.undelivered(lost)
+            self._rearm()
         due_at = now + self._message_due_s
         if due_at < self._next_at:
             self._next_at = due_at
@@ -503,7 +505,8 @@ class ChatHandler:
         effects += self._wake_tokens(now)
         sends, lost = self.ledger.wake(now)
         effects += sends
-        effects += self._given_up(now, lost)
+        self._positions.lost(now, lost)
+        effects += self._notices.undelivered(lost)
         effects += self._signals.wake(now, self._epoch + now)
         effects += self._wake_absent(now)
         effects += self._positions.wake(now, self.ledger)
@@ -620,14 +623,6 @@ class ChatHandler:
     def _moved(self, now: float, member: Member) -> None:
         self._positions.moved(now, member)
         self._next_at = min(self._next_at, self._positions.next_at)
-
-    def _given_up(self, now: float, lost: list[GivenUp]) -> list[Send]:
-        """Tell the senders; a later life must not owe it anew."""
-        for outgoing, user, _ in lost:
-            member = outgoing.session.members.get(user)
-            if member is not None:
-                self._moved(now, member)
-        return self._notices.undelivered(lost)
 
     def _had(self, now: float, member: Member, settled: list[Outgoing]) -> Effects:
         """The member has these now: note how long each took, and tell whose they were."""

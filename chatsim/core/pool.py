@@ -124,6 +124,7 @@ class Session:
 
     `lasting` is one that was opened by order (of `opener`, None: the administrator), and ends by order or at
     `expires_at` (wall time, None: never); the others are there because a token names them, or are somebody's own.
+    `over` is one that has ended: a session of its name is another.
     """
 
     __slots__ = (
@@ -136,6 +137,7 @@ class Session:
         "members",
         "name",
         "opener",
+        "over",
         "participants",
         "retained",
         "retained_bytes",
@@ -149,6 +151,7 @@ class Session:
         self.seq = seq
         self.expires_at: float | None = None
         self.lasting = False
+        self.over = False
         self.opener: str | None = None
         self.participants: dict[str, None] = {}
         self.members: dict[str, Member] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from math import inf
 
-from chatsim.core.delivery import Ledger
+from chatsim.core.delivery import GivenUp, Ledger
 from chatsim.core.effects import Note
 from chatsim.core.facts import Parted, Position
 from chatsim.core.pool import Member, Session
@@ -32,6 +32,13 @@ class Positions:
             self._moved[member] = None
             if self.next_at == inf:
                 self.next_at = now + self._every_s
+
+    def lost(self, now: float, given_up: list[GivenUp]) -> None:
+        """What was given up is owed no more: a later life must not owe it anew."""
+        for outgoing, user, _ in given_up:
+            member = outgoing.session.members.get(user)
+            if member is not None:
+                self.moved(now, member)
 
     def hurry(self, now: float) -> None:
         """The end is near: what has moved, and what moves from now on, is noted at once."""

@@ -16,6 +16,7 @@ from chatsim.core.facts import Added, Ended, Made, Removed
 from chatsim.core.frames import Left
 from chatsim.core.notices import Notices
 from chatsim.core.pool import Member, Session
+from chatsim.core.positions import Positions
 from chatsim.core.sessions import Sessions, is_own
 from chatsim.core.signals import Signals
 
@@ -108,7 +109,7 @@ class Service:
             return []
         return [enrol(session, user)]
 
-    def remove(self, wall: float, name: str, user: str) -> list[Effect]:
+    def remove(self, now: float, wall: float, name: str, user: str) -> list[Effect]:
         """The user takes part no more; with its last participant a session that was opened ends, since nobody could
         come back to it."""
         session = self._sessions.by_name.get(name)
@@ -118,9 +119,9 @@ class Service:
             return self.end(session, "removed")
         del session.participants[user]
         session.told = None
-        return [Note(Removed(name, user)), *self.expel(wall, session, user, "removed")]
+        return [Note(Removed(name, user)), *self.expel(now, wall, session, user, "removed")]
 
-    def expel(self, wall: float, session: Session, user: str, reason: str) -> list[Effect]:
+    def expel(self, now: float, wall: float, session: Session, user: str, reason: str) -> list[Effect]:
         """The user is no member any more: her connections hear why, and what she was owed is undelivered."""
         effects: list[Effect] = []
         member = session.members.get(user)
@@ -132,7 +133,17 @@ class Service:
         if member is not None:
             _part(member)
             self._sessions.part(member)
+            self._signals.part(now, member)
             effects += self._signals.left(wall, member)
+        return effects
+
+    def banish(self, now: float, wall: float, user: str, positions: Positions) -> list[Effect]:
+        """The user, whose tokens are good no more, is a receiver nowhere any more."""
+        effects: list[Effect] = []
+        for session in self._sessions.by_name.values():
+            if user in session.participants:
+                effects += self.expel(now, wall, session, user, "revoked")
+                effects += positions.put_out(session, user)
         return effects
 
     def finish(self, name: str) -> list[Effect]:

@@ -102,6 +102,7 @@ class Sessions:
     def end(self, session: Session) -> None:
         """The session is no more, and its name is free for another with a newer epoch."""
         del self.by_name[session.name]
+        session.over = True
         if session.opener is not None:
             left = self._opened.pop(session.opener) - 1
             if left:

@@ -132,6 +132,8 @@ class Signals:
             if now < typist.typing_due_at:
                 continue
             typist.typing_due_at = inf
+            # Who had left before her session ended must not speak into the next one of that name.
+            typist.typing = typist.typing and not typist.session.over
             if typist.typing and now >= typist.typing_until:
                 told += self._tell_typing(now, typist, False)  # type: ignore[arg-type]
             elif typist.typing:

@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chatsim.cli.doors import Wire
 from chatsim.cli.main import build, main
 from chatsim.cli.version import __version__
 from tests.cli.fakes import FakeResult, Fakes, FakeScenario
+from tests.thorough import examples
 
 Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).parents[2]
@@ -72,7 +73,7 @@ def test_an_interrupt_is_130(capsys: Capture) -> None:
     assert "interrupted" in capsys.readouterr().err
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.lists(st.sampled_from(["run", "check", "lint", "--on", "live", "--json", "x", "--seed", "3", "--", "-h"])))
 def test_any_command_line_ends_in_a_known_code(argv: list[str]) -> None:
     assert main(argv, Fakes().doors()) in {0, 1, 2, 3, 4, 130}

@@ -160,7 +160,6 @@ BOUNDS: dict[str, Callable[[Crowd], int]] = {
     "Dedupe._ends": lambda crowd: crowd.said_in(crowd.config.dedupe_for_s),
     "Dedupe._asked": lambda crowd: crowd.said_in(crowd.config.dedupe_for_s),
     "Dedupe._asked[]": lambda crowd: crowd.config.connections_per_user,
-    "Ledger._late": lambda crowd: crowd.kept,
     "Ledger._by_id": lambda crowd: crowd.held,
     "Ledger._kept": lambda crowd: _sifted(crowd.kept),
     "Ledger._settled": lambda crowd: _sifted(crowd.kept),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chatsim.core.config import HandlerConfig
@@ -13,6 +13,7 @@ from chatsim.core.delivery import GONE_STARTS_MAX
 from chatsim.core.effects import Send
 from chatsim.core.frames import AckIn, Delivered, Joined, Message, Undelivered
 from tests.core.world import World, sends
+from tests.thorough import examples
 
 BASELINE = HandlerConfig(reliability="baseline")
 
@@ -446,7 +447,7 @@ STEPS = st.lists(
 
 
 @pytest.mark.parametrize("reliability", ["hardened", "baseline"])
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(steps=STEPS)
 def test_what_is_owed_is_delivered_undelivered_or_waiting(reliability: str, steps: list[tuple[object, ...]]) -> None:
     small = HandlerConfig(retention_messages=4)

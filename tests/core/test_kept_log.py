@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from msgspec import Raw
 
 from chatsim.core.config import HandlerConfig
@@ -16,6 +16,7 @@ from chatsim.core.handler import ChatHandler
 from chatsim.core.kept_log import KeptLog
 from chatsim.core.snapshot import SessionState, Snapshot
 from tests.core.stories import EPOCH, SMALL, STORIES, Draw, Life, Shell, Step, fresh
+from tests.thorough import examples
 
 WALL = 1_000.0
 CONFIG = HandlerConfig(retention_s=100.0, dedupe_for_s=50.0)
@@ -104,7 +105,7 @@ class LoggedShell(Shell):
                 pass
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(STORIES)
 def test_the_log_knows_of_every_session_what_the_handler_does(story: list[Draw]) -> None:
     handler = fresh(Life(SMALL, Snapshot()))

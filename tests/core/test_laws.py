@@ -18,6 +18,7 @@ from chatsim.core.frames import Error, Fault, Heartbeat, Message, Presence, Serv
 from chatsim.journal.steps import DOORS as JOURNALED
 from tests.core.census import Crowd, census
 from tests.core.stories import CONNS, DOORS, EPOCH, LIVES, PEOPLE, STORIES, Draw, Life, fresh, play
+from tests.thorough import examples
 
 RECORDS = 2
 """Messages of an earlier life, where there was one."""
@@ -25,7 +26,7 @@ RECORDS = 2
 BATCHES_MAX = 20
 """So many hundreds of stories may it take to come to everything; some three do."""
 
-lawful = settings(max_examples=100, deadline=None)
+lawful = examples(100)
 
 
 def lines(effects: Effects) -> bytes:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.frames import Message, Typing
 from tests.core.world import World, sends
+from tests.thorough import examples
 
 # Fan-out.
 
@@ -51,7 +52,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(STEPS)
 def test_the_fan_out_is_always_who_has_joined(steps: list[tuple[str, str]]) -> None:
     world = World(HandlerConfig(rate_limit=10_000))

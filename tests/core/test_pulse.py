@@ -5,20 +5,21 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Ping
 from chatsim.core.frames import HeartbeatIn
 from tests.core.world import World
+from tests.thorough import examples
 
 BASELINE = HandlerConfig(reliability="baseline")
 SEEDS = st.integers(0, 2**32)
 LATE_S = 1e-9
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(SEEDS, st.floats(0, 100))
 def test_the_first_ping_lies_in_the_second_half_interval_then_every_30_s(seed: int, at: float) -> None:
     world = World(seed=seed)
@@ -45,7 +46,7 @@ def test_first_pings_are_spread() -> None:
     assert 22 < sum(firsts) / 2000 < 23
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(SEEDS, st.floats(0, 100))
 def test_a_vanished_peer_is_closed_within_the_timeout_and_an_interval(seed: int, at: float) -> None:
     world = World(seed=seed)
@@ -84,7 +85,7 @@ def test_any_inbound_frame_counts_as_life(sign: str) -> None:
     assert world.closes() == []
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(SEEDS, st.floats(0, 100))
 def test_the_sweep_alone_finds_the_silent_within_an_interval(seed: int, at: float) -> None:
     world = World(BASELINE, seed=seed)
@@ -118,7 +119,7 @@ def test_a_stopped_process_pings_everyone_once_when_it_goes_on() -> None:
     assert world.handler.wake_at() > 1000
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(SEEDS, st.lists(st.floats(0, 60), max_size=12))
 def test_late_wake_ups_close_a_silent_peer_once(seed: int, pauses: list[float]) -> None:
     world = World(seed=seed)
@@ -132,7 +133,7 @@ def test_late_wake_ups_close_a_silent_peer_once(seed: int, pauses: list[float]) 
     assert [(conn, code) for _, conn, code in world.closes()] == [("ann", 4001)]
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(SEEDS, st.lists(st.tuples(st.integers(0, 5), st.floats(0, 40)), min_size=1, max_size=30))
 def test_everyone_is_pinged_on_time_whoever_comes_and_goes(seed: int, moves: list[tuple[int, float]]) -> None:
     world = World(seed=seed)

@@ -171,6 +171,22 @@ def test_a_message_from_the_server_is_owed_by_the_user() -> None:
     assert world.handler.ledger.delivered == 1
 
 
+def test_a_new_device_does_not_ack_what_the_own_session_owes_to_another() -> None:
+    """Or what only the lost device was sent would count as delivered, and nobody would have it."""
+    world = World()
+    world.connect("ann1")
+    world.do("post", "ann", "p1", Raw(b"1"))
+    world.gone("ann1")
+    world.connect("ann2")
+    world.do("post", "ann", "p2", Raw(b"2"))
+    world.ack("ann2", 2, "@ann")
+    assert world.handler.ledger.pairs() == [("m1-1", "ann")]
+    effects = world.join("ann2", "@ann", last_seq=0, epoch=1)
+    assert [(m.seq, m.attempt) for _, m in sends(effects, Message)] == [(1, 2), (2, 1)]
+    world.ack("ann2", 2, "@ann")
+    assert world.handler.ledger.waiting == 0
+
+
 def test_the_own_session_is_resumed_like_any_other() -> None:
     world = World()
     world.connect("ann1")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Append, Tell
 from chatsim.core.frames import Error, Joined, Presence, PresenceIn, Typing
@@ -258,3 +260,26 @@ def test_who_comes_back_typing_is_not_cut_short_by_her_former_lapse() -> None:
     assert [(at, frame.active) for at, frame in world.dated("bob", Typing)] == [
         (0, True), (5, True), (9, True), (19, False),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("order", ["remove_participant", "revoke"])
+def test_being_taken_out_and_joining_again_buys_no_typing(order: str) -> None:
+    world = World()
+    world.arrive("ann", "bob")
+    world.typing("ann")
+    world.do(order, *(("s", "ann") if order == "remove_participant" else (None, "ann")))
+    world.connect("ann2", iat=EPOCH + 1)
+    world.join("ann2")
+    world.typing("ann2")
+    assert typings(world, "bob") == [(0, True)]
+
+
+def test_who_left_while_typing_does_not_speak_in_the_next_session_of_that_name() -> None:
+    world = World()
+    world.arrive("ann", "bob")
+    world.typing("ann")
+    world.leave("ann")
+    world.do("end_session", "s")
+    world.join("bob")
+    world.until(20)
+    assert typings(world, "bob") == [(0, True)]

@@ -109,9 +109,12 @@ class World:
         sessions: tuple[str, ...] | None = ("s",),
         ttl_s: float = 1e6,
         jti: str | None = None,
+        iat: float | None = None,
     ) -> list[Effect]:
         """Open a connection; without a name the user is called like the connection's letters: `ann2` is of `ann`."""
-        claims = Claims(sub=user or conn.rstrip("0123456789"), exp=EPOCH + self.now + ttl_s, jti=jti, sessions=sessions)
+        claims = Claims(
+            sub=user or conn.rstrip("0123456789"), exp=EPOCH + self.now + ttl_s, iat=iat, jti=jti, sessions=sessions
+        )
         return self.do("connect", conn, claims)
 
     def receive(self, conn: str, frame: ClientFrame) -> list[Effect]:

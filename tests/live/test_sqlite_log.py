@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from threading import Thread
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
@@ -26,6 +26,7 @@ from chatsim.live import sqlite_log
 from chatsim.live.log import LATER
 from chatsim.live.sqlite_log import FILE, SqliteLog
 from chatsim.live.sqlite_schema import VERSION
+from tests.thorough import examples
 
 PATIENCE_S = 20.0
 WALL = 1_700_000_000.0
@@ -402,7 +403,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(STEPS)
 def test_seqs_have_no_gaps_within_an_epoch_whatever_happens(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str, int]]

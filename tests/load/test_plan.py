@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chatsim.errors import UsageError
@@ -17,6 +17,7 @@ from chatsim.load.plan import BODY_BYTES_MIN, Plan, User
 from chatsim.load.streams import Streams
 from chatsim.scenario.events import Arrive, VictimEvent
 from chatsim.scenario.model import Scenario
+from tests.thorough import examples
 
 POISSON = {"arrivals": "poisson", "rate": "6/min"}
 
@@ -82,7 +83,7 @@ KINDS = [
 ]
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.lists(st.sampled_from(KINDS), min_size=1, max_size=3), st.integers(0, 1000), st.integers(0, 240))
 def test_moments_are_ordered_and_lie_between_connecting_and_the_end(
     kinds: list[dict[str, Any]], seed: int, arrive_s: int

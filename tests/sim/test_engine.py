@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 import simpy
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chatsim.errors import HarnessError
 from chatsim.sim.engine import Engine, ShuffledEngine
+from tests.thorough import examples
 
-FEW = settings(max_examples=20, deadline=None)
+FEW = examples(20)
 """Each run of an engine looks for garbage once, which takes long in a large process."""
 
 MOMENTS = st.lists(st.sampled_from([0.0, 0.1, 0.5, 1.0, 1.0000001, 2.5, 7.25]), max_size=30)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chatsim.core.config import HandlerConfig
@@ -16,6 +16,7 @@ from chatsim.core.memory_log import MemoryLog
 from chatsim.core.tokens import Claims
 from chatsim.journal.record import RunRecord
 from chatsim.verdict.tally import COUNTERS, Tally
+from tests.thorough import examples
 
 BODY = msgspec.Raw(b'"hello"')
 
@@ -127,7 +128,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(STEPS, max_size=40), st.sampled_from(["hardened", "baseline"]))
 def test_the_tally_agrees_with_the_handler_whatever_happens(steps: list[tuple[str, str, int]], rules: Any) -> None:
     node = Node(HandlerConfig(reliability=rules, rate_limit=3, violation_limit=2))
