@@ -140,7 +140,7 @@ def test_revocations_are_the_same_until_somebody_is_put_out(tmp_path: Path) -> N
     scenario = free_of_costs(SHIPPED["revoked-before-restart"])
     traces = []
     for wire, play in (("sim", simulate), ("virtual", run_virtual)):
-        record = play(scenario, journal=tmp_path / wire).record  # type: ignore[operator]
+        record = play(scenario, journal=tmp_path / wire).record
         assert [j.text for j in judge(scenario.expect, record) if j.verdict != "pass"] == []
         traces.append(trace_of(tmp_path / wire))
     at = next(step.now for step in read(tmp_path / "sim") if step.door == "revoke")
