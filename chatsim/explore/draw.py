@@ -44,6 +44,8 @@ def _words(seed: int) -> Words:
     duration_s = lots.whole(40, 150)
     handler = _handler(lots)
     groups = [_group(lots, place, duration_s) for place in range(lots.pick((1, 1, 1, 2, 2, 3)))]
+    if lots.chance(0.25):
+        _narrow(lots, handler, groups)
     made: Words = {
         "name": f"explore-{seed}",
         "description": "Drawn from a seed.",
@@ -143,6 +145,13 @@ def _group(lots: Lots, place: int, duration_s: int) -> Words:
     if lots.chance(0.1):
         made["acks"] = False
     return made
+
+
+def _narrow(lots: Lots, handler: Words, groups: list[Words]) -> None:
+    """Links so narrow, and parts of a replay so small, that who comes back is behind for a while; what waits for her
+    meanwhile is within her limits, or nobody would ever come to rest."""
+    lots.pick(groups)["network"]["bandwidth"] = f"{lots.whole(6, 24)}kbit/s"
+    handler["outbound_frames"], handler["outbound_bytes"] = lots.whole(12, 40), f"{lots.whole(3000, 12000)}B"
 
 
 def _messages(lots: Lots, duration_s: int) -> Words:

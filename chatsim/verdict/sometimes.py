@@ -38,6 +38,7 @@ SOMETIMES: Final[dict[str, str]] = {
     "resumed_before_death": "A client resumes before its former connection was known to be dead.",
     "replayed": "A resume is answered with missed messages.",
     "replayed_in_parts": "A replay goes out in parts, the rest of it when the first has been read.",
+    "held_back": "A message waits behind a replay that has not gone out yet.",
     "recovered_nothing": "A resume finds that nothing was missed.",
     "unrecovered": "A resume is refused because retention has ended for what it asks.",
     "no_pong": "A peer that does not answer a ping is closed.",
@@ -91,6 +92,8 @@ class Reached:
         self._users: dict[str, str] = {}
         self._epoch = epoch
         self._gone_at: dict[str, float] = {}
+        # The newest message of a session when a connection joined it.
+        self._top: dict[tuple[str, str], int] = {}
         self._limited: set[str] = set()
         self._failed: set[tuple[str, str, str]] = set()
         self._under_way: set[tuple[str, str, str]] = set()
@@ -211,6 +214,8 @@ class Reached:
                 self.names.add("absent_receiver")
         elif door == "pressure":
             self.names.add("replayed_in_parts")
+            if frame.seq > self._top.get((args[0], frame.session), frame.seq):
+                self.names.add("held_back")
 
     def _undelivered(self, door: str, args: Sequence[Any], frame: Undelivered) -> None:
         if frame.reason == "no_ack":
@@ -219,6 +224,8 @@ class Reached:
             self.names.add("expired")
 
     def _joined(self, door: str, args: Sequence[Any], frame: Joined) -> None:
+        if door == "receive":
+            self._top[args[0], frame.session] = frame.seq
         asked = args[1] if door == "receive" else None
         if not isinstance(asked, StatusIn) or not isinstance(asked.last_seq, int):
             return

@@ -53,6 +53,18 @@ def test_resumes() -> None:
     assert answered(joined, args=("a", StatusIn("join", "s"))) == set()
 
 
+def test_what_is_said_while_a_replay_is_under_way() -> None:
+    asked = StatusIn("join", "s", epoch=1, last_seq=1)
+    joined = Joined(session="s", epoch=1, seq=3, recovered=True, replayed=2, participants=())
+    began = (0.0, "receive", ("a", asked), (Send(("a",), joined),))
+
+    def sent(seq: int) -> tuple[float, str, tuple[object, ...], tuple[Effect, ...]]:
+        return 1.0, "pressure", ("a", 0, 0), (Send(("a",), Message("m", "s", 1, seq, "ann", Raw(b"1"), EPOCH, 1)),)
+
+    assert reached(began, sent(3)) == {"replayed_in_parts"}
+    assert reached(began, sent(3), sent(4)) == {"replayed_in_parts", "held_back"}
+
+
 def test_closes_by_their_codes() -> None:
     for code, name in ((4000, "slow_reader_closed"), (4001, "no_pong"), (4005, "stale"), (4503, "violations_closed")):
         assert reached((0.0, "wake", (), (Close("a", code, ""),))) == {name}

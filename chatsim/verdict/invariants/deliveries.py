@@ -196,12 +196,6 @@ class DeliveryRules:
                 self._add("replay", now, f"what is left for {conn} will not be asked for.")
         self._moved.clear()
 
-    def finish(self, now: float) -> None:
-        """All has come to rest: nobody who is there is still to have something."""
-        for peer in self._roster.peers.values():
-            for session, line in peer.behind.items():
-                self._add("replay", now, f"{peer.name} was not sent {session} {line[0]} to {line[-1]}.")
-
     def _overtakes(self, now: float, room: Room, to: tuple[Conn, ...], seq: int) -> None:
         """Whether a retry comes to somebody before what stands in line for her."""
         for conn in room.behind.intersection(to):

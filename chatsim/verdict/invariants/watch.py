@@ -343,7 +343,6 @@ class Watch:
             add("convergence", now, "The run was cut off.")
         if settled:
             self._stores.finish(now)
-            self._deliveries.finish(now)
         if handler is not None:
             known = self._known if open_ is None else open_
             for name, detail in insides.problems(handler, now - ahead_s, known, inf):
