@@ -260,6 +260,8 @@ class Ledger:
                 if len(waiting) <= outgoing.few:
                     self._settle(outgoing)
         del owed[:count]
+        if not owed:
+            member.starts = None
         self.delivered += len(settled)
         return settled
 
@@ -416,3 +418,6 @@ class Ledger:
             count += 1
         if count:
             del owed[:count]
+        if not owed:
+            # With nothing that waits, it says nothing any more who began where.
+            member.starts = None

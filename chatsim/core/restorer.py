@@ -61,7 +61,21 @@ class Restorer:
         has = {(state.name, user): seq for state in snapshot.sessions for user, seq in state.positions}
         for since, record in sorted(stored, key=lambda entry: entry[0]):
             self._message(since, record, has)
+        self._count_lately(snapshot)
         self._sessions.jump(self._epoch)
+
+    def _count_lately(self, snapshot: Snapshot) -> None:
+        """What everybody has said within the last window counts in it."""
+        start = self._start
+        said = (
+            (min(record.sent_at - self._epoch, start), record.sender)
+            for state in snapshot.sessions
+            for record in state.records
+            if record.sender != SERVER
+        )
+        # By the moment of sending: a log may have stored in another order.
+        for at, sender in sorted(entry for entry in said if entry[0] + self._config.rate_window_s > start):
+            self._user(sender).limiter.refusal(at)
 
     def _user(self, name: str) -> User:
         user = self._users.get(name)
@@ -72,8 +86,6 @@ class Restorer:
     def _message(self, since: float, record: Record, has: dict[tuple[str, str], int]) -> None:
         config, start = self._config, self._start
         message = message_of(record)
-        if since + config.rate_window_s > start and record.sender != SERVER:
-            self._user(record.sender).limiter.refusal(since)
         if since + config.dedupe_for_s > start:
             self._ids.add(since, (record.sender, record.session, record.id), record.epoch).message = message
         if config.reliability == "hardened" and since + config.retention_s > start:

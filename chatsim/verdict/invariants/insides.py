@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from chatsim.core.delivery import GONE_STARTS_MAX
 from chatsim.core.handler import ChatHandler
 from chatsim.core.pool import Connection, Member, Session
 
@@ -121,8 +122,9 @@ def _member(handler: ChatHandler, session: Session, user: str, member: Member) -
             yield "pool", f"{name} is among the connections of {where}, and is not in it."
     if user not in session.participants:
         yield "participant", f"{where} is a member and takes no part."
-    if any(name not in member.connections for name in member.starts or ()):
-        yield "leftovers", f"{where} keeps the beginning of a connection that is gone."
+    gone = [name for name in member.starts or () if name not in member.connections]
+    if len(gone) > GONE_STARTS_MAX or (member.starts and not member.owed):
+        yield "leftovers", f"{where} keeps where connections began that are gone, or that have all."
     owed = [outgoing for outgoing in member.owed if member in outgoing.waiting]
     if [o.message.seq for o in owed] != sorted({o.message.seq for o in owed}):
         yield "ledger", f"what {where} is owed is not in order."

@@ -132,6 +132,9 @@ class StoreRules:
         for since, key, epoch in found:
             self._known[key] = since, epoch
             self._known_in_order.append((since, key))
+            # What was said in an earlier life counts in the minute that it was said in.
+            if self._exact and key[0] != SERVER:
+                self._let_through.setdefault(key[0], deque()).append(since)
 
     def finish(self, now: float) -> None:
         """The run has come to rest."""
