@@ -72,6 +72,29 @@ class Admin:
             raise HarnessError(f"The server answered {text!r} to a scrape of its metrics.")
         return body
 
+    async def clock_jump(self, by_s: float) -> None:
+        """Set the server's wall clock so far ahead (back, if negative), where it lets itself be set.
+
+        Raises HarnessError where the server does not answer 204, or not in time.
+        """
+        body = f'{{"by_s":{by_s!r}}}'.encode()
+        head = self._head.removesuffix(b"\r\n") + b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
+        try:
+            async with asyncio.timeout(ADMIN_S_MAX):
+                reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls)
+                try:
+                    writer.write(b"POST /api/clock" + head + body)
+                    said = (await reader.readuntil(_END)).partition(b"\r\n")[0]
+                finally:
+                    writer.close()
+                    with contextlib.suppress(OSError):
+                        await writer.wait_closed()
+        except (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError) as problem:
+            raise HarnessError(f"The server did not take the order to set its clock: {problem!r}.") from problem
+        if not said.startswith(_DONE):
+            text = said.decode("ascii", "replace")[:_QUOTED_MAX]
+            raise HarnessError(f"The server answered {text!r} to the order to set its clock.")
+
     async def _revoke(self, jtis: Sequence[str]) -> None:
         reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls)
         try:

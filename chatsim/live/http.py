@@ -43,7 +43,12 @@ READY_LAG_S_MAX = 0.25
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
+class _ClockOrder(msgspec.Struct):
+    by_s: float
+
+
 _token_order = msgspec.json.Decoder(TokenOrder)
+_clock_order = msgspec.json.Decoder(_ClockOrder)
 
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed"}
 _TEXTS = {404: "there is nothing here", 405: "this method is not served here"}
@@ -84,14 +89,16 @@ class Routes:
         # Made once: it takes milliseconds, and anybody may ask for it.
         self._document = msgspec.json.encode(document())
 
-    def app(self) -> Starlette:
-        """The ASGI application."""
+    def app(self, *, clock: bool = False) -> Starlette:
+        """The ASGI application; `clock` adds the route of tests that sets the wall clock, which is in no document."""
         paths: dict[str, dict[str, Endpoint]] = {}
         for operation in OPERATIONS:
             owner = self if hasattr(self, operation.name) else self._sessions
             paths.setdefault(operation.path, {})[operation.method] = getattr(owner, operation.name)
         routes = [Route(path, _by_method(answers), methods=list(answers)) for path, answers in paths.items()]
         routes.append(Route("/ws", self._plain_websocket, methods=["GET"]))
+        if clock:
+            routes.append(Route("/api/clock", self._set_clock, methods=["POST"]))
         refusals = {HTTPException: _refused, DeniedError: _denied, Exception: _crashed}
         app = Starlette(routes=routes, exception_handlers=refusals, middleware=[Middleware(EncodedPaths)])
         # A slash too many is a path that is not there: a redirect would carry the query, and so a token, once more.
@@ -118,6 +125,11 @@ class Routes:
         return error_answer(
             426, "upgrade_required", "this is a WebSocket: ask for an upgrade", {"Upgrade": "websocket"}
         )
+
+    async def _set_clock(self, request: Request) -> Response:
+        self._bouncer.admin(request)
+        self._driver.clock_jump((await read(request, _clock_order)).by_s)
+        return Response(status_code=204)
 
     async def make_token(self, request: Request) -> Response:
         self._bouncer.admin(request)

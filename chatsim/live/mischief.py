@@ -83,11 +83,11 @@ class Mischief(Strikes[Peer[Device]]):
         expiring_token: Callable[[Device, float, float], str],
         orders: Orders,
         ends_at: float,
-        clock_jump: Callable[[float], None] | None = None,
+        clock_jump: Callable[[float], Awaitable[None] | None] | None = None,
     ) -> None:
         """`expiring_token(device, wall, ttl_s)` mints a token that ends so soon; floods end at `ends_at` (s).
 
-        `clock_jump(by_s)` sets the wall clock of the node alone, where that can be done.
+        `clock_jump(by_s)` sets the wall clock of the node alone, where that can be done: at once, or as an order.
         """
         super().__init__(crowd.calendar, crowd, crowd.people, crowd.peers, choose)
         self._crowd = crowd
@@ -126,7 +126,9 @@ class Mischief(Strikes[Peer[Device]]):
             return
         if isinstance(event, ev.ClockJump):
             assert self._clock_jump is not None, "it was checked that the clock can be set"
-            self._clock_jump(event.by_s)
+            order = self._clock_jump(event.by_s)
+            if order is not None:
+                self._order(order)
             self.strike_thing(now, event)
             return
         self.touch(now, number, event)

@@ -84,7 +84,8 @@ class ServerSettings(msgspec.Struct, kw_only=True):
     tokens, and defaults to the first key where that can sign. `port` 0 takes a free one. `journal` is a new file for
     every input and effect. `data` is the folder of the log that lasts; None keeps everything in memory.
     `log` is one of the caller's own instead of both. Who has sent no whole request `handshake_timeout_s` after the
-    accept, the TLS handshake included, is dropped; `time_scale` leaves that as it is.
+    accept, the TLS handshake included, is dropped; `time_scale` leaves that as it is. `clock_ahead_s` is how far its
+    wall clock is ahead of the machine's; who says it, be it 0, lets the admin key set it further (None: nobody can).
     """
 
     host: str = "127.0.0.1"
@@ -103,6 +104,7 @@ class ServerSettings(msgspec.Struct, kw_only=True):
     handshake_timeout_s: float = HANDSHAKE_TIMEOUT_S
     time_scale: float = 1.0
     seed: int | None = None
+    clock_ahead_s: float | None = None
 
     @property
     def close_timeout_s(self) -> float:
@@ -215,7 +217,8 @@ async def serve(settings: ServerSettings, *, ready: Callable[[str], None], stop:
         handler, driver = await _drive(settings, config, seed, stack)
         gate = Gate(driver, keys, config, seed=seed)
         metrics = partial(scrape, handler, driver, gate)
-        app = Routes(gate, admin_key=settings.admin_key, minter=settings.minter(), metrics=metrics).app()
+        routes = Routes(gate, admin_key=settings.admin_key, minter=settings.minter(), metrics=metrics)
+        app = routes.app(clock=settings.clock_ahead_s is not None)
         url = _url(settings.host, listener, context is not None)
         logged = AccessLog(app, asyncio.get_running_loop().time)
         patience_s = settings.handshake_timeout_s
@@ -238,7 +241,7 @@ async def _drive(
     # The loop's time is that of its last turn: a new turn makes it and the wall clock speak of the same moment.
     await asyncio.sleep(0)
     loop = asyncio.get_running_loop()
-    epoch = time.time()
+    epoch = time.time() + (settings.clock_ahead_s or 0.0)
     lasting = None
     if settings.data is not None:
         lasting = SqliteLog(settings.data, answer_in=loop.call_soon_threadsafe)

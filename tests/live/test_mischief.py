@@ -28,7 +28,7 @@ def made_for(
     arena: Arena,
     victim: Person,
     revoke: Callable[[Sequence[Device]], Awaitable[None]],
-    clock_jump: Callable[[float], None] | None = None,
+    clock_jump: Callable[[float], Awaitable[None] | None] | None = None,
 ) -> Mischief:
     """Mischief that always chooses this victim, in a run that never ends."""
 

@@ -185,8 +185,8 @@ def test_a_run_of_which_no_rows_can_be_made_keeps_its_journal(
 
 
 def test_what_cannot_be_played_leaves_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="clock_jump"):
-        run(scenario({"at": "10s", "do": "clock_jump", "by": "1s"}), on="live", out=tmp_path)
+    with pytest.raises(UsageError, match="over 1000000 frames"):
+        run(scenario({"at": "10s", "do": "flood", "rate": "1000000/s", "for": "10s"}), on="live", out=tmp_path)
     assert list((tmp_path / "small").iterdir()) == []
 
 
