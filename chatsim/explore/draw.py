@@ -62,7 +62,18 @@ def _words(seed: int) -> Words:
         made["log"] = {"latency": _latency(lots, lots.pick((0.4, 0.4, 3.0)))}
     if lots.chance(0.8):
         made["ties"] = seed
+    # Drawn last, so that all else is what it would be without.
+    if handler.get("reliability") == "baseline":
+        _leave_to_the_sweep(lots, made, duration_s)
     return made
+
+
+def _leave_to_the_sweep(lots: Lots, made: Words, duration_s: int) -> None:
+    """Under `baseline` the sweep alone finds who is gone: let somebody go for good, early, and let it come soon."""
+    handler = made["handler"]
+    quiet_s = sum(float(handler[word][:-1]) for word in ("ping_interval", "pong_timeout"))
+    handler["stale_after"], handler["sweep_interval"] = f"{quiet_s + lots.number(1, 10):g}s", lots.duration(2, 8)
+    made["events"].append({"at": f"{lots.number(0.3, 0.5) * duration_s:g}s", "do": "vanish", "count": 1})
 
 
 def _handler(lots: Lots) -> Words:
