@@ -1,5 +1,5 @@
-"""How thoroughly the properties are tried: `fast` and `ci` say the same every time, `ci` tries more, `deep` far more and
-draws anew.
+"""How thoroughly the properties are tried: `fast` and `ci` say the same every time, `deep` draws anew.
+
 
 Chosen by `HYPOTHESIS_PROFILE`, or by pytest's `--hypothesis-profile`, which wins.
 """
