@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: run test check bench compiled test-compiled clean
+.PHONY: run test check bench explore compiled test-compiled clean
 
 # What most of a run is spent in, and what mypyc can compile: msgspec needs its structs as Python makes them, and logs are
 # made out of one another.
@@ -28,6 +28,10 @@ check: $(INSTALLED)
 
 bench: $(INSTALLED) $(if $(shell command -v cc),compiled)
 	$(BIN)/python -m tests.bench
+
+# Plants the mutants, plays 20,000 seeds (EXPLORE_SEEDS says otherwise) and writes results/explore.md.
+explore: $(INSTALLED)
+	$(BIN)/python -m tests.explore
 
 # The package once more, its hot modules compiled (this wants a C compiler): PYTHONPATH=build/compiled runs it.
 # It stands beside the sources and never among them, where a module compiled yesterday would hide what is edited today.

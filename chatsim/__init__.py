@@ -15,11 +15,13 @@ if TYPE_CHECKING:
         ChatError,
         JoinRefusedError,
         MessageRefusedError,
+        MessageTooLargeError,
         RateLimitedError,
         TokenRefusedError,
         UnreachableError,
     )
-    from chatsim.live.chat import Chat, Connected, Disconnected, Event, Message, RenewalFailed, Said, connect
+    from chatsim.live.chat import Chat, connect
+    from chatsim.live.news import Connected, Disconnected, Event, Message, RenewalFailed, Said
 
 __all__ = [
     "connect",
@@ -34,6 +36,7 @@ __all__ = [
     "ChatClosedError",
     "JoinRefusedError",
     "MessageRefusedError",
+    "MessageTooLargeError",
     "RateLimitedError",
     "TokenRefusedError",
     "UnreachableError",
@@ -45,7 +48,9 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'chatsim' has no attribute {name!r}")
     errors = import_module("chatsim.errors")
-    return getattr(errors if hasattr(errors, name) else import_module("chatsim.live.chat"), name)
+    if hasattr(errors, name):
+        return getattr(errors, name)
+    return getattr(import_module("chatsim.live.chat" if name in ("connect", "Chat") else "chatsim.live.news"), name)
 
 
 def __dir__() -> list[str]:

@@ -67,6 +67,13 @@ class MessageRefusedError(ChatError):
         self.retry_after_s = retry_after_s
 
 
+class MessageTooLargeError(MessageRefusedError, ValueError):
+    """The message has more bytes than the server takes, `message_bytes_max`; it was not sent. `code` is `too_large`."""
+
+    def __init__(self, size: int, size_max: int) -> None:
+        super().__init__(f"The message has {size} bytes, and the server takes {size_max}.", "too_large")
+
+
 class RateLimitedError(MessageRefusedError):
     """Too many messages: say it again after `retry_after_s` seconds."""
 
@@ -77,3 +84,17 @@ class ChatClosedError(ChatError):
     def __init__(self, text: str, code: int) -> None:
         super().__init__(text)
         self.code = code
+
+
+class UndeliveredError(ChatError):
+    """The person at a terminal has gone, or her pipe has ended, and so many `lines` have not reached the server (exit
+    code 4)."""
+
+    def __init__(self, lines: int, why: str) -> None:
+        what = "One line was" if lines == 1 else f"{lines} lines were"
+        super().__init__(f"{what} not delivered to the server: {why}.")
+        self.lines = lines
+
+
+class UnbalancedError(HarnessError):
+    """A run was played to its end, and its sums are wrong: what it left behind is what its cause is looked for in."""

@@ -71,6 +71,17 @@ class Outcome:
         if self.why:
             yield self.scenario, self.wire, self.why, "", "", "invalid"
 
+    def events(self) -> str:
+        """One line about what was done to whom, nothing where nothing was."""
+        done = self.result.to_dict().get("events", ()) if self.result is not None else ()
+        told = [f"{event['do']} at {quantity(event['at_s'], 's')}{_whom(event['users'])}" for event in done]
+        return f"events of {self.scenario} ({self.wire}): {'; '.join(told)}" if told else ""
+
+
+def _whom(users: int) -> str:
+    """How many it touched; what is done to a part of the node touches nobody by itself."""
+    return f", {users} {'user' if users == 1 else 'users'}" if users else ""
+
 
 Watch = Callable[[Scenario, Wire], Progress | None]
 """Asked before each run who wants to hear how far it is."""

@@ -55,11 +55,12 @@ def add(app: typer.Typer, doors: Doors) -> None:
             raise UsageError(f"{file} is a folder: run takes one file, check takes folders")
         scenarios = loaded(doors.load([file]))
         outcomes = _play(doors, [(scenario, wire) for scenario in scenarios], seed, out)
+        # What nobody could play has no document; a run that failed on the way has one, which says so.
+        if json and outcomes[0].code != UsageError.exit_code:
+            emit_document(outcomes[0].document())
         if outcomes[0].result is None:
             _raise(outcomes[0])
-        if json:
-            emit_document(outcomes[0].document())
-        else:
+        if not json:
             _show(outcomes, out)
         raise typer.Exit(worst(outcomes))
 
@@ -124,6 +125,9 @@ def _play(doors: Doors, plays: Sequence[tuple[Scenario, Wire]], seed: int | None
 def _show(outcomes: Sequence[Outcome], out: Path | None) -> None:
     """The table, and where everything was written."""
     emit_table(row for outcome in outcomes for row in outcome.rows())
+    told = [line for outcome in outcomes if (line := outcome.events())]
+    if told:
+        emit("\n" + "\n".join(told))
     paths = [outcome.result.path for outcome in outcomes if outcome.result is not None and outcome.result.path]
     if len(paths) == 1:
         emit(f"\nwritten to {paths[0]}")

@@ -59,6 +59,7 @@ class Options(msgspec.Struct, kw_only=True):
     time_scale: float = 1.0
     log_json: bool = False
     log_level: str = "info"
+    clock_ahead: float | None = None
 
 
 def add(app: typer.Typer) -> None:
@@ -94,6 +95,8 @@ def add(app: typer.Typer) -> None:
         time_scale: Annotated[float, typer.Option(help="Multiplies every duration of the handler.")] = 1.0,
         log_json: Annotated[bool, typer.Option("--log-json", help="Write the log as JSON lines.")] = False,
         log_level: Annotated[str, typer.Option(metavar="debug|info|warning|error", help="How talkative.")] = "info",
+        # For tests of clocks that are wrong: it opens a route that sets this one.
+        clock_ahead: Annotated[float | None, typer.Option(hidden=True)] = None,
     ) -> None:
         """Serve chat on one port: WebSocket at /ws, HTTP beside it."""
         options = Options(
@@ -114,6 +117,7 @@ def add(app: typer.Typer) -> None:
             time_scale=time_scale,
             log_json=log_json,
             log_level=log_level,
+            clock_ahead=clock_ahead,
         )
         from chatsim.live.server import run
 
@@ -156,6 +160,7 @@ def settings_of(options: Options) -> ServerSettings:
         journal=options.journal,
         data=None if options.ephemeral else options.data or DATA,
         time_scale=options.time_scale,
+        clock_ahead_s=options.clock_ahead,
     )
 
 

@@ -17,7 +17,7 @@ import typer
 from chatsim.cli.keys import read_key
 from chatsim.cli.output import emit
 from chatsim.core.config import ALGORITHMS, HandlerConfig
-from chatsim.core.tokens import Keys, Minter, minter_of
+from chatsim.core.tokens import RESERVED, Keys, Minter, minter_of
 from chatsim.errors import UsageError
 
 NAME_MAX: Final = 128
@@ -78,7 +78,12 @@ def read_minter(secret_file: Path, config: HandlerConfig) -> Minter:
 
 
 def mint(minter: Minter, user: str, sessions: tuple[str, ...] | None, ttl_s: float, *, wall: float) -> str:
-    """A token that is good for `ttl_s` seconds from `wall` (seconds since the Unix epoch)."""
+    """A token that is good for `ttl_s` seconds from `wall` (seconds since the Unix epoch).
+
+    Raises UsageError for a name that no user has.
+    """
+    if user.startswith(RESERVED):
+        raise UsageError(f"--user {user}: a user's name does not begin with {RESERVED}, the server's do")
     return minter.mint(_name(user, "--user"), ttl_s, wall=wall, jti=uuid.uuid4().hex, sessions=sessions)
 
 

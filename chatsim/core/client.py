@@ -54,9 +54,16 @@ OVERLOAD_STEPS = 4
 """An overloaded server is given a backoff as after so many more failed attempts: 16 times the spread."""
 EARLY_MAX = 256
 """Messages of the own session that are held while its join is under way, the newest of them."""
+TOLD_S_MAX = 3600.0
+"""The longest time (s) that a server can make a client wait: what it tells may be any number."""
 
 _NEVER = -inf
 """One float for all: written out, `-inf` is a new object each time, and there are many connections."""
+
+
+def told_s(told_ms: int | float) -> float:
+    """A time that the server told, in seconds: none that is over already, and none that never ends."""
+    return min(max(told_ms, 0), TOLD_S_MAX * 1000) / 1000
 
 
 class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -274,7 +281,7 @@ class ChatClient:
         if 400 <= status < 500 and status != 429:
             self.state = "idle"
             return NOTHING
-        return self._dial_again(now, retry_after_s)
+        return self._dial_again(now, None if retry_after_s is None else min(retry_after_s, TOLD_S_MAX))
 
     def closed(self, now: float, code: int) -> ClientEffects:
         """The WebSocket is gone; `code` is 1006 where there was no closing handshake."""
@@ -343,7 +350,7 @@ class ChatClient:
         if isinstance(frame, Joined):
             return self._joined(now, frame)
         if isinstance(frame, Draining):
-            self._reconnect_after_s = frame.reconnect_after_ms / 1000
+            self._reconnect_after_s = told_s(frame.reconnect_after_ms)
         elif isinstance(frame, Error):
             return (Show(frame), *self._refusal(now, frame))
         elif isinstance(frame, Left):
@@ -418,7 +425,7 @@ class ChatClient:
 
     def _refusal(self, now: float, frame: Error) -> ClientEffects:
         """What an error means for what was asked: given up, or to be tried again."""
-        wait_s = frame.retry_after_ms / 1000 if isinstance(frame.retry_after_ms, int) else None
+        wait_s = told_s(frame.retry_after_ms) if isinstance(frame.retry_after_ms, int) else None
         if frame.code == "frame_rate":
             # Which of the joins were refused is not told: all that are open are asked again.
             self._flooded_until = now if wait_s is None else now + wait_s
@@ -537,8 +544,8 @@ class ChatClient:
         if now < self._acked_at + self._config.ack_delay_s:
             place.ack_due = True
             self._acks_at = acks_at = self._acked_at + self._config.ack_delay_s
-            if acks_at < self.due_at:
-                self.due_at = acks_at
+            # Not only where it is nearer: what was due before may have been acked in the meantime.
+            self.due_at = acks_at if acks_at < self._again_at else self._again_at
             return (Show(frame),) if new else NOTHING
         self._acked_at = now
         ack = Transmit(AckIn(frame.session, place.last_seq or frame.seq))
@@ -562,9 +569,9 @@ class ChatClient:
         if (
             place is not None
             and place.last_seq is not None
-            and frame.seq > place.last_seq
+            and frame.seq == place.last_seq + 1
             and frame.epoch == place.epoch
         ):
-            # Everything below came before the ack on this connection, so the position moves past one's own message.
+            # The position moves past one's own message; where something below is missing, a replay is still under way.
             place.last_seq = frame.seq
         return (Show(frame),) if known is not None else NOTHING

@@ -46,6 +46,10 @@ def _few(count: int) -> int:
     return count // 8 if count >= MANY else 0
 
 
+GONE_STARTS_MAX = 20
+"""So many connections that are gone are remembered of a member: those that may come back with a position of theirs."""
+
+
 class GivenUp(NamedTuple):
     """A message that ends as undelivered for one user."""
 
@@ -112,6 +116,17 @@ def _within_reach(member: Member, seq: int) -> tuple[Conn, ...]:
     return tuple(name for name in member.names if starts.get(name, 0) < seq <= behind.get(name, seq))
 
 
+def _kept_starts(member: Member, starts: dict[Conn, int]) -> dict[Conn, int] | None:
+    """Those that still tell which of her connections has not been sent something that waits; of connections that are
+    gone, the newest only."""
+    first = next((outgoing.message.seq for outgoing in member.owed if member in outgoing.waiting), None)
+    if first is None:
+        return None
+    gone = [name for name in starts if name not in member.connections]
+    dropped = set(gone[:-GONE_STARTS_MAX])
+    return {name: seq for name, seq in starts.items() if seq >= first and name not in dropped} or None
+
+
 class Ledger:
     """All messages of one handler that somebody has not acked, and those kept for replay."""
 
@@ -124,6 +139,8 @@ class Ledger:
         self._kept: Line[Outgoing] = Line(config.retention_s, _is_kept)
         self._settled: Line[Outgoing] = Line(config.retention_s, _is_kept)
         self._by_id: dict[str, Outgoing] = {}
+        # What there was no room for when an earlier life was taken over; told at the first wake.
+        self._late: list[GivenUp] = []
         self.owed = 0
         self.delivered = 0
         self.undelivered = 0
@@ -134,6 +151,8 @@ class Ledger:
     def rearm(self) -> float:
         """When the next retry or the next end of retention that matters is due (s, inf if none): those of messages that
         everybody has are passed over."""
+        if self._late:
+            return 0.0
         rounds, kept = self._rounds, self._kept
         while (round_ := rounds.first) is not None and not round_.outgoing.waiting:
             rounds.shift()
@@ -172,10 +191,7 @@ class Ledger:
         session.retained_bytes += len(message.body)
         self._kept.add(now, outgoing)
         lost: list[GivenUp] = []
-        while (
-            len(session.retained) > self._config.retention_messages
-            or session.retained_bytes > self._config.retention_bytes
-        ):
+        while self._crowded(session):
             lost += self._let_go(session.retained[0])
         return lost
 
@@ -192,6 +208,13 @@ class Ledger:
             self._by_id[message.message_id] = outgoing
             for member in waiting:
                 member.owed.append(outgoing)
+        while self._crowded(session):
+            self._late += self._let_go(session.retained[0])
+
+    def _crowded(self, session: Session) -> bool:
+        """Whether the session keeps more than the settings allow."""
+        config = self._config
+        return len(session.retained) > config.retention_messages or session.retained_bytes > config.retention_bytes
 
     @staticmethod
     def position(member: Member) -> int:
@@ -202,12 +225,22 @@ class Ledger:
     def start(self, member: Member, conn: Conn) -> None:
         """The connection starts from the newest message: what waits for the user goes on waiting for another device."""
         if self._hardened and member.owed:
-            member.starts = {**(member.starts or {}), conn: member.session.seq}
+            member.starts = _kept_starts(member, {**(member.starts or {}), conn: member.session.seq})
 
-    def resume(self, member: Member, conn: Conn) -> None:
-        """The connection has what came before, or is gone: nothing is known of where it started."""
-        if member.starts is not None and conn in member.starts:
-            member.starts = {name: seq for name, seq in member.starts.items() if name != conn} or None
+    def resume(self, member: Member, conn: Conn, former: Conn | None) -> None:
+        """The connection goes on where `former` was: it has all up to its position, but for what that one started
+        behind."""
+        starts = dict(member.starts or {})
+        start = starts.pop(former, None) if former is not None else None
+        starts.pop(conn, None)
+        if start is not None:
+            starts[conn] = start
+        member.starts = _kept_starts(member, starts)
+
+    def depart(self, member: Member) -> None:
+        """A connection of hers is gone; where it started is kept as long as it matters to one that follows it."""
+        if member.starts is not None:
+            member.starts = _kept_starts(member, member.starts)
 
     def ack_up_to(self, member: Member, seq: int, conn: Conn) -> list[Outgoing]:
         """The member has everything up to `seq`, as far as this connection was sent it; returns what that settles, in
@@ -227,6 +260,8 @@ class Ledger:
                 if len(waiting) <= outgoing.few:
                     self._settle(outgoing)
         del owed[:count]
+        if not owed:
+            member.starts = None
         self.delivered += len(settled)
         return settled
 
@@ -303,7 +338,7 @@ class Ledger:
     def wake(self, now: float) -> tuple[list[Send], list[GivenUp]]:
         """Everything that is due: retries to send, and what is given up."""
         sends: list[Send] = []
-        lost: list[GivenUp] = []
+        lost, self._late = self._late, []
         while (round_ := self._rounds.pop(now)) is not None:
             if round_.outgoing.waiting:
                 self._retry(now, round_, sends, lost)
@@ -383,3 +418,6 @@ class Ledger:
             count += 1
         if count:
             del owed[:count]
+        if not owed:
+            # With nothing that waits, it says nothing any more who began where.
+            member.starts = None

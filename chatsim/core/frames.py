@@ -7,6 +7,7 @@ What a frame means is left to the handler and the client.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -16,6 +17,10 @@ Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128)]
 ClientId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
 Body: TypeAlias = Raw
 PresenceState: TypeAlias = Literal["online", "away", "offline"]
+
+NESTING_MAX = 512
+"""How deep arrays and objects may lie in each other in a client's frame, which itself is the first. Who reads them
+spends stack on each, so the limit leaves every reader room: clients, and whoever reads a journal."""
 
 TYPES = ("message", "typing", "status", "error", "presence", "ack", "heartbeat")
 
@@ -243,6 +248,27 @@ class Fault(Struct, gc=False):
     detail: str
 
 
+_TOO_DEEP = Fault("bad_json", f"nested deeper than {NESTING_MAX} levels")
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_OPEN = frozenset(b"[{")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def too_deep(data: bytes, levels: int) -> bool:
+    """Whether this JSON, which must be valid, has arrays and objects in more than so many levels. Needs no stack."""
+    if data.count(b"[") + data.count(b"{") <= levels:
+        return False
+    depth = 0
+    for bracket in _STRING.sub(b"", data).translate(None, _NO_BRACKETS):
+        if bracket not in _OPEN:
+            depth -= 1
+        elif depth == levels:
+            return True
+        else:
+            depth += 1
+    return False
+
+
 class _StatusHead(_Frame, tag="status"):
     """Just enough of a `status` frame to know which struct it wants."""
 
@@ -270,6 +296,9 @@ _status_decoders: dict[str, msgspec.json.Decoder[StatusFrame]] = {
 }
 _any_object = msgspec.json.Decoder(dict[str, Any])
 
+UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+"""What bytes that are no frame raise in a decoder."""
+
 encode = _encoder.encode
 """Bytes of a frame: UTF-8 JSON, one object."""
 
@@ -281,19 +310,23 @@ def decode_client(data: bytes) -> ClientFrame | Fault:
     shape).
     """
     try:
-        return _client_decoder.decode(data)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
+        frame = _client_decoder.decode(data)
+        # As many levels take twice as many bytes, so that what is short need not be looked at.
+        if len(data) > 2 * NESTING_MAX and too_deep(data, NESTING_MAX):
+            return _TOO_DEEP
+        return frame
+    except UNREADABLE as problem:
         return _fault(data, problem)
 
 
 def _fault(data: bytes, problem: Exception) -> Fault:
     if isinstance(problem, RecursionError):
-        return Fault("bad_json", "nested too deeply")
+        return _TOO_DEEP
     try:
         frame = _any_object.decode(data)
     except msgspec.ValidationError:
         return Fault("bad_frame", "a frame is a JSON object")
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         return Fault("bad_json", "not JSON")
     kind = frame.get("type")
     if isinstance(kind, str) and kind not in TYPES:
@@ -302,7 +335,7 @@ def _fault(data: bytes, problem: Exception) -> Fault:
 
 
 def decode_server(data: bytes) -> ServerFrame:
-    """A frame from the server. Raises `msgspec.DecodeError` where it is none: a server that speaks so is broken."""
+    """A frame from the server. Raises what is in `UNREADABLE` where it is none: a server that speaks so is broken."""
     frame = _server_decoder.decode(data)
     if isinstance(frame, _StatusHead):
         decoder = _status_decoders.get(frame.status)

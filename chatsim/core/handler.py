@@ -127,7 +127,9 @@ class ChatHandler:
             StatusIn: self._status,
         }
         if snapshot is not None:
-            restorer = Restorer(config, epoch, start, self._sessions, self._users, self._ids, self.ledger)
+            restorer = Restorer(
+                config, epoch, start, self._sessions, self._users, self._ids, self.ledger, self._signals
+            )
             restorer.restore(snapshot)
             for revoked in snapshot.revoked:
                 self._credentials.revoke(revoked.jti, revoked.user, revoked.at)
@@ -279,6 +281,7 @@ class ChatHandler:
         connection = self._connections.get(conn)
         if connection is None:
             return NOTHING
+        connection.heard_at = now
         excess_s = self._frame_rate.excess_s(now, connection)
         if excess_s:
             return self._flood(now, connection, excess_s, UNSET)
@@ -286,7 +289,6 @@ class ChatHandler:
             return self._close(now, connection, TOKEN_REFUSED, "the token is another user's")
         if self._credentials.revoked(claims):
             return self._close(now, connection, TOKEN_REVOKED, "token revoked")
-        connection.heard_at = now
         self._credentials.hold(self._epoch, connection, claims, renewed_at=now)
         self._rearm()
         return (Send((conn,), Refreshed(expires_in_s=connection.exp_at - now)),)
@@ -296,6 +298,7 @@ class ChatHandler:
         connection = self._connections.get(conn)
         if connection is None:
             return NOTHING
+        connection.heard_at = now
         excess_s = self._frame_rate.excess_s(now, connection)
         if excess_s:
             return self._flood(now, connection, excess_s, UNSET)
@@ -323,9 +326,7 @@ class ChatHandler:
         for victim in dict.fromkeys(victims):
             effects += self._close(now, victim, TOKEN_REVOKED, "token revoked")
         if user is not None:
-            for session in self._sessions.by_name.values():
-                if user in session.participants:
-                    effects += self._service.expel(now, wall, session, user, "revoked")
+            effects += self._service.banish(now, wall, user, self._positions)
         self._rearm()
         return tuple(effects)
 
@@ -334,6 +335,7 @@ class ChatHandler:
         (protocol.md, section 3). Once said is enough."""
         if len(self._closings):
             return NOTHING
+        self._positions.hurry(now)
         effects = farewell(self.config, now, self._connections.values(), self._dice, self._closings)
         self._rearm()
         return effects
@@ -417,7 +419,9 @@ class ChatHandler:
             for conn in self._replays.hold(session, message, record.conn):
                 effects += self._too_slow(now, self._connections[conn])
         if lost:
+            self._positions.lost(now, lost)
             effects += self._notices.undelivered(lost)
+            self._rearm()
         due_at = now + self._message_due_s
         if due_at < self._next_at:
             self._next_at = due_at
@@ -501,6 +505,7 @@ class ChatHandler:
         effects += self._wake_tokens(now)
         sends, lost = self.ledger.wake(now)
         effects += sends
+        self._positions.lost(now, lost)
         effects += self._notices.undelivered(lost)
         effects += self._signals.wake(now, self._epoch + now)
         effects += self._wake_absent(now)
@@ -604,9 +609,7 @@ class ChatHandler:
             if found is None:
                 return NOTHING
             member, outgoing = found
-            self._moved(now, member)
-            self._had(now, [outgoing])
-            return self._notices.delivered(member, [outgoing])
+            return self._had(now, member, [outgoing])
         if session is UNSET or up_to is UNSET:
             return self.malformed(
                 now, connection.name, "bad_frame", "an ack names a message_id, or a session and up_to"
@@ -615,21 +618,19 @@ class ChatHandler:
         if joined is None or not joined.owed:
             return NOTHING
         settled = self.ledger.ack_up_to(joined, up_to, connection.name)
-        if not settled:
-            return NOTHING
-        self._moved(now, joined)
-        self._had(now, settled)
-        return self._notices.delivered(joined, settled)
+        return self._had(now, joined, settled) if settled else NOTHING
 
     def _moved(self, now: float, member: Member) -> None:
         self._positions.moved(now, member)
         self._next_at = min(self._next_at, self._positions.next_at)
 
-    def _had(self, now: float, settled: list[Outgoing]) -> None:
-        """Note how long each message took to be acked by its receiver."""
+    def _had(self, now: float, member: Member, settled: list[Outgoing]) -> Effects:
+        """The member has these now: note how long each took, and tell whose they were."""
+        self._moved(now, member)
         observe, wall = self.times.delivery.observe, self._epoch + now
         for outgoing in settled:
             observe(wall - outgoing.message.sent_at)
+        return self._notices.delivered(member, settled)
 
     def _typing(self, now: float, connection: Connection, frame: TypingIn) -> Effects:
         member = connection.member_of.get(frame.session)
@@ -692,7 +693,7 @@ class ChatHandler:
         news = self._signals.came(self._epoch + now, member)
         missed = self._replays.missed(now, session, frame)
         if missed is not None:
-            self.ledger.resume(member, connection.name)
+            self.ledger.resume(member, connection.name, frame.replaces if isinstance(frame.replaces, str) else None)
         elif not again:
             self.ledger.start(member, connection.name)
         effects.append(Send((connection.name,), self._sessions.joined(session, missed)))
@@ -733,10 +734,10 @@ class ChatHandler:
 
     def _exit(self, now: float, member: Member, connection: Connection) -> None:
         """The connection is joined no more; its user stays a receiver for the time of retention."""
-        self.ledger.resume(member, connection.name)
         self._replays.leave(member, connection.name)
         if self._sessions.exit(now, member, connection):
             self._signals.absent(now, member)
+        self.ledger.depart(member)
 
     # Endings and refusals.
 

@@ -98,10 +98,10 @@ class TokenBucket:
         self._limit = limit
         self._per_s = limit / window_s
         self._tokens = float(limit)
-        self._at = 0.0
+        self._at: float | None = None
 
     def refusal(self, now: float) -> float:
-        self._tokens = min(float(self._limit), self._tokens + (now - self._at) * self._per_s)
+        self._tokens = self._filled(now)
         self._at = now
         if self._tokens >= 1.0:
             self._tokens -= 1.0
@@ -112,7 +112,11 @@ class TokenBucket:
         self._tokens = min(float(self._limit), self._tokens + 1.0)
 
     def idle(self, now: float) -> bool:
-        return self._tokens + (now - self._at) * self._per_s >= self._limit
+        return self._filled(now) >= self._limit
+
+    def _filled(self, now: float) -> float:
+        since_s = 0.0 if self._at is None else now - self._at
+        return min(float(self._limit), self._tokens + since_s * self._per_s)
 
 
 _ALGORITHMS: dict[str, type[SlidingWindow] | type[FixedWindow] | type[TokenBucket]] = {

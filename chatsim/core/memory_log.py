@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
+from collections.abc import Callable
 from math import inf
 
 from chatsim.core.effects import Record
@@ -68,6 +69,10 @@ class MemoryLog:
             place = self._places.pop(fact.session, None)
             if place is not None:
                 place.kept.clear()
+
+    def settled(self, answered: Callable[[bool], None]) -> None:
+        """Say at once that every fact is kept, for as long as this log is."""
+        answered(True)
 
     def append(self, record: Record) -> Record:
         """The record with its place in the session; `message_id` is unique in the log's life.

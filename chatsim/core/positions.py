@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from math import inf
 
-from chatsim.core.delivery import Ledger
+from chatsim.core.delivery import GivenUp, Ledger
 from chatsim.core.effects import Note
 from chatsim.core.facts import Parted, Position
-from chatsim.core.pool import Member
+from chatsim.core.pool import Member, Session
 
 EVERY_S = 1.0
 
@@ -23,6 +23,7 @@ class Positions:
     def __init__(self, *, kept: bool) -> None:
         self._kept = kept
         self._moved: dict[Member, None] = {}
+        self._every_s = EVERY_S
         self.next_at = inf
 
     def moved(self, now: float, member: Member) -> None:
@@ -30,7 +31,20 @@ class Positions:
         if self._kept:
             self._moved[member] = None
             if self.next_at == inf:
-                self.next_at = now + EVERY_S
+                self.next_at = now + self._every_s
+
+    def lost(self, now: float, given_up: list[GivenUp]) -> None:
+        """What was given up is owed no more: a later life must not owe it anew."""
+        for outgoing, user, _ in given_up:
+            member = outgoing.session.members.get(user)
+            if member is not None:
+                self.moved(now, member)
+
+    def hurry(self, now: float) -> None:
+        """The end is near: what has moved, and what moves from now on, is noted at once."""
+        self._every_s = 0.0
+        if self._moved:
+            self.next_at = now
 
     def came(self, member: Member) -> list[Note]:
         """The member is a receiver from now on: the log hears so at once, since what follows may be owed to her."""
@@ -40,6 +54,10 @@ class Positions:
         """The member is a receiver no more: the log hears so at once."""
         self._moved.pop(member, None)
         return [Note(Parted(member.session.name, member.user.name))] if self._kept else []
+
+    def put_out(self, session: Session, user: str) -> list[Note]:
+        """The user, who may have been a receiver, is none any more: the log hears so at once."""
+        return [Note(Parted(session.name, user))] if self._kept else []
 
     def wake(self, now: float, ledger: Ledger) -> list[Note]:
         """What the log is told, if it is time."""

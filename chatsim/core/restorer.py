@@ -1,6 +1,7 @@
 """Beginning where the log says that an earlier life ended: nobody is there, and everybody may come back.
 
-Decides what of a snapshot still matters: what is kept for replay, what is owed to whom, which client ids are taken.
+Decides what of a snapshot still matters: what is kept for replay, what is owed to whom, which client ids are taken,
+what has been said of a minute's budget.
 Rule: what was too old before the end is too old after it, however long the node was away.
 """
 
@@ -14,7 +15,9 @@ from chatsim.core.delivery import Ledger, message_of
 from chatsim.core.effects import Record
 from chatsim.core.limiter import make_limiter
 from chatsim.core.pool import User
+from chatsim.core.service import SERVER
 from chatsim.core.sessions import Sessions
+from chatsim.core.signals import Signals
 from chatsim.core.snapshot import Snapshot
 
 
@@ -30,6 +33,7 @@ class Restorer:
         users: dict[str, User],
         ids: Dedupe,
         ledger: Ledger,
+        signals: Signals,
     ) -> None:
         self._config = config
         self._epoch = epoch
@@ -38,6 +42,7 @@ class Restorer:
         self._users = users
         self._ids = ids
         self._ledger = ledger
+        self._signals = signals
 
     def restore(self, snapshot: Snapshot) -> None:
         """Sessions, their receivers, and their messages in the order in which they were stored."""
@@ -45,8 +50,9 @@ class Restorer:
         for state in snapshot.sessions:
             session = self._sessions.restore(state)
             for name, _ in state.positions:
-                user = self._users.setdefault(name, User(name, make_limiter(self._config)))
-                self._sessions.await_return(self._start, session, user)
+                user = self._user(name)
+                # The others have heard nothing of her going: they do if she is not back within the grace.
+                self._signals.absent(self._start, self._sessions.await_return(self._start, session, user))
             # The wall clock may have been set back meanwhile; a session's messages keep the order of their seqs.
             since = -inf
             for record in state.records:
@@ -55,7 +61,27 @@ class Restorer:
         has = {(state.name, user): seq for state in snapshot.sessions for user, seq in state.positions}
         for since, record in sorted(stored, key=lambda entry: entry[0]):
             self._message(since, record, has)
+        self._count_lately(snapshot)
         self._sessions.jump(self._epoch)
+
+    def _count_lately(self, snapshot: Snapshot) -> None:
+        """What everybody has said within the last window counts in it."""
+        start = self._start
+        said = (
+            (min(record.sent_at - self._epoch, start), record.sender)
+            for state in snapshot.sessions
+            for record in state.records
+            if record.sender != SERVER
+        )
+        # By the moment of sending: a log may have stored in another order.
+        for at, sender in sorted(entry for entry in said if entry[0] + self._config.rate_window_s > start):
+            self._user(sender).limiter.refusal(at)
+
+    def _user(self, name: str) -> User:
+        user = self._users.get(name)
+        if user is None:
+            user = self._users[name] = User(name, make_limiter(self._config))
+        return user
 
     def _message(self, since: float, record: Record, has: dict[tuple[str, str], int]) -> None:
         config, start = self._config, self._start

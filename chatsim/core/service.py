@@ -16,11 +16,12 @@ from chatsim.core.facts import Added, Ended, Made, Removed
 from chatsim.core.frames import Left
 from chatsim.core.notices import Notices
 from chatsim.core.pool import Member, Session
+from chatsim.core.positions import Positions
 from chatsim.core.sessions import Sessions, is_own
 from chatsim.core.signals import Signals
 
 SERVER = "@server"
-"""Whom messages of the server itself are from. No token should have it as `sub`."""
+"""Whom messages of the server itself are from. No token has it as `sub`: see `chatsim.core.tokens.RESERVED`."""
 
 
 class Standing(NamedTuple):
@@ -134,6 +135,15 @@ class Service:
             self._sessions.part(member)
             self._signals.part(now, member)
             effects += self._signals.left(wall, member)
+        return effects
+
+    def banish(self, now: float, wall: float, user: str, positions: Positions) -> list[Effect]:
+        """The user, whose tokens are good no more, is a receiver nowhere any more."""
+        effects: list[Effect] = []
+        for session in self._sessions.by_name.values():
+            if user in session.participants:
+                effects += self.expel(now, wall, session, user, "revoked")
+                effects += positions.put_out(session, user)
         return effects
 
     def finish(self, name: str) -> list[Effect]:

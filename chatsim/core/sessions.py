@@ -76,6 +76,7 @@ class Sessions:
         """A receiver of an earlier life: she has the time of retention, from the start on, to come back."""
         member = session.members[user.name] = Member(session, user)
         member.gone_at = start
+        member.offline_told = False
         self._absences.add(start, (member, start))
         self._empty.pop(session.name, None)
         session.touch()

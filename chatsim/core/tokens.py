@@ -1,7 +1,7 @@
 """Tokens: who somebody is, and until when.
 
 Decides whether a JWT is good at a given wall time, and mints new ones; PyJWT's algorithms make and check signatures.
-Rule: `verify` is pure and never raises, whatever the text; the clock is an argument; expiry is judged without leeway.
+Rule: `verify` is pure and never raises, whatever the text; the clock is an argument; `exp` and `nbf` know no leeway.
 What follows from a refusal (an HTTP status, a close code), and what is revoked, is left to the shell and the handler.
 """
 
@@ -25,11 +25,16 @@ KEYS_MAX = 2
 SECRET_BYTES_MIN = 32
 """An HMAC secret has as many bytes as the hash: RFC 7518, section 3.2, for HS256."""
 
-AHEAD_S_MAX = 1.0
-"""How far an issuer's clock may be ahead of ours in `iat` and `nbf`; `exp` is taken at its word."""
+IAT_AHEAD_S_MAX = 1.0
+"""How far an issuer's clock may be ahead of ours in `iat`, which says when a token was made and not since when it
+holds: one that is fetched and used at once, or made just before our clock was set back a little, is no forgery.
+`nbf` and `exp` are what an issuer says about that, and are taken at their word."""
 
 TOKEN_BYTES_MAX = 8192
 """Longer texts are refused before any work is spent on them."""
+
+RESERVED = "@"
+"""How the server's own names begin: no user has such a name, or her messages would be taken for the server's."""
 
 RefusalCode: TypeAlias = Literal["token_missing", "token_invalid", "token_expired", "token_revoked"]
 
@@ -82,6 +87,7 @@ _NO_JWT = Refusal("token_invalid", "not a JSON Web Token")
 _ALGORITHM = Refusal("token_invalid", "the token's algorithm is not one of those allowed")
 _SIGNATURE = Refusal("token_invalid", "the token's signature is wrong")
 _CLAIMS = Refusal("token_invalid", "the token's claims are not of the right kind: sub and exp are needed")
+_RESERVED = Refusal("token_invalid", f"the token's user begins with {RESERVED}, as the server's own names do")
 _AUDIENCE = Refusal("token_invalid", "the token is for another audience")
 _ISSUER = Refusal("token_invalid", "the token is from another issuer")
 _EARLY = Refusal("token_invalid", "the token is not valid yet")
@@ -167,6 +173,8 @@ def verify(
 
 def _judge(said: _Payload, wall: float, audience: str | None, issuer: str | None) -> Claims | Refusal:
     """Claims whose signature is good, against the clock and the settings."""
+    if said.sub.startswith(RESERVED):
+        return _RESERVED
     if audience is not None and audience != said.aud and not (isinstance(said.aud, tuple) and audience in said.aud):
         return _AUDIENCE
     if issuer is not None and issuer != said.iss:
@@ -177,8 +185,8 @@ def _judge(said: _Payload, wall: float, audience: str | None, issuer: str | None
 
 def untimely(claims: Claims, wall: float) -> Refusal | None:
     """Why claims that are good in every other way do not hold at that wall time (s since 1970); None if they do."""
-    soon = wall + AHEAD_S_MAX
-    if (claims.nbf is not None and claims.nbf > soon) or (claims.iat is not None and claims.iat > soon):
+    made_by = wall + IAT_AHEAD_S_MAX
+    if (claims.nbf is not None and claims.nbf > wall) or (claims.iat is not None and claims.iat > made_by):
         return _EARLY
     return _EXPIRED if claims.exp <= wall else None
 

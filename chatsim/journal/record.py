@@ -49,11 +49,16 @@ class Detection(msgspec.Struct, gc=False):
 
 
 class Fired(msgspec.Struct, gc=False):
-    """One event of the scenario, with the users it touched."""
+    """One event of the scenario, with the users it touched.
+
+    What is done to the node touches those who are connected, what is done to its log or its clock nobody by itself.
+    `vain` is an event that had nothing to strike: no victim was there, or no node.
+    """
 
     do: str
     at: float
     users: tuple[str, ...]
+    vain: bool = False
 
 
 class RunRecord(msgspec.Struct):

@@ -15,7 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from chatsim.core.frames import NESTING_MAX, UNREADABLE, too_deep
 from chatsim.core.tokens import Claims, Refusal
+from chatsim.live.driver import Driver
 from chatsim.live.gate import Gate
 from chatsim.live.routes import Refused
 
@@ -23,6 +25,9 @@ BODY_BYTES_MAX = 64 * 1024
 NAME_MAX = 128
 JTI_MAX = 256
 """Longest id of a token, as the token's check has it."""
+
+RETRY_AFTER_S = 1
+"""After how many seconds an order that could not be stored may be given again."""
 
 T = TypeVar("T")
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="chatsim"'}
@@ -46,8 +51,19 @@ def error_answer(status: int, code: str, message: str, headers: dict[str, str] |
     return json_answer(status, Refused(code, message), headers)
 
 
+async def kept(driver: Driver) -> None:
+    """Wait until the log has all that was ordered; raises DeniedError where it cannot take it now."""
+    if not await driver.stored():
+        raise unkept("it is in force, and could not be stored: do it again, or a restart may undo it")
+
+
+def unkept(message: str) -> DeniedError:
+    """The refusal of an order that the log cannot take now."""
+    return DeniedError(503, "unavailable", message, {"Retry-After": str(RETRY_AFTER_S)})
+
+
 class Bouncer:
-    """Tells users, the administrator and everybody else apart."""
+    """Tells users, the administrator and everybody else apart; whom it refuses it counts at the gate."""
 
     def __init__(self, gate: Gate, admin_key: bytes | None) -> None:
         """Without an admin key nobody is the administrator."""
@@ -58,21 +74,26 @@ class Bouncer:
         """Raises DeniedError for a request without the admin key; compared in constant time."""
         said = _bearer(request)
         if not said:
-            raise DeniedError(401, "token_missing", "the admin key is needed", _CHALLENGE)
+            raise self._denied("token_missing", "the admin key is needed")
         if not self._is_admin(said):
-            raise DeniedError(401, "token_invalid", "the admin key is wrong", _CHALLENGE)
+            raise self._denied("token_invalid", "the admin key is wrong")
 
     def user(self, request: Request) -> Claims:
         """The claims of the token in the header, or in the query; raises DeniedError where it is no good."""
         found = self._gate.verify(_bearer(request) or request.query_params.get("token", ""))
         if isinstance(found, Refusal):
-            raise DeniedError(401, found.code, found.detail, _CHALLENGE)
+            raise self._denied(found.code, found.detail)
         return found
 
     def either(self, request: Request) -> Claims | None:
         """The claims of the user, or None for the administrator; raises DeniedError for anybody else."""
         said = _bearer(request)
         return None if said and self._is_admin(said) else self.user(request)
+
+    def _denied(self, code: str, message: str) -> DeniedError:
+        refused = self._gate.refused_requests
+        refused[code] = refused.get(code, 0) + 1
+        return DeniedError(401, code, message, _CHALLENGE)
 
     def _is_admin(self, said: str) -> bool:
         return self._admin_key is not None and hmac.compare_digest(said.encode("latin-1"), self._admin_key)
@@ -92,11 +113,14 @@ async def read(request: Request, decoder: msgspec.json.Decoder[T], bytes_max: in
             raise DeniedError(413, "too_large", f"a body has at most {bytes_max} bytes")
     try:
         # What is passed on unread must be text all the same: it ends up in frames of text.
-        return decoder.decode(body.decode())
+        order = decoder.decode(body.decode())
     except msgspec.ValidationError as problem:
         raise DeniedError(400, "bad_request", f"the body has another shape: {problem}") from None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         raise DeniedError(400, "bad_request", "the body is not JSON") from None
+    if too_deep(bytes(body), NESTING_MAX):
+        raise DeniedError(400, "bad_request", f"the body is nested deeper than {NESTING_MAX} levels")
+    return order
 
 
 def name_in(request: Request, parameter: str, length_max: int = NAME_MAX) -> str:

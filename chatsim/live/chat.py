@@ -22,26 +22,13 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Raw
+from websockets.exceptions import InvalidURI
+from websockets.uri import parse_uri
 
 from chatsim.core import frames
-from chatsim.core.client import ChatClient, ClientConfig
+from chatsim.core.client import ChatClient, ClientConfig, told_s
 from chatsim.core.effects import ClientEffects, Dial, HangUp, Renew, Show, Transmit
-from chatsim.core.frames import (
-    Ack,
-    Delivered,
-    Draining,
-    Error,
-    Joined,
-    Left,
-    Presence,
-    Refreshed,
-    Say,
-    TokenExpiring,
-    Typing,
-    Undelivered,
-    Welcome,
-)
+from chatsim.core.frames import Ack, Error, Joined, Left, Welcome
 from chatsim.errors import (
     ChatClosedError,
     ChatError,
@@ -52,8 +39,10 @@ from chatsim.errors import (
     UnreachableError,
     UsageError,
 )
+from chatsim.live import asking
 from chatsim.live.calendar import Calendar
 from chatsim.live.line import Line
+from chatsim.live.news import Connected, Disconnected, Event, Message, Notice, RenewalFailed, Said, message_of
 from chatsim.live.peer import ABNORMAL, Peer, resuming
 from chatsim.network.link import Link
 
@@ -70,57 +59,9 @@ EVENTS_MAX = 1024
 SAYING_MAX = 256
 """Messages that wait for their ack; who says more waits until one is acked."""
 
-NAME_MAX = 128
 _TOKEN_CLOSES = {4500: "token_invalid", 4501: "token_revoked"}
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A message of somebody else, or of another device of the same user. `sent_at` is in seconds since the Unix
-    epoch; `body` is the JSON value that was said."""
-
-    message_id: str
-    session: str
-    epoch: int
-    seq: int
-    sender: str
-    body: Any
-    sent_at: float
-    attempt: int
-
-
-class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """The server has the message, under this id and at this place of the session."""
-
-    message_id: str
-    session: str
-    epoch: int
-    seq: int
-
-
-class Connected(msgspec.Struct, frozen=True):
-    """There is a connection, the first or a new one, under the server's name for it."""
-
-    connection: str
-
-
-class Disconnected(msgspec.Struct, frozen=True):
-    """The connection is gone; a new one is on its way, unless the chat is over."""
-
-    code: int
-    reason: str
-
-
-class RenewalFailed(msgspec.Struct, frozen=True):
-    """A new token could not be fetched; that is tried again."""
-
-    problem: Exception
-
-
-Notice: TypeAlias = (
-    Delivered | Undelivered | Typing | Presence | Joined | Left | Draining | TokenExpiring | Refreshed | Error
-)
-Event: TypeAlias = Notice | Connected | Disconnected | RenewalFailed
-"""What is told beside messages: frames of the server as they came, and what became of the connection."""
 T = TypeVar("T")
 
 
@@ -133,7 +74,8 @@ async def connect(
     `token` is a JWT, or a function (plain or async) that fetches a new one; without it the URL has one. `ssl` is the
     TLS context of `wss`, by default one that checks the server's certificate against those of this machine.
     The first connection that fails is told at once; later ones come back by themselves.
-    Raises UsageError for what is no such URL, TokenRefusedError, UnreachableError, or what the token's function raises.
+    Raises UsageError for what is no such URL or no token, TokenRefusedError, UnreachableError, or what the token's
+    function raises.
     """
     chat = Chat(url, token=token, ssl=ssl, config=config or ClientConfig())
     try:
@@ -153,7 +95,7 @@ class Chat:
     def __init__(self, url: str, *, token: Token | None, ssl: tls.SSLContext | None, config: ClientConfig) -> None:
         self._url, self._host, self._port, self._tls = _address(url, ssl)
         self._source = token if callable(token) else None
-        self._token = None if callable(token) else token
+        self._token = None if callable(token) or token is None else asking.check_token(token)
         seed = secrets.randbits(62)
         renewing = msgspec.structs.replace(config, renews=self._source is not None)
         self._client = ChatClient(renewing, user="", seed=seed)
@@ -195,7 +137,7 @@ class Chat:
         """Be in the session, now and after every reconnection; returns its `epoch`, `seq`, `recovered` and
         `participants`.
 
-        Raises JoinRefusedError where the server does not let this user in.
+        Raises JoinRefusedError where the server does not let this user in, and ValueError for what is no name.
         """
         self._check(session)
         with self._asking(self._joins, session) as answer:
@@ -219,17 +161,14 @@ class Chat:
     async def say(self, session: str, body: Any) -> Said:
         """Write `body` (text, or any JSON value) to the session; returns when the server has stored it.
 
-        Raises RateLimitedError with `retry_after_s`, MessageRefusedError where the server will not have it, and
-        TypeError where `body` is no JSON. One that is cancelled while it waits may have been sent all the same.
+        Raises RateLimitedError with `retry_after_s`, and MessageRefusedError where the server will not have it. Before
+        anything is sent it raises MessageTooLargeError for more bytes than the server takes, and ValueError for what
+        is no name, or no JSON, or nested over 511 levels deep. One that is cancelled while it waits may have been sent
+        all the same.
         """
         self._check(session)
         self._count += 1
-        frame = Say(f"{self._prefix}-{self._count}", session, Raw(msgspec.json.encode(body)))
-        size = len(frames.encode(frame))
-        if size > self._bytes_max:
-            raise MessageRefusedError(
-                f"The message has {size} bytes, and the server takes {self._bytes_max}.", "too_large"
-            )
+        frame = asking.say(f"{self._prefix}-{self._count}", session, body, self._bytes_max)
         async with self._room:
             self._check(session)
             answer: asyncio.Future[Said] = asyncio.get_running_loop().create_future()
@@ -377,7 +316,7 @@ class Chat:
         try:
             async with asyncio.timeout(FETCH_S_MAX):
                 found = self._source()
-                token = await found if inspect.isawaitable(found) else found
+                token = asking.check_token(await found if inspect.isawaitable(found) else found)
         except Exception as problem:
             if not self._first.done():
                 # The caller of `connect` is there to be told what went wrong in her own function.
@@ -422,7 +361,7 @@ class Chat:
             return
         try:
             frame = frames.decode_server(data)
-        except msgspec.DecodeError:
+        except frames.UNREADABLE:
             # Something newer than this client: a sign of life, and nothing else.
             self._client.heard(now)
             return
@@ -475,18 +414,7 @@ class Chat:
             self._settle(frame.reason)
 
     def _message(self, frame: frames.Message) -> None:
-        self._messages.put(
-            Message(
-                message_id=frame.message_id,
-                session=frame.session,
-                epoch=frame.epoch,
-                seq=frame.seq,
-                sender=frame.sender,
-                body=msgspec.json.decode(frame.body),
-                sent_at=frame.sent_at,
-                attempt=frame.attempt,
-            )
-        )
+        self._messages.put(message_of(frame))
         if self._messages.full and not self._paused:
             self._paused = True
             if self._peer is not None:
@@ -522,8 +450,7 @@ class Chat:
     def _check(self, session: str) -> None:
         if self._over is not None:
             raise self._over
-        if not 1 <= len(session) <= NAME_MAX:
-            raise ValueError(f"a session's name has 1 to {NAME_MAX} characters")
+        asking.check_name(session)
 
     @contextmanager
     def _asking(self, asked: dict[str, list[asyncio.Future[T]]], session: str) -> Iterator[asyncio.Future[T]]:
@@ -584,7 +511,7 @@ def _address(url: str, context: tls.SSLContext | None) -> tuple[str, str, int, t
     except ValueError:
         host = port = None
         parts = urlsplit("")
-    if parts.scheme not in ("ws", "wss") or not host or parts.username is not None:
+    if parts.scheme not in ("ws", "wss") or not host or parts.username is not None or not _dialable(url):
         raise UsageError("That is no address of a chat server: write one like wss://host/ws.")
     if parts.scheme == "ws":
         return url, host, port or 80, None
@@ -594,13 +521,21 @@ def _address(url: str, context: tls.SSLContext | None) -> tuple[str, str, int, t
     return url, host, port or 443, context
 
 
+def _dialable(url: str) -> bool:
+    try:
+        parse_uri(url)
+    except InvalidURI:
+        return False
+    return True
+
+
 def _expires_in_s(token: str, wall: float) -> float:
     """How long a JWT is good by its own word (s); inf where it does not say."""
     try:
         payload = token.split(".")[1]
         claims = msgspec.json.decode(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         return float(claims["exp"]) - wall
-    except (IndexError, KeyError, TypeError, ValueError):
+    except (IndexError, KeyError, TypeError, ValueError, RecursionError, OverflowError):
         return inf
 
 
@@ -612,7 +547,7 @@ def _closed(code: int, reason: str) -> ChatError:
 
 
 def _refused_message(frame: Error) -> MessageRefusedError:
-    wait_s = frame.retry_after_ms / 1000 if isinstance(frame.retry_after_ms, int) else None
+    wait_s = told_s(frame.retry_after_ms) if isinstance(frame.retry_after_ms, int) else None
     kind = RateLimitedError if frame.code in ("rate_limited", "frame_rate") else MessageRefusedError
     return kind(f"The message was refused: {frame.message} ({frame.code}).", frame.code, wait_s)
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from chatsim.core.frames import ClientFrame, StatusIn, Welcome, decode_server, encode
+from chatsim.core.frames import UNREADABLE, ClientFrame, StatusIn, Welcome, decode_server, encode
 from chatsim.journal.record import Detection
 from chatsim.live.calendar import Calendar
 from chatsim.live.peer import ABNORMAL, Peer, resuming
@@ -220,7 +220,7 @@ class Crowd:
         """One text frame arrived."""
         try:
             frame = decode_server(data)
-        except msgspec.DecodeError as problem:
+        except UNREADABLE as problem:
             if len(self.faults) < FAULTS_MAX:
                 self.faults.append(f"the server sent what is no frame of the protocol: {problem}")
             return

@@ -25,7 +25,7 @@ from chatsim.live.deflate import PACKED_FROM_BYTES, pack
 from chatsim.live.events import Often, tell
 from chatsim.live.framing import PING_FRAME, text_frame
 from chatsim.live.log import LATER, Log
-from chatsim.live.outlets import Outlet, Outlets
+from chatsim.live.outlets import CLOSE_TIMEOUT_S, Outlet, Outlets
 from chatsim.telemetry.figures import LAG_EDGES_S
 
 LAG_INTERVAL_S = 0.1
@@ -92,12 +92,14 @@ class Driver:
         journal: Journal | None = None,
         life: int = 0,
         zero_at: float | None = None,
+        close_timeout_s: float = CLOSE_TIMEOUT_S,
     ) -> None:
         """`epoch` is the wall time of `now` = 0, in seconds since the Unix epoch; the handler was given the same. That
         is this moment, unless `zero_at` names another of the loop's time (s).
 
         `life` counts the starts of a log that lasts: it becomes part of the connections' names, so that a client that
-        comes back after a restart cannot name somebody else's by chance.
+        comes back after a restart cannot name somebody else's by chance. A peer that is told to close has
+        `close_timeout_s` to do so.
         """
         self.loop = loop
         self.draining = False
@@ -109,8 +111,9 @@ class Driver:
         self._epoch = epoch
         self._start = loop.time() if zero_at is None else zero_at
         self._now = 0.0
-        self._outlets = Outlets(loop, self._pressed)
+        self._outlets = Outlets(loop, self._pressed, close_timeout_s=close_timeout_s)
         self._todo: deque[Effects] = deque()
+        self._held: dict[tuple[tuple[str, ...], str, str], list[str]] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
         self._numbered = 0
@@ -250,6 +253,19 @@ class Driver:
         """The session is over."""
         now = self.now()
         self._settle(now, "end_session", (session,), self._handler.end_session(now, session))
+
+    async def stored(self) -> bool:
+        """Whether the log has all that came of the orders so far; False where it cannot take it now. What was ordered
+        is in force all the same, and is stored when the log is well again."""
+        answer: asyncio.Future[bool] = self.loop.create_future()
+
+        def answered(good: bool) -> None:
+            # Whoever asked may be gone.
+            if not answer.done():
+                answer.set_result(good)
+
+        self._log.settled(answered)
+        return await answer
 
     def post(self, user: str, body: Body, answered: Callable[[Record | None], None]) -> None:
         """A message of the server to all connections of a user; `answered` is called once, with the record as the log
@@ -401,8 +417,28 @@ class Driver:
         if effects:
             self._todo.append(effects)
 
+    def hold(self) -> None:
+        """What follows comes of several frames read at once: it is one turn, until `release`."""
+        self._held = {}
+
+    def release(self) -> None:
+        """The turn is over: whoever has several messages of a sender by now is told of in one frame."""
+        held, self._held = self._held or {}, None
+        for (to, session, user), message_ids in held.items():
+            notice = Delivered(session=session, user=user, message_ids=tuple(message_ids))
+            self._perform[Send](Send(to, notice))
+
+    def _keeps(self, to: tuple[str, ...], message: ServerFrame) -> bool:
+        """Whether the frame is kept for the end of the turn."""
+        if self._held is None or type(message) is not Delivered:
+            return False
+        self._held.setdefault((to, message.session, message.user), []).extend(message.message_ids)
+        return True
+
     def _send(self, effect: Send) -> None:
         message = effect.message
+        if self._held is not None and self._keeps(effect.to, message):
+            return
         payload = text_frame(encode(message))
         # The receiver took her time with the ack, and the sender has been told that the message is safe.
         if type(message) is Delivered:
@@ -412,6 +448,8 @@ class Driver:
 
     def _send_packed(self, effect: Send) -> None:
         """Send one frame in two forms: packed to those who agreed to it, and as it is to the others."""
+        if self._keeps(effect.to, effect.message):
+            return
         payload = encode(effect.message)
         to = tuple(name for name in effect.to if name in self._packing)
         packed = pack(payload) if to and len(payload) >= PACKED_FROM_BYTES else None

@@ -11,11 +11,18 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 
+from chatsim.core.effects import NOTHING
+from chatsim.journal.record import RunRecord
 from chatsim.journal.replay import Difference, difference, handler_of
 from chatsim.journal.steps import JournalReader, Step
+from chatsim.verdict.invariants.catalogue import Violation
+from chatsim.verdict.invariants.watch import Watch
 from chatsim.verdict.tally import Tally
 
 STEPS_AT_ONCE = 32
+
+SLACK_S = 5.0
+"""How late a server may be (s): it shares its machine with the crowd, and with whatever else runs there."""
 
 
 class Follower:
@@ -28,11 +35,14 @@ class Follower:
         self.header = self._reader.header
         self.handler = handler_of(self.header)
         self.tally = Tally()
+        header = self.header
+        self.watch = Watch(header.config, header.epoch, header.snapshot, slack_s=SLACK_S)
         self.difference: Difference | None = None
         self.steps = 0
         self._lag_s: list[float] = []
         self._hashes: list[str] = []
         self._ahead_s = 0.0
+        self._now = 0.0
 
     def begin(self, path: Path) -> None:
         """The server began again: read what is left of its last journal, and follow the new one.
@@ -52,6 +62,9 @@ class Follower:
         self.handler = handler_of(header)
         assert header.snapshot is not None, "a server that begins again has a log that lasts"
         self.tally.begin(header.snapshot, self.handler.ledger.pairs())
+        # The wall time of this line's 0, by the clock of the life that begins.
+        epoch = header.epoch - self._ahead_s
+        self.watch.step(self._ahead_s, "begin", (header.snapshot, epoch, header.seed, header.first_epoch), NOTHING)
 
     def follow(self, for_s: float) -> bool:
         """Read on for so long at most; returns whether all that is written was read."""
@@ -71,9 +84,15 @@ class Follower:
     def _take(self, step: Step) -> None:
         self.steps += 1
         self.tally.step(step.now + self._ahead_s, step.door, step.args, step.effects)
+        self.watch.step(step.now + self._ahead_s, step.door, step.args, step.effects)
+        self._now = step.now
         found = difference(self.handler, self.steps, step)
         if found is not None and self.difference is None:
             self.difference = found
+
+    def violations(self, record: RunRecord) -> list[Violation]:
+        """The invariants that did not hold, once all is read; `record` is that of the whole run."""
+        return self.watch.finish(self._now + self._ahead_s, record, handler=self.handler, ahead_s=self._ahead_s)
 
     @property
     def trace_hash(self) -> str:

@@ -38,10 +38,14 @@ class Gate:
     """Who may come in: origin, token, and whether there is room."""
 
     def __init__(self, driver: Driver, keys: Keys, config: HandlerConfig, *, seed: int = 0) -> None:
-        """`config` is as the handler has it; `seed` is that of the jitter in `Retry-After`."""
+        """`config` is as the handler has it; `seed` is that of the jitter in `Retry-After`.
+
+        `refused` counts handshakes, `refused_requests` other requests whose token or key is no good, by error code.
+        """
         self.driver = driver
         self.config = config
         self.refused: dict[str, int] = {}
+        self.refused_requests: dict[str, int] = {}
         self._keys = keys
         self._admission = Admission(config, seed=seed)
 

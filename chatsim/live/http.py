@@ -19,8 +19,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from chatsim.core.tokens import Minter
-from chatsim.live.answers import JTI_MAX, Bouncer, DeniedError, EncodedPaths, error_answer, json_answer, name_in, read
+from chatsim.core.tokens import RESERVED, Minter
+from chatsim.live.answers import (
+    JTI_MAX,
+    Bouncer,
+    DeniedError,
+    EncodedPaths,
+    error_answer,
+    json_answer,
+    kept,
+    name_in,
+    read,
+)
 from chatsim.live.gate import Gate
 from chatsim.live.openapi import document
 from chatsim.live.routes import OPERATIONS, Health, Token, TokenOrder
@@ -33,7 +43,12 @@ READY_LAG_S_MAX = 0.25
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
+class _ClockOrder(msgspec.Struct):
+    by_s: float
+
+
 _token_order = msgspec.json.Decoder(TokenOrder)
+_clock_order = msgspec.json.Decoder(_ClockOrder)
 
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed"}
 _TEXTS = {404: "there is nothing here", 405: "this method is not served here"}
@@ -74,14 +89,16 @@ class Routes:
         # Made once: it takes milliseconds, and anybody may ask for it.
         self._document = msgspec.json.encode(document())
 
-    def app(self) -> Starlette:
-        """The ASGI application."""
+    def app(self, *, clock: bool = False) -> Starlette:
+        """The ASGI application; `clock` adds the route of tests that sets the wall clock, which is in no document."""
         paths: dict[str, dict[str, Endpoint]] = {}
         for operation in OPERATIONS:
             owner = self if hasattr(self, operation.name) else self._sessions
             paths.setdefault(operation.path, {})[operation.method] = getattr(owner, operation.name)
         routes = [Route(path, _by_method(answers), methods=list(answers)) for path, answers in paths.items()]
         routes.append(Route("/ws", self._plain_websocket, methods=["GET"]))
+        if clock:
+            routes.append(Route("/api/clock", self._set_clock, methods=["POST"]))
         refusals = {HTTPException: _refused, DeniedError: _denied, Exception: _crashed}
         app = Starlette(routes=routes, exception_handlers=refusals, middleware=[Middleware(EncodedPaths)])
         # A slash too many is a path that is not there: a redirect would carry the query, and so a token, once more.
@@ -109,11 +126,18 @@ class Routes:
             426, "upgrade_required", "this is a WebSocket: ask for an upgrade", {"Upgrade": "websocket"}
         )
 
+    async def _set_clock(self, request: Request) -> Response:
+        self._bouncer.admin(request)
+        self._driver.clock_jump((await read(request, _clock_order)).by_s)
+        return Response(status_code=204)
+
     async def make_token(self, request: Request) -> Response:
         self._bouncer.admin(request)
         if self._minter is None:
             raise DeniedError(503, "unavailable", "no signing key here: tokens come from elsewhere")
         asked = await read(request, _token_order)
+        if asked.user.startswith(RESERVED):
+            raise DeniedError(400, "bad_request", f"a user's name does not begin with {RESERVED}: the server's do")
         return json_answer(201, self._mint(self._minter, asked), {"Cache-Control": "no-store"})
 
     def _mint(self, minter: Minter, asked: TokenOrder) -> Token:
@@ -126,6 +150,14 @@ class Routes:
         self._bouncer.admin(request)
         if not self._driver.revoke(jti=name_in(request, "jti", JTI_MAX)):
             raise DeniedError(503, "overloaded", "too many revoked tokens to remember another: change the token key")
+        await kept(self._driver)
+        return Response(status_code=204)
+
+    async def revoke_user(self, request: Request) -> Response:
+        self._bouncer.admin(request)
+        if not self._driver.revoke(user=name_in(request, "user")):
+            raise DeniedError(503, "overloaded", "too many revocations to remember another: change the token key")
+        await kept(self._driver)
         return Response(status_code=204)
 
 

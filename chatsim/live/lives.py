@@ -35,6 +35,11 @@ class Lives:
         if not self._down:
             self.node.check()
 
+    @property
+    def up(self) -> bool:
+        """Whether a server is there and was not asked to end."""
+        return not self._down
+
     def cpu_s(self) -> float:
         """CPU time that all lives have used so far (s)."""
         return self._spent_s + (0.0 if self._down else self.node.cpu_s())

@@ -6,6 +6,7 @@ record only when the log has it, whichever way the log answers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from msgspec import Raw
@@ -27,7 +28,11 @@ class Log(Protocol):
         """The record with its place, `LATER` where that comes later, or None where the log cannot take it now."""
 
     def note(self, fact: Fact) -> None:
-        """Store a fact, behind what was appended before it; nobody waits for it."""
+        """Store a fact, behind what was appended before it; who has to know that it is stored asks `settled`."""
+
+    def settled(self, answered: Callable[[bool], None]) -> None:
+        """Call `answered` once, here or later in the loop's thread: True when every fact noted before is stored, False
+        where the log cannot take one now. Such a fact is kept, and written as soon as that can be."""
 
     def history(self, session: str, after: int, limit: int) -> list[Record]:
         """Up to `limit` messages with a seq above `after` of the newest epoch, oldest first."""

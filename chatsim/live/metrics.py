@@ -25,6 +25,7 @@ def shell_of(driver: Driver, gate: Gate) -> Shell:
     return Shell(
         departed=driver.departed,
         refused=gate.refused,
+        refused_requests=gate.refused_requests,
         loop_lag=driver.lag,
         queued_frames=frames,
         queued_bytes=size,

@@ -12,7 +12,6 @@ from typing import Any, Protocol, TypeAlias, get_args
 
 from chatsim.core.frames import StatusIn
 from chatsim.errors import UsageError
-from chatsim.journal.record import Fired
 from chatsim.live.crowd import Crowd
 from chatsim.live.peer import Peer
 from chatsim.load.people import Device, Person
@@ -84,11 +83,11 @@ class Mischief(Strikes[Peer[Device]]):
         expiring_token: Callable[[Device, float, float], str],
         orders: Orders,
         ends_at: float,
-        clock_jump: Callable[[float], None] | None = None,
+        clock_jump: Callable[[float], Awaitable[None] | None] | None = None,
     ) -> None:
         """`expiring_token(device, wall, ttl_s)` mints a token that ends so soon; floods end at `ends_at` (s).
 
-        `clock_jump(by_s)` sets the wall clock of the node alone, where that can be done.
+        `clock_jump(by_s)` sets the wall clock of the node alone, where that can be done: at once, or as an order.
         """
         super().__init__(crowd.calendar, crowd, crowd.people, crowd.peers, choose)
         self._crowd = crowd
@@ -122,13 +121,15 @@ class Mischief(Strikes[Peer[Device]]):
             self._order(self._node_ends(now, event))
             return
         if isinstance(event, ev.LogOutage):
-            self.fired.append(Fired(event.do, now, ("log",)))
+            self.strike_thing(now, event)
             self._order(self._server.hold_log(event.for_s))
             return
         if isinstance(event, ev.ClockJump):
             assert self._clock_jump is not None, "it was checked that the clock can be set"
-            self._clock_jump(event.by_s)
-            self.fired.append(Fired(event.do, now, ("clock",)))
+            order = self._clock_jump(event.by_s)
+            if order is not None:
+                self._order(order)
+            self.strike_thing(now, event)
             return
         self.touch(now, number, event)
 
@@ -179,7 +180,6 @@ class Mischief(Strikes[Peer[Device]]):
             self._fail(problem)
 
     async def _node_ends(self, now: float, event: NodeEvent) -> None:
-        place = len(self.fired)
-        self.fired.append(Fired(event.do, now, ()))
-        if await self._server.end_node(event):
-            self.fired[place] = Fired(event.do, now, ("node",))
+        place = self.strike_node(now, event)
+        if not await self._server.end_node(event):
+            self.missed(place)

@@ -79,10 +79,15 @@ class Node:
         port: int = 0,
         tls: Files | None = None,
         time_scale: float = 1.0,
+        clock_ahead_s: float | None = None,
         program: Sequence[str] = PROGRAM,
     ) -> None:
-        """Start it and wait until it listens; `log` is where its stderr goes. Raises HarnessError where it does not."""
+        """Start it and wait until it listens; `log` is where its stderr goes. Raises HarnessError where it does not.
+
+        `clock_ahead_s` lets its wall clock be set, and is how far it is ahead from the start.
+        """
         self._log = log
+        self._stop_s_max = STOP_S_MAX * max(time_scale, 1.0)
         with tempfile.TemporaryDirectory(prefix="chatsim-node-") as name:
             folder = Path(name)
             _write_private(folder / "secret", secret)
@@ -91,6 +96,8 @@ class Node:
             flags += ["--ephemeral"] if data is None else ["--data", f"{data}"]
             flags += ["--secret-file", f"{folder / 'secret'}", "--config", f"{folder / 'handler.yaml'}"]
             flags += ["--journal", f"{journal}"]
+            if clock_ahead_s is not None:
+                flags += ["--clock-ahead", repr(clock_ahead_s)]
             if admin_key is not None:
                 _write_private(folder / "admin", admin_key)
                 flags += ["--admin-key-file", f"{folder / 'admin'}"]
@@ -149,7 +156,7 @@ class Node:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
             try:
-                process.wait(STOP_S_MAX)
+                process.wait(self._stop_s_max)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -27,6 +27,10 @@ WRITE_HIGH_BYTES = 32 * 1024
 LINGER_S = 0.05
 """How long a frame that nobody waits for stays for company, at most; the ack that caused it was free to take 0.2 s."""
 
+LOOK_FRAMES = 32
+"""When a transport holds more frames than this, it is looked at whether it gets rid of them: few beside half of the
+usual limit, and more than a healthy reader is usually told in one turn."""
+
 EAGER_MAX = 32
 """So many of them in each `LINGER_S` are sent at once: as few as that cost less than a hundredth of a core."""
 
@@ -39,14 +43,15 @@ class Outlet:
         "deadline",
         "dirty",
         "half_close",
-        "in_transport",
         "lingers_until",
         "name",
         "opened_at",
         "paused",
         "pressed",
         "queue",
+        "suspect",
         "transport",
+        "writes",
     )
 
     def __init__(self, name: str, transport: asyncio.Transport) -> None:
@@ -54,7 +59,9 @@ class Outlet:
         self.transport = transport
         self.opened_at = 0.0
         self.queue: list[bytes] = []
-        self.in_transport = 0
+        # What was written and is not known to be gone: frames and bytes of each write, oldest first.
+        self.writes: deque[tuple[int, int]] = deque()
+        self.suspect = False
         self.dirty = False
         self.lingers_until = inf
         self.paused = False
@@ -69,19 +76,46 @@ class Outlet:
 
     def pending_frames(self) -> int:
         """Frames that wait here, and those that the transport has not got rid of."""
-        return len(self.queue) + self.in_transport
+        return len(self.queue) + self.in_transport()
+
+    def in_transport(self) -> int:
+        """Frames that the transport has not got rid of; of a write that is half gone, the share of its bytes.
+
+        What a transport does not count (uvloop's TLS: the first 64 KiB behind it) is gone as far as is known here.
+        """
+        left = self.transport.get_write_buffer_size()
+        writes = self.writes
+        frames = needed = 0
+        for count, size in reversed(writes):
+            if left <= 0:
+                break
+            frames += count if left >= size else -(-count * left // size)
+            left -= size
+            needed += 1
+        for _ in range(len(writes) - needed):
+            writes.popleft()
+        return frames
 
 
 class Outlets:
     """The outlets of one driver, and what is to be flushed at the end of this turn of the loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, press: Callable[[Outlet], None]) -> None:
-        """`press` is told once a flush of each connection that cannot take what waits for it."""
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        press: Callable[[Outlet], None],
+        *,
+        close_timeout_s: float = CLOSE_TIMEOUT_S,
+    ) -> None:
+        """`press` is told once a flush of each connection that cannot take what waits for it; who is to close and does
+        not within `close_timeout_s` is dropped."""
         self.by_name: dict[str, Outlet] = {}
         self.frames_out = self.bytes_out = self.flushes = 0
         self._loop = loop
         self._press = press
+        self._close_timeout_s = close_timeout_s
         self._dirty: list[Outlet] = []
+        self._suspects: list[Outlet] = []
         self._flush_due = False
         self._lingering: deque[tuple[float, Outlet]] = deque()
         self._ring: asyncio.TimerHandle | None = None
@@ -109,7 +143,8 @@ class Outlets:
     def resumed(self, outlet: Outlet) -> None:
         """The transport is empty again."""
         outlet.paused = False
-        outlet.in_transport = 0
+        outlet.writes.clear()
+        outlet.transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES, low=0)
         if outlet.queue:
             self._soil(outlet)
 
@@ -127,8 +162,7 @@ class Outlets:
                     self.flush(outlet)
                 else:
                     self.bytes_out += len(payload)
-                    outlet.in_transport = 1
-                    outlet.transport.write(payload)
+                    self._write(outlet, payload, 1)
                 return
         self.queue(to, payload)
 
@@ -177,7 +211,7 @@ class Outlets:
         if outlet.deadline is not None:
             return
         outlet.queue.append(close_frame(code, reason))
-        outlet.deadline = self._loop.call_later(CLOSE_TIMEOUT_S, outlet.transport.abort)
+        outlet.deadline = self._loop.call_later(self._close_timeout_s, outlet.transport.abort)
         self._soil(outlet)
 
     # Writing.
@@ -188,14 +222,43 @@ class Outlets:
         outlet.lingers_until = inf
         if queue and not outlet.transport.is_closing():
             data = queue[0] if len(queue) == 1 else b"".join(queue)
-            outlet.in_transport = len(queue)
             self.flushes += 1
             self.bytes_out += len(data)
-            outlet.transport.write(data)
+            self._write(outlet, data, len(queue))
         queue.clear()
         if outlet.half_close and not outlet.transport.is_closing():
             outlet.half_close = False
             end_writing(outlet.transport)
+
+    def _write(self, outlet: Outlet, data: bytes, count: int) -> None:
+        """Give the transport so many frames, and have it looked at where it may not get rid of them."""
+        transport, writes = outlet.transport, outlet.writes
+        if not transport.get_write_buffer_size():
+            # The usual: all that went before is gone.
+            writes.clear()
+            waiting = count
+        else:
+            waiting = outlet.in_transport() + count
+        writes.append((count, len(data)))
+        transport.write(data)
+        if waiting > LOOK_FRAMES and not outlet.suspect:
+            outlet.suspect = True
+            if not self._suspects:
+                # A transport may write at the end of the turn: what it still holds in the next, nobody takes.
+                self._loop.call_soon(self._look)
+            self._suspects.append(outlet)
+
+    def _look(self) -> None:
+        """Who has not taken what she was given is paused, so that what follows waits here and is reported."""
+        suspects, self._suspects = self._suspects, []
+        for outlet in suspects:
+            outlet.suspect = False
+            transport = outlet.transport
+            if outlet.paused or outlet.closing or transport.is_closing() or outlet.in_transport() <= LOOK_FRAMES:
+                continue
+            # Over its limit it pauses us at once, however small its bytes are; when it is empty, it resumes us.
+            transport.set_write_buffer_limits(high=0, low=0)
+            self._press(outlet)
 
     def _flush(self) -> None:
         """One write per connection that has something to say; those that cannot take it are reported."""
@@ -214,11 +277,11 @@ class Outlets:
                 # This is `flush`, once more, without the call: every delivery comes by here.
                 outlet.lingers_until = inf
                 if not outlet.transport.is_closing():
-                    count = outlet.in_transport = len(queue)
+                    count = len(queue)
                     data = queue[0] if count == 1 else b"".join(queue)
                     written += 1
                     size += len(data)
-                    outlet.transport.write(data)
+                    self._write(outlet, data, count)
                 queue.clear()
         self.flushes += written
         self.bytes_out += size

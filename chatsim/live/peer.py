@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar, cast
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
+from chatsim.core.frames import UNREADABLE
 from chatsim.live.calendar import Calendar
 from chatsim.live.framing import Slicer
 from chatsim.network.link import Link
@@ -99,6 +101,8 @@ class Peer(asyncio.Protocol, Generic[Owner]):
         self._reading = 0
         self._held = False
         self._unread_bytes = 0
+        # What came while she was frozen, in order; None is the end of the connection.
+        self._frozen: deque[bytes | None] = deque()
 
     # What the transport says.
 
@@ -236,12 +240,31 @@ class Peer(asyncio.Protocol, Generic[Owner]):
             self._transport.write(data)
 
     def _arrived(self, now: float, data: bytes, _: Any) -> None:
+        if not self._waits(now, data):
+            self._reading -= 1
+            if not (self.vanished or self.done):
+                self._read(now, data)
+
+    def _waits(self, now: float, what: bytes | None) -> bool:
+        """Whether what arrives is read only when she wakes, behind what came before."""
+        if self.frozen_until <= now and not self._frozen:
+            return False
+        if not self._frozen:
+            self._calendar.at(self.frozen_until, self._thaw)
+        self._frozen.append(what)
+        return True
+
+    def _thaw(self, now: float, *_: Any) -> None:
+        """She reads what has come while she was frozen, unless she was frozen again meanwhile."""
         if self.frozen_until > now:
-            self._calendar.at(self.frozen_until, self._arrived, data)
+            self._calendar.at(self.frozen_until, self._thaw)
             return
-        self._reading -= 1
-        if not (self.vanished or self.done):
-            self._read(now, data)
+        frozen, self._frozen = self._frozen, deque()
+        for what in frozen:
+            if what is None:
+                self._ended(now)
+            else:
+                self._arrived(now, what, None)
 
     def _hold(self, until: float) -> None:
         self._held = True
@@ -271,6 +294,8 @@ class Peer(asyncio.Protocol, Generic[Owner]):
             elif isinstance(event, Response):
                 self._answered(now, event)
         self._flush()
+        if not self.done and (parser.parser_exc or parser.handshake_exc) is not None:
+            self._broken(now)
 
     def _frame(self, now: float, frame: Frame) -> None:
         if frame.opcode is Opcode.TEXT:
@@ -285,6 +310,16 @@ class Peer(asyncio.Protocol, Generic[Owner]):
             close = Close.parse(bytes(frame.data))
             self.reason = close.reason
             self._ears.closed(now, self, close.code)
+
+    def _broken(self, now: float) -> None:
+        """What came is not what a server says: whatever else it sends, nothing more can be made of it."""
+        if not self.open:
+            self._abort(now)
+            return
+        self.done = True
+        self.reason = "what came is no WebSocket frame"
+        self._calendar.at(now + CLOSE_S_MAX, self._abort)
+        self._ears.closed(now, self, ABNORMAL)
 
     def _answered(self, now: float, response: Response) -> None:
         if self._parser.handshake_exc is None:
@@ -301,8 +336,7 @@ class Peer(asyncio.Protocol, Generic[Owner]):
     def _ended(self, now: float, *_: Any) -> None:
         if self.done or self.vanished:
             return
-        if self.frozen_until > now:
-            self._calendar.at(self.frozen_until, self._ended)
+        if self._waits(now, None):
             return
         self.done = True
         if self.open:
@@ -331,6 +365,6 @@ def resuming(url: str, former: str) -> str:
 def _error_of(response: Response) -> str:
     """The code in the body of a refusal (protocol.md, section 1); empty where the answer is somebody else's."""
     try:
-        return msgspec.json.decode(response.body, type=_Refusal).error
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return msgspec.json.decode(response.body or b"", type=_Refusal).error
+    except UNREADABLE:
         return ""

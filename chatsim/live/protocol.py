@@ -22,6 +22,7 @@ from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.extensions import ServerExtensionFactory
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
+from websockets.protocol import Event
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
@@ -147,16 +148,7 @@ class ChatProtocol(asyncio.Protocol):
         parser.receive_data(data)
         events = parser.events_received()
         self.gate.driver.heard(len(events), len(data))
-        try:
-            for event in events:
-                if isinstance(event, Frame):
-                    self._frame(event)
-                else:
-                    assert isinstance(event, Request)
-                    self._request(event)
-        except Exception as problem:
-            self._crashed(problem)
-        else:
+        if self._take(events):
             if parser.parser_exc is not None:
                 self._broken(parser.parser_exc)
             elif parser.handshake_exc is not None and self._outlet is None and not self._transport.is_closing():
@@ -166,6 +158,26 @@ class ChatProtocol(asyncio.Protocol):
         if opening and self._outlet is not None and self._parser is not None and data.endswith(_HEAD_END):
             self._edge = Edge()
 
+    def _take(self, events: list[Event]) -> bool:
+        """What the parser has found in one read, which is one turn; False where a fault of ours has ended it."""
+        several = len(events) > 1
+        if several:
+            self.gate.driver.hold()
+        try:
+            for event in events:
+                if isinstance(event, Frame):
+                    self._frame(event)
+                else:
+                    assert isinstance(event, Request)
+                    self._request(event)
+        except Exception as problem:
+            self._crashed(problem)
+            return False
+        finally:
+            if several:
+                self.gate.driver.release()
+        return True
+
     def _short_texts(self, data: bytes) -> bytes:
         """Take the short texts that these bytes begin with; what is left is the parser's, which has missed nothing.
 
@@ -174,6 +186,7 @@ class ChatProtocol(asyncio.Protocol):
         outlet = self._outlet
         assert outlet is not None
         at = count = 0
+        several = False
         try:
             while not outlet.closing:
                 found = short_text(data, at, self.short_max)
@@ -181,9 +194,14 @@ class ChatProtocol(asyncio.Protocol):
                     break
                 payload, at = found
                 count += 1
+                if at < len(data) and not several:
+                    several = True
+                    self.gate.driver.hold()
                 self._text(outlet, payload)
         except Exception as problem:
             self._crashed(problem)
+        if several:
+            self.gate.driver.release()
         if at:
             self.gate.driver.heard(count, at)
         return data[at:] if at else data

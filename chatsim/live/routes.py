@@ -142,6 +142,9 @@ class Operation(msgspec.Struct, frozen=True):
 _ONE = "/api/sessions/{session}"
 _BODY: dict[int, tuple[str, ...]] = {400: ("bad_request",), 413: ("too_large",)}
 _MEMBER: dict[int, tuple[str, ...]] = {403: ("not_a_participant",), 404: ("no_such_session",)}
+_UNSTORED: dict[int, tuple[str, ...]] = {503: ("unavailable",)}
+"""The log could not take it: what was ordered is in force, and may be gone after a restart."""
+
 _PAGE: dict[str, dict[str, Any]] = {
     "after": {"type": "integer", "minimum": 0, "default": 0, "description": "Only messages with a seq above this."},
     "limit": {
@@ -164,7 +167,12 @@ OPERATIONS = (
     ),
     Operation(
         "DELETE", "/api/tokens/{jti:path}", "revoke_token", "Revoke a token, close its connections.", "admin",
-        status=204, errors={400: ("bad_request",), 503: ("overloaded",)},
+        status=204, errors={400: ("bad_request",), 503: ("overloaded", "unavailable")},
+    ),
+    Operation(
+        "DELETE", "/api/users/{user}/tokens", "revoke_user",
+        "Revoke all tokens of a user that do not say that they were issued from now on, close her connections.",
+        "admin", status=204, errors={400: ("bad_request",), 503: ("overloaded", "unavailable")},
     ),
     Operation(
         "POST", "/api/sessions", "open_session", "Open a session. The caller takes part in it.", "either", SessionOrder,
@@ -177,16 +185,16 @@ OPERATIONS = (
     ),
     Operation(
         "DELETE", _ONE, "end_session", "End a session, and with it its history.", "either", None, 204,
-        errors=_MEMBER | {400: ("bad_request",)},
+        errors=_MEMBER | _UNSTORED | {400: ("bad_request",)},
     ),
     Operation(
         "POST", _ONE + "/participants", "add_participant", "Let a user take part.", "either", ParticipantOrder, 204,
-        errors=_BODY | _MEMBER | {409: ("session_full",)},
+        errors=_BODY | _MEMBER | _UNSTORED | {409: ("session_full",)},
     ),
     Operation(
         "DELETE", _ONE + "/participants/{user}", "remove_participant",
         "Let a user take part no more; the session ends with its last participant.", "either", None, 204,
-        errors=_MEMBER | {400: ("bad_request",)},
+        errors=_MEMBER | _UNSTORED | {400: ("bad_request",)},
     ),
     Operation(
         "GET", _ONE + "/messages", "history", "What was said, oldest first.", "user", None, 200, History,

@@ -48,6 +48,7 @@ from chatsim.network.link import Link
 from chatsim.scenario import events as ev
 from chatsim.scenario.model import Scenario
 from chatsim.verdict.collect import collect
+from chatsim.verdict.invariants.catalogue import Violation
 
 LATE_S_MAX = 0.05
 """Beyond this, at the 99th percentile of its own lateness, the crowd and not the server is what was measured."""
@@ -66,7 +67,7 @@ CLOSED_BY_END = 1012
 
 class LiveOutcome(msgspec.Struct):
     """What came of a live run; `exposition` is the last scrape of the server's metrics, `health` how well the harness
-    itself did (s, counts), `why_invalid` one sentence."""
+    itself did (s, counts), `why_invalid` one sentence, `violations` the invariants that did not hold."""
 
     record: RunRecord
     trace_hash: str
@@ -74,6 +75,7 @@ class LiveOutcome(msgspec.Struct):
     valid: bool
     why_invalid: str
     health: dict[str, Any]
+    violations: list[Violation]
 
 
 def run_live(
@@ -85,7 +87,8 @@ def run_live(
     """
     told = scenario.with_seed(seed).with_live_overrides()
     played = told.scaled()
-    check_events(played.events)
+    check_events(played.events, jumps=True)
+    clock = _Clock() if any(isinstance(event, ev.ClockJump) for event in played.events) else None
     secret, admin_key = (secrets.token_urlsafe(48).encode() for _ in range(2))
     purse = Purse(played, secret)
     journal = out_dir / "journal.jsonl"
@@ -107,19 +110,27 @@ def run_live(
                 port=port,
                 tls=tls,
                 time_scale=scale,
+                clock_ahead_s=None if clock is None else clock.ahead_s,
             )
 
         lives = Lives(make, lambda life: follower.begin(of_life(journal, life)))
         stack.callback(lives.stop)
         follower = stack.enter_context(contextlib.closing(Follower(journal)))
         trust = None if tls is None else client_context(tls.cert)
-        run = _Run(played, lives, trust, purse, admin_key, follower, data)
+        run = _Run(played, lives, trust, purse, admin_key, follower, data, clock)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run.play(progress))
         code = lives.stop()
         if code != 0:
             lives.check()
         return run.outcome()
+
+
+class _Clock:
+    """How far the server's wall clock is ahead of the machine's (s)."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
 
 
 class _Run:
@@ -134,7 +145,9 @@ class _Run:
         admin_key: bytes,
         follower: Follower,
         data: Path,
+        clock: _Clock | None,
     ) -> None:
+        self.clock = clock
         self.data = data
         self.scenario = scenario
         self.lives = lives
@@ -168,7 +181,9 @@ class _Run:
             narrow=frozenset(g.name for g in scenario.groups if g.name in narrow or None in narrow),
             time_scale=scenario.played_scale,
         )
-        self.mischief = Mischief(self.crowd, self.plan.victims, self.purse.expiring, self, scenario.duration_s)
+        self.mischief = Mischief(
+            self.crowd, self.plan.victims, self.purse.expiring, self, scenario.duration_s, self.clock_jump
+        )
         Script(scenario, self.plan, self.streams, self.crowd.people, calendar)
         self.mischief.schedule(scenario.events)
         with no_full_collections():
@@ -241,6 +256,13 @@ class _Run:
         wall = time.time()
         await self.admin.revoke([jti for device in devices for jti in self.purse.held(device, wall)])
 
+    async def clock_jump(self, by_s: float) -> None:
+        """Set its wall clock so far ahead (back, if negative), for this life and the next."""
+        assert self.clock is not None, "a server whose clock is to jump was told so"
+        self.clock.ahead_s += by_s
+        if self.lives.up:
+            await self.admin.clock_jump(by_s)
+
     async def hold_log(self, for_s: float) -> None:
         """Keep its log from being written for so long."""
         await hold(self.data, for_s)
@@ -280,7 +302,9 @@ class _Run:
             "settled": self.settled,
             "journal_steps": follower.steps,
         }
-        return LiveOutcome(record, follower.trace_hash, self.exposition, not why, why, health)
+        return LiveOutcome(
+            record, follower.trace_hash, self.exposition, not why, why, health, follower.violations(record)
+        )
 
     def _record(self) -> RunRecord:
         follower = self.follower

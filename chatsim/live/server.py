@@ -17,6 +17,7 @@ import signal
 import socket
 import ssl
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -45,8 +46,12 @@ from chatsim.live.protocol import HANDSHAKE_TIMEOUT_S, protocol_for
 from chatsim.live.sqlite_log import PRUNE_S, SqliteLog
 from chatsim.live.tls import is_loopback, self_signed, server_context
 
-DRAIN_S_MAX = 28.0
-"""How long draining may take; with `END_S_MAX` it keeps the hard stop of 30 s (protocol.md, section 3)."""
+DRAIN_S_MAX = 26.0
+"""How long draining may take; with `END_S_MAX` and what the log takes at its end it keeps the hard stop of 30 s
+(protocol.md, section 3)."""
+
+CLOSE_TIMEOUT_S_MIN = 0.25
+"""However fast a server is played, its peers have at least this to answer a close: their machines are as they are."""
 
 PORT_MAX = 65_535
 
@@ -72,13 +77,15 @@ END_S_MAX = 1
 
 
 class ServerSettings(msgspec.Struct, kw_only=True):
-    """What one server is told. Durations of `config` are multiplied by `time_scale`; `seed` None takes a new one.
+    """What one server is told. Durations of `config` are multiplied by `time_scale`, and so is its patience with those
+    who are to go; `seed` None takes a new one.
 
     `keys` are one or two secrets or keys in PEM; `signing_key` (secret or private key) lets the admin route make
     tokens, and defaults to the first key where that can sign. `port` 0 takes a free one. `journal` is a new file for
     every input and effect. `data` is the folder of the log that lasts; None keeps everything in memory.
     `log` is one of the caller's own instead of both. Who has sent no whole request `handshake_timeout_s` after the
-    accept, the TLS handshake included, is dropped; `time_scale` leaves that as it is.
+    accept, the TLS handshake included, is dropped; `time_scale` leaves that as it is. `clock_ahead_s` is how far its
+    wall clock is ahead of the machine's; who says it, be it 0, lets the admin key set it further (None: nobody can).
     """
 
     host: str = "127.0.0.1"
@@ -97,6 +104,18 @@ class ServerSettings(msgspec.Struct, kw_only=True):
     handshake_timeout_s: float = HANDSHAKE_TIMEOUT_S
     time_scale: float = 1.0
     seed: int | None = None
+    clock_ahead_s: float | None = None
+
+    @property
+    def close_timeout_s(self) -> float:
+        """How long a closing connection may take (protocol.md, section 3), as this server is played."""
+        scaled_s = CLOSE_TIMEOUT_S * self.time_scale
+        return max(scaled_s, min(CLOSE_TIMEOUT_S, CLOSE_TIMEOUT_S_MIN))
+
+    @property
+    def drain_s_max(self) -> float:
+        """How long draining may take, as this server is played."""
+        return DRAIN_S_MAX * self.time_scale
 
     def minter(self) -> Minter | None:
         """Makes tokens that this server takes; None where it has only a public key, which checks those of others."""
@@ -107,8 +126,11 @@ class _Server(uvicorn.Server):
     """uvicorn's server, told apart in three things: who listens for signals, who hears that it listens, and how long a
     TLS handshake may take."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None], patience_s: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, started: Callable[[], None], patience_s: float, close_timeout_s: float
+    ) -> None:
         super().__init__(config)
+        self._close_timeout_s = close_timeout_s
         self._started = started
         self._patience_s = patience_s
 
@@ -123,7 +145,7 @@ class _Server(uvicorn.Server):
         config = self.config
         kind: Any = config.http_protocol_class
         make = partial(kind, config, self.server_state, self.lifespan.state)
-        spans = {"ssl_handshake_timeout": self._patience_s, "ssl_shutdown_timeout": CLOSE_TIMEOUT_S}
+        spans = {"ssl_handshake_timeout": self._patience_s, "ssl_shutdown_timeout": self._close_timeout_s}
         create_server: Any = asyncio.get_running_loop().create_server
         self.servers = [
             await create_server(make, sock=listener, ssl=config.ssl, backlog=BACKLOG, **(spans if config.ssl else {}))
@@ -179,6 +201,7 @@ async def serve(settings: ServerSettings, *, ready: Callable[[str], None], stop:
 
     `ready` is called once with the base URL (`http://` or `https://`, with the real port) as soon as it listens.
     Raises UsageError for what a person can mend: keys, certificate, a port in use, plain text on an open address.
+    Raises HarnessError, at the end, where the log could not be written and so forgets what it was told.
     """
     with contextlib.ExitStack() as stack:
         context = _tls(settings, stack)
@@ -194,12 +217,14 @@ async def serve(settings: ServerSettings, *, ready: Callable[[str], None], stop:
         handler, driver = await _drive(settings, config, seed, stack)
         gate = Gate(driver, keys, config, seed=seed)
         metrics = partial(scrape, handler, driver, gate)
-        app = Routes(gate, admin_key=settings.admin_key, minter=settings.minter(), metrics=metrics).app()
+        routes = Routes(gate, admin_key=settings.admin_key, minter=settings.minter(), metrics=metrics)
+        app = routes.app(clock=settings.clock_ahead_s is not None)
         url = _url(settings.host, listener, context is not None)
         logged = AccessLog(app, asyncio.get_running_loop().time)
         patience_s = settings.handshake_timeout_s
-        server = _Server(uvicorn_config(logged, gate, context, patience_s), lambda: _listens(url, ready), patience_s)
-        await _until(server, listener, driver, stop)
+        made = uvicorn_config(logged, gate, context, patience_s)
+        server = _Server(made, lambda: _listens(url, ready), patience_s, settings.close_timeout_s)
+        await _until(server, listener, driver, stop, settings.drain_s_max)
         tell(logging.INFO, "ended", **driver.counts())
         return driver.statistics()
 
@@ -216,11 +241,11 @@ async def _drive(
     # The loop's time is that of its last turn: a new turn makes it and the wall clock speak of the same moment.
     await asyncio.sleep(0)
     loop = asyncio.get_running_loop()
-    epoch = time.time()
+    epoch = time.time() + (settings.clock_ahead_s or 0.0)
     lasting = None
     if settings.data is not None:
         lasting = SqliteLog(settings.data, answer_in=loop.call_soon_threadsafe)
-        stack.callback(lasting.close)
+        stack.callback(_close, lasting)
     snapshot = None if lasting is None else lasting.snapshot(config, epoch)
     # Whatever the log has forgotten: a position of another life must not be taken for one of this.
     first_epoch = max(int(epoch), 0 if lasting is None else lasting.newest_epoch() + 1)
@@ -239,7 +264,9 @@ async def _drive(
     )
     log: Log = settings.log or pruned
     life = 0 if lasting is None else lasting.life
-    driver = Driver(handler, log, loop=loop, epoch=epoch, journal=writer, life=life)
+    driver = Driver(
+        handler, log, loop=loop, epoch=epoch, journal=writer, life=life, close_timeout_s=settings.close_timeout_s
+    )
     driver.watch_lag()
     if lasting is not None:
         lasting.start(driver.logged)
@@ -253,6 +280,18 @@ async def _drive(
 
     stack.callback(end)
     return handler, driver
+
+
+def _close(log: SqliteLog) -> None:
+    """End the log. Raises HarnessError, when all is told, where facts are lost because it could not be written."""
+    lost = log.close()
+    if not lost:
+        return
+    tell(logging.ERROR, "facts lost", **Counter(type(fact).__name__.lower() for fact in lost))
+    raise HarnessError(
+        f"The log could not be written at the end, and {len(lost)} facts are lost (revocations, sessions, who takes "
+        "part, who has what): free the disk, or end what holds the file."
+    )
 
 
 def _journal(path: Path, header: Header) -> JournalWriter:
@@ -287,8 +326,10 @@ def _prune(log: SqliteLog | MemoryLog, driver: Driver, config: HandlerConfig) ->
     return _Repeat(driver.loop, every_s, lambda: log.prune(driver.wall() - config.history_for_s))
 
 
-async def _until(server: _Server, listener: socket.socket, driver: Driver, stop: asyncio.Event) -> None:
-    """Run uvicorn's server, and end it in good order once `stop` is set."""
+async def _until(
+    server: _Server, listener: socket.socket, driver: Driver, stop: asyncio.Event, drain_s_max: float
+) -> None:
+    """Run uvicorn's server, and end it in good order, draining for so long at most, once `stop` is set."""
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
     stopping = asyncio.ensure_future(stop.wait())
     try:
@@ -296,7 +337,7 @@ async def _until(server: _Server, listener: socket.socket, driver: Driver, stop:
         tell(logging.INFO, "draining", connections=driver.connections())
         driver.drain()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_S_MAX):
+            async with asyncio.timeout(drain_s_max):
                 await driver.empty.wait()
         driver.abort()
     finally:

@@ -2,7 +2,7 @@
 
 Decides who may: participants, and for everything but looking and reading the administrator too. A token that names its
 sessions opens no others. Rule: what was judged is acted upon before anything else happens, without an `await` between.
-What a session is, and what an order does, is the handler's.
+An order is answered as done when the log has it. What a session is, and what an order does, is the handler's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from chatsim.core.effects import Record
 from chatsim.core.service import Standing
 from chatsim.core.sessions import is_own
 from chatsim.core.tokens import Claims
-from chatsim.live.answers import Bouncer, DeniedError, json_answer, name_in, number_in, read
+from chatsim.live.answers import Bouncer, DeniedError, json_answer, kept, name_in, number_in, read, unkept
 from chatsim.live.gate import Gate
 from chatsim.live.routes import (
     PAGE_BYTES_MAX,
@@ -72,6 +72,10 @@ class SessionRoutes:
         made = self._driver.standing(name)
         if made is None:
             raise DeniedError(503, "unavailable", "the server holds as many sessions as it can: try again later")
+        if not await self._driver.stored():
+            # Nobody has heard its name: left as it is, it would only take room.
+            self._driver.end_session(name)
+            raise unkept("the session could not be stored, and was not opened: try again later")
         return json_answer(201, SessionMade(name, made.expires_at))
 
     async def show_session(self, request: Request) -> Response:
@@ -79,8 +83,9 @@ class SessionRoutes:
         return json_answer(200, SessionView(name, found.participants, found.expires_at, found.epoch, found.seq))
 
     async def end_session(self, request: Request) -> Response:
-        name, _ = self._changeable(request, self._bouncer.either(request))
+        name = await self._ending(request)
         self._driver.end_session(name)
+        await kept(self._driver)
         return Response(status_code=204)
 
     async def add_participant(self, request: Request) -> Response:
@@ -92,11 +97,13 @@ class SessionRoutes:
                 409, "session_full", f"a session has at most {self._config.participants_max} participants"
             )
         self._driver.add_participant(name, order.user)
+        await kept(self._driver)
         return Response(status_code=204)
 
     async def remove_participant(self, request: Request) -> Response:
-        name, _ = self._changeable(request, self._bouncer.either(request))
+        name = await self._ending(request)
         self._driver.remove_participant(name, name_in(request, "user"))
+        await kept(self._driver)
         return Response(status_code=204)
 
     async def history(self, request: Request) -> Response:
@@ -160,6 +167,18 @@ class SessionRoutes:
         if is_own(name):
             raise DeniedError(400, "bad_request", "a user's own session is neither ended nor shared")
         return name, found
+
+    async def _ending(self, request: Request) -> str:
+        """The session of an order that ends something; nothing else happens between the judgement and what follows.
+
+        Whoever says it once more is refused for having said it before: that too is answered when it is stored.
+        """
+        claims = self._bouncer.either(request)
+        try:
+            return self._changeable(request, claims)[0]
+        except DeniedError:
+            await kept(self._driver)
+            raise
 
 
 def _past(record: Record) -> PastMessage:

@@ -4,7 +4,8 @@ Decides the order of a session (`seq` 1, 2, 3 ... within an epoch), and when a r
 that holds it has returned, with `synchronous=FULL`, so that not even a power cut takes it back.
 A thread of its own writes: what comes while a commit is under way goes into the next one together (group commit), and
 the answers come back to the loop in the order of the records.
-Rule: what could not be committed has no seq, and is answered as failed; facts wait and are tried again.
+Rule: what could not be committed has no seq, and is answered as failed; facts wait and are tried again, and which are
+lost at the end is told.
 What is stored is said by the handler, what a snapshot means by the handler that takes it.
 """
 
@@ -15,10 +16,11 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import IO, TypeAlias
+from typing import IO, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -46,6 +48,12 @@ repetition, and nothing else is."""
 BUSY_S = 1.0
 """How long somebody else may hold the file before a commit fails."""
 
+LAST_S = 2.5
+"""How long the log tries at its end to write facts that no commit has taken yet, the last try included."""
+
+RETRY_S = 0.05
+"""How long it waits between two of these tries: a full disk refuses at once."""
+
 PRUNE_S = 3600.0
 """How often messages older than `history_for` are removed, at least."""
 
@@ -59,7 +67,22 @@ class _Prune(msgspec.Struct, frozen=True):
     before: float
 
 
-_Work: TypeAlias = "Record | Fact | _Prune | threading.Event | None"
+class _Ask(msgspec.Struct, frozen=True):
+    """Somebody who waits until every fact before is stored."""
+
+    answered: Callable[[bool], None]
+
+
+_Work: TypeAlias = "Record | Fact | _Ask | _Prune | threading.Event | None"
+
+
+class _Turn(NamedTuple):
+    """What the writer does next: one commit, then answers, then the rest."""
+
+    batch: list[Record | Fact]
+    asks: list[_Ask]
+    prunes: list[_Prune]
+    signals: list[threading.Event]
 
 
 class SqliteLog:
@@ -77,6 +100,7 @@ class SqliteLog:
         self._answered: Answered = lambda stored, failed: None
         self._work: SimpleQueue[_Work] = SimpleQueue()
         self._waiting = 0
+        self._lost: list[Fact] = []
         self._path = folder / FILE
         self._lock = _locked(folder)
         try:
@@ -90,7 +114,7 @@ class SqliteLog:
         except UsageError:
             self._lock.close()
             raise
-        self._writer = _Writer(_opened(self._path))
+        self._writer = _Writer(_opened(self._path), self.life)
         self._thread = threading.Thread(target=self._write_until_told, name="chatsim-log", daemon=True)
 
     def start(self, answered: Answered) -> None:
@@ -111,6 +135,10 @@ class SqliteLog:
     def note(self, fact: Fact) -> None:
         """Have the fact stored, behind what was appended before it."""
         self._work.put(fact)
+
+    def settled(self, answered: Callable[[bool], None]) -> None:
+        """Have it told whether all facts so far are stored: after the commit that holds the last of them."""
+        self._work.put(_Ask(answered))
 
     def prune(self, before: float) -> None:
         """Have messages removed that were sent before this moment (wall time, s)."""
@@ -170,13 +198,14 @@ class SqliteLog:
         self._work.put(done)
         return done.wait(timeout_s)
 
-    def close(self) -> None:
-        """Write what is left, and let the folder go."""
+    def close(self) -> list[Fact]:
+        """Write what is left, and let the folder go; the facts that could not be written within `LAST_S`."""
         if self._thread.is_alive():
             self._work.put(None)
             self._thread.join()
         self._reader.close()
         self._lock.close()
+        return self._lost
 
     # The writer's thread.
 
@@ -185,52 +214,62 @@ class SqliteLog:
         waiting: list[Fact] = []
         ended = False
         while not ended:
-            batch, signals, prunes, ended = self._next(waiting)
-            stored, failed, waiting = writer.commit(batch)
-            if stored or failed:
-                self._answer_in(lambda stored=stored, failed=failed: self._answer(stored, failed))  # type: ignore[misc]
-            for prune in prunes:
+            turn, ended = self._next(waiting)
+            stored, failed, waiting = writer.commit(turn.batch)
+            if stored or failed or turn.asks:
+                self._answer_in(
+                    lambda stored=stored, failed=failed, asks=turn.asks, settled=not waiting: self._answer(  # type: ignore[misc]
+                        stored, failed, asks, settled
+                    )
+                )
+            for prune in turn.prunes:
                 writer.prune(prune.before)
-            for signal in signals:
+            for signal in turn.signals:
                 signal.set()
+        self._lost = _tried_again(writer, waiting)
         writer.close()
 
-    def _next(self, first: list[Fact]) -> tuple[list[Record | Fact], list[threading.Event], list[_Prune], bool]:
-        """Everything that waits, once something does; `first` are facts that an earlier commit did not take."""
-        batch: list[Record | Fact] = list(first)
-        signals: list[threading.Event] = []
-        prunes: list[_Prune] = []
+    def _next(self, first: list[Fact]) -> tuple[_Turn, bool]:
+        """Everything that waits, once something does, and whether it is the end; `first` are facts that an earlier
+        commit did not take."""
+        turn = _Turn(list(first), [], [], [])
         # Facts alone that failed are tried again a while later, or with whatever comes first.
         try:
             item = self._work.get(timeout=BUSY_S if first else None)
         except Empty:
-            return batch, signals, prunes, False
+            return turn, False
         while True:
             if item is None:
-                return batch, signals, prunes, True
+                return turn, True
             if isinstance(item, threading.Event):
-                signals.append(item)
+                turn.signals.append(item)
             elif isinstance(item, _Prune):
-                prunes.append(item)
+                turn.prunes.append(item)
+            elif isinstance(item, _Ask):
+                turn.asks.append(item)
             else:
-                batch.append(item)
-            if len(batch) >= BATCH_MAX + len(first):
-                return batch, signals, prunes, False
+                turn.batch.append(item)
+            if len(turn.batch) >= BATCH_MAX + len(first):
+                return turn, False
             try:
                 item = self._work.get_nowait()
             except Empty:
-                return batch, signals, prunes, False
+                return turn, False
 
-    def _answer(self, stored: list[Record], failed: list[Record]) -> None:
+    def _answer(self, stored: list[Record], failed: list[Record], asks: Sequence[_Ask], settled: bool) -> None:
         self._waiting -= len(stored) + len(failed)
-        self._answered(stored, failed)
+        if stored or failed:
+            self._answered(stored, failed)
+        for ask in asks:
+            ask.answered(settled)
 
 
 class _Writer:
     """The writing side: its own connection, and the newest place of each session."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: sqlite3.Connection, life: int) -> None:
         self._database = database
+        self._life = life
         self._places: dict[str, tuple[int, int]] = {}
         # Places as they were before the batch, of those sessions that it has touched.
         self._undo: dict[str, tuple[int, int] | None] = {}
@@ -312,10 +351,10 @@ class _Writer:
         seq += 1
         self._set(record.session, (epoch, seq))
         self._number += 1
-        stored = record.placed(epoch, seq, f"m{self._number}")
+        stored = record.placed(epoch, seq, _message_id(self._life, self._number))
         self._database.execute(
-            "INSERT INTO messages (session, sender, conn, id, body, sent_at, epoch, seq, number)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO messages (session, sender, conn, id, body, sent_at, epoch, seq, life, number)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 record.session,
                 record.sender,
@@ -325,6 +364,7 @@ class _Writer:
                 record.sent_at,
                 epoch,
                 seq,
+                self._life,
                 self._number,
             ),
         )
@@ -375,25 +415,49 @@ class _Writer:
         self._undo.setdefault(session, self._places.pop(session, None))
 
 
-_COLUMNS = "session, sender, conn, id, body, sent_at, messages.epoch, messages.seq, number"
+_COLUMNS = "session, sender, conn, id, body, sent_at, messages.epoch, messages.seq, life, number"
 
 
-def _record(row: tuple[str, str, str, str, bytes, float, int, int, int]) -> Record:
-    *head, body, sent_at, epoch, seq, number = row
+def _record(row: tuple[str, str, str, str, bytes, float, int, int, int, int]) -> Record:
+    *head, body, sent_at, epoch, seq, life, number = row
     session, sender, conn, id_ = head
-    return Record(session, sender, conn, id_, msgspec.Raw(body), sent_at, epoch, seq, f"m{number}")
+    return Record(session, sender, conn, id_, msgspec.Raw(body), sent_at, epoch, seq, _message_id(life, number))
+
+
+def _message_id(life: int, number: int) -> str:
+    """The name of a message, which no other ever has. Numbers alone begin anew at a start, above those that are still
+    there: what a session had when it ended would be named once more. Life 0 is that of before lives were kept."""
+    return f"m{life}-{number}" if life else f"m{number}"
+
+
+def _tried_again(writer: _Writer, facts: list[Fact]) -> list[Fact]:
+    """What cannot be written of these facts at the end of the log, however often it is tried for `LAST_S`."""
+    until = time.monotonic() + LAST_S
+    while facts and time.monotonic() + BUSY_S < until:
+        time.sleep(RETRY_S)
+        _, _, facts = writer.commit(list(facts))
+    return facts
 
 
 def _bounded(facts: list[Fact]) -> list[Fact]:
-    """The facts that wait: of several positions of one user in one session the last will do."""
+    """The facts that wait: beyond `FACTS_MAX`, of several positions of one user in one session the last will do, and
+    then the oldest positions go. Everything else is kept, however long it takes."""
     if len(facts) <= FACTS_MAX:
         return facts
     last = {(fact.session, fact.user): place for place, fact in enumerate(facts) if isinstance(fact, Position)}
-    return [
+    kept = [
         fact
         for place, fact in enumerate(facts)
         if not isinstance(fact, Position) or last[fact.session, fact.user] == place
-    ][-FACTS_MAX:]
+    ]
+    surplus = len(kept) - FACTS_MAX
+    found: list[Fact] = []
+    for fact in kept:
+        if surplus > 0 and isinstance(fact, Position):
+            surplus -= 1
+        else:
+            found.append(fact)
+    return found
 
 
 async def hold(folder: Path, for_s: float) -> None:

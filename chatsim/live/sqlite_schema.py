@@ -25,6 +25,8 @@ _VERSIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE revoked (jti TEXT, user TEXT, at REAL NOT NULL)",
     ),
     ("ALTER TABLE sessions ADD COLUMN opener TEXT",),
+    # Messages of before have ids without a life.
+    ("ALTER TABLE messages ADD COLUMN life INTEGER NOT NULL DEFAULT 0",),
 )
 """Entry n makes version n + 1 out of version n; version 0 is the empty file."""
 

@@ -19,12 +19,18 @@ from contextlib import suppress
 from typing import Any
 
 from chatsim.core.frames import Delivered, Draining, Joined, Left, Presence, Typing, Undelivered
-from chatsim.errors import JoinRefusedError, MessageRefusedError
-from chatsim.live.chat import Chat, Connected, Disconnected, Event, Message, RenewalFailed, Token, connect
+from chatsim.errors import UndeliveredError
+from chatsim.live.chat import Chat, Token, connect
 from chatsim.live.line import Line
+from chatsim.live.news import Connected, Disconnected, Event, Message, RenewalFailed
+from chatsim.live.outbox import ERRANDS_MAX, Outbox
 
 LINES_MAX = 64
 """Lines of stdin that are read ahead; whoever pipes in more waits."""
+
+GRACE_S, PATIENCE_S = 1.0, 30.0
+"""How long the server may leave everything unanswered before the end is not held up any more, and what was said counts
+as not delivered: at a terminal, where there is a connection at all, and over a pipe."""
 
 READ_BYTES = 65_536
 SENT_MAX = 1000
@@ -38,15 +44,14 @@ def run(
 ) -> bool:
     """Chat until stdin ends or `/quit`; `write` takes whole lines. Returns whether Ctrl-C ended it.
 
-    Raises ChatError where the server cannot be reached, refuses the token or the session, or ends the chat.
+    Raises ChatError where the server cannot be reached, refuses the token or the session, or ends the chat, and its
+    UndeliveredError where lines have not reached the server; over a pipe, where nobody reads why, refused ones too.
     """
 
     async def talk() -> None:
         async with connect(url, token=token, ssl=ssl) as chat:
-            screen = Screen(chat, write)
-            if session is not None:
-                await screen.join(session)
-            await _first_of(screen.follow(), screen.listen(), screen.obey(_stdin_lines()))
+            screen = Screen(chat, write, piped=not os.isatty(0))
+            await _first_of(screen.follow(), screen.listen(), screen.obey(_stdin_lines(), session))
 
     async def work() -> bool:
         interrupted = asyncio.Event()
@@ -71,12 +76,14 @@ async def _first_of(*works: Awaitable[Any]) -> None:
 
 
 class Screen:
-    """What one person sees and does."""
+    """What one person sees and does; `piped` where it is no person who types."""
 
-    def __init__(self, chat: Chat, write: Callable[[str], None]) -> None:
+    def __init__(self, chat: Chat, write: Callable[[str], None], *, piped: bool = False) -> None:
         self.session = ""
         self._chat = chat
         self._write = write
+        self._piped = piped
+        self._outbox = Outbox(lambda problem: write(f"! {printable(problem)}"))
         self._states: dict[str, str] = {}
         self._sent: dict[str, int] = {}
         self._connections = 0
@@ -90,7 +97,7 @@ class Screen:
 
     def _show(self, message: Message) -> None:
         where = "" if message.session == self.session else f" [{printable(message.session)}]"
-        self._write(f"{_clock(message.sent_at)}{where} {printable(message.sender)}: {_text(message.body)}")
+        self._write(f"{_clock(message.sent_at)}{where} {printable(message.sender)}: {_text(message)}")
 
     async def listen(self) -> None:
         """Write each notice. Ends never: the end of the chat is told by its messages."""
@@ -143,29 +150,47 @@ class Screen:
 
     # What goes out.
 
-    async def obey(self, lines: Line[str]) -> None:
-        """Do what each line says, until they end or one says to quit."""
-        while True:
-            try:
-                line = await lines.get()
-            except StopAsyncIteration:
-                return
-            if line.strip() == "/quit":
-                return
-            try:
+    async def obey(self, lines: Line[str], session: str | None = None) -> None:
+        """Go into the session, if one is told, and do what each line says, until they end or one says to quit.
+
+        What needs no server is done at once, whatever waits for an answer. Raises JoinRefusedError where that session
+        is refused, UndeliveredError where something said has not reached the server.
+        """
+        if session is not None:
+            first = session
+            self._outbox.put(lambda: self.join(first), vital=True)
+        await _first_of(self._read(lines), self._outbox.run())
+
+    async def _read(self, lines: Line[str]) -> None:
+        """Obey until the end, and see that what was said gets where it should."""
+        stalled = False
+        with suppress(StopAsyncIteration):
+            while not stalled and (line := await lines.get()).strip() != "/quit":
                 await self.do(line)
-            except (JoinRefusedError, MessageRefusedError, ValueError) as problem:
-                self._write(f"! {printable(str(problem))}")
+                if self._outbox.full:
+                    stalled = not await self._outbox.shrink(ERRANDS_MAX - 1, PATIENCE_S)
+        patience_s = PATIENCE_S if self._piped else GRACE_S if self._chat.connected else 0.0
+        if not stalled:
+            await self._outbox.shrink(0, patience_s, obedient=self._piped)
+        left, refused = self._outbox.lines, self._outbox.refused if self._piped else 0
+        if left:
+            raise UndeliveredError(left + refused, "it has not answered")
+        if refused:
+            raise UndeliveredError(refused, "what was printed says why")
 
     async def do(self, line: str) -> None:
-        """One line: something to say, or a command."""
+        """One line: something to say, or a command. What the server has to answer waits for its turn."""
         word, _, rest = line.strip().partition(" ")
         if not word.startswith("/") or word.startswith("//"):
-            await self._say(line.rstrip("\r\n").removeprefix("/") if word.startswith("//") else line.rstrip("\r\n"))
+            text = line.rstrip("\r\n")
+            text = text.removeprefix("/") if word.startswith("//") else text
+            if text:
+                self._outbox.put(lambda: self._say(text), line=True)
         elif word == "/join" and rest.strip():
-            await self.join(rest.strip())
+            session = rest.strip()
+            self._outbox.put(lambda: self.join(session))
         elif word == "/leave":
-            await self._leave()
+            self._outbox.put(self._leave)
         elif word == "/who":
             self._write(f"* {self.who()}")
         elif word == "/away":
@@ -190,11 +215,8 @@ class Screen:
             self._states.clear()
 
     async def _say(self, text: str) -> None:
-        if not text:
-            return
         if not self.session:
-            self._write("! say where first: /join S")
-            return
+            raise ValueError("say where first: /join S")
         said = await self._chat.say(self.session, text)
         self._sent[said.message_id] = said.seq
         if len(self._sent) > SENT_MAX:
@@ -215,13 +237,22 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
 
 
-def _text(body: Any) -> str:
-    return printable(body if isinstance(body, str) else json.dumps(body, ensure_ascii=False))
+def _text(message: Message) -> str:
+    body = message.body
+    if isinstance(body, str):
+        return printable(body)
+    try:
+        return printable(json.dumps(body, ensure_ascii=False))
+    except RecursionError:
+        return "(nested too deep to be shown)"
 
 
 def _clock(at: float) -> str:
-    """A moment (seconds since the Unix epoch) as this person's clock shows it."""
-    return time.strftime("%H:%M:%S", time.localtime(at))
+    """A moment (seconds since the Unix epoch) as this person's clock shows it; dashes for one that no clock has."""
+    try:
+        return time.strftime("%H:%M:%S", time.localtime(at))
+    except (OverflowError, ValueError, OSError):
+        return "--:--:--"
 
 
 class _Lines(Line[str]):

@@ -97,10 +97,27 @@ class Strikes(ABC, Generic[C]):
         """Have an event that touches people strike whom it chooses; `number` is its place in the scenario."""
         assert isinstance(event, PeopleEvent), f"{event.do} touches nobody"
         persons = self._people.persons
-        there = [p.number for p in persons if any(d.number in self._connections for d in p.devices)]
-        victims = [persons[user] for user in self._choose(number, event, there)]
-        self.fired.append(Fired(event.do, now, tuple(person.name for person in victims)))
+        victims = [persons[user] for user in self._choose(number, event, [p.number for p in self._there()])]
+        self.fired.append(Fired(event.do, now, tuple(person.name for person in victims), vain=not victims))
         self._acts[type(event)](now, event, victims)
+
+    def strike_node(self, now: float, event: ev.Event) -> int:
+        """Write down an event that strikes the node, with those who are connected; its place in the report."""
+        self.fired.append(Fired(event.do, now, tuple(person.name for person in self._there())))
+        return len(self.fired) - 1
+
+    def strike_thing(self, now: float, event: ev.Event) -> None:
+        """Write down an event that strikes a part of the node, and nobody by itself."""
+        self.fired.append(Fired(event.do, now, ()))
+
+    def missed(self, place: int) -> None:
+        """There was no node for the event in that place of the report: it touched nobody."""
+        fired = self.fired[place]
+        self.fired[place] = Fired(fired.do, fired.at, (), vain=True)
+
+    def _there(self) -> list[Person]:
+        """Who is connected."""
+        return [p for p in self._people.persons if any(d.number in self._connections for d in p.devices)]
 
     @abstractmethod
     def _flood(self, now: float, event: ev.Flood, victims: Sequence[Person]) -> None: ...

@@ -13,11 +13,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from chatsim.errors import HarnessError
+from chatsim.errors import UnbalancedError
 from chatsim.journal.record import RunRecord
 from chatsim.scenario.model import Scenario
 from chatsim.store.folder import RunFolder
 from chatsim.telemetry.prometheus import exposition
+from chatsim.verdict.invariants.catalogue import Violation
 from chatsim.verdict.judge import Judged, judge
 from chatsim.verdict.metrics import check_conservation, counters, summary
 
@@ -26,7 +27,8 @@ Verdict = Literal["pass", "fail", "inconclusive", "invalid"]
 
 class RunResult(msgspec.Struct):
     """What came of one run. `metrics` maps each metric to its aggregates (s, or shares), `path` is the folder that
-    was written, `health` is how well the harness of a live run did itself (s, counts; empty in simulation)."""
+    was written, `violations` are the invariants that did not hold (the run is then not valid, whatever else it says),
+    `health` is how well the harness of a live run did itself (s, counts; empty in simulation)."""
 
     scenario: str
     wire: str
@@ -39,6 +41,7 @@ class RunResult(msgspec.Struct):
     valid: bool
     why_invalid: str
     health: dict[str, Any]
+    violations: list[Violation]
     path: Path | None
     record: RunRecord
 
@@ -62,11 +65,14 @@ class RunResult(msgspec.Struct):
             ],
             "metrics": self.metrics,
             "counters": self.counters,
-            "events": [{"do": f.do, "at_s": f.at, "users": len(f.users)} for f in self.record.fired],
+            "events": [{"do": f.do, "at_s": f.at, "users": len(f.users), "whom": f.users} for f in self.record.fired],
             "trace_hash": self.trace_hash,
             "valid": self.valid,
             "why_invalid": self.why_invalid,
             "health": self.health,
+            "violations": [
+                {"invariant": v.name, "sentence": v.sentence, "at_s": v.at, "detail": v.detail} for v in self.violations
+            ],
         }
 
 
@@ -80,33 +86,41 @@ def run(
 ) -> RunResult:
     """Play a scenario on a wire and judge it; writes a folder below `out` (default `results/runs`).
 
-    `progress` hears the share that is done. Raises UsageError where the wire cannot play the scenario, HarnessError
-    where it failed.
+    `progress` hears the share that is done. A run that was played to its end is always written, whether or not it may
+    be judged. Raises UsageError where the wire cannot play the scenario, HarnessError where it failed on the way.
     """
     if seed is not None:
         scenario = scenario.with_seed(seed)
     with RunFolder(scenario.name, on, scenario.seed, at=time.time(), out=out) as folder:
-        if on == "sim":
-            from chatsim.sim.run import simulate
+        try:
+            if on == "sim":
+                from chatsim.sim.run import simulate
 
-            outcome = simulate(scenario, journal=folder.journal, progress=progress)
-            record, trace_hash, valid, why = outcome.record, outcome.trace_hash, True, ""
-            metrics, health = exposition(outcome.families), dict[str, Any]()
-        elif on == "virtual":
-            from chatsim.virtual.run import run_virtual
+                outcome = simulate(scenario, journal=folder.journal, progress=progress)
+                record, trace_hash, valid, why = outcome.record, outcome.trace_hash, True, ""
+                metrics, health, violations = exposition(outcome.families), dict[str, Any](), outcome.violations
+            elif on == "virtual":
+                from chatsim.virtual.run import run_virtual
 
-            played = run_virtual(scenario, journal=folder.journal, progress=progress)
-            record, trace_hash, valid, why = played.record, played.trace_hash, True, ""
-            metrics, health = played.exposition, {}
-        else:
-            from chatsim.live.run import run_live
+                played = run_virtual(scenario, journal=folder.journal, progress=progress)
+                record, trace_hash, valid, why = played.record, played.trace_hash, True, ""
+                metrics, health, violations = played.exposition, {}, played.violations
+            else:
+                from chatsim.live.run import run_live
 
-            lived = run_live(scenario, seed=scenario.seed, out_dir=folder.path, progress=progress)
-            record, trace_hash, valid, why = lived.record, lived.trace_hash, lived.valid, lived.why_invalid
-            metrics, health = lived.exposition, lived.health
-            scenario = scenario.with_live_overrides()
-            scenario = scenario.scaled(scenario.time_scale)
-        result = _judged(scenario, on, record, trace_hash, valid, why, health)
+                lived = run_live(scenario, seed=scenario.seed, out_dir=folder.path, progress=progress)
+                record, trace_hash, valid, why = lived.record, lived.trace_hash, lived.valid, lived.why_invalid
+                metrics, health, violations = lived.exposition, lived.health, lived.violations
+                scenario = scenario.with_live_overrides()
+                scenario = scenario.scaled(scenario.time_scale)
+        except UnbalancedError as problem:
+            # The wire could make no rows of it, but its journal says what happened.
+            head = {"scenario": scenario.name, "wire": on, "seed": scenario.seed, "verdict": "invalid"}
+            folder.write_document(head | {"valid": False, "why_invalid": str(problem)})
+            raise UnbalancedError(f"{problem} (the run is kept in {folder.commit()})") from problem
+        if violations:
+            valid, why = False, " ".join(f"{v}" for v in violations)
+        result = _judged(scenario, on, record, trace_hash, valid, why, health, violations)
         _write(folder, result)
         folder.write_metrics(metrics)
     result.path = folder.path
@@ -121,14 +135,12 @@ def _judged(
     valid: bool,
     why: str,
     health: dict[str, Any],
+    violations: list[Violation],
 ) -> RunResult:
-    check_conservation(record)
-    idle = [fired for fired in record.fired if not fired.users]
-    if idle:
-        raise HarnessError(
-            f"{scenario.name}: {idle[0].do} at {idle[0].at:g} s touched nobody: "
-            "choose a moment or a group with somebody there"
-        )
+    problem = _not_judgeable(scenario, record)
+    # A broken invariant is the graver news, and the sentence of a run that was invalid before explains the rest.
+    if problem and valid:
+        valid, why = False, problem
     expectations = judge(scenario.expect, record)
     verdict: Verdict = "pass" if all(j.verdict == "pass" for j in expectations) else "fail"
     return RunResult(
@@ -143,8 +155,24 @@ def _judged(
         valid=valid,
         why_invalid=why,
         health=health,
+        violations=violations,
         path=None,
         record=record,
+    )
+
+
+def _not_judgeable(scenario: Scenario, record: RunRecord) -> str:
+    """Why a run that was played to its end proves nothing, in one sentence; nothing where it does."""
+    try:
+        check_conservation(record)
+    except UnbalancedError as problem:
+        return str(problem)
+    idle = [fired for fired in record.fired if fired.vain]
+    if not idle:
+        return ""
+    return (
+        f"{scenario.name}: {idle[0].do} at {idle[0].at:g} s touched nobody: "
+        "choose a moment or a group with somebody there"
     )
 
 

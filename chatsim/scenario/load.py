@@ -65,8 +65,11 @@ def load_all(paths: Iterable[str | Path]) -> tuple[list[Scenario], list[Problem]
 
 
 def load_handler(path: str | Path) -> HandlerConfig:
-    """The handler's configuration of a file in the words of `handler:`. Raises ScenarioErrors with every problem."""
-    document = _document(Path(path))
+    """The handler's configuration of a file in the words of `handler:`; where it says nothing, all is at its default.
+
+    Raises ScenarioErrors with every problem.
+    """
+    document = _document(Path(path), may_be_empty=True)
     problems = [_problem(Path(path), problem) for problem in document.problems]
     try:
         config = handler_config(document.value if document.value is not None else {})
@@ -141,10 +144,10 @@ def _read(path: Path) -> Scenario:
     return scenario
 
 
-def _document(path: Path) -> Document:
+def _document(path: Path, *, may_be_empty: bool = False) -> Document:
     """The file's YAML; ScenarioErrors when it is none."""
     try:
-        return read_yaml(path)
+        return read_yaml(path, may_be_empty=may_be_empty)
     except YamlError as error:
         raise ScenarioErrors([_problem(path, problem) for problem in error.problems]) from None
 

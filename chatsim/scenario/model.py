@@ -223,6 +223,7 @@ class Scenario(Words):
     requirements: Texts = ()
     tags: Texts = ()
     seed: Seed = 1
+    ties: Seed | None = None
     duration_s: PositiveDuration
     warmup_s: Duration = 0.0
     tls: Switch = False

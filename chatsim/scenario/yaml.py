@@ -62,8 +62,9 @@ class Document(NamedTuple):
         return Place(1, 1)
 
 
-def read_yaml(path: FilePath) -> Document:
-    """Read one file. Raises YamlError for whatever keeps it from being plain YAML."""
+def read_yaml(path: FilePath, *, may_be_empty: bool = False) -> Document:
+    """Read one file. Raises YamlError for whatever keeps it from being plain YAML, and for a file in which nothing is
+    said unless it `may_be_empty`: its value is None then."""
     name = str(path)
     try:
         raw = path.read_bytes()
@@ -82,11 +83,11 @@ def read_yaml(path: FilePath) -> Document:
         before = raw[: error.start]
         place = Place(before.count(b"\n") + 1, error.start - (before.rfind(b"\n") + 1) + 1)
         raise YamlError(name, [YamlProblem(place, (), "is not UTF-8: save the file as UTF-8")]) from None
-    return parse_yaml(text, name)
+    return parse_yaml(text, name, may_be_empty=may_be_empty)
 
 
-def parse_yaml(text: str, name: str = "<text>") -> Document:
-    """Parse one document. Raises YamlError."""
+def parse_yaml(text: str, name: str = "<text>", *, may_be_empty: bool = False) -> Document:
+    """Parse one document. Raises YamlError, as `read_yaml` does."""
     # Imported late: most commands never read YAML.
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -100,6 +101,8 @@ def parse_yaml(text: str, name: str = "<text>") -> Document:
     except (YAMLError, ValueError, RecursionError) as error:
         reason = "is nested too deeply" if isinstance(error, RecursionError) else str(error).splitlines()[0]
         raise YamlError(name, [_whole(f"is not YAML: {reason}")]) from None
+    if node is None and may_be_empty:
+        return Document(None, {})
     if node is None:
         raise YamlError(name, [_whole("is empty: a scenario needs name, duration, groups and expect")])
     builder = _Builder()

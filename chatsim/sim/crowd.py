@@ -242,12 +242,23 @@ class Crowd:
         self.engine.each(self.node.ponged, pongs)
 
     def _listens(self, now: float, pipe: Pipe, again: Callable[[float, Any, Any], None], what: Any) -> bool:
-        """Whether a device that was deaf reads now; if it is frozen it will read when it wakes."""
-        if pipe.frozen_until > now:
-            self.engine.at(pipe.frozen_until, again, (pipe,), what)
+        """Whether a device that was deaf reads now; if it is frozen it will read when it wakes, in the same order."""
+        if pipe.frozen_until > now or pipe.held:
+            if not pipe.held:
+                self.engine.at(pipe.frozen_until, self._thaw, pipe)
+            pipe.held.append((again, what))
             return False
         pipe.deaf = pipe.vanished or not pipe.client_open
         return not pipe.deaf
+
+    def _thaw(self, now: float, pipe: Pipe, _: Any) -> None:
+        """The device reads what has come while it was frozen, unless it was frozen again meanwhile."""
+        if pipe.frozen_until > now:
+            self.engine.at(pipe.frozen_until, self._thaw, pipe)
+            return
+        held, pipe.held = pipe.held, []
+        for again, what in held:
+            again(now, (pipe,), what)
 
     def closed(self, now: float, pipes: Sequence[Pipe], code: int) -> None:
         """The server's close reached the devices."""

@@ -18,11 +18,16 @@ from typing import Any, NoReturn, TypeAlias
 
 import simpy
 
+from chatsim.errors import HarnessError
+
 Action: TypeAlias = Callable[[float, Any, Any], None]
 
 GC_THRESHOLD = 50_000
 """New containers between two looks for cyclic garbage during a run; Python's 700 suits programs that hold little."""
 
+
+STEPS_MAX = 2_000_000
+"""More events than that in one quantum are no load: 10,000 people make some thousands."""
 
 _MOMENT = itemgetter(0)
 
@@ -153,7 +158,9 @@ class Engine:
     def _drain(self, until: float) -> None:
         heap, pop = self._heap, heapq.heappop
         self._until = until
-        while heap:
+        for _ in range(STEPS_MAX):
+            if not heap:
+                return
             entry = heap[0]
             moment = entry[0]
             if moment > until:
@@ -161,3 +168,36 @@ class Engine:
             pop(heap)
             self.now = moment
             entry[2](moment, entry[3], entry[4])
+        raise HarnessError(f"The simulation does not get beyond {self.now:g} s: something happens there for ever.")
+
+
+class ShuffledEngine(Engine):
+    """An engine in which events of one moment run in an order that a seed decides, as far as they are independent.
+
+    `lane` says what an action's first argument belongs to: what is of one lane keeps the order in which it was
+    scheduled, as the bytes of one connection do.
+    """
+
+    __slots__ = ("_lane", "_seed")
+
+    def __init__(self, seed: int, lane: Callable[[Any], int], *, quantum_s: float = 1.0) -> None:
+        super().__init__(quantum_s=quantum_s)
+        self._seed = seed
+        self._lane = lane
+
+    def at(self, moment: float, action: Action, a: Any = None, b: Any = None) -> None:
+        """Run `action(moment, a, b)`; `moment` never lies before `now`."""
+        self._count = count = self._count + 1
+        heapq.heappush(self._heap, (moment, (self._rank(self._lane(a)) << 40) + count, action, a, b))
+
+    def each(self, action: Action, entries: list[tuple[float, Any]], b: Any = None) -> None:
+        """The same action for many: each by itself, since another may come between them."""
+        for moment, a in entries:
+            self.at(moment, action, [a], b)
+
+    def _rank(self, lane: int) -> int:
+        """A number of its own for each lane, which another seed makes another (the finalizer of SplitMix64)."""
+        mixed = (lane + 1) * 0x9E3779B97F4A7C15 + self._seed * 0xD1342543DE82EF95 & 0xFFFFFFFFFFFFFFFF
+        mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
+        mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB & 0xFFFFFFFFFFFFFFFF
+        return mixed ^ (mixed >> 31)

@@ -13,7 +13,6 @@ from typing import Any
 from msgspec.structs import replace
 
 from chatsim.core.frames import Fault
-from chatsim.journal.record import Fired
 from chatsim.load.people import Person
 from chatsim.load.strikes import Choose, Strikes
 from chatsim.scenario import events as ev
@@ -46,13 +45,15 @@ class Faults(Strikes[Pipe]):
 
     def _strike(self, now: float, number: int, event: ev.Event) -> None:
         if isinstance(event, NODE_EVENTS):
-            self.fired.append(Fired(event.do, now, ("node",) if self._end_node(now, event) else ()))
+            place = self.strike_node(now, event)
+            if not self._end_node(now, event):
+                self.missed(place)
         elif isinstance(event, ev.LogOutage):
             self._node.log_down_until = now + event.for_s
-            self.fired.append(Fired(event.do, now, ("log",)))
+            self.strike_thing(now, event)
         elif isinstance(event, ev.ClockJump):
             self._node.clock_jump(now, event.by_s)
-            self.fired.append(Fired(event.do, now, ("clock",)))
+            self.strike_thing(now, event)
         else:
             self.touch(now, number, event)
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from chatsim.core.admission import Admission
 from chatsim.core.effects import NOTHING, Append, Close, Effects, Note, Ping, Record, Send, Tell, Watch
+from chatsim.core.facts import Revoked
 from chatsim.core.frames import ClientFrame, Fault, ServerFrame, encode
 from chatsim.core.handler import ChatHandler
 from chatsim.core.kept_log import KeptLog
@@ -171,11 +172,11 @@ class Node:
         effects = self._receive(start_at, pipe.name, frame)
         for observer in self._observers:
             observer.step(start_at, "receive", (pipe.name, frame), effects)
-        if not effects:
+        effect = effects[0] if effects else None
+        if effect is None:
+            # Nothing to do now: what it has put on the handler's line may come sooner than all else all the same.
             loop.end(start_at, cost_s)
-            return
-        effect = effects[0]
-        if effect.__class__ is Send and len(effects) == len(effect.to) == 1 and self._plain:
+        elif effect.__class__ is Send and len(effects) == len(effect.to) == 1 and self._plain:
             self._answer(start_at, cost_s, effect)
         else:
             self._sort_out(start_at, effects)
@@ -239,7 +240,10 @@ class Node:
             self.let_go(now, pipe, None)
 
     def revoke(self, now: float, user: str) -> None:
-        """The order to revoke a user's tokens."""
+        """The order to revoke a user's tokens; one that finds the node down is there when it begins again."""
+        if not self.up:
+            self.log.note(Revoked(None, user, self.handler.wall(now)))
+            return
         self._work(now, 0.0, "revoke", self.handler.revoke, None, user)
 
     def judged(self, now: float, claims: Claims) -> Refusal | None:
@@ -264,6 +268,10 @@ class Node:
 
     def clock_jump(self, now: float, by_s: float) -> None:
         """The node's wall clock is set so far ahead (back, if negative); the crowd's and the token issuer's stay."""
+        if not self.up:
+            # The clock is the machine's, and the next life takes it over.
+            self.handler.clock_jump(now, by_s)
+            return
         self._work(now, 0.0, "clock_jump", self.handler.clock_jump, by_s)
 
     # The shell's cycle: start, call the core, perform the effects, re-arm.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from math import inf, nan
+from typing import Any
 
 from chatsim.load.people import Device
 from chatsim.network.link import Link
@@ -29,7 +30,8 @@ class Pipe:
     or inf where never.
 
     `deaf` is set while the device does not read at once, because it is frozen, gone or has closed; `leaving` holds when
-    each frame that waits for bandwidth will be on its way (None: none has waited yet).
+    each frame that waits for bandwidth will be on its way (None: none has waited yet). `held` is what a frozen device
+    reads when it wakes: what to call, and with what.
     """
 
     __slots__ = (
@@ -40,6 +42,7 @@ class Pipe:
         "down",
         "frozen_until",
         "gone_at",
+        "held",
         "leaving",
         "limited",
         "name",
@@ -69,3 +72,16 @@ class Pipe:
         self.gone_at = nan
         self.turn = -1
         self.leaving: deque[float] | None = None
+        self.held: list[tuple[Any, Any]] = []
+
+
+def lane(what: Any) -> int:
+    """What an event of the run belongs to: a connection, a device, or (0) everything else.
+
+    Events of one connection keep their order, whatever happens to others at the same moment.
+    """
+    if isinstance(what, (list, tuple)):
+        what = what[0] if what else None
+    if isinstance(what, Pipe):
+        return 2 * what.number + 1
+    return 2 * what.number + 2 if isinstance(what, Device) else 0

@@ -27,11 +27,14 @@ from chatsim.load.ways import both_ways
 from chatsim.network.link import Link
 from chatsim.scenario.model import Group, Scenario
 from chatsim.sim.crowd import Crowd, Knock
-from chatsim.sim.engine import Engine
+from chatsim.sim.engine import Engine, ShuffledEngine
 from chatsim.sim.faults import NODE_EVENTS, Faults
 from chatsim.sim.node import Node, Observer
+from chatsim.sim.pipe import lane
 from chatsim.telemetry.figures import LAG_EDGES_S, Family, Shell, families
 from chatsim.verdict.collect import collect
+from chatsim.verdict.invariants.catalogue import Violation
+from chatsim.verdict.invariants.watch import SLACK_S, Watch
 from chatsim.verdict.tally import Tally
 
 EPOCH = 1_700_000_000.0
@@ -45,22 +48,29 @@ SETTLE_S = 0.5
 
 
 class Simulated(msgspec.Struct):
-    """What came of a simulated run; `families` are what a scrape of the node at its end would tell."""
+    """What came of a simulated run; `families` are what a scrape of the node at its end would tell, `violations` the
+    invariants that did not hold, and it lasted for `lasted_s` of the run's own time."""
 
     record: RunRecord
     trace_hash: str
     families: list[Family]
+    violations: list[Violation]
+    lasted_s: float
 
 
 def simulate(
-    scenario: Scenario, *, journal: Path | None = None, progress: Callable[[float], None] | None = None
+    scenario: Scenario,
+    *,
+    journal: Path | None = None,
+    progress: Callable[[float], None] | None = None,
+    observers: tuple[Observer, ...] = (),
 ) -> Simulated:
     """Play the scenario; `journal` is where the node's journal goes (None: only its hash), `progress` hears the share
-    done.
+    done, and `observers` hear of every step of the node.
 
     Raises UsageError for what the simulation cannot play.
     """
-    world = _World(scenario, journal)
+    world = _World(scenario, journal, observers)
     try:
         return world.play(progress)
     finally:
@@ -70,10 +80,14 @@ def simulate(
 class _World:
     """Everything of one simulated run."""
 
-    def __init__(self, scenario: Scenario, journal: Path | None) -> None:
+    def __init__(self, scenario: Scenario, journal: Path | None, more: tuple[Observer, ...]) -> None:
         self.scenario = scenario
         self.streams = streams = Streams(scenario.seed)
-        self.engine = engine = Engine(quantum_s=QUANTUM_S)
+        self.engine = engine = (
+            Engine(quantum_s=QUANTUM_S)
+            if scenario.ties is None
+            else ShuffledEngine(scenario.ties, lane, quantum_s=QUANTUM_S)
+        )
         # A log that lasts costs memory and notes, so there is one only where somebody will ask for what it knows.
         log = KeptLog() if any(isinstance(event, NODE_EVENTS) for event in scenario.events) else None
         snapshot = None if log is None else Snapshot()
@@ -82,7 +96,8 @@ class _World:
         self.tally = Tally()
         header = Header(config=scenario.handler, epoch=EPOCH, seed=scenario.seed, snapshot=snapshot)
         self.journal = JournalWriter(journal, header)
-        observers: tuple[Observer, ...] = (self.tally, self.journal)
+        self.watch = Watch(scenario.handler, EPOCH, snapshot, handler=lambda: self.node.handler)
+        observers: tuple[Observer, ...] = (self.tally, self.journal, self.watch, *more)
         self.node = Node(engine, handler, streams, scenario.costs, scenario.log.latency, observers, log)
         self.node.on_begin = lambda snapshot: self.tally.begin(snapshot, self.node.handler.ledger.pairs())
         knocks = {group.name: _knock(group, scenario, self.plan) for group in scenario.groups}
@@ -106,7 +121,15 @@ class _World:
             told(self.engine.now)
         self.crowd.people.finish()
         self.journal.close()
-        return Simulated(self._record(), self.journal.trace_hash, self._families())
+        record, now = self._record(), self.engine.now
+        violations = self.watch.finish(
+            now,
+            record,
+            handler=self.node.handler if self.node.up else None,
+            open_=[name for name, pipe in self.node.pipes.items() if pipe.server_open],
+            settled=now >= scenario.duration_s and self._settled(),
+        )
+        return Simulated(record, self.journal.trace_hash, self._families(), violations, now)
 
     def _families(self) -> list[Family]:
         node = self.node
@@ -154,7 +177,10 @@ class _World:
         return not any(device.wanted and device.client.state == "waiting" for device in self.crowd.people.devices)
 
     def _sample(self, now: float, _: Any, __: Any) -> None:
-        self.lags.append(self.node.loop.lag_s(now))
+        lag_s = self.node.loop.lag_s(now)
+        self.lags.append(lag_s)
+        # Who waits for the loop is served no sooner than that, and no rule promises otherwise.
+        self.watch.slack_s = max(self.watch.slack_s, SLACK_S + lag_s)
         if now + LAG_SAMPLE_S <= self.scenario.duration_s:
             self.engine.at(now + LAG_SAMPLE_S, self._sample)
 

@@ -37,11 +37,13 @@ class Shell(msgspec.Struct, kw_only=True):
     """What only the handler's shell knows; None where it does not.
 
     `departed` are the connections that ended without the handler's asking, by close code, `refused` the handshakes by
-    error code; `loop_lag` is in seconds, and what is queued waits to be written.
+    error code, and `refused_requests` the other requests whose token or key was no good; `loop_lag` is in seconds, and
+    what is queued waits to be written.
     """
 
     departed: Mapping[int, int] = {}
     refused: Mapping[str, int] = {}
+    refused_requests: Mapping[str, int] = {}
     loop_lag: Histogram
     queued_frames: int | None = None
     queued_bytes: int | None = None
@@ -73,7 +75,8 @@ def _people(handler: ChatHandler, shell: Shell) -> list[Family]:
     connections, users = handler.present()
     closed = _by_code(shell.departed, counters.closed)
     refused = _known(HANDSHAKE_REFUSALS, shell.refused)
-    tokens = _known(TOKEN_REFUSALS, _only(TOKEN_REFUSALS, shell.refused), counters.refused_refreshes)
+    at_the_door = _only(TOKEN_REFUSALS, shell.refused)
+    tokens = _known(TOKEN_REFUSALS, at_the_door, counters.refused_refreshes, shell.refused_requests)
     resumes = {"recovered": counters.recovered, "unrecovered": counters.unrecovered}
     return [
         Family("chatsim_connections", "gauge", "Open connections.", connections),
@@ -83,7 +86,11 @@ def _people(handler: ChatHandler, shell: Shell) -> list[Family]:
         Family("chatsim_disconnects_total", "counter", "Connections ended, by close code.", closed, "code"),
         Family("chatsim_handshakes_refused_total", "counter", "Handshakes refused, by error code.", refused, "reason"),
         Family(
-            "chatsim_auth_failures_total", "counter", "Tokens refused, at the door or at a refresh.", tokens, "reason"
+            "chatsim_auth_failures_total",
+            "counter",
+            "Tokens and admin keys refused, at the door, at a refresh or over HTTP.",
+            tokens,
+            "reason",
         ),
         Family("chatsim_resumes_total", "counter", "Joins that asked for what was missed.", resumes, "result"),
         Family("chatsim_draining", "gauge", "1 while the server is going away.", float(shell.draining)),

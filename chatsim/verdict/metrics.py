@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from chatsim.errors import HarnessError
+from chatsim.errors import UnbalancedError
 from chatsim.journal.record import DELIVERED, FORGOTTEN, WAITING, RunRecord, Sent
 from chatsim.scenario.expectations import AGGREGATES, COUNTERS, METRICS, NODE_METRICS
 
@@ -107,7 +107,7 @@ def counters(record: RunRecord) -> dict[str, int]:
 
 
 def check_conservation(record: RunRecord, receivers: int | None = None, waiting: int | None = None) -> None:
-    """Raise HarnessError unless every accepted message is accounted for: receivers = delivered + undelivered + waiting.
+    """Raise UnbalancedError unless every message is accounted for: receivers = delivered + undelivered + waiting.
 
     `receivers` (summed over accepted messages) and `waiting` are what the handlers say of themselves at the end, where
     a wire can ask them; the rest is counted from the rows, so that the two accounts check each other.
@@ -116,7 +116,7 @@ def check_conservation(record: RunRecord, receivers: int | None = None, waiting:
     unknown = [name for name in record.accepted.values() if name not in record.owed]
     unknown += [name for name, owed in record.owed.items() if not all(owed.values())]
     if unknown:
-        raise HarnessError(
+        raise UnbalancedError(
             f"{len(unknown)} messages, {unknown[0]} the first, are accepted without an account of their receivers: "
             f"{_REPORT_IT}"
         )
@@ -124,7 +124,7 @@ def check_conservation(record: RunRecord, receivers: int | None = None, waiting:
     receivers = delivered + undelivered + still if receivers is None else receivers
     waiting = still if waiting is None else waiting
     if receivers != delivered + undelivered + waiting or still != waiting:
-        raise HarnessError(
+        raise UnbalancedError(
             f"messages are not conserved: {receivers} receivers and {waiting} waiting by the handler's account, but "
             f"{delivered} delivered, {undelivered} undelivered and {still} waiting by the journal's: {_REPORT_IT}"
         )

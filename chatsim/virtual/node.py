@@ -73,6 +73,10 @@ class SlowLog:
         """Keep a fact."""
         self.kept.note(fact)
 
+    def settled(self, answered: Callable[[bool], None]) -> None:
+        """Say at once that every fact is kept: only messages take their time."""
+        answered(True)
+
     def history(self, session: str, after: int, limit: int) -> list[Record]:
         """What was said, oldest first."""
         return self.kept.history(session, after, limit)

@@ -33,6 +33,8 @@ from chatsim.network.link import Link
 from chatsim.scenario import events as ev
 from chatsim.scenario.model import Scenario
 from chatsim.verdict.collect import collect
+from chatsim.verdict.invariants.catalogue import Violation
+from chatsim.verdict.invariants.watch import Watch
 from chatsim.verdict.tally import Tally
 from chatsim.virtual.loop import VirtualLoop
 from chatsim.virtual.node import Node, Observer
@@ -48,29 +50,41 @@ POLL_S = 0.5
 
 
 class VirtualOutcome(msgspec.Struct):
-    """What came of a run; `exposition` is the last scrape of the server's metrics."""
+    """What came of a run; `exposition` is the last scrape of the server's metrics, `violations` the invariants that did
+    not hold, and it lasted for `lasted_s` of the run's own time."""
 
     record: RunRecord
     trace_hash: str
     exposition: bytes
+    violations: list[Violation]
+    lasted_s: float
 
 
 def run_virtual(
-    scenario: Scenario, *, journal: Path | None = None, progress: Callable[[float], None] | None = None
+    scenario: Scenario,
+    *,
+    journal: Path | None = None,
+    progress: Callable[[float], None] | None = None,
+    observers: tuple[Observer, ...] = (),
 ) -> VirtualOutcome:
     """Play the scenario; `journal` is where the server's journal goes (None: only its hash), `progress` hears the share
-    done.
+    done, and `observers` hear of every step of the server's handler.
 
     Raises UsageError for what this wire cannot play, HarnessError where it failed.
     """
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(_play(scenario, journal, progress))
+        return runner.run(_play(scenario, journal, progress, observers))
 
 
-async def _play(scenario: Scenario, journal: Path | None, progress: Callable[[float], None] | None) -> VirtualOutcome:
+async def _play(
+    scenario: Scenario,
+    journal: Path | None,
+    progress: Callable[[float], None] | None,
+    observers: tuple[Observer, ...],
+) -> VirtualOutcome:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
-    run = _Run(loop, scenario, journal)
+    run = _Run(loop, scenario, journal, observers)
     try:
         return await run.play(progress)
     finally:
@@ -80,7 +94,7 @@ async def _play(scenario: Scenario, journal: Path | None, progress: Callable[[fl
 class _Run:
     """Everything of one run."""
 
-    def __init__(self, loop: VirtualLoop, scenario: Scenario, journal: Path | None) -> None:
+    def __init__(self, loop: VirtualLoop, scenario: Scenario, journal: Path | None, more: tuple[Observer, ...]) -> None:
         self.loop = loop
         # What fails in a callback would only be logged, and the run go on without it.
         self.failure: BaseException | None = None
@@ -95,7 +109,8 @@ class _Run:
         self.journal = JournalWriter(
             journal, Header(config=scenario.handler, epoch=EPOCH, seed=scenario.seed, snapshot=snapshot)
         )
-        observers: tuple[Observer, ...] = (self.tally, self.journal)
+        self.watch = Watch(scenario.handler, EPOCH, snapshot, handler=lambda: self.node.handler)
+        observers: tuple[Observer, ...] = (self.tally, self.journal, self.watch, *more)
         self.node = Node(
             loop,
             scenario.handler,
@@ -140,7 +155,11 @@ class _Run:
         self._check()
         crowd.people.finish()
         record = self._record()
-        outcome = VirtualOutcome(record, self.journal.trace_hash, self.node.scrape())
+        now = self.loop.time()
+        violations = self.watch.finish(
+            now, record, handler=self.node.handler if self.node.up else None, settled=self._settled(now)
+        )
+        outcome = VirtualOutcome(record, self.journal.trace_hash, self.node.scrape(), violations, now)
         await self.mischief.end()
         await crowd.end()
         self.node.driver.close()
@@ -152,11 +171,14 @@ class _Run:
             return False
         if node.handler.ledger.waiting or crowd.away():
             return False
-        if any(gone.vanished and gone.name not in self.tally.closed for gone in crowd.gone):
+        if any(gone.vanished and node.handler.knows(gone.name) for gone in crowd.gone):
             return False
         # Whether a message of somebody who is there has had no answer yet: it, or the answer, is under way.
         return not any(
-            device.joined and (peer := crowd.peers.get(device.number)) is not None and not peer.vanished
+            device.wanted
+            and device.joined
+            and (peer := crowd.peers.get(device.number)) is not None
+            and not peer.vanished
             for device in crowd.people.asking.values()
         )
 
@@ -197,6 +219,9 @@ class _Run:
     async def revoke(self, devices: Sequence[Device]) -> None:
         """Have it refuse the tokens that these devices hold."""
         wall = self.crowd.wall()
+        while not self.node.up:  # noqa: ASYNC110 - the clock is virtual, and looking costs nothing
+            # Whoever gives the order tries again until somebody is there to take it.
+            await asyncio.sleep(POLL_S)
         await self.admin.revoke([jti for device in devices for jti in self.purse.held(device, wall)])
 
     async def hold_log(self, for_s: float) -> None:

@@ -41,6 +41,7 @@ class FakeResult:
     valid: bool = True
     why_invalid: str = ""
     path: Path | None = None
+    events: list[dict[str, Any]] = field(default_factory=list)
 
     def to_dict(self) -> Mapping[str, Any]:
         expectations = [vars(judged) for judged in self.expectations]
@@ -52,6 +53,7 @@ class FakeResult:
             "expectations": expectations,
             "metrics": {"delivery_latency": {"max": float("inf")}},
             "counters": {"sent": 1},
+            "events": self.events,
             "trace_hash": "ab",
             "valid": self.valid,
         }

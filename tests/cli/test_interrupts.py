@@ -46,9 +46,10 @@ def interrupted(number: int, wire: str, folder: Path, *, ignoring: tuple[int, ..
     file.write_text(SCENARIO, encoding="utf-8")
     temporary.mkdir()
 
-    def ignore() -> None:
-        for other in ignoring:
-            signal.signal(other, signal.SIG_IGN)
+    def dispose() -> None:
+        # Whoever started the tests may ignore some of them, as nohup does.
+        for other in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(other, signal.SIG_IGN if other in ignoring else signal.SIG_DFL)
 
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, f"{int(number)}", "run", str(file), "--on", wire, "--out", str(out)],
@@ -56,7 +57,7 @@ def interrupted(number: int, wire: str, folder: Path, *, ignoring: tuple[int, ..
         text=True,
         cwd=ROOT,
         env=os.environ | {"TMPDIR": str(temporary)},
-        preexec_fn=ignore,
+        preexec_fn=dispose,
         timeout=60,
         check=False,
     )

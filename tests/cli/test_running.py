@@ -84,6 +84,37 @@ def test_a_broken_run_does_not_hide_the_others(capsys: Capture) -> None:
     assert document["runs"][1]["why_invalid"] == "the server never came up"
 
 
+def test_run_json_of_a_run_that_failed_on_the_way_is_a_document_that_says_so(capsys: Capture) -> None:
+    def answer(scenario: FakeScenario, on: Wire, seed: int | None) -> FakeResult:
+        raise HarnessError("the server never came up")
+
+    assert main(["run", "x.yaml", "--json"], Fakes(answer=answer).doors()) == 4
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert (document["verdict"], document["valid"]) == ("invalid", False)
+    assert document["why_invalid"] == "the server never came up"
+    assert "chatsim: the server never came up" in err
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_the_report_says_what_was_done_and_to_how_many(command: str, capsys: Capture) -> None:
+    done = [
+        {"do": "drop", "at_s": 60.0, "users": 30, "whom": ["a"] * 30},
+        {"do": "freeze", "at_s": 0.5, "users": 1, "whom": ["a"]},
+        {"do": "log_outage", "at_s": 70.25, "users": 0, "whom": []},
+    ]
+
+    def answer(scenario: FakeScenario, on: Wire, seed: int | None) -> FakeResult:
+        return FakeResult(events=done)
+
+    assert main([command, "x.yaml"], Fakes(answer=answer).doors()) == 0
+    lines = capsys.readouterr().out.splitlines()
+    said = "events of steady (sim): drop at 60 s, 30 users; freeze at 500 ms, 1 user; log_outage at 70.25 s"
+    assert said in lines
+    assert main([command, "x.yaml"], Fakes().doors()) == 0
+    assert "events" not in capsys.readouterr().out
+
+
 def test_run_json_without_a_result_is_a_sentence_and_no_document(capsys: Capture) -> None:
     def answer(scenario: FakeScenario, on: Wire, seed: int | None) -> FakeResult:
         raise UsageError("crash_node needs two nodes: say nodes: 2")

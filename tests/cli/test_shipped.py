@@ -15,7 +15,7 @@ from chatsim.scenario.load import load, load_all, shipped
 from chatsim.scenario.schema import schema
 
 FOLDER = Path(__file__).parents[2] / "scenarios"
-FILES = sorted(FOLDER.glob("*.yaml"))
+FILES = sorted(FOLDER.rglob("*.yaml"))
 LIVE_S_MAX = 20.0
 """Longest playing time on the wall clock, so that all of them together stay a coffee break."""
 

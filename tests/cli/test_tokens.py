@@ -56,6 +56,14 @@ def test_a_token_ends(tmp_path: Path) -> None:
     assert not isinstance(verify(token, Keys((KEY,)), 1060.0), Claims)
 
 
+@pytest.mark.parametrize("user", ["@server", "@", "@ann"])
+def test_names_of_the_server_are_three_and_a_sentence(user: str, secret: Path, capsys: Capture) -> None:
+    assert main(["token", "--user", user, "--secret-file", str(secret)], Fakes().doors()) == 3
+    out, err = capsys.readouterr()
+    assert (out, len(err.splitlines())) == ("", 1)
+    assert "does not begin with @" in err
+
+
 def test_two_tokens_differ() -> None:
     assert mint(MINTER, "alice", None, 60.0, wall=1000.0) != mint(MINTER, "alice", None, 60.0, wall=1000.0)
 

@@ -16,6 +16,7 @@ import msgspec
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.credentials import DEAD_MAX
+from chatsim.core.delivery import GONE_STARTS_MAX
 from chatsim.core.timers import SIFTED_MIN
 
 ENTRY_MAX = 4
@@ -126,7 +127,7 @@ BOUNDS: dict[str, Callable[[Crowd], int]] = {
     "SlidingWindow._moments": lambda crowd: crowd.config.rate_limit,
     "Member.connections": lambda crowd: crowd.config.connections_per_user,
     "Member.names": lambda crowd: crowd.config.connections_per_user,
-    "Member.starts": lambda crowd: crowd.config.connections_per_user,
+    "Member.starts": lambda crowd: crowd.config.connections_per_user + GONE_STARTS_MAX,
     "Member.behind": lambda crowd: crowd.config.connections_per_user,
     "ChatHandler._behind": lambda crowd: crowd.connections,
     "Replays.behind": lambda crowd: crowd.connections,
@@ -163,6 +164,8 @@ BOUNDS: dict[str, Callable[[Crowd], int]] = {
     "Ledger._kept": lambda crowd: _sifted(crowd.kept),
     "Ledger._settled": lambda crowd: _sifted(crowd.kept),
     "Ledger._rounds": lambda crowd: _sifted(crowd.held * crowd.config.participants_max),
+    # Until the first wake: what an earlier life has left and there is no room for, each by everybody it was for.
+    "Ledger._late": lambda crowd: crowd.records * crowd.config.participants_max,
     "Ledger.undelivered_by": lambda _: 6,
     "Outgoing.waiting": lambda crowd: crowd.config.participants_max,
     "_Round.members": lambda crowd: crowd.config.participants_max,

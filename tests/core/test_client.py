@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from chatsim.core.chance import Dice
-from chatsim.core.client import ChatClient, ClientConfig
+from chatsim.core.client import TOLD_S_MAX, ChatClient, ClientConfig, told_s
 from chatsim.core.effects import ClientEffect, ClientEffects, Dial, HangUp, Renew, Show, Transmit
 from chatsim.core.frames import (
     AckIn,
@@ -162,6 +162,24 @@ def test_a_refused_dial(status: int, again: bool) -> None:
 
 def test_retry_after_is_obeyed() -> None:
     assert dial_s(client().refused(0.0, 503, 7.5)) == 7.5
+
+
+@pytest.mark.parametrize(
+    ("ms", "seconds"), [(-(10**400), 0.0), (-5, 0.0), (1500, 1.5), (10**9, TOLD_S_MAX), (10**400, TOLD_S_MAX)]
+)
+def test_no_time_that_a_server_tells_is_too_odd_to_be_waited(ms: int, seconds: float) -> None:
+    assert told_s(ms) == seconds
+    made = at_home()
+    made.receive(1.0, Draining(reconnect_after_ms=ms))
+    assert dial_s(made.closed(2.0, 1012)) == seconds
+    made = at_home()
+    made.say(0.0, "i", "s", BODY)
+    made.receive(1.0, Error("unavailable", "later", "i", retry_after_ms=ms))
+    assert made.wake_at() == min(1.0 + seconds, 46.0)
+
+
+def test_a_server_that_wants_nobody_back_for_ever_is_asked_again_within_the_hour() -> None:
+    assert dial_s(client().refused(0.0, 503, inf)) == TOLD_S_MAX
 
 
 def test_reconnect_after_ms_is_obeyed_once() -> None:
@@ -391,6 +409,13 @@ def test_the_own_message_moves_the_position() -> None:
     made.closed(2.0, 1006)
     made.opened(3.0)
     assert StatusIn("join", "s", 1, 1, "c1") in written(made.receive(3.0, welcome("c2")))
+
+
+def test_the_own_message_does_not_move_the_position_past_what_a_replay_still_brings() -> None:
+    made = at_home(seq=3)
+    made.say(1.0, "x", "s", BODY)
+    made.receive(1.0, acked("x", 7))
+    assert [shown(made.receive(2.0, message(seq))) != [] for seq in (4, 5, 6, 6)] == [True, True, True, False]
 
 
 def test_a_copy_of_ones_own_message_is_shown_and_not_acked() -> None:
@@ -694,3 +719,15 @@ def test_what_an_expired_token_cost_is_asked_again_when_it_is_renewed() -> None:
     assert made.pending("x")
     assert made.wants("t")
     assert written(made.receive(902.0, Refreshed(expires_in_s=900.0))) == [StatusIn("join", "t"), Say("x", "s", BODY)]
+
+
+def test_an_ack_at_the_moment_another_is_due_leaves_no_alarm_behind() -> None:
+    # Found by exploring: the alarm stayed at that moment, and rang there for ever.
+    ann = at_home()
+    ann.receive(0.0, message(1))
+    ann.receive(0.1, message(2))
+    due_at = ann.wake_at()
+    ann.receive(due_at, message(3))
+    ann.receive(due_at, message(4))
+    assert ann.wake_at() > due_at
+    assert written(ann.wake(ann.wake_at())) == [AckIn("s", 4)]

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatsim.core.config import HandlerConfig
+from chatsim.core.delivery import GONE_STARTS_MAX
 from chatsim.core.effects import Send
 from chatsim.core.frames import AckIn, Delivered, Joined, Message, Undelivered
 from tests.core.world import World, sends
@@ -491,3 +492,41 @@ def test_the_chance_of_delivery_follows_from_the_number_of_sends() -> None:
         world.until(200)
         delivered += world.handler.ledger.delivered
     assert delivered == 15
+
+
+def test_who_follows_a_device_that_began_later_has_not_what_came_before() -> None:
+    """The position that it comes back with is where the other began: what is older was never sent to it."""
+    world = World()
+    world.arrive("ann", "bob1")
+    world.gone("bob1")
+    world.say("ann", "1")
+    world.connect("bob2")
+    world.join("bob2")
+    world.gone("bob2")
+    for former, conn in (("bob2", "bob3"), ("bob3", "bob4")):
+        world.connect(conn)
+        world.join(conn, last_seq=1, epoch=1, replaces=former)
+        assert sends(world.ack(conn, 1), Delivered) == []
+        assert world.handler.ledger.waiting == 1
+        if conn == "bob3":
+            world.gone(conn)
+    world.say("ann", "2")
+    [(_, notice)] = sends(world.ack("bob4", 2), Delivered)
+    assert len(notice.message_ids) == 1
+    world.connect("bob5")
+    assert sends(world.join("bob5", last_seq=0, epoch=1), Message)[0][1].seq == 1
+    assert sends(world.ack("bob5", 1), Delivered)
+    world.balance()
+
+
+def test_where_devices_began_is_remembered_of_a_few() -> None:
+    world = World()
+    world.arrive("ann", "bob0")
+    world.gone("bob0")
+    world.say("ann", "1")
+    for number in range(1, 100):
+        world.connect(f"bob{number}")
+        world.join(f"bob{number}")
+        world.gone(f"bob{number}")
+    member = world.handler._sessions.by_name["s"].members["bob"]
+    assert len(member.starts or ()) == GONE_STARTS_MAX

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
 from chatsim.core.frames import (
+    NESTING_MAX,
     Ack,
     AckIn,
     ClientFrame,
@@ -38,6 +39,7 @@ from chatsim.core.frames import (
     decode_client,
     decode_server,
     encode,
+    too_deep,
 )
 from tests.frames import welcome
 
@@ -192,3 +194,28 @@ def test_an_absent_field_is_unset_and_not_none() -> None:
     assert isinstance(frame, AckIn)
     assert frame.session is UNSET
     assert frame.up_to is UNSET
+
+
+def nested(levels: int, inside: bytes = b"") -> bytes:
+    return b"[" * levels + inside + b"]" * levels
+
+
+def said(body: bytes) -> bytes:
+    return b'{"type":"message","id":"i","session":"s","body":' + body + b"}"
+
+
+@pytest.mark.parametrize("inside", [b"", b"1", b'"]]]\\"]]]"', b"[],[],{}"])
+def test_levels_are_counted_outside_of_strings(inside: bytes) -> None:
+    levels = 10 + (b"[]" in inside)
+    assert not too_deep(nested(10, inside), levels)
+    assert too_deep(nested(10, inside), levels - 1)
+    assert not too_deep(b'"' + b"[" * 99 + b'"', 0)
+
+
+def test_a_frame_is_nested_so_deep_and_no_deeper() -> None:
+    deepest = nested(NESTING_MAX - 1)
+    assert decode_client(said(deepest)) == Say("i", "s", Raw(deepest))
+    for levels in (NESTING_MAX, 990, 100_000):
+        assert decode_client(said(nested(levels))) == Fault("bad_json", "nested deeper than 512 levels")
+    many = b"[" + b"[]," * NESTING_MAX + b"[]]"
+    assert decode_client(said(many)) == Say("i", "s", Raw(many))

@@ -65,3 +65,12 @@ def test_a_log_that_forgets_is_told_nothing() -> None:
     positions.moved(3.0, ann)
     assert positions.next_at == inf
     assert positions.parted(ann) == []
+
+
+def test_who_was_put_out_meanwhile_is_not_noted() -> None:
+    positions, ann = Positions(kept=True), member("ann")
+    positions.moved(3.0, ann)
+    ann.session.members.clear()
+    assert positions.put_out(ann.session, "ann") == [Note(Parted("s", "ann"))]
+    assert positions.wake(4.0, Ledger(CONFIG)) == []
+    assert Positions(kept=False).put_out(ann.session, "ann") == []

@@ -151,3 +151,16 @@ def test_everyone_is_pinged_on_time_whoever_comes_and_goes(seed: int, moves: lis
             moments = [from_at, *world.pinged(conn), world.now]
             assert all(later - earlier <= 30.1 for earlier, later in pairwise(moments))
     assert world.closes() == []
+
+
+@pytest.mark.parametrize("code", ["token_expired", "flood"])
+def test_a_refresh_that_is_refused_is_a_sign_of_life(code: str) -> None:
+    world = World(HandlerConfig(frame_limit=0) if code == "flood" else None)
+    world.connect("ann")
+    world.dead.add("ann")
+    world.until(29)
+    [pinged_at] = world.pinged("ann")
+    world.until(pinged_at + 5)
+    world.do("refuse_refresh", "ann", "token_expired")
+    world.until(pinged_at + 11)
+    assert world.closes() == []

@@ -47,17 +47,64 @@ def test_participants_may_join_without_being_named_in_the_token() -> None:
     world = World(snapshot=THREE)
     world.connect("bob", sessions=None)
     [(_, joined)] = sends(world.join("bob"), Joined)
-    assert joined.participants == (Participant("ann", "offline"), Participant("bob", "online"))
+    # Nobody has heard of her going, and she has the grace to be back.
+    assert joined.participants == (Participant("ann", "online"), Participant("bob", "online"))
     world.connect("cid", sessions=None)
     assert sends(world.join("cid"), Joined) == []
 
 
-def test_whoever_comes_back_is_news_to_those_who_are_there() -> None:
+def test_who_is_back_within_the_grace_was_never_away() -> None:
     world = World(snapshot=THREE)
     world.arrive("ann")
+    world.until(14)
     world.connect("bob")
     world.join("bob")
-    assert [frame.state for frame in world.heard("ann", Presence)] == ["online"]
+    world.until(100)
+    assert world.heard("ann", Presence) == []
+
+
+def test_who_is_not_is_offline_when_the_grace_is_over() -> None:
+    world = World(snapshot=THREE)
+    world.arrive("ann")
+    world.until(100)
+    assert [(at, frame.user, frame.state) for at, frame in world.dated("ann", Presence)] == [(15, "bob", "offline")]
+
+
+def test_what_was_said_before_counts_in_the_minute_that_it_was_said_in() -> None:
+    said = tuple(stored(seq, ago_s=50.0 if seq <= 20 else 10.0) for seq in range(1, 51))
+    world = World(snapshot=snapshot(*said))
+    world.arrive("ann")
+    assert [bool(sends(world.say("ann", f"x{n}"), Ack)) for n in range(11)] == [True] * 10 + [False]
+    world.until(10)
+    assert [bool(sends(world.say("ann", f"y{n}"), Ack)) for n in range(21)] == [True] * 20 + [False]
+
+
+def test_what_was_given_up_before_is_not_given_up_again() -> None:
+    world = World(snapshot=Snapshot())
+    for conn in ("ann", "bob"):
+        world.connect(conn)
+        world.join(conn)
+    world.say("ann", "1")
+    world.until(125)
+    assert [notice.reason for notice in world.heard("ann", Undelivered)] == ["no_ack"]
+    noted = [effect.fact for _, effect in world.done if isinstance(effect, Note)]
+    assert [fact for fact in noted if isinstance(fact, Position) and fact.user == "bob"][-1] == Position("s", "bob", 1)
+
+
+def test_an_end_in_order_leaves_no_position_untold() -> None:
+    world = World(snapshot=Snapshot())
+    for conn in ("ann", "bob"):
+        world.connect(conn)
+        world.join(conn)
+    world.say("ann", "1")
+    world.say("ann", "2")
+    world.ack("bob", 1)
+    world.do("drain")
+    world.until(world.now)
+    world.ack("bob", 2)
+    world.until(world.now)
+    noted = [effect.fact for _, effect in world.done if isinstance(effect, Note)]
+    assert [fact.seq for fact in noted if isinstance(fact, Position) and fact.user == "bob"] == [0, 1, 2]
 
 
 def test_a_repeated_id_is_acked_again_and_not_stored_twice() -> None:
@@ -170,3 +217,30 @@ def test_baseline_keeps_nothing_for_a_return() -> None:
     [(_, joined)] = sends(world.join("bob", epoch=3, last_seq=1), Joined)
     assert not joined.recovered
     assert world.handler.ledger.owed == 0
+
+
+def test_what_there_is_no_room_for_is_reported_and_not_kept() -> None:
+    # Found by exploring: everything came back after a restart, however little the settings allow.
+    world = World(HandlerConfig(retention_messages=2), snapshot=THREE)
+    world.arrive("ann")
+    assert [frame.message_id for _, frame in sends(world.do("wake"), Undelivered)] == []
+    world = World(
+        HandlerConfig(retention_messages=1), snapshot=snapshot(stored(1), stored(2), positions=(("ann", 0), ("bob", 0)))
+    )
+    assert world.handler.wake_at() <= 0.0
+    world.arrive("ann")
+    assert [(f.message_id, f.user, f.reason) for _, f in sends(world.do("wake"), Undelivered)] == [
+        ("m1", "bob", "expired")
+    ]
+    assert world.handler.wake_at() > 0.0
+    world.balance()
+
+
+def test_who_was_revoked_is_no_receiver_after_the_end_either() -> None:
+    world = World(snapshot=THREE)
+    world.arrive("bob")
+    world.ack("bob", 3)
+    effects = world.do("revoke", None, "bob")
+    assert Note(Parted("s", "bob")) in effects
+    world.until(5.0)
+    assert [effect for at, effect in world.done if at > 0.0 and isinstance(effect, Note)] == []

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.tokens import (
-    AHEAD_S_MAX,
+    IAT_AHEAD_S_MAX,
     SECRET_BYTES_MIN,
     TOKEN_BYTES_MAX,
     Claims,
@@ -105,6 +105,16 @@ def test_two_keys_are_good_at_once() -> None:
     assert refused(signed({"sub": "a", "exp": WALL + 1}, key=OTHER))
 
 
+@pytest.mark.parametrize("user", ["@server", "@", "@ann"])
+def test_nobody_has_a_name_of_the_server(user: str) -> None:
+    token = good(sub=user)
+    assert refused(token)
+    found = verify(token, KEYS, WALL)
+    assert isinstance(found, Refusal)
+    assert "server" in found.detail
+    assert isinstance(verify(good(sub="ann@example.org"), KEYS, WALL), Claims)
+
+
 def test_no_token_is_missing() -> None:
     assert refused("", "token_missing")
 
@@ -116,9 +126,9 @@ def test_expiry_has_no_leeway() -> None:
 
 
 def test_not_yet_valid_is_refused() -> None:
-    for claim in ("nbf", "iat"):
-        assert refused(signed({"sub": "a", "exp": WALL + 99, claim: WALL + AHEAD_S_MAX + 0.1}))
-        near = signed({"sub": "a", "exp": WALL + 99, claim: WALL + AHEAD_S_MAX})
+    for claim, leeway_s in (("nbf", 0.0), ("iat", IAT_AHEAD_S_MAX)):
+        assert refused(signed({"sub": "a", "exp": WALL + 99, claim: WALL + leeway_s + 0.001}))
+        near = signed({"sub": "a", "exp": WALL + 99, claim: WALL + leeway_s})
         assert isinstance(verify(near, KEYS, WALL), Claims)
 
 
@@ -128,7 +138,7 @@ def test_claims_hold_from_a_second_before_their_making_to_their_end() -> None:
     assert {ahead: refusal and refusal.code for ahead, refusal in found.items()} == {
         -1.5: "token_invalid", -1.0: None, 0.0: None, 59.9: None, 60.0: "token_expired",
     }  # fmt: skip
-    assert untimely(Claims("ann", WALL + 60, nbf=WALL + 2), WALL)
+    assert untimely(Claims("ann", WALL + 60, nbf=WALL + 0.001), WALL)
     assert not untimely(Claims("ann", WALL + 60), 0.0), "a token that does not say since when is good since ever"
 
 

@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from chatsim.core.config import HandlerConfig
+from chatsim.core.memory_log import MemoryLog
 from chatsim.errors import HarnessError
 from chatsim.live.admin import Admin
-from tests.live.running import ADMIN, on_loop, running
+from tests.live.running import ADMIN, on_loop, running, token
 
 
 def test_each_token_named_is_revoked() -> None:
@@ -22,6 +24,22 @@ def test_each_token_named_is_revoked() -> None:
                 await admin.revoke(["a 1?", "never seen", "b"])
                 assert [await first.close_code(), await second.close_code()] == [4501, 4501]
                 await third.join()
+
+    on_loop(work)
+
+
+def test_the_clock_is_set_where_the_server_lets_it_be_and_nowhere_else() -> None:
+    async def work() -> None:
+        async with running(clock_ahead_s=0.0) as server:
+            await Admin(server.ws, ADMIN).clock_jump(-300.0)
+            made = {"Authorization": f"Bearer {token()}"}
+            assert (await server.request("GET", "/api/sessions/s", headers=made)).status_code == 401
+            for key in (b"another key", b"no"):
+                with pytest.raises(HarnessError, match="401"):
+                    await Admin(server.ws, key).clock_jump(300.0)
+        async with running() as server:
+            with pytest.raises(HarnessError, match="404"):
+                await Admin(server.ws, ADMIN).clock_jump(300.0)
 
     on_loop(work)
 
@@ -56,6 +74,22 @@ def test_a_server_that_tells_no_metrics_is_a_fault_of_the_harness() -> None:
 def test_no_token_needs_no_server() -> None:
     async def work() -> None:
         await Admin("ws://127.0.0.1:1/ws", ADMIN).revoke([])
+
+    on_loop(work)
+
+
+def test_an_order_that_the_log_cannot_take_is_in_force_all_the_same() -> None:
+    class Full(MemoryLog):
+        def settled(self, answered: Callable[[bool], None]) -> None:
+            answered(False)
+
+    async def work() -> None:
+        async with running(log=Full()) as server, server.peer("ann", jti="b") as ann:
+            await Admin(server.ws, ADMIN).revoke(["a", "b"])
+            assert await ann.close_code() == 4501
+        async with running(config=HandlerConfig(revocations_max=1)) as server:
+            with pytest.raises(HarnessError, match="503"):
+                await Admin(server.ws, ADMIN).revoke(["a", "b"])
 
     on_loop(work)
 

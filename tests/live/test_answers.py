@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from starlette.requests import Request
 
+from chatsim.core.frames import NESTING_MAX
 from chatsim.live.answers import BODY_BYTES_MAX, Bouncer, DeniedError, EncodedPaths, name_in, number_in, read
 from tests.live.test_driver import World
 from tests.live.test_gate import TOKEN, gate
@@ -75,6 +76,10 @@ def test_bodies_are_read_within_bounds() -> None:
         with pytest.raises(DeniedError) as caught:
             asyncio.run(read(asked(body), decoder))
         assert caught.value.response.status_code == status
+    deep = b"[" * (NESTING_MAX + 1) + b"]" * (NESTING_MAX + 1)
+    with pytest.raises(DeniedError):
+        asyncio.run(read(asked(deep), msgspec.json.Decoder(msgspec.Raw)))
+    assert asyncio.run(read(asked(deep[1:-1]), msgspec.json.Decoder(msgspec.Raw)))
 
 
 def test_who_asks_is_told_apart() -> None:

@@ -8,10 +8,12 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from msgspec import Raw
 
 from chatsim.core.client import ClientConfig
 from chatsim.core.config import HandlerConfig
@@ -27,9 +29,10 @@ from chatsim.errors import (
     UnreachableError,
     UsageError,
 )
-from chatsim.live.chat import Chat, Connected, Disconnected, Event, Message, RenewalFailed, connect
+from chatsim.live.chat import Chat, connect
+from chatsim.live.news import Connected, Disconnected, Event, Message, RenewalFailed
 from chatsim.live.tls import client_context, self_signed
-from tests.live.relay import relay
+from tests.live.relay import Relay, relay
 from tests.live.running import ADMIN, SECRET, Running, on_loop, running, token
 
 QUICK = ClientConfig(backoff_base_s=0.02, backoff_s_max=0.1)
@@ -161,10 +164,6 @@ def test_a_refused_message_is_an_exception_and_the_chat_goes_on() -> None:
             assert large.value.code == "too_large"
             with pytest.raises(MessageRefusedError, match="no_such_session"):
                 await ann.say("elsewhere", "x")
-            with pytest.raises(ValueError, match="128"):
-                await ann.say("", "x")
-            with pytest.raises(TypeError):
-                await ann.say("room", object())
             assert [(await ann.say("room", number)).seq for number in range(2)] == [1, 2]
             with pytest.raises(RateLimitedError) as limited:
                 await ann.say("room", "x")
@@ -172,6 +171,67 @@ def test_a_refused_message_is_an_exception_and_the_chat_goes_on() -> None:
             assert 0 < limited.value.retry_after_s <= 60
             with pytest.raises(ValueError, match="away"):
                 await ann.presence("bored")  # type: ignore[arg-type]
+
+    on_loop(work)
+
+
+NAMELESS: list[Any] = ["", "x" * 129, "\ud800", None, 7]
+UNSAYABLE: list[Any] = [object(), "\ud800", {"\udfff": 1}, float("inf"), [float("nan")], Raw(b'{"a":'), 10**5000]
+
+
+def test_what_cannot_be_asked_is_a_value_error_at_once_and_nothing_comes_of_it() -> None:
+    deep: list[Any] = []
+    for _ in range(600):
+        deep = [deep]
+
+    async def work() -> None:
+        async with running() as server, relay(server.port) as way, chatting(server, url=way.url) as ann:
+            await ann.join("room")
+            for name in NAMELESS:
+                for asking in (ann.join(name), ann.leave(name), ann.say(name, "x"), ann.typing(name)):
+                    with pytest.raises(ValueError, match="name"):
+                        await asking
+            for body in (*UNSAYABLE, deep):
+                with pytest.raises(ValueError, match="body"):
+                    await ann.say("room", body)
+            with pytest.raises(ValueError, match="65536"):
+                await ann.say("room", "x" * 70_000)
+            assert await _says_in_next_connection(ann, way, "hello") == 1
+
+    on_loop(work)
+
+
+async def _says_in_next_connection(chat: Chat, way: Relay, text: str) -> int:
+    way.cut()
+    await event(chat, Disconnected)
+    await event(chat, Connected)
+    return (await chat.say("room", text)).seq
+
+
+def test_every_body_is_shown_and_none_ends_the_connection() -> None:
+    async def work() -> None:
+        async with running() as server, server.peer("bob") as bob, chatting(server) as ann:
+            await ann.join("room")
+            await bob.join()
+            for number, body in enumerate(("1e999", "9" * 5000, '{"a":1}')):
+                await bob.socket.send(f'{{"type":"message","id":"{number}","session":"room","body":{body}}}')
+            shown = await read(ann, 3)
+            assert [(one.body, one.decoded) for one in shown] == [
+                (inf, True), ("9" * 5000, False), ({"a": 1}, True),
+            ]  # fmt: skip
+            assert ann.connected
+
+    on_loop(work)
+
+
+@pytest.mark.parametrize("bad", ["a\nb", "\ud800", "\u00e9", 7])
+def test_what_no_header_can_carry_is_no_token(bad: Any) -> None:
+    async def work() -> None:
+        async with running() as server:
+            for given in (bad, lambda: bad):
+                with pytest.raises(UsageError, match="token"):
+                    async with chatting(server, token=given):
+                        pytest.fail("it is in")
 
     on_loop(work)
 
@@ -359,7 +419,9 @@ def test_a_server_that_cannot_be_reached_is_told_at_once() -> None:
     on_loop(work)
 
 
-@pytest.mark.parametrize("url", ["http://x/ws", "ws:///ws", "chat", "ws://a:b@h/ws", "ws://h:99999999/ws", "ws://[/ws"])
+@pytest.mark.parametrize(
+    "url", ["http://x/ws", "ws:///ws", "chat", "ws://a:b@h/ws", "ws://h:99999999/ws", "ws://[/ws", "ws://h/ws#x"]
+)
 def test_what_is_no_address_is_refused_without_its_query(url: str) -> None:
     async def work() -> None:
         with pytest.raises(UsageError, match="wss://host/ws") as problem:

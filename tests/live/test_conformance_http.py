@@ -88,7 +88,7 @@ async def test_post_tokens_201_token_expires_at_jti(place: Place) -> None:
 async def test_post_tokens_needs_the_admin_key(place: Place) -> None:
     assert await place.refused(None, "POST", "/api/tokens", {"user": "ann"}) == (401, "token_missing")
     assert await place.refused("ann", "POST", "/api/tokens", {"user": "ann"}) == (401, "token_invalid")
-    bodies: list[Any] = [{}, [], {"user": ""}, {"user": "x" * 129}, {"user": "ann", "ttl_s": 0}]
+    bodies: list[Any] = [{}, [], {"user": ""}, {"user": "x" * 129}, {"user": "@server"}, {"user": "ann", "ttl_s": 0}]
     for body in [*bodies, {"user": "ann", "sessions": "room"}]:
         assert await place.refused("admin", "POST", "/api/tokens", body) == (400, "bad_request")
     assert await place.refused("admin", "POST", "/api/tokens", "x" * 70_000) == (413, "too_large")
@@ -107,6 +107,31 @@ async def test_delete_tokens_204_revoked_everywhere_within_1_s(place: Place) -> 
         assert await place.ask("admin", "DELETE", "/api/tokens/of-ann") == (204, None)
         # What cannot be remembered is not promised.
         assert await place.refused("admin", "DELETE", "/api/tokens/of-bob") == (503, "overloaded")
+        assert await bob.rest() == []
+
+
+@against(revocations_max=1, lasting=True)
+async def test_delete_a_users_tokens_204_all_that_she_has_are_good_no_more(place: Place) -> None:
+    path = "/api/users/ann/tokens"
+    assert await place.refused(None, "DELETE", path) == (401, "token_missing")
+    assert await place.refused("ann", "DELETE", path) == (401, "token_invalid")
+    assert await place.refused("admin", "DELETE", f"/api/users/{'x' * 129}/tokens") == (400, "bad_request")
+    _, before = await place.ask("admin", "POST", "/api/tokens", {"user": "ann"})
+    async with place.wire() as one, place.wire(jti=None) as two, place.wire("bob") as bob:
+        async with asyncio.timeout(1):
+            assert await place.ask("admin", "DELETE", path) == (204, None)
+            assert [await one.code(), await two.code()] == [4501, 4501]
+        assert await place.with_token(bearer(jti=None)) == (401, "token_revoked")
+        assert before is not None
+        assert await place.with_token(before["token"]) == (401, "token_revoked")
+        _, after = await place.ask("admin", "POST", "/api/tokens", {"user": "ann"})
+        assert after is not None
+        async with place.dial("?token=" + after["token"]):
+            pass
+        # Again means: whatever she has got since.
+        assert await place.ask("admin", "DELETE", path) == (204, None)
+        assert await place.with_token(after["token"]) == (401, "token_revoked")
+        assert await place.refused("admin", "DELETE", "/api/users/bob/tokens") == (503, "overloaded")
         assert await bob.rest() == []
 
 

@@ -7,6 +7,7 @@ at the end everything that was acked must have been seen by everyone else, and t
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from math import isnan
 from pathlib import Path
@@ -14,10 +15,12 @@ from queue import SimpleQueue
 from random import Random
 from urllib.parse import urlsplit
 
+import httpx
 import uvloop
 
 from chatsim.core.client import ClientConfig
 from chatsim.core.config import HandlerConfig
+from chatsim.core.tokens import issue
 from chatsim.live.calendar import Calendar
 from chatsim.live.crowd import Crowd
 from chatsim.live.node import Node
@@ -25,7 +28,7 @@ from chatsim.live.sqlite_log import SqliteLog
 from chatsim.live.tokens import Purse
 from chatsim.load.people import People
 from chatsim.scenario.model import Scenario
-from tests.live.arena import HELLO, SECRET, free_links
+from tests.live.arena import ADMIN_KEY, HELLO, SECRET, free_links
 
 KILLS = 20
 PEOPLE = 10
@@ -53,6 +56,7 @@ class Lives:
         self.node = Node(
             CONFIG,
             secret=SECRET,
+            admin_key=ADMIN_KEY,
             journal=self._folder / f"journal-{self._count}.jsonl",
             log=self._folder / f"log-{self._count}.txt",
             data=self._folder / "data",
@@ -162,3 +166,29 @@ def test_what_was_acked_survives_twenty_crashes(tmp_path: Path) -> None:
     assert [record.seq for record in kept] == list(range(1, len(kept) + 1))
     assert {record.message_id for record in kept} == {row.message_id for row in people.sent}
     assert log.life == KILLS + 2
+
+
+def test_orders_that_were_answered_survive_the_kill_that_follows(tmp_path: Path) -> None:
+    lives = Lives(tmp_path)
+    wall = time.time()
+    try:
+        with httpx.Client(trust_env=False, timeout=PATIENCE_S) as client:
+
+            def ask(method: str, path: str, key: str, body: object = None) -> httpx.Response:
+                url = "http" + lives.node.url.removeprefix("ws").removesuffix("/ws") + path
+                return client.request(method, url, headers={"Authorization": f"Bearer {key}"}, json=body)
+
+            ann = issue(SECRET, "HS256", sub="ann", exp=wall + 600, wall=wall, jti="ann")
+            lost = issue(SECRET, "HS256", sub="ann", exp=wall + 600, wall=wall, jti="lost")
+            bob = issue(SECRET, "HS256", sub="bob", exp=wall + 600, wall=wall, jti="bob")
+            made = ask("POST", "/api/sessions", ann, {"participants": ["bob"]})
+            lives.again()
+            path = f"/api/sessions/{made.json()['session']}"
+            assert ask("GET", path, ann).json()["participants"] == ["ann", "bob"]
+            assert ask("DELETE", path + "/participants/bob", ann).status_code == 204
+            assert ask("DELETE", "/api/tokens/lost", ADMIN_KEY.decode()).status_code == 204
+            lives.again()
+            assert ask("GET", path, bob).json()["error"] == "not_a_participant"
+            assert ask("GET", path, lost).json()["error"] == "token_revoked"
+    finally:
+        lives.node.stop()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,12 +16,25 @@ from chatsim.core.config import HandlerConfig
 from chatsim.core.handler import ChatHandler
 from chatsim.core.memory_log import MemoryLog
 from chatsim.core.tokens import Keys
+from chatsim.live import sqlite_log
 from chatsim.live.driver import Driver
 from chatsim.live.gate import Gate
 from chatsim.live.http import READY_LAG_S_MAX, Routes
-from tests.live.running import ADMIN, SECRET, Peer, Running, on_loop, running
+from tests.live.running import ADMIN, SECRET, Peer, Running, on_loop, running, token
+from tests.live.test_sqlite_log import taken
 
 KEY = {"Authorization": "Bearer " + ADMIN.decode()}
+
+
+class Patient(MemoryLog):
+    """A log that says that it has everything when the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: asyncio.Queue[Callable[[bool], None]] = asyncio.Queue()
+
+    def settled(self, answered: Callable[[bool], None]) -> None:
+        self.asked.put_nowait(answered)
 
 
 def is_error(answer: httpx.Response, status: int, code: str) -> bool:
@@ -78,6 +93,8 @@ def test_draining_is_alive_but_not_ready() -> None:
         ("GET", "/ws", 426, "upgrade_required"),
         ("POST", "/api/tokens", 401, "token_missing"),
         ("DELETE", "/api/tokens/x", 401, "token_missing"),
+        ("DELETE", "/api/users/x/tokens", 401, "token_missing"),
+        ("GET", "/api/users/x/tokens", 405, "method_not_allowed"),
     ],
 )
 def test_refusals_are_json(method: str, path: str, status: int, code: str) -> None:
@@ -140,6 +157,62 @@ def test_a_token_is_revoked_whatever_its_id(path: str) -> None:
     on_loop(work)
 
 
+def test_a_revocation_is_answered_when_the_log_has_it() -> None:
+    async def work() -> None:
+        log = Patient()
+        async with running(log=log) as server, server.peer("ann", jti="lost") as ann:
+            for good in (True, False):
+                asking = asyncio.ensure_future(server.request("DELETE", "/api/tokens/lost", headers=KEY))
+                answered = await log.asked.get()
+                # It is in force, and not answered: another request is, before it.
+                assert await ann.close_code() == 4501
+                assert (await server.request("GET", "/health/live")).status_code == 200
+                assert not asking.done()
+                answered(good)
+                answer = await asking
+                if good:
+                    assert answer.status_code == 204
+                else:
+                    assert is_error(answer, 503, "unavailable")
+                    assert int(answer.headers["Retry-After"]) > 0
+
+    on_loop(work)
+
+
+def test_a_revocation_that_cannot_be_stored_is_in_force_and_stored_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_log, "BUSY_S", 0.05)
+    lost = {"Authorization": "Bearer " + token("ann", jti="lost")}
+
+    async def work() -> None:
+        async with running(data=tmp_path) as server:
+            with taken(tmp_path):
+                revoked = await server.request("DELETE", "/api/tokens/lost", headers=KEY)
+                assert is_error(revoked, 503, "unavailable")
+                answer = await server.request("GET", "/api/sessions/@ann", headers=lost)
+                assert is_error(answer, 401, "token_revoked")
+        async with running(data=tmp_path) as server:
+            answer = await server.request("GET", "/api/sessions/@ann", headers=lost)
+            assert is_error(answer, 401, "token_revoked")
+
+    on_loop(work)
+
+
+def test_a_revoked_user_stays_revoked_over_a_restart(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with running(data=tmp_path) as server, server.peer("a/b c") as peer:
+            answer = await server.request("DELETE", "/api/users/a%2Fb%20c/tokens", headers=KEY)
+            assert answer.status_code == 204
+            assert await peer.close_code() == 4501
+            headers = {"Authorization": "Bearer " + token("a/b c", wall=time.time() - 60)}
+        async with running(data=tmp_path) as server:
+            answer = await server.request("GET", "/api/sessions/x", headers=headers)
+            assert is_error(answer, 401, "token_revoked")
+
+    on_loop(work)
+
+
 def test_the_wrong_key_makes_and_revokes_nothing() -> None:
     async def work() -> None:
         async with running() as server:
@@ -161,6 +234,8 @@ def test_bodies_that_ask_for_no_token_are_refused() -> None:
         {"user": ""},
         {"user": 7},
         {"user": "a" * 129},
+        {"user": "@server"},
+        {"user": "@ann"},
         {"user": "a", "ttl_s": 0},
         {"user": "a", "ttl_s": "1h"},
         {"user": "a", "ttl_s": 1e12},

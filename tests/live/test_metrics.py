@@ -56,6 +56,25 @@ def test_a_scrape_tells_what_happened() -> None:
     on_loop(work)
 
 
+def test_refused_requests_are_counted_by_reason() -> None:
+    async def work() -> None:
+        async with running() as server:
+            for method, path, said in [
+                ("GET", "/api/sessions/room", ""), ("GET", "/api/sessions/room", "garbage"),
+                ("GET", "/api/sessions/room", token(life_s=-5.0)), ("DELETE", "/api/sessions/room", "garbage"),
+                ("POST", "/api/tokens", "no key"), ("DELETE", "/api/tokens/x", ""),
+            ]:  # fmt: skip
+                headers = {"Authorization": "Bearer " + said} if said else {}
+                assert (await server.request(method, path, headers=headers)).status_code == 401
+            found = await scraped(server)
+            reasons = ("token_missing", "token_invalid", "token_expired", "token_revoked")
+            counts = [found["chatsim_auth_failures_total{" + reason + "}"] for reason in reasons]
+            assert counts == [2, 3, 1, 0]
+            assert found["chatsim_handshakes_refused_total{token_invalid}"] == 0
+
+    on_loop(work)
+
+
 def test_no_id_is_in_a_scrape() -> None:
     async def work() -> None:
         async with running() as server, server.peer("someone-special") as peer:

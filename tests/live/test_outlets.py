@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatsim.live.framing import close_frame
-from chatsim.live.outlets import CLOSE_TIMEOUT_S, EAGER_MAX, LINGER_S, Outlet, Outlets
+from chatsim.live.outlets import CLOSE_TIMEOUT_S, EAGER_MAX, LINGER_S, LOOK_FRAMES, WRITE_HIGH_BYTES, Outlet, Outlets
 from tests.live.test_driver import FakeLoop, FakeTransport
 
 MANY = EAGER_MAX + 1
@@ -147,6 +147,107 @@ def test_shutting_flushes_and_then_loses_patience() -> None:
     assert [transport.aborted for transport in ways.transports] == [True, False]
     ways.outlets.abort()
     assert ways.transports[1].aborted
+
+
+def test_the_patience_with_those_who_close_can_be_set() -> None:
+    ways = Ways(1)
+    ways.outlets = Outlets(cast(asyncio.AbstractEventLoop, ways.loop), ways._press, close_timeout_s=0.5)
+    ways.outlets.shut(ways.each[0], 1012, "bye")
+    ways.loop.advance(0.4)
+    assert not ways.transports[0].aborted
+    ways.loop.advance(0.2)
+    assert ways.transports[0].aborted
+
+
+class Stuck(FakeTransport):
+    """A transport whose peer takes only what it is told to take, and which pauses as transports do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.high = WRITE_HIGH_BYTES
+        self.told_to_pause = False
+        self.ways: Ways
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        self.buffered += len(data)
+        self._judge()
+
+    def set_write_buffer_limits(self, high: int, low: int) -> None:
+        super().set_write_buffer_limits(high, low)
+        self.high = high
+        self._judge()
+
+    def take(self, size: int) -> None:
+        """The peer reads so many bytes."""
+        self.buffered -= size
+        if self.told_to_pause and not self.buffered:
+            self.told_to_pause = False
+            self.ways.outlets.resumed(self.ways.each[0])
+
+    def _judge(self) -> None:
+        if self.buffered > self.high and not self.told_to_pause:
+            self.told_to_pause = True
+            self.ways.outlets.paused(self.ways.each[0])
+
+
+def stuck() -> tuple[Ways, Stuck]:
+    """A way to somebody who does not read."""
+    ways, transport = Ways(1), Stuck()
+    transport.ways = ways
+    ways.transports[0] = transport
+    ways.each[0].transport = cast(asyncio.Transport, transport)
+    return ways, transport
+
+
+def test_what_waits_for_who_does_not_read_is_counted_frame_by_frame() -> None:
+    ways, transport = stuck()
+    for number in range(300):
+        ways.outlets.send(("c0",), b"x" * 100)
+        ways.loop.turn()
+        assert ways.each[0].pending_frames() == number + 1
+        assert ways.each[0].pending_bytes() == 100 * (number + 1)
+    assert transport.buffered < WRITE_HIGH_BYTES
+    assert ways.pressed == [("c0", 100 * count, count) for count in range(LOOK_FRAMES + 1, 301)]
+
+
+def test_frames_that_have_left_the_transport_wait_no_more() -> None:
+    ways, transport = stuck()
+    for _ in range(3):
+        ways.outlets.queue(("c0",), b"x" * 10)
+        ways.outlets.queue(("c0",), b"y" * 10)
+        ways.loop.turn()
+    found = []
+    for size in (0, 5, 5, 10, 25, 10, 5):
+        transport.take(size)
+        found.append(ways.each[0].pending_frames())
+    assert found == [6, 6, 5, 4, 2, 1, 0]
+
+
+def test_a_burst_that_nobody_takes_is_reported_without_another_word() -> None:
+    ways, transport = stuck()
+    for _ in range(200):
+        ways.outlets.queue(("c0",), b"x" * 100)
+    ways.loop.turn()
+    ways.loop.turn()
+    assert ways.pressed == [("c0", 20_000, 200)]
+    ways.outlets.send(("c0",), b"y")
+    ways.loop.turn()
+    assert len(transport.writes) == 1
+    transport.take(20_000)
+    ways.loop.turn()
+    assert transport.writes[1:] == [b"y"]
+    assert (transport.high, transport.told_to_pause) == (WRITE_HIGH_BYTES, False)
+
+
+def test_what_a_transport_writes_at_the_end_of_the_turn_is_no_pressure() -> None:
+    ways, transport = stuck()
+    for _ in range(300):
+        ways.outlets.send(("c0",), b"x")
+    transport.take(300)
+    ways.loop.turn()
+    assert ways.pressed == []
+    assert not transport.told_to_pause
 
 
 _acts = st.tuples(st.sampled_from(["send", "queue", "notify", "turn", "pause", "resume", "wait"]), st.integers(1, 7))

@@ -12,7 +12,7 @@ from websockets.server import ServerProtocol
 
 from chatsim.live.calendar import Calendar
 from chatsim.live.framing import close_frame, text_frame
-from chatsim.live.peer import HELD_BYTES_MAX, Peer, resuming
+from chatsim.live.peer import ABNORMAL, HELD_BYTES_MAX, Peer, resuming
 from chatsim.load.people import Device
 from chatsim.network.link import Link
 from chatsim.virtual.loop import VirtualLoop
@@ -156,6 +156,42 @@ def connected(scene: Scene, up: Link, down: Link) -> tuple[Heard, Heard]:
     return ears.heard, server.heard
 
 
+def test_a_server_that_breaks_the_protocol_is_left_at_once_and_told_why() -> None:
+    async def scene(peer: Peer[str], server: Server) -> None:
+        server.transport.write(text_frame(b"a") + b"\xff\xff" + text_frame(b"b"))
+        await asyncio.sleep(1.0)
+        assert peer.reason == "what came is no WebSocket frame"
+        assert not peer.lost
+        await asyncio.sleep(10.0)
+        assert peer.lost
+
+    heard, told = connected(scene, Link(), Link())
+    assert heard == [(0.0, "opened"), (1.0, "a"), (1.0, f"closed {ABNORMAL}")]
+    assert told == [(1.0, "\x03\xea" + told[0][1][2:]), (6.0, "lost")]
+
+
+def test_what_answers_in_no_http_is_refused_at_once() -> None:
+    class Stranger(Server):
+        def data_received(self, data: bytes) -> None:
+            self.transport.write(b"SSH-2.0-OpenSSH\r\n\r\n")
+
+    ears = Ears()
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        port = loop.listen(Stranger).port
+        calendar = Calendar(loop, sampled=False, clock=loop.time, timer_s=0.0)
+        calendar.begin()
+        peer = Peer(ears, calendar, "ann", f"ws://here:{port}/ws", None, (Link(), Link()))
+        await loop.create_connection(lambda: peer, "here", port)
+        await asyncio.sleep(30.0)
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(run())
+    assert ears.heard == [(0.0, "refused 0")]
+
+
 def test_each_frame_of_one_write_has_a_way_of_its_own() -> None:
     async def scene(peer: Peer[str], server: Server) -> None:
         server.transport.write(text_frame(b"a") + text_frame(b"b") + text_frame(b"c" * 200) + text_frame(b"d"))
@@ -242,6 +278,20 @@ def test_the_frozen_read_what_has_come_when_they_wake_and_the_rest_waits_at_the_
     # A kernel takes so much and no more; what waits beyond it has the way still before it.
     assert held == [(False, 6)]
     assert heard == [(0.25, "opened"), (5.0, "early"), (5.0, "x" * HELD_BYTES_MAX), (5.25, "late")]
+
+
+def test_who_is_frozen_again_before_she_woke_reads_all_in_its_order() -> None:
+    async def scene(peer: Peer[str], server: Server) -> None:
+        peer.freeze(1.0, 3.0)
+        server.transport.write(text_frame(b"first"))
+        await asyncio.sleep(1.0)
+        peer.freeze(2.0, 4.0)
+        server.transport.write(text_frame(b"second"))
+        await asyncio.sleep(0.5)
+        server.transport.write(close_frame(4001, "no pong"))
+
+    heard, _ = connected(scene, Link(), Link(Constant(0.25)))
+    assert heard == [(0.25, "opened"), (4.0, "first"), (4.0, "second"), (4.0, "closed 4001")]
 
 
 def test_the_end_of_a_connection_travels_like_all_that_came_before_it() -> None:

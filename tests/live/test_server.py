@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import secrets
 import signal
 import socket
 import time
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,15 @@ from websockets.exceptions import InvalidStatus
 
 from chatsim.core.config import ALGORITHMS, HandlerConfig
 from chatsim.core.tokens import issue
-from chatsim.errors import UsageError
+from chatsim.errors import HarnessError, UsageError
 from chatsim.journal.replay import replay
 from chatsim.journal.steps import read
-from chatsim.live.server import DRAIN_S_MAX, END_S_MAX, ServerSettings, run
+from chatsim.live import sqlite_log
+from chatsim.live.outlets import CLOSE_TIMEOUT_S
+from chatsim.live.server import CLOSE_TIMEOUT_S_MIN, DRAIN_S_MAX, END_S_MAX, ServerSettings, run
 from chatsim.live.tls import client_context, self_signed
 from tests.live.running import ADMIN, SECRET, on_loop, running, token
+from tests.live.test_sqlite_log import taken
 
 
 def test_everything_is_served_over_tls_on_one_port() -> None:
@@ -71,7 +76,28 @@ def test_it_ends_at_once_where_nobody_is_connected() -> None:
 
 
 def test_it_ends_within_the_hard_stop() -> None:
-    assert DRAIN_S_MAX + END_S_MAX < 30
+    assert DRAIN_S_MAX + END_S_MAX + sqlite_log.LAST_S < 30
+
+
+def test_what_the_log_loses_at_the_end_is_told_and_the_end_is_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sqlite_log, "BUSY_S", 0.02)
+    monkeypatch.setattr(sqlite_log, "LAST_S", 0.1)
+
+    async def work() -> None:
+        with ExitStack() as longer:
+            async with running(data=tmp_path) as server:
+                longer.enter_context(taken(tmp_path))
+                headers = {"Authorization": "Bearer " + ADMIN.decode()}
+                for jti in ("a", "b"):
+                    assert (await server.request("DELETE", f"/api/tokens/{jti}", headers=headers)).status_code == 503
+
+    with pytest.raises(HarnessError, match="2 facts are lost") as caught:
+        on_loop(work)
+    assert caught.value.exit_code == 4
+    [line] = [line for line in caplog.records if line.getMessage() == "facts lost"]
+    assert (line.levelname, line.__dict__["fields"]) == ("ERROR", {"revoked": 2})
 
 
 def test_connections_are_closed_with_1012_when_it_ends() -> None:
@@ -185,6 +211,31 @@ def test_a_public_key_makes_no_tokens() -> None:
             headers = {"Authorization": "Bearer " + ADMIN.decode()}
             answer = await server.request("POST", "/api/tokens", json={"user": "ann"}, headers=headers)
             assert (answer.status_code, answer.json()["error"]) == (503, "unavailable")
+
+    on_loop(work)
+
+
+def test_a_server_that_is_played_faster_has_as_much_less_patience_with_those_who_go() -> None:
+    found = {
+        scale: (ServerSettings(time_scale=scale).close_timeout_s, ServerSettings(time_scale=scale).drain_s_max)
+        for scale in (1.0, 0.1, 0.001, 2.0)
+    }
+    assert found == {
+        1.0: (CLOSE_TIMEOUT_S, DRAIN_S_MAX),
+        0.1: (0.1 * CLOSE_TIMEOUT_S, 0.1 * DRAIN_S_MAX),
+        0.001: (CLOSE_TIMEOUT_S_MIN, 0.001 * DRAIN_S_MAX),
+        2.0: (2 * CLOSE_TIMEOUT_S, 2 * DRAIN_S_MAX),
+    }
+
+
+def test_a_fast_server_does_not_wait_its_five_seconds_for_a_peer_that_has_vanished() -> None:
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        async with running(time_scale=0.01) as server, server.peer() as peer:
+            peer.socket.transport.pause_reading()
+            began_at = loop.time()
+            await server.end()
+            assert loop.time() - began_at < CLOSE_TIMEOUT_S / 2
 
     on_loop(work)
 

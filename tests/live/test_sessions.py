@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,15 @@ import httpx
 import pytest
 
 from chatsim.core.config import HandlerConfig
+from chatsim.core.effects import Record
+from chatsim.core.frames import NESTING_MAX
 from chatsim.journal.replay import replay
 from chatsim.journal.steps import read
+from chatsim.live import sqlite_log
 from chatsim.live.routes import PAGE_BYTES_MAX
 from tests.live.running import ADMIN, Running, on_loop, running, token
-from tests.live.test_http import KEY, is_error
+from tests.live.test_http import KEY, Patient, is_error
+from tests.live.test_sqlite_log import taken
 
 
 def bearer(user: str, **claims: Any) -> dict[str, str]:
@@ -170,6 +175,77 @@ def test_one_user_opens_a_limited_number_of_sessions(tmp_path: Path) -> None:
     on_loop(work)
 
 
+def test_orders_are_answered_when_the_log_has_them() -> None:
+    async def work() -> None:
+        log = Patient()
+        async with running(log=log) as server:
+
+            async def ordered(method: str, path: str, body: Any = None, *, stored: bool = True) -> httpx.Response:
+                asking = asyncio.ensure_future(ask(server, "ann", method, path, body))
+                answered = await log.asked.get()
+                # Another request is answered while this one waits.
+                assert (await server.request("GET", "/health/live")).status_code == 200
+                assert not asking.done()
+                answered(stored)
+                return await asking
+
+            name = (await ordered("POST", "/api/sessions", {})).json()["session"]
+            path = f"/api/sessions/{name}"
+            for stored in (False, True):
+                for answer in (
+                    await ordered("POST", path + "/participants", {"user": "bob"}, stored=stored),
+                    await ordered("DELETE", path + "/participants/bob", stored=stored),
+                ):
+                    assert answer.status_code == 204 if stored else is_error(answer, 503, "unavailable")
+            assert is_error(await ordered("DELETE", path, stored=False), 503, "unavailable")
+            assert is_error(await ask(server, "ann", "GET", path), 404, "no_such_session")
+
+    on_loop(work)
+
+
+def test_what_cannot_be_stored_is_done_and_stored_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_log, "BUSY_S", 0.05)
+
+    async def work() -> None:
+        async with running(data=tmp_path) as server:
+            name = await opened(server, "ann", "bob")
+            over = await opened(server, "ann")
+            path = f"/api/sessions/{name}"
+            with taken(tmp_path):
+                for method, where, body in [
+                    ("POST", path + "/participants", {"user": "cid"}), ("DELETE", path + "/participants/bob", None),
+                    ("DELETE", f"/api/sessions/{over}", None),
+                ]:  # fmt: skip
+                    assert is_error(await ask(server, "ann", method, where, body), 503, "unavailable")
+                    # Said again it has been done, and is stored no more than before.
+                    assert is_error(await ask(server, "ann", method, where, body), 503, "unavailable")
+                assert (await ask(server, "ann", "GET", path)).json()["participants"] == ["ann", "cid"]
+                assert is_error(await ask(server, "cid", "DELETE", path + "/participants/cid"), 503, "unavailable")
+                assert is_error(await ask(server, "cid", "DELETE", path + "/participants/cid"), 503, "unavailable")
+                await ask(server, "ann", "POST", path + "/participants", {"user": "cid"})
+            assert is_error(await ask(server, "ann", "DELETE", f"/api/sessions/{over}"), 404, "no_such_session")
+        async with running(data=tmp_path) as server:
+            assert (await ask(server, "ann", "GET", path)).json()["participants"] == ["ann", "cid"]
+            assert is_error(await ask(server, "ann", "GET", f"/api/sessions/{over}"), 404, "no_such_session")
+
+    on_loop(work)
+
+
+def test_a_session_that_cannot_be_stored_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_log, "BUSY_S", 0.05)
+    settings: dict[str, Any] = {"config": HandlerConfig(sessions_per_user=1), "data": tmp_path}
+
+    async def work() -> None:
+        async with running(**settings) as server:
+            with taken(tmp_path):
+                for _ in range(2):
+                    assert is_error(await ask(server, "ann", "POST", "/api/sessions", {}), 503, "unavailable")
+        async with running(**settings) as server:
+            await opened(server, "ann")
+
+    on_loop(work)
+
+
 def test_history_comes_in_pages() -> None:
     async def work() -> None:
         async with (
@@ -245,3 +321,33 @@ def test_posts_that_are_no_message_are_refused() -> None:
                 assert ADMIN.decode() not in answer.text
 
     on_loop(work)
+
+
+@pytest.mark.parametrize("ephemeral", [True, False])
+def test_what_hardly_any_reader_can_hold_is_kept_and_read_again_as_it_was_said(tmp_path: Path, ephemeral: bool) -> None:
+    bodies = ["1e999", "[-1e999]", "9" * 5000, "[" * (NESTING_MAX - 1) + "]" * (NESTING_MAX - 1)]
+    journal = tmp_path / "journal.jsonl"
+
+    async def work() -> None:
+        async with (
+            running(journal=journal, data=None if ephemeral else tmp_path / "data") as server,
+            server.peer("ann") as ann,
+            server.peer("bob") as bob,
+        ):
+            await ann.join()
+            await bob.join()
+            for number, body in enumerate(bodies):
+                await ann.socket.send(f'{{"type":"message","id":"{number}","session":"room","body":{body}}}')
+                await ann.read_type("ack")
+                while '"message"' not in (text := str(await bob.socket.recv())):
+                    pass
+                assert f'"body":{body},' in text
+            await ann.socket.send('{"type":"message","id":"x","session":"room","body":' + "[" * 600 + "]" * 600 + "}")
+            assert (await ann.read_type("error"))["code"] == "bad_json"
+            page = await ask(server, "bob", "GET", "/api/sessions/room/messages", sessions=("room",))
+            assert [f'"body":{body},' in page.text for body in bodies] == [True] * len(bodies)
+
+    on_loop(work)
+    assert replay(journal) is None
+    kept = [record for step in read(journal) for record in step.args if isinstance(record, Record)]
+    assert {bytes(record.body).decode() for record in kept} == set(bodies)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Thread
 
 import pytest
 from hypothesis import given
@@ -62,6 +63,14 @@ class Desk:
             assert self.log.append(record(number, session)) is LATER
         self.settle(wanted)
 
+    def settled(self) -> bool:
+        """Make calls until the log says whether it has every fact."""
+        said: list[bool] = []
+        self.log.settled(said.append)
+        while not said:
+            self.calls.get(timeout=PATIENCE_S)()
+        return said[0]
+
     def snapshot(self, config: HandlerConfig = CONFIG, wall: float = WALL) -> Snapshot:
         assert self.log.flush(PATIENCE_S)
         return self.log.snapshot(config, wall)
@@ -74,6 +83,15 @@ def desk(folder: Path) -> Iterator[Desk]:
         yield made
     finally:
         made.log.close()
+
+
+@contextmanager
+def taken(folder: Path) -> Iterator[None]:
+    """Somebody else holds the file."""
+    with closing(sqlite3.connect(folder / FILE, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
 
 
 def places(records: list[Record]) -> list[tuple[str, int, int, str]]:
@@ -99,7 +117,32 @@ def test_seq_and_epoch_go_on_after_a_restart(tmp_path: Path) -> None:
         assert places(two.stored) == [("s", 1, 3, "3")]
         assert two.log.life == 2
         assert places(two.log.history("s", 0, 10)) == [("s", 1, 1, "1"), ("s", 1, 2, "2"), ("s", 1, 3, "3")]
-        assert {found.message_id for found in two.log.history("s", 0, 10)} == {"m1", "m2", "m3"}
+        assert {found.message_id for found in two.log.history("s", 0, 10)} == {"m1-1", "m1-2", "m2-3"}
+
+
+def test_a_message_id_is_never_given_again_whatever_has_gone(tmp_path: Path) -> None:
+    with desk(tmp_path) as one:
+        one.say(1, 2)
+        one.log.note(Ended("s"))
+        assert one.log.flush(PATIENCE_S)
+        given = {found.message_id for found in one.stored}
+    with desk(tmp_path) as two:
+        two.say(3, 4, session="t")
+        assert given.isdisjoint(found.message_id for found in two.stored)
+        # What was told at the ack is told ever after.
+        assert [found.message_id for found in two.log.history("t", 0, 10)] == [found.message_id for found in two.stored]
+
+
+def test_messages_of_before_lives_were_kept_keep_their_ids(tmp_path: Path) -> None:
+    with desk(tmp_path) as one:
+        one.say(1)
+    with closing(sqlite3.connect(tmp_path / FILE)) as database:
+        database.execute("ALTER TABLE messages DROP COLUMN life")
+        database.execute("PRAGMA user_version = 2")
+        database.commit()
+    with desk(tmp_path) as two:
+        two.say(2)
+        assert [found.message_id for found in two.log.history("s", 0, 10)] == ["m1", "m2-2"]
 
 
 def test_history_is_a_page_oldest_first(tmp_path: Path) -> None:
@@ -227,6 +270,57 @@ def test_a_locked_file_fails_what_was_to_be_stored_and_keeps_facts(
         assert one.snapshot().sessions[0].participants == ("bob",)
 
 
+def test_who_waits_hears_that_facts_are_stored_when_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # So that one commit is not enough.
+    monkeypatch.setattr(sqlite_log, "BATCH_MAX", 2)
+    with desk(tmp_path) as one, closing(sqlite3.connect(tmp_path / FILE)) as other:
+        for number in range(5):
+            one.log.note(Revoked(str(number), None, WALL))
+        one.log.append(record(1))
+        assert one.settled()
+        assert other.execute("SELECT count(*) FROM revoked").fetchone() == (5,)
+        assert one.settled()
+
+
+def test_who_waits_hears_that_facts_cannot_be_stored_and_they_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_log, "BUSY_S", 0.05)
+    with desk(tmp_path) as one:
+        with taken(tmp_path):
+            one.log.note(Revoked("a", None, WALL))
+            assert not one.settled()
+            one.log.note(Revoked("b", None, WALL))
+            assert not one.settled()
+            # Whoever asks anew hears of what waits since before.
+            assert not one.settled()
+        assert one.settled()
+        assert one.snapshot().revoked == (Revoked("a", None, WALL), Revoked("b", None, WALL))
+
+
+def test_at_its_end_the_log_tries_for_a_while_and_says_what_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_log, "BUSY_S", 0.02)
+    monkeypatch.setattr(sqlite_log, "LAST_S", 0.2)
+    one = Desk(tmp_path)
+    with taken(tmp_path):
+        one.log.note(Revoked("a", None, WALL))
+        assert one.log.close() == [Revoked("a", None, WALL)]
+    monkeypatch.setattr(sqlite_log, "LAST_S", PATIENCE_S)
+    two = Desk(tmp_path)
+    with taken(tmp_path):
+        two.log.note(Revoked("b", None, WALL))
+        assert not two.settled()
+        lost: list[list[Fact]] = []
+        ending = Thread(target=lambda: lost.append(two.log.close()))
+        ending.start()
+    ending.join()
+    assert lost == [[]]
+    with desk(tmp_path) as three:
+        assert three.snapshot().revoked == (Revoked("b", None, WALL),)
+
+
 def test_a_full_disk_fails_and_takes_again_when_there_is_room(tmp_path: Path) -> None:
     with desk(tmp_path) as one:
         one.say(1)
@@ -261,6 +355,15 @@ def test_of_many_positions_that_wait_the_last_will_do(monkeypatch: pytest.Monkey
     monkeypatch.setattr(sqlite_log, "FACTS_MAX", 2)
     facts: list[Fact] = [Position("s", "ann", 1), Added("s", "bob"), Position("s", "ann", 2)]
     assert sqlite_log._bounded(facts) == [Added("s", "bob"), Position("s", "ann", 2)]
+
+
+def test_what_waits_for_a_disk_forgets_positions_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_log, "FACTS_MAX", 3)
+    others: list[Fact] = [Revoked("j", None, WALL), Made("s", ("ann",), None), Removed("s", "bob")]
+    positions: list[Fact] = [Position("s", name, 1) for name in ("ann", "cid", "dan")]
+    assert sqlite_log._bounded([*others[:2], *positions, others[2]]) == others
+    assert sqlite_log._bounded([others[0], *positions]) == [others[0], *positions[1:]]
+    assert sqlite_log._bounded([*others, Ended("s")]) == [*others, Ended("s")]
 
 
 def test_two_servers_do_not_share_a_folder(tmp_path: Path) -> None:

@@ -6,13 +6,18 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from math import inf
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chatsim.core.config import HandlerConfig
+from chatsim.errors import JoinRefusedError, UndeliveredError
 from chatsim.live.chat import Chat
 from chatsim.live.line import Line
+from chatsim.live.news import Message
 from chatsim.live.terminal import Screen, printable
 from tests.live.relay import relay
 from tests.live.running import Running, on_loop, running, token
@@ -130,7 +135,9 @@ def test_what_cannot_be_done_is_said_in_a_line() -> None:
             ann.type("")
             ann.type("one")
             ann.type("two")
-            await ann.paper.line(r"^! The message was refused: .*rate_limited")
+            await ann.paper.line(r"^! Too many messages for the server: this one waits (60|59) s\.$")
+            ann.type("/who")
+            await ann.paper.line(r"^\* ann$")
 
     on_loop(work)
 
@@ -175,3 +182,138 @@ def test_quit_and_the_end_of_the_lines_end_it() -> None:
             assert screen.session == "room"
 
     on_loop(work)
+
+
+@pytest.mark.parametrize("end", ["/quit", None])
+@pytest.mark.parametrize("count", [1, 2])
+def test_commands_and_the_end_are_obeyed_while_the_server_is_away(end: str | None, count: int) -> None:
+    async def work() -> None:
+        async with running() as server, relay(server.port) as way, chatting(server, url=way.url) as ann:
+            paper, lines = Paper(), Line[str](100)
+            screen = Screen(ann, paper.write)
+            listening = asyncio.ensure_future(screen.listen())
+            obeying = asyncio.ensure_future(screen.obey(lines, "room"))
+            await paper.line("in room")
+            way.through = False
+            way.cut()
+            await paper.line("connection lost")
+            for number in range(count):
+                lines.put(f"line {number}")
+            lines.put("/who")
+            await paper.line(r"^\* ann$")
+            if end:
+                lines.put(end)
+            else:
+                lines.end()
+            with pytest.raises(UndeliveredError) as problem:
+                await obeying
+            assert (problem.value.lines, problem.value.exit_code) == (count, 4)
+            assert ("One line was" if count == 1 else "2 lines were") in str(problem.value)
+            listening.cancel()
+
+    on_loop(work)
+
+
+def test_lines_that_waited_arrive_in_order_when_the_server_is_back() -> None:
+    async def work() -> None:
+        async with (
+            running() as server,
+            relay(server.port) as way,
+            chatting(server, "bob") as bob,
+            seat(server, url=way.url) as ann,
+        ):
+            await bob.join("room")
+            ann.type("/join room")
+            await ann.paper.line("in room")
+            way.through = False
+            way.cut()
+            await ann.paper.line("connection lost")
+            for number in range(5):
+                ann.type(f"line {number}")
+            ann.type("/who")
+            await ann.paper.line(r"^\* ann")
+            way.through = True
+            assert [(await anext(bob)).body for _ in range(5)] == [f"line {number}" for number in range(5)]
+
+    on_loop(work)
+
+
+def test_what_ends_in_a_pipe_is_said_to_the_end_and_what_is_too_much_waits() -> None:
+    async def work() -> None:
+        config = HandlerConfig(rate_limit=2, rate_window_s=0.05)
+        async with running(config=config) as server, chatting(server, "bob") as bob, chatting(server) as ann:
+            await bob.join("room")
+            lines = Line[str](100)
+            for number in range(6):
+                lines.put(f"line {number}")
+            lines.end()
+            paper = Paper()
+            await Screen(ann, paper.write, piped=True).obey(lines, "room")
+            assert [(await anext(bob)).body for _ in range(6)] == [f"line {number}" for number in range(6)]
+            assert any("Too many messages" in line for line in paper)
+
+    on_loop(work)
+
+
+@pytest.mark.parametrize("piped", [True, False])
+def test_what_was_refused_is_a_failure_over_a_pipe_alone(piped: bool) -> None:
+    async def work() -> None:
+        async with running() as server, chatting(server) as ann:
+            lines = Line[str](100)
+            lines.put("where am I?")
+            lines.end()
+            ending = Screen(ann, lambda _: None, piped=piped).obey(lines)
+            if piped:
+                with pytest.raises(UndeliveredError, match="what was printed"):
+                    await ending
+            else:
+                await ending
+
+    on_loop(work)
+
+
+def test_a_session_that_is_refused_at_the_start_ends_it() -> None:
+    async def work() -> None:
+        async with running() as server, chatting(server) as ann:
+            lines = Line[str](100)
+            lines.end()
+            with pytest.raises(JoinRefusedError):
+                await Screen(ann, lambda _: None, piped=True).obey(lines, "elsewhere")
+
+    on_loop(work)
+
+
+@pytest.mark.parametrize(
+    ("body", "decoded", "line"),
+    [
+        (inf, True, "00:00:00 bob: Infinity"),
+        ("9" * 5000, False, "00:00:00 bob: " + "9" * 5000),
+        ([1, {"a": None}], True, '00:00:00 bob: [1, {"a": null}]'),
+    ],
+)
+def test_every_body_has_a_line(body: Any, decoded: bool, line: str) -> None:
+    assert line[8:] == _written(body, decoded, 0.0)[8:]
+
+
+def test_what_no_clock_shows_and_what_nests_too_deep_is_written_all_the_same() -> None:
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    assert _written(deep, True, 1e308) == "--:--:-- bob: (nested too deep to be shown)"
+
+
+def _written(body: Any, decoded: bool, sent_at: float) -> str:
+    async def work() -> str:
+        async with running() as server, chatting(server) as ann:
+            paper = Paper()
+            screen = Screen(ann, paper.write)
+            screen.session = "room"
+            screen._show(
+                Message(
+                    message_id="m", session="room", epoch=1, seq=1, sender="bob", body=body, sent_at=sent_at,
+                    attempt=1, decoded=decoded,
+                )
+            )  # fmt: skip
+            return paper[0]
+
+    return on_loop(work)

@@ -15,14 +15,15 @@ import pytest
 from chatsim.core.config import HandlerConfig
 from chatsim.core.handler import ChatHandler
 from chatsim.core.histogram import Histogram
-from chatsim.errors import HarnessError, UsageError
+from chatsim.errors import UnbalancedError, UsageError
 from chatsim.journal.replay import replay
 from chatsim.runner.run import RunResult, run
 from chatsim.scenario.load import load
 from chatsim.scenario.model import Scenario
 from chatsim.telemetry.figures import Shell, families
+from chatsim.verdict.invariants.catalogue import Violation
 
-FILES = sorted((Path(__file__).parents[2] / "scenarios").glob("*.yaml"))
+FILES = sorted((Path(__file__).parents[2] / "scenarios").rglob("*.yaml"))
 
 
 def scenario(*events: dict[str, Any], expect: tuple[str, ...] = ("lost == 0",), **words: Any) -> Scenario:
@@ -49,8 +50,21 @@ def test_a_run_writes_what_happened(tmp_path: Path) -> None:
     document = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert document["trace_hash"] == result.trace_hash
     assert document["verdict"] == "pass"
-    assert document["events"] == [{"do": "drop", "at_s": 10.0, "users": 1}]
+    ((lost,), (event,)) = rows(folder, "outages"), document["events"]
+    assert event == {"do": "drop", "at_s": 10.0, "users": 1, "whom": [lost["user"]]}
     assert replay(folder / "journal.jsonl") is None
+
+
+@pytest.mark.parametrize("wire", ["sim", "virtual"])
+def test_what_is_done_to_the_node_touches_who_is_connected_and_to_its_log_nobody(wire: str, tmp_path: Path) -> None:
+    events = {"at": "10s", "do": "log_outage", "for": "1s"}, {"at": "20s", "do": "crash_node", "down": "1s"}
+    document = run(scenario(*events), on=wire, out=tmp_path).to_dict()
+    assert document["why_invalid"] == ""
+    assert [(event["do"], event["users"], len(event["whom"])) for event in document["events"]] == [
+        ("log_outage", 0, 0),
+        ("crash_node", 4, 4),
+    ]
+    assert all(name.startswith("g-") for name in document["events"][1]["whom"])
 
 
 @pytest.mark.parametrize("wire", ["sim", "live"])
@@ -134,14 +148,45 @@ def test_one_broken_promise_fails_the_run(tmp_path: Path) -> None:
 def test_a_fault_that_touched_nobody_is_the_harness_fault(tmp_path: Path) -> None:
     empty = {"name": "late", "users": 1, "credentials": "forged"}
     words = {"name": "small", "duration": "30s", "expect": ["sent == 0"], "groups": [empty]}
-    with pytest.raises(HarnessError, match="drop at 10 s touched nobody"):
-        run(Scenario.of(words | {"events": [{"at": "10s", "do": "drop"}]}), out=tmp_path)
-    assert list((tmp_path / "small").iterdir()) == []
+    result = run(Scenario.of(words | {"events": [{"at": "10s", "do": "drop"}]}), out=tmp_path)
+    assert (result.verdict, result.valid) == ("invalid", False)
+    assert "drop at 10 s touched nobody" in result.why_invalid
+    assert result.path is not None
+    assert json.loads((result.path / "run.json").read_text(encoding="utf-8"))["valid"] is False
+
+
+def test_a_run_whose_sums_are_wrong_keeps_its_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(record: object) -> None:
+        raise UnbalancedError("the sums are wrong: please send the journal")
+
+    monkeypatch.setattr("chatsim.runner.run.check_conservation", broken)
+    result = run(scenario(), out=tmp_path)
+    assert (result.verdict, result.why_invalid) == ("invalid", "the sums are wrong: please send the journal")
+    assert result.path is not None
+    assert (result.path / "journal.jsonl").is_file()
+    assert json.loads((result.path / "run.json").read_text(encoding="utf-8"))["why_invalid"] == result.why_invalid
+
+
+@pytest.mark.parametrize("wire", ["sim", "virtual", "live"])
+def test_a_run_of_which_no_rows_can_be_made_keeps_its_journal(
+    wire: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise UnbalancedError("the sums are wrong")
+
+    monkeypatch.setattr("chatsim.verdict.collect.check_conservation", broken)
+    with pytest.raises(UnbalancedError, match="the sums are wrong"):
+        run(scenario(live={"time_scale": 0.1}), on=wire, out=tmp_path)
+    (folder,) = (tmp_path / "small").iterdir()
+    assert not folder.name.startswith(".")
+    assert replay(folder / "journal.jsonl") is None
+    document = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert (document["verdict"], document["why_invalid"]) == ("invalid", "the sums are wrong")
 
 
 def test_what_cannot_be_played_leaves_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="clock_jump"):
-        run(scenario({"at": "10s", "do": "clock_jump", "by": "1s"}), on="live", out=tmp_path)
+    with pytest.raises(UsageError, match="over 1000000 frames"):
+        run(scenario({"at": "10s", "do": "flood", "rate": "1000000/s", "for": "10s"}), on="live", out=tmp_path)
     assert list((tmp_path / "small").iterdir()) == []
 
 
@@ -166,3 +211,15 @@ def test_each_shipped_scenario_passes_in_simulation(path: Path, tmp_path: Path) 
     result = run(load(path), out=tmp_path)
     assert [row.text for row in result.expectations if row.verdict != "pass"] == []
     assert result.verdict == "pass"
+
+
+def test_a_broken_invariant_makes_a_run_invalid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = Violation("seq", 3.0, "s has 4 after 2.")
+    monkeypatch.setattr("chatsim.verdict.invariants.watch.Watch.finish", lambda *_, **__: [broken])
+    result = run(scenario(), out=tmp_path)
+    assert (result.verdict, result.valid, result.why_invalid) == ("invalid", False, f"{broken}")
+    assert result.path is not None
+    document = json.loads((result.path / "run.json").read_text(encoding="utf-8"))
+    assert document["violations"] == [
+        {"invariant": "seq", "sentence": broken.sentence, "at_s": 3.0, "detail": "s has 4 after 2."}
+    ]

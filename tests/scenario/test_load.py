@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from chatsim.core.config import HandlerConfig
 from chatsim.errors import UsageError
 from chatsim.scenario.load import ScenarioErrors, discover, load, load_all, load_handler, shipped
 from tests.scenario.examples import EXAMPLE
@@ -104,6 +105,11 @@ def test_the_shipped_scenarios_are_found_and_right() -> None:
     assert problems == []
     assert len(scenarios) == len(paths) > 0
     assert all(path.is_relative_to(shipped()) for path in paths)
+
+
+@pytest.mark.parametrize("text", ["", "# all as usual\n", "---\n", "null\n", "{}\n"])
+def test_a_handlers_file_that_says_nothing_leaves_all_at_its_default(text: str, tmp_path: Path) -> None:
+    assert load_handler(write(tmp_path, "h.yaml", text)) == HandlerConfig()
 
 
 def test_a_handlers_file(tmp_path: Path) -> None:

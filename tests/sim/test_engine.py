@@ -12,7 +12,8 @@ import simpy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatsim.sim.engine import Engine
+from chatsim.errors import HarnessError
+from chatsim.sim.engine import Engine, ShuffledEngine
 from tests.thorough import examples
 
 FEW = examples(20)
@@ -174,3 +175,32 @@ def test_an_action_may_end_the_run_at_its_very_moment() -> None:
     engine.at(1.5, trace.note, "later")
     assert engine.run(10.0) == 1.25
     assert trace.rows == [(1.25, "before")]
+
+
+def shuffled(seed: int) -> list[str]:
+    """The order in which two things of each of four lanes happen at one moment."""
+    engine, done = ShuffledEngine(seed, lambda a: a[0] if isinstance(a, list) else a), list[str]()
+    for lane in range(4):
+        engine.at(1.0, lambda now, a, b: done.append(f"{a}{b}"), lane, "x")
+        engine.each(lambda now, a, b: done.extend(f"{one}{b}" for one in a), [(1.0, lane)], "y")
+    engine.run(2.0)
+    return done
+
+
+def test_what_is_independent_comes_in_an_order_of_its_seed_and_a_lane_keeps_its_own() -> None:
+    orders = {tuple(shuffled(seed)) for seed in range(20)}
+    assert len(orders) > 10
+    assert all(order.index(f"{lane}x") < order.index(f"{lane}y") for order in orders for lane in range(4))
+    assert shuffled(3) == shuffled(3)
+
+
+def test_a_simulation_that_stands_still_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chatsim.sim.engine.STEPS_MAX", 100)
+    engine = Engine()
+
+    def again(now: float, _: object, __: object) -> None:
+        engine.at(now, again)
+
+    engine.at(1.0, again)
+    with pytest.raises(HarnessError, match="does not get beyond 1 s"):
+        engine.run(2.0)

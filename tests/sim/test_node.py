@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from msgspec import Raw
 
 from chatsim.core.client import ChatClient, ClientConfig
 from chatsim.core.config import HandlerConfig
-from chatsim.core.frames import Ack, Error, Fault, HeartbeatIn, Message, Say, ServerFrame, StatusIn
+from chatsim.core.effects import Tell
+from chatsim.core.frames import Ack, Error, Fault, HeartbeatIn, Message, Say, ServerFrame, StatusIn, Typing
 from chatsim.core.handler import ChatHandler
 from chatsim.core.tokens import Claims
 from chatsim.load.people import Device, Person
@@ -21,6 +23,7 @@ from chatsim.scenario.distributions import Constant, Uniform
 from chatsim.sim.engine import Engine
 from chatsim.sim.node import Node
 from chatsim.sim.pipe import Pipe
+from tests.sim.worlds import steps
 
 EPOCH = 1000.0
 
@@ -315,3 +318,29 @@ def test_what_is_due_is_done_before_what_arrives_at_the_same_moment() -> None:
     world.say(due_at, 0)
     world.engine.run(due_at + 1.0)
     assert [door for now, door in world.doors if now == due_at] == ["wake", "receive", "appended"]
+
+
+def test_typing_that_stopped_too_soon_is_told_when_its_time_comes(tmp_path: Path) -> None:
+    # Found by exploring: an input without effects did not wake the handler for what it had put on its line.
+    group = {"messages": {"arrivals": "periodic", "rate": "2/min"}, "typing": True, "users": 1, "session_size": 1}
+    _, found = steps(tmp_path, group=group, duration="80s")
+    told = [
+        (step.now, effect.message.active)
+        for step in found
+        for effect in step.effects
+        if isinstance(effect, Tell) and isinstance(effect.message, Typing)
+    ]
+    assert len(told) >= 4
+    assert all(active for _, active in told[::2])
+    assert [end - begin for (begin, _), (end, _) in zip(told[::2], told[1::2], strict=False)] == pytest.approx(
+        [3.0] * (len(told) // 2)
+    )
+
+
+def test_a_node_that_is_down_has_a_clock_and_hears_of_a_revocation_when_it_is_back(tmp_path: Path) -> None:
+    crash = {"at": "20s", "do": "crash_node", "down": "10s"}
+    jump = {"at": "25s", "do": "clock_jump", "by": "40s"}
+    _, found = steps(tmp_path, crash, jump, duration="60s")
+    [begin] = [step for step in found if step.door == "begin"]
+    assert begin.args[1] == 1_700_000_040.0
+    assert not [step for step in found if step.door == "clock_jump"]

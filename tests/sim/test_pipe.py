@@ -10,7 +10,7 @@ from chatsim.core.client import ChatClient, ClientConfig
 from chatsim.live.framing import text_frame
 from chatsim.load.people import Device, Person
 from chatsim.network.link import Link
-from chatsim.sim.pipe import Pipe, frame_bytes
+from chatsim.sim.pipe import Pipe, frame_bytes, lane
 
 
 def test_a_new_pipe() -> None:
@@ -37,3 +37,12 @@ def test_a_frame_weighs_its_payload_its_header_and_a_clients_its_mask(payload: i
     assert frame_bytes(payload, masked=True) == header + payload + 4
     server = text_frame(b"x" * payload)
     assert frame_bytes(payload, masked=False) == len(server)
+
+
+def test_what_is_of_one_connection_is_of_one_lane() -> None:
+    person = Person(0, "ann", "g", "s", typing=False)
+    devices = [Device(number, person, ChatClient(ClientConfig(), user="ann", seed=1)) for number in range(2)]
+    pipes = [Pipe(number, devices[0], Link(), Link(), limited=False) for number in range(2)]
+    assert lane(pipes[0]) == lane((pipes[0],)) == lane([pipes[0], pipes[1]])
+    assert len({lane(what) for what in (*pipes, *devices, None)}) == 5
+    assert lane(None) == lane(3) == lane(()) == 0

@@ -101,6 +101,12 @@ def test_refused_tokens_are_counted_at_the_door_and_at_a_refresh() -> None:
     assert counted(found["chatsim_auth_failures_total"]) == {"token_missing": 2, "token_expired": 1}
 
 
+def test_refused_requests_are_failures_and_no_handshakes() -> None:
+    found = read(World(), refused={"token_missing": 2}, refused_requests={"token_missing": 1, "token_invalid": 3})
+    assert counted(found["chatsim_handshakes_refused_total"]) == {"token_missing": 2}
+    assert counted(found["chatsim_auth_failures_total"]) == {"token_missing": 3, "token_invalid": 3}
+
+
 def test_what_slow_readers_are_spared_is_counted_by_type() -> None:
     world = World(HandlerConfig(outbound_frames=10))
     world.arrive("ann", "bob", "cid")

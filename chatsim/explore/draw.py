@@ -1,0 +1,260 @@
+"""From a seed to a whole scenario: load, network, settings of the handler, and the faults with their times and victims.
+
+Decides what is looked at. Rule: everything is drawn from the seed, and everything drawn is legal: a handler whose
+settings contradict each other proves nothing. A run has two phases, faults and then calm, in which all has to come to
+rest. Some kinds of faults are left out of each run altogether, since many kinds at once hide what few would show.
+Playing it, and whether it went well, is left to `play`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+from chatsim.explore.lots import Lots
+from chatsim.scenario.model import Scenario
+
+Words: TypeAlias = dict[str, Any]
+"""A scenario as its file would say it."""
+
+FAULTS_UNTIL: Final = 0.7
+"""The share of a run within which faults begin and end; a part of what is left is spent on coming to rest."""
+
+FAULTS_MAX: Final = 8
+
+
+UNPLAYED: Final[dict[str, frozenset[str]]] = {"virtual": frozenset({"clock_jump"})}
+"""What a wire cannot play: such events are left out there, and everything else of the seed is the same."""
+
+
+def draw(seed: int, wire: str = "sim") -> Scenario:
+    """The scenario of a seed, as a wire can play it."""
+    return Scenario.of(words(seed, wire))
+
+
+def words(seed: int, wire: str = "sim") -> Words:
+    """The scenario of a seed, in the words of a scenario file."""
+    made = _words(seed)
+    made["events"] = [event for event in made["events"] if event["do"] not in UNPLAYED.get(wire, ())]
+    return made
+
+
+def _words(seed: int) -> Words:
+    lots = Lots(seed)
+    duration_s = lots.whole(40, 150)
+    handler = _handler(lots)
+    groups = [_group(lots, place, duration_s) for place in range(lots.pick((1, 1, 1, 2, 2, 3)))]
+    if lots.chance(0.25):
+        _narrow(lots, handler, groups)
+    made: Words = {
+        "name": f"explore-{seed}",
+        "description": "Drawn from a seed.",
+        "seed": seed,
+        "duration": f"{duration_s}s",
+        "handler": handler,
+        "groups": groups,
+        "events": _events(lots, groups, duration_s),
+        "expect": ["lost == 0"],
+    }
+    if lots.chance(0.7):
+        made["costs"] = 0
+    if lots.chance(0.5):
+        made["log"] = {"latency": _latency(lots, lots.pick((0.4, 0.4, 3.0)))}
+    if lots.chance(0.8):
+        made["ties"] = seed
+    # Drawn last, so that all else is what it would be without.
+    if handler.get("reliability") == "baseline":
+        _leave_to_the_sweep(lots, made, duration_s)
+    return made
+
+
+def _leave_to_the_sweep(lots: Lots, made: Words, duration_s: int) -> None:
+    """Under `baseline` the sweep alone finds who is gone: let somebody go for good, early, and let it come soon."""
+    handler = made["handler"]
+    quiet_s = sum(float(handler[word][:-1]) for word in ("ping_interval", "pong_timeout"))
+    handler["stale_after"], handler["sweep_interval"] = f"{quiet_s + lots.number(1, 10):g}s", lots.duration(2, 8)
+    made["events"].append({"at": f"{lots.number(0.3, 0.5) * duration_s:g}s", "do": "vanish", "count": 1})
+
+
+def _handler(lots: Lots) -> Words:
+    """Settings within their legal bounds: short intervals, so that much happens in a minute, and small limits."""
+    made: Words = {}
+    ping_s, pong_s = lots.number(4, 20), lots.number(1.5, 8)
+    made["ping_interval"], made["pong_timeout"] = f"{ping_s:g}s", f"{pong_s:g}s"
+    retry_s, retries = lots.number(4, 15), lots.pick((0, 1, 2, 3, 3, 3, 3, 4))
+    # Finding a dead peer must not outlast the retries.
+    retry_s = max(retry_s, round((ping_s + pong_s) / (retries + 1) + 0.5, 3))
+    made["retry_interval"], made["retries"] = f"{retry_s:g}s", retries
+    # Kept for as long as finding a dead peer and coming back, 30 s, may take.
+    retention_s = ping_s + pong_s + 30.5 + (lots.number(0, 60) if lots.chance(0.6) else 0)
+    made["retention"] = f"{retention_s:g}s"
+    made["dedupe_for"] = f"{retention_s + lots.number(0, 60):g}s"
+    made["stale_after"] = f"{ping_s + pong_s + lots.number(5, 60):g}s"
+    made["sweep_interval"] = lots.duration(3, 30)
+    made["presence_grace"] = lots.duration(1, 20)
+    made["typing_interval"] = lots.duration(0.5, 4)
+    made["typing_lapse"] = lots.duration(4, 12)
+    made["token_warning"], made["token_grace"] = lots.duration(2, 20), lots.duration(1, 15)
+    if lots.chance(0.12):
+        made["reliability"] = "baseline"
+    if lots.chance(0.7):
+        made["rate_limit"] = f"{lots.whole(4, 30)}/min" if lots.chance(0.7) else f"{lots.whole(1, 3)}/s"
+    if lots.chance(0.3):
+        made["frame_limit"] = f"{lots.whole(30, 200)}/min" if lots.chance(0.5) else f"{lots.whole(4, 12)}/s"
+    if lots.chance(0.4):
+        made["violation_limit"] = f"{lots.whole(1, 5)}/min"
+    if lots.chance(0.4):
+        made["retention_messages"] = lots.whole(2, 40)
+    if lots.chance(0.2):
+        made["retention_bytes"] = f"{lots.whole(500, 5000)}B"
+    if lots.chance(0.5):
+        # So few that replays go out in parts.
+        low, high = lots.pick(((4, 12), (8, 60)))
+        made["outbound_frames"], made["outbound_bytes"] = lots.whole(low, high), f"{lots.whole(400, 6000)}B"
+    if lots.chance(0.4):
+        made["connections_per_user"] = lots.whole(1, 3)
+    if lots.chance(0.2):
+        made["drain_window"] = lots.duration(1, 10)
+    return made
+
+
+def _latency(lots: Lots, mean_s_max: float) -> Words:
+    """Latencies: none, all the same (moments coincide), or scattered."""
+    kind = lots.whole(0, 3)
+    if kind == 0:
+        return {"constant": "0s"}
+    if kind == 1:
+        return {"constant": lots.pick(("5ms", "50ms", "250ms"))}
+    return {"exponential": {"mean": f"{lots.number(0.002, mean_s_max):g}s"}}
+
+
+def _group(lots: Lots, place: int, duration_s: int) -> Words:
+    users = lots.whole(1, 7)
+    made: Words = {
+        "name": f"g{place}",
+        "users": users,
+        "session_size": lots.whole(1, users),
+        "network": {"latency": _latency(lots, 0.25)},
+    }
+    if lots.chance(0.6):
+        made["arrive_over"] = f"{lots.whole(1, duration_s // 4)}s"
+    if lots.chance(0.4):
+        made["connections_per_user"] = lots.whole(2, 3)
+    if lots.chance(0.9):
+        made["messages"] = _messages(lots, duration_s)
+    if lots.chance(0.5):
+        made["body_bytes"] = lots.whole(2, 300)
+    for word in ("typing", "presence"):
+        if lots.chance(0.5):
+            made[word] = True
+    if lots.chance(0.2):
+        made["heartbeat"] = lots.duration(2, 20)
+    if lots.chance(0.4):
+        made["token_ttl"] = lots.duration(10, duration_s)
+    if lots.chance(0.15):
+        made["network"]["loss"] = f"{lots.number(0.5, 10):g}%"
+    if lots.chance(0.1):
+        made["acks"] = False
+    return made
+
+
+def _narrow(lots: Lots, handler: Words, groups: list[Words]) -> None:
+    """Links so narrow, and parts of a replay so small, that who comes back is behind for a while; what waits for her
+    meanwhile is within her limits, or nobody would ever come to rest."""
+    lots.pick(groups)["network"]["bandwidth"] = f"{lots.whole(6, 24)}kbit/s"
+    handler["outbound_frames"], handler["outbound_bytes"] = lots.whole(12, 40), f"{lots.whole(3000, 12000)}B"
+
+
+def _messages(lots: Lots, duration_s: int) -> Words:
+    rate = f"{lots.number(2, 25):g}/min"
+    kind = lots.whole(0, 5)
+    if kind <= 1:
+        return {"arrivals": "poisson", "rate": rate}
+    if kind == 2:
+        return {"arrivals": "periodic", "rate": f"{lots.pick((6, 10, 12, 20, 30))}/min"}
+    if kind == 3:
+        return {"arrivals": "closed", "think": {"exponential": {"mean": lots.duration(1, 10)}}}
+    half = f"{duration_s // 2}s"
+    return {"arrivals": "profile", "profile": [["0s", rate], [half, f"{lots.number(5, 60):g}/min"]]}
+
+
+# Faults. Each gets the time that is left for it (s), and may use up to all of it.
+
+_Fault: TypeAlias = Callable[[Lots, float], Words]
+
+
+def _for(lots: Lots, left_s: float, low_s: float, high_s: float) -> str:
+    return lots.duration(min(low_s, left_s), max(min(high_s, left_s), 0.1))
+
+
+def _vanish(lots: Lots, left_s: float) -> Words:
+    return {} if lots.chance(0.3) else {"for": _for(lots, left_s, 0.5, 60)}
+
+
+def _bandwidth(lots: Lots, left_s: float) -> Words:
+    return {"bandwidth": f"{lots.whole(2000, 20_000)}bit/s", "for": _for(lots, left_s, 5, 40)}
+
+
+_KINDS: Final[dict[str, _Fault]] = {
+    "drop": lambda lots, left_s: {},
+    "vanish": _vanish,
+    "freeze": lambda lots, left_s: {"for": _for(lots, left_s, 1, 60)},
+    "slow_reader": _bandwidth,
+    "latency": lambda lots, left_s: {"factor": lots.pick((2, 5, 20)), "for": _for(lots, left_s, 2, 30)},
+    "loss": lambda lots, left_s: {"rate": f"{lots.whole(5, 60)}%", "for": _for(lots, left_s, 2, 30)},
+    "partition": lambda lots, left_s: {"for": _for(lots, left_s, 0.5, 40)},
+    # Five a second is one in each delay of an ack.
+    "flood": lambda lots, left_s: {
+        "rate": lots.pick(("1/s", "3/s", "5/s", "5/s", "12/s")),
+        "for": _for(lots, left_s, 1, 8),
+    },
+    "withhold_acks": lambda lots, left_s: {"for": _for(lots, left_s, 5, 80)},
+    "expire_tokens": lambda lots, left_s: {},
+    "revoke": lambda lots, left_s: {},
+    "bad_frames": lambda lots, left_s: {"rate": f"{lots.whole(1, 5)}/s", "for": _for(lots, left_s, 1, 8)},
+    "restart_node": lambda lots, left_s: {"down": _for(lots, left_s, 0.5, 20)},
+    "drain_node": lambda lots, left_s: {},
+    "crash_node": lambda lots, left_s: {"down": _for(lots, left_s, 0.1, 20)},
+    "log_outage": lambda lots, left_s: {"for": _for(lots, left_s, 0.5, 15)},
+    "clock_jump": lambda lots, left_s: {"by": lots.pick(("-5s", "5s", "20s", "40s", "-60s"))},
+    "arrive": lambda lots, left_s: {"users": lots.whole(1, 3)},
+}
+_WITHOUT_VICTIMS: Final = frozenset({"restart_node", "drain_node", "crash_node", "log_outage", "clock_jump"})
+_CAPPED: Final = frozenset({"crash_node", "restart_node", "drain_node"})
+"""Of these two in a run are enough: each makes everybody start again."""
+
+
+def _events(lots: Lots, groups: list[Words], duration_s: int) -> list[Words]:
+    kinds = lots.some(tuple(_KINDS), 0.35) or ["drop"]
+    until_s = duration_s * FAULTS_UNTIL
+    made: list[Words] = []
+    node_events = 0
+    # What follows an earlier fault closely meets what it has left behind.
+    last_s = lots.number(2, until_s / 2)
+    for _ in range(lots.whole(1, FAULTS_MAX)):
+        kind = lots.pick(kinds)
+        if kind in _CAPPED:
+            node_events += 1
+            if node_events > 2:
+                continue
+        near = made and lots.chance(0.4)
+        at_s = min(last_s + lots.number(0, 4), until_s) if near else lots.number(1, until_s)
+        at = f"{round(at_s)}s" if lots.chance(0.4) else f"{at_s:g}s"
+        last_s = float(at[:-1])
+        event = {"at": at, "do": kind, **_KINDS[kind](lots, max(until_s - last_s, 1.0))}
+        if kind == "arrive":
+            event["group"] = lots.pick(groups)["name"]
+        elif kind not in _WITHOUT_VICTIMS:
+            _victims(lots, groups, event)
+        made.append(event)
+    return made
+
+
+def _victims(lots: Lots, groups: list[Words], event: Words) -> None:
+    if lots.chance(0.4):
+        event["group"] = lots.pick(groups)["name"]
+    if lots.chance(0.7):
+        if lots.chance(0.5):
+            event["share"] = lots.pick(("25%", "50%", "100%"))
+        else:
+            event["count"] = 1

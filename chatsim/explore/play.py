@@ -1,0 +1,125 @@
+"""One seed, played and judged: which invariants did not hold, and what was reached.
+
+Decides what is a failure of a run: a violation, whatever raises, and a second run that goes otherwise. Rule: what is
+found out about a seed depends on the seed alone, whoever plays it and beside whatever else.
+What is done with many seeds is left to `campaign`, what is left of a failing one to `shrink`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import traceback
+from collections import Counter
+from itertools import zip_longest
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from chatsim.explore.draw import draw
+from chatsim.journal.record import RunRecord
+from chatsim.scenario.model import Scenario
+from chatsim.sim.run import EPOCH, simulate
+from chatsim.verdict.invariants.catalogue import Violation
+from chatsim.verdict.sometimes import Reached
+from chatsim.virtual.run import run_virtual
+
+Wire: TypeAlias = Literal["sim", "virtual"]
+
+VIRTUAL_EVERY: Final = 20
+"""With `both`, every seed is played on `sim`, and one in so many on `virtual` as well."""
+
+TWICE_EVERY: Final = 20
+"""One seed in so many is played twice and compared."""
+
+FRAMES_TOLD: Final = 3
+"""So many of the places where something was raised are told."""
+
+
+class Played(msgspec.Struct):
+    """What came of one seed on one wire. `lasted_s` is the run's own time (s), `fired` counts faults that touched
+    somebody, by kind; `twice` says that it was played again and compared."""
+
+    seed: int
+    wire: Wire
+    trace_hash: str
+    lasted_s: float
+    messages: int
+    fired: dict[str, int]
+    reached: list[str]
+    violations: list[Violation]
+    twice: bool = False
+
+
+def wires_of(seed: int, on: str) -> tuple[Wire, ...]:
+    """On which wires a seed is played; `on` is `sim`, `virtual` or `both`."""
+    if on == "both":
+        return ("sim", "virtual") if seed % VIRTUAL_EVERY == 0 else ("sim",)
+    return ("virtual",) if on == "virtual" else ("sim",)
+
+
+def play_seed(seed: int, wire: Wire) -> Played:
+    """Draw the scenario of a seed, play it and, if it is its turn, play it again."""
+    # Not the seeds that go to the other wire as well: those cost the most already.
+    return play(draw(seed, wire), wire, twice=seed % TWICE_EVERY == 1)
+
+
+def play(scenario: Scenario, wire: Wire, *, twice: bool = False) -> Played:
+    """Play a scenario and watch it; `twice` plays it again, and compares."""
+    if not twice:
+        return _once(scenario, wire, None)
+    with tempfile.TemporaryDirectory(prefix="chatsim-explore-") as folder:
+        first, second = Path(folder) / "first.jsonl", Path(folder) / "second.jsonl"
+        played, again = _once(scenario, wire, first), _once(scenario, wire, second)
+        played.twice = True
+        if played.trace_hash != again.trace_hash:
+            at, detail = _divergence(first, second)
+            played.violations.append(Violation("same_again", at, detail))
+    return played
+
+
+def _once(scenario: Scenario, wire: Wire, journal: Path | None) -> Played:
+    reached = Reached(scenario.handler, EPOCH)
+    try:
+        if wire == "sim":
+            simulated = simulate(scenario, journal=journal, observers=(reached,))
+            record, trace_hash, violations = simulated.record, simulated.trace_hash, simulated.violations
+            lasted_s = simulated.lasted_s
+        else:
+            outcome = run_virtual(scenario, journal=journal, observers=(reached,))
+            record, trace_hash, violations = outcome.record, outcome.trace_hash, outcome.violations
+            lasted_s = outcome.lasted_s
+    except Exception as problem:
+        return Played(scenario.seed, wire, "", 0.0, 0, {}, sorted(reached.names), [_raised(problem)])
+    return Played(
+        scenario.seed,
+        wire,
+        trace_hash,
+        lasted_s,
+        len(record.sent),
+        _fired(record),
+        sorted(reached.names),
+        violations,
+    )
+
+
+def _raised(problem: Exception) -> Violation:
+    """What was raised, and where."""
+    frames = traceback.extract_tb(problem.__traceback__)[-FRAMES_TOLD:]
+    where = ", ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+    return Violation("calm", 0.0, f"{type(problem).__name__}: {problem} ({where})")
+
+
+def _fired(record: RunRecord) -> dict[str, int]:
+    return dict(Counter(fired.do for fired in record.fired if not fired.vain))
+
+
+def _divergence(first: Path, second: Path) -> tuple[float, str]:
+    """When (s) and how the second journal went otherwise."""
+    with first.open("rb") as one, second.open("rb") as other:
+        for number, (line, again) in enumerate(zip_longest(one, other, fillvalue=b"")):
+            if line != again:
+                step = (line or again).decode()
+                at = float(step[1:].partition(",")[0]) if step.startswith("[") else 0.0
+                return at, f"step {number} was {line.decode()[:200]!r} and then {again.decode()[:200]!r}"
+    return 0.0, "the journals are equal, and their hashes are not"

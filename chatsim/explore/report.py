@@ -1,0 +1,68 @@
+"""What a campaign has shown, as a page of Markdown.
+
+Decides the page. Rule: every figure is counted and none is judged here; what was never reached is named, since it says
+where nobody has looked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from chatsim.explore.campaign import Totals
+from chatsim.verdict.invariants.catalogue import INVARIANTS
+from chatsim.verdict.sometimes import SOMETIMES
+
+SEEDS_EXPECTED: Final = 2000
+"""Among so many seeds every property is to be reached; fewer only report what they did not reach."""
+
+_HEAD: Final = """# Exploring
+
+Each seed draws a whole scenario: people, network, settings of the handler, and faults with their times and victims.
+It is played, and every invariant is checked at every step. `make explore` makes this page anew.
+"""
+
+
+def missed(totals: Totals) -> list[str]:
+    """The properties that no run has reached."""
+    return [name for name in SOMETIMES if not totals.reached.get(name)]
+
+
+def page(totals: Totals, mutants: tuple[int, int] | None = None, machine: str = "") -> str:
+    """The report; `mutants` is how many were killed of how many planted (None: none were), `machine` one line."""
+    reached = len(SOMETIMES) - len(missed(totals))
+    runs = ", ".join(f"{count:,} on {wire}" for wire, count in totals.by_wire.items())
+    rows = [
+        ("seeds run", f"{totals.seeds:,}"),
+        ("runs", runs),
+        ("seeds played twice and compared", f"{totals.twice:,}"),
+        ("simulated hours", f"{totals.simulated_s / 3600:,.1f}"),
+        ("messages", f"{totals.messages:,}"),
+        ("faults fired", f"{sum(totals.fired.values()):,}"),
+        ("invariants", f"{len(INVARIANTS)}"),
+        ("seeds that broke one", f"{len({run.seed for run in totals.failures})}"),
+        ("`sometimes` reached", f"{reached} of {len(SOMETIMES)}"),
+        ("mutants killed", "not tried" if mutants is None else f"{mutants[0]} of {mutants[1]}"),
+        ("simulated seconds a second of the wall clock", f"{totals.rate:,.0f}"),
+    ]
+    parts = [_HEAD]
+    if machine:
+        parts.append(f"{machine}\n")
+    parts.append(_table(("what", "figure"), rows))
+    parts.append("## Faults that touched somebody\n")
+    parts.append(_table(("fault", "times"), sorted((do, f"{count:,}") for do, count in totals.fired.items())))
+    parts.append("## Sometimes\n\nHow many runs came through what a bug likes to hide in.\n")
+    parts.append(
+        _table(
+            ("property", "runs", "sentence"),
+            [(name, f"{totals.reached.get(name, 0):,}", sentence) for name, sentence in SOMETIMES.items()],
+        )
+    )
+    parts.append("## Invariants\n\nChecked in every run, on every wire.\n")
+    parts.append(_table(("invariant", "sentence"), list(INVARIANTS.items())))
+    return "\n".join(parts)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"

@@ -1,0 +1,96 @@
+"""What must hold in every run, on every wire: each invariant with its name and its sentence.
+
+Decides what is called a violation and which of them are kept. Rule: the sentence says what is promised, the detail who
+broke it; the first violation of each name is told in full, the others are counted.
+How it is found out is left to the parts beside this one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+INVARIANTS: Final[dict[str, str]] = {
+    "time": "The time of the handler's inputs never goes back.",
+    "rest": "A handler that was woken wants to be woken next at a later moment.",
+    "gone": "No effect names a connection that is not open.",
+    "welcome": "The first frame of every connection is its welcome.",
+    "connection_limit": "Nobody has more connections than the settings allow.",
+    "seq": "The messages of a session are numbered 1, 2, 3 ... without gaps within an epoch.",
+    "ack_after_store": "A message is acked to its author alone, as what the log has stored, and never before that.",
+    "stored_is_kept": "What was stored before a node's end is there after it.",
+    "stored_once": "An id that is repeated within its time is stored once.",
+    "answered": "Every append is answered.",
+    "fan_out": "A stored message goes at once to all who are joined and have caught up, but to the one that wrote it.",
+    "participant": "Nobody is let into a session, or sent a message of one, without taking part in it.",
+    "replay": "A resume brings all that was missed, in order and before anything new, in parts, or nothing.",
+    "recovery": "A resume is refused only where something that it asks for is out of retention, or of another epoch.",
+    "limit": "No user has more messages accepted in any window than the limit, over all connections.",
+    "frame_limit": "A frame is refused as one too many if, and only if, the limit's worth came in the window before.",
+    "limit_reached": "Who is refused for her rate had the limit's worth of messages in the window before.",
+    "retries": "A message is sent again one interval after the last time, and no more often than the settings say.",
+    "retry_after_ack": "What a user has acked is not sent to her again.",
+    "given_up": "A message is given up when all retries are spent, when it left retention, or when its receiver did.",
+    "delivered": "Nobody is said to have a message that she has not acked.",
+    "accounted": "Everybody who was a receiver when a message was stored has it, waits for it, or was reported.",
+    "expired_refused": "A frame is refused as expired if, and only if, the token of its connection has ended.",
+    "token_end": "Nobody stays connected beyond the grace of an ended token.",
+    "revoked": "A revocation closes all connections that it is about at once, and lets in no token of that kind.",
+    "detection": "Every peer that has fallen silent is closed within its bound.",
+    "closed_for_cause": "Who is closed as silent, stale or expired has been so for as long as the settings say.",
+    "queue_limit": "Nobody stays connected with more waiting for her than the settings allow.",
+    "farewell": "Every connection hears that the node drains before it is closed for it.",
+    "presence": "The others hear of who comes at once, of who went after the grace, and never otherwise.",
+    "typing": "Typing is told no more often than once an interval, and ends when it is stopped or not renewed.",
+    "others": "What is told of a user reaches those of the session who are not that user.",
+    "pool": "The handler's maps agree with each other, and with the connections that are open.",
+    "ledger": "Messages are conserved: owed are those delivered, those undelivered and those that wait.",
+    "leftovers": "No timer, ledger or other entry outlives what it is for.",
+    "bounded": "Every collection stays within its limit.",
+    "seen_once": "Nobody sees a message twice.",
+    "seen_in_order": "Nobody sees a message behind a later one.",
+    "acked_not_lost": "What was acked reaches every receiver, waits for her, or is reported as undelivered.",
+    "convergence": "Once the faults are over, everything that was under way comes to an end within its bound.",
+    "calm": "Nothing raises, whatever peers, links and logs do.",
+    "same_again": "A run is a function of its scenario: played again it is the same to the last byte.",
+}
+"""Every invariant by name."""
+
+KEPT_MAX: Final = 20
+"""So many violations of a run are told; the rest is counted."""
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """One broken invariant: its `name`, when (s), and who or what broke it."""
+
+    name: str
+    at: float
+    detail: str
+
+    @property
+    def sentence(self) -> str:
+        """What was promised."""
+        return INVARIANTS[self.name]
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.at:g} s: {self.sentence} {self.detail}"
+
+
+class Findings:
+    """The violations of one run: the first of each name, in the order in which they were found."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._first: dict[str, Violation] = {}
+
+    def add(self, name: str, now: float, detail: str) -> None:
+        """Note a violation (`now` in s)."""
+        assert name in INVARIANTS, name
+        self.count += 1
+        if name not in self._first and len(self._first) < KEPT_MAX:
+            self._first[name] = Violation(name, now, detail)
+
+    def all(self) -> list[Violation]:
+        """The first violation of each name."""
+        return list(self._first.values())

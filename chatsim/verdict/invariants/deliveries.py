@@ -1,0 +1,297 @@
+"""The invariants of delivery: who is sent a stored message, how often, and what is said of it afterwards.
+
+Decides whether each send of a message was due to each of its recipients. Rule: one look at a fan-out as a whole, since
+everyone who is joined and has caught up has it, and a session's numbers have no gaps; by connection is kept only what
+stands behind a replay, by user what is sent again. Moments and durations in seconds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf
+
+from chatsim.core.delivery import Ledger
+from chatsim.core.effects import Conn
+from chatsim.core.frames import AckIn, Delivered, Joined, Left, Message, StatusIn, Undelivered
+from chatsim.verdict.invariants.catalogue import Findings
+from chatsim.verdict.invariants.peers import EPS_S
+from chatsim.verdict.invariants.roster import Peer, Room, Roster, Said
+
+
+class _Again:
+    """How often a message was sent again to one user since her last replay, and when last."""
+
+    __slots__ = ("at", "attempt", "tries")
+
+    def __init__(self, at: float, attempt: int) -> None:
+        self.at = at
+        self.attempt = attempt
+        self.tries = 0
+
+
+class DeliveryRules:
+    """What is watched of joins, fan-outs, replays, retries and notices."""
+
+    def __init__(self, roster: Roster, findings: Findings, slack_s: float) -> None:
+        self._roster = roster
+        self._add = findings.add
+        self.slack_s = slack_s
+        self._hardened = roster.config.reliability == "hardened"
+        self._again: dict[tuple[str, str], _Again] = {}
+        # How many messages the fan-out of this step was for, and what of the step was sent out of a line that waits.
+        self._due = 0
+        self._moved: set[Conn] = set()
+        self._pressed: Peer | None = None
+        # Of whom the node was asked to tell when nothing waits any more.
+        self._watched: set[Conn] = set()
+        # Who has begun in a session more than once, or anew after a gap: a device of hers may lack what waits for
+        # her, and when it resumes later, nothing in the protocol says so.
+        self._began: set[tuple[str, str]] = set()
+        self.begun_anew: set[str] = set()
+        self._delivered = self._undelivered = 0
+
+    def begin(self) -> None:
+        """The node begins again: what waits is sent again when its receiver comes back."""
+        self._again.clear()
+        self._watched.clear()
+        self._delivered = self._undelivered = 0
+
+    def compare(self, now: float, ledger: Ledger) -> None:
+        """What was told to authors in this life is what the handler's ledger has counted."""
+        told, counted = (self._delivered, self._undelivered), (ledger.delivered, ledger.undelivered)
+        if told != counted:
+            self._add("ledger", now, f"{told} were told to be delivered and not, and {counted} are counted.")
+
+    # Joining.
+
+    def joined(self, now: float, door: str, peer: Peer, asked: object, frame: Joined) -> None:
+        """A join is answered."""
+        room = self._roster.room(frame.session, frame.epoch)
+        may = peer.user in room.participants and (peer.allowed is None or frame.session in peer.allowed)
+        if not may and frame.session != "@" + peer.user:
+            self._add("participant", now, f"{peer.user} was let into {frame.session}.")
+        if not room.seq:
+            # The first message of a session brings its epoch.
+            room.epoch = frame.epoch
+        if (frame.epoch, frame.seq) != (room.epoch, room.seq):
+            self._add("replay", now, f"{frame.session} is at {room.seq}, and {peer.name} was told {frame.seq}.")
+        last_seq = asked.last_seq if isinstance(asked, StatusIn) and isinstance(asked.last_seq, int) else None
+        if last_seq is None:
+            key = peer.user, frame.session
+            if key in self._began:
+                self.begun_anew.add(peer.user)
+            self._began.add(key)
+        same = isinstance(asked, StatusIn) and (not isinstance(asked.epoch, int) or asked.epoch == frame.epoch)
+        missed = frame.seq - last_seq if last_seq is not None else 0
+        if frame.recovered and (last_seq is None or not same or missed < 0):
+            self._add("replay", now, f"{peer.name} is told to have recovered what it did not ask for.")
+        elif frame.replayed != (missed if frame.recovered else 0):
+            self._add("replay", now, f"{frame.replayed} of {missed} missed messages are for {peer.name}.")
+        elif not frame.recovered and last_seq is not None and same and self._all_kept(now, frame.session, missed):
+            self._add("recovery", now, f"all {missed} messages that {peer.name} missed are kept.")
+        if last_seq is not None and not frame.recovered:
+            self.begun_anew.add(peer.user)
+        room.enter(peer, frame.seq - frame.replayed)
+        if frame.replayed:
+            waited = bool(peer.behind)
+            peer.behind[frame.session] = deque(range(frame.seq - frame.replayed + 1, frame.seq + 1))
+            room.behind.add(peer.name)
+            if not waited:
+                self._pressed = peer
+
+    def _all_kept(self, now: float, session: str, missed: int) -> bool:
+        """Whether the newest `missed` messages are surely within retention."""
+        if missed < 0 or not self._hardened:
+            return False
+        config, kept = self._roster.config, self._roster.rooms[session].kept
+        if missed > min(config.retention_messages, len(kept)):
+            return False
+        newest = list(kept)[len(kept) - missed :]
+        if sum(one.size_bytes for one in newest) > config.retention_bytes:
+            return False
+        return all(one.at > now - config.retention_s + self.slack_s for one in newest)
+
+    def left(self, now: float, door: str, peers: list[Peer], frame: Left) -> None:
+        """Connections are told that they are joined no more."""
+        room = self._roster.rooms.get(frame.session)
+        if room is None:
+            return
+        for peer in peers:
+            room.leave(peer, now)
+            if frame.reason == "left" and peer.user not in room.here:
+                room.absent.pop(peer.user, None)
+
+    # Messages.
+
+    def message(self, now: float, door: str, to: tuple[Conn, ...], frame: Message, author: Conn) -> None:
+        """A message goes out; `author` is the connection that wrote it, where this is its first send."""
+        room = self._roster.rooms.get(frame.session)
+        said = self._roster.said.get(frame.message_id)
+        if room is None or said is None:
+            self._add("fan_out", now, f"{frame.message_id} of {frame.session} is sent, and is not stored.")
+            return
+        if not room.joined.issuperset(to):
+            self._add("participant", now, f"{frame.message_id} goes to connections that are not in {room.name}.")
+            return
+        if door == "appended":
+            if len(to) != self._due or author in to or len(set(to)) != len(to) or not room.behind.isdisjoint(to):
+                self._add("fan_out", now, f"{frame.message_id} goes to {len(to)} of {len(room.joined)} in {room.name}.")
+            self._due = 0
+        elif door == "receive" or door == "pressure":
+            self._in_line(now, to, frame)
+        elif door == "wake":
+            if room.behind:
+                self._overtakes(now, room, to, frame.seq)
+            for user in dict.fromkeys(self._roster.peers[conn].user for conn in to):
+                self._retried(now, user, frame, said)
+        else:
+            self._add("fan_out", now, f"{frame.message_id} is sent at {door}.")
+
+    def stored(self, now: float, room: Room, seq: int, author: Conn) -> None:
+        """A message has the next place in its session: who has caught up is to have it now, others in line."""
+        behind = room.behind
+        self._due = len(room.joined) - len(behind | {author} if author in room.joined else behind)
+        for conn in behind:
+            if conn != author:
+                self._roster.peers[conn].behind[room.name].append(seq)
+
+    def press(self, now: float, conn: Conn, queued: int) -> None:
+        """The node tells how much waits for a connection: where that is nothing, what stands in line goes on."""
+        peer = self._roster.peers.get(conn)
+        if peer is None or queued:
+            return
+        self._watched.discard(conn)
+        if peer.behind:
+            self._pressed = peer
+
+    def watch(self, conn: Conn) -> None:
+        """The node is asked to tell when nothing waits for the connection any more."""
+        self._watched.add(conn)
+
+    def _in_line(self, now: float, to: tuple[Conn, ...], frame: Message) -> None:
+        peer = self._roster.peers[to[0]]
+        line = peer.behind.get(frame.session)
+        if not line or len(to) > 1 or line[0] != frame.seq:
+            self._add("replay", now, f"{frame.session} {frame.seq} is not what {to[0]} is to have next.")
+            return
+        line.popleft()
+        self._moved.add(peer.name)
+        if not line:
+            self._roster.rooms[frame.session].caught_up(peer)
+        if frame.attempt > 1:
+            self._again[frame.message_id, peer.user] = _Again(now, frame.attempt)
+
+    def end_of_step(self, now: float) -> None:
+        """What is to be sent now is sent in this step, and what is left is asked for."""
+        if self._due:
+            self._add("fan_out", now, f"a message was not sent to {self._due} who are joined.")
+            self._due = 0
+        pressed, peers = self._pressed, self._roster.peers
+        if pressed is not None:
+            self._pressed = None
+            if pressed.name not in self._moved and pressed.name in peers and pressed.name not in self._watched:
+                self._add("replay", now, f"{pressed.name} can have more, and is sent nothing.")
+        for conn in self._moved:
+            if conn in peers and peers[conn].behind and conn not in self._watched:
+                self._add("replay", now, f"what is left for {conn} will not be asked for.")
+        self._moved.clear()
+
+    def _overtakes(self, now: float, room: Room, to: tuple[Conn, ...], seq: int) -> None:
+        """Whether a retry comes to somebody before what stands in line for her."""
+        for conn in room.behind.intersection(to):
+            first = self._roster.peers[conn].behind[room.name][0]
+            if first <= seq:
+                self._add("replay", now, f"{room.name} {seq} goes to {conn} before {first}.")
+
+    def _retried(self, now: float, user: str, frame: Message, said: Said) -> None:
+        config = self._roster.config
+        if user == said.sender:
+            self._add("retries", now, f"{frame.message_id} goes to its own author again.")
+            return
+        room = self._roster.rooms[said.session]
+        if room.epoch == said.epoch and room.has_acked(user, said.seq):
+            self._add("retry_after_ack", now, f"{frame.message_id} goes to {user} again.")
+        again = self._again.get((frame.message_id, user))
+        if again is None:
+            again = self._again[frame.message_id, user] = _Again(said.at, 1)
+        if not self._hardened:
+            # Here attempts go on while nobody is there to have them.
+            again.at, again.tries = said.at + (frame.attempt - 2) * config.retry_interval_s, frame.attempt - 2
+            again.attempt = frame.attempt - 1
+        waited_s = now - again.at
+        again.tries += 1
+        if again.tries > config.retries or frame.attempt != again.attempt + 1:
+            self._add("retries", now, f"attempt {frame.attempt} of {frame.message_id} goes to {user}.")
+        slack_s = self.slack_s * (1 if self._hardened else frame.attempt)
+        if not config.retry_interval_s - EPS_S <= waited_s <= config.retry_interval_s + slack_s:
+            self._add("retries", now, f"{frame.message_id} goes to {user} again after {waited_s:g} s.")
+        again.at, again.attempt = now, frame.attempt
+
+    # What is said of them.
+
+    def ack(self, peer: Peer, frame: AckIn) -> None:
+        """A client acks up to a message, or one message."""
+        if isinstance(frame.message_id, str):
+            said = self._roster.said.get(frame.message_id)
+            if said is None or not isinstance(frame.message_id, str):
+                return
+            session, after, up_to = said.session, said.seq - 1, said.seq
+        elif isinstance(frame.session, str) and isinstance(frame.up_to, int):
+            session, up_to = frame.session, frame.up_to
+            after = peer.rooms.get(session, -1)
+        else:
+            return
+        room = self._roster.rooms.get(session)
+        if room is None or session not in peer.rooms:
+            return
+        up_to = min(up_to, room.seq)
+        if up_to <= after:
+            return
+        stretches = room.acks.get(peer.user)
+        if stretches is None:
+            room.acks[peer.user] = [[after, up_to]]
+        elif stretches[-1][0] <= after <= stretches[-1][1]:
+            stretches[-1][1] = max(stretches[-1][1], up_to)
+        else:
+            stretches.append([after, up_to])
+
+    def delivered(self, now: float, door: str, peer: Peer | None, asked: object, notice: Delivered) -> None:
+        """An author is told that somebody has her messages."""
+        self._delivered += len(notice.message_ids)
+        if door != "receive" or not isinstance(asked, AckIn) or peer is None or peer.user != notice.user:
+            self._add("delivered", now, f"{notice.user} acked nothing, and is said to have {notice.message_ids[0]}.")
+            return
+        for message_id in notice.message_ids:
+            said = self._roster.said.get(message_id)
+            acked = said is not None and (
+                asked.message_id == message_id
+                or (said.session == asked.session and isinstance(asked.up_to, int) and said.seq <= asked.up_to)
+            )
+            if not acked:
+                self._add("delivered", now, f"{notice.user} has not acked {message_id}.")
+                return
+
+    def undelivered(self, now: float, notice: Undelivered) -> None:
+        """A message is given up for somebody."""
+        self._undelivered += 1
+        said, config = self._roster.said.get(notice.message_id), self._roster.config
+        room = self._roster.rooms.get(notice.session)
+        if said is None:
+            self._add("given_up", now, f"{notice.message_id} was never stored.")
+            return
+        again = self._again.pop((notice.message_id, notice.user), None)
+        if notice.reason == "no_ack":
+            tries, at = (0, said.at) if again is None else (again.tries, again.at)
+            if self._hardened and (tries != config.retries or now < at + config.retry_interval_s - EPS_S):
+                self._add("given_up", now, f"{notice.message_id} for {notice.user} after {tries} retries.")
+            elif now < said.at + (config.retries + 1) * config.retry_interval_s - EPS_S:
+                self._add("given_up", now, f"{notice.message_id} for {notice.user} after {now - said.at:g} s.")
+        elif notice.reason == "expired" and room is not None:
+            gone_s = now - room.absent.get(notice.user, inf)
+            if gone_s < config.retention_s - EPS_S and self._all_kept_since(now, notice.session, said):
+                self._add("given_up", now, f"{notice.message_id} is kept, and {notice.user} may come for it.")
+
+    def _all_kept_since(self, now: float, session: str, said: Said) -> bool:
+        return said.epoch == self._roster.rooms[session].epoch and self._all_kept(
+            now, session, self._roster.rooms[session].seq - said.seq + 1
+        )

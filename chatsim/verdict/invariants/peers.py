@@ -1,0 +1,150 @@
+"""The invariants of connections: tokens, silence, revocation, draining, and what waits for a slow reader.
+
+Decides whether each connection was let in, kept and closed as the protocol says. Rule: a bound is checked against what
+the connection itself did, and never against what the handler thinks of it. Moments and durations in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+from typing import Any
+
+from chatsim.core.codes import FLOOD, GOING_AWAY, NO_PONG, STALE, TOKEN_EXPIRED
+from chatsim.core.effects import Close, Conn, Effect, Send
+from chatsim.core.frames import Draining, Error
+from chatsim.core.tokens import Claims
+from chatsim.verdict.invariants.catalogue import Findings
+from chatsim.verdict.invariants.roster import Peer, Roster
+
+EPS_S = 1e-6
+"""Sums of the same moments in another order differ by less."""
+
+_EXPIRED = ("token_expired", "frame_rate")
+
+
+class PeerRules:
+    """What is watched of connections; `slack_s` is how late a node may be (s)."""
+
+    def __init__(self, roster: Roster, findings: Findings) -> None:
+        self._roster = roster
+        self._add = findings.add
+        config = roster.config
+        self._hardened = config.reliability == "hardened"
+        by_sweep_s = config.stale_after_s + config.sweep_interval_s
+        by_pong_s = config.ping_interval_s + config.pong_timeout_s
+        self.silence_s_max = min(by_sweep_s, by_pong_s) if self._hardened else by_sweep_s
+        self._revoked_jtis: set[str] = set()
+        self._revoked_users: dict[str, float] = {}
+
+    def check_limit(self, now: float, user: str) -> None:
+        """After a connection of the user was opened."""
+        count = len(self._roster.users.get(user, ()))
+        if count > self._roster.config.connections_per_user:
+            self._add("connection_limit", now, f"{user} has {count} connections.")
+
+    def check_admitted(self, now: float, conn: Conn, claims: Claims) -> None:
+        """After a connection was opened: a revoked token is let in nowhere."""
+        if conn not in self._roster.peers:
+            return
+        at = self._revoked_users.get(claims.sub)
+        by_user = at is not None and (claims.iat is None or claims.iat < at)
+        if by_user or claims.jti in self._revoked_jtis:
+            self._add("revoked", now, f"{conn} of {claims.sub} came in with a revoked token.")
+
+    def revoke(self, now: float, jti: str | None, user: str | None, wall: float) -> None:
+        """A revocation was followed: afterwards nobody it is about is there."""
+        if jti is not None:
+            self._revoked_jtis.add(jti)
+        if user is not None:
+            self._revoked_users[user] = wall
+        for peer in self._roster.peers.values():
+            if peer.user == user or (jti is not None and peer.jti == jti):
+                self._add("revoked", now, f"{peer.name} of {peer.user} is still connected.")
+                return
+
+    def forget(self, revoked: Sequence[Any]) -> None:
+        """The node begins again, and knows of these revocations."""
+        self._revoked_jtis = {fact.jti for fact in revoked if fact.jti is not None}
+        self._revoked_users = {fact.user: fact.at for fact in revoked if fact.user is not None}
+
+    def jump(self, now: float, by_s: float) -> None:
+        """The wall clock is ahead by so much more: what has ended by it now may be closed from now on."""
+        roster = self._roster
+        roster.epoch += by_s
+        for peer in roster.peers.values():
+            peer.exp_at -= by_s
+            peer.ends_at = max(peer.exp_at + roster.config.token_grace_s, now)
+
+    def check_refusal(self, now: float, peer: Peer, effects: Sequence[Effect]) -> None:
+        """One frame came in: it is refused as expired if, and only if, its token has ended."""
+        if now >= peer.exp_at:
+            for effect in effects:
+                refused = isinstance(effect, Send) and isinstance(effect.message, Error)
+                if refused and effect.message.code in _EXPIRED:  # type: ignore[union-attr]
+                    continue
+                if isinstance(effect, Close) and effect.code == FLOOD:
+                    continue
+                kind = type(effect.message).__name__ if isinstance(effect, Send) else type(effect).__name__
+                self._add("expired_refused", now, f"{peer.name} got {kind} {now - peer.exp_at:g} s after its end.")
+                return
+
+    def count(self, now: float, peer: Peer, effects: Sequence[Effect]) -> bool:
+        """One frame came in, which counts whatever becomes of it; says whether it is one too many."""
+        config, frames = self._roster.config, peer.frames
+        over = len(frames) == config.frame_limit and (not frames or frames[0] > now - config.frame_window_s)
+        frames.append(now)
+        for effect in effects:
+            told = (
+                isinstance(effect, Send) and isinstance(effect.message, Error) and effect.message.code == "frame_rate"
+            )
+            if over and not told and not (isinstance(effect, Close) and effect.code == FLOOD):
+                self._add("frame_limit", now, f"{peer.name} has sent too many, and was let through.")
+                break
+            if told and not over:
+                self._add("frame_limit", now, f"{peer.name} was refused after fewer.")
+        return over
+
+    def early(self, now: float, peer: Peer) -> None:
+        """A frame was refused as expired."""
+        if now < peer.exp_at - EPS_S:
+            self._add("expired_refused", now, f"{peer.name} was refused {peer.exp_at - now:g} s before its end.")
+
+    def press(self, now: float, conn: Conn, queued_bytes: int, queued_frames: int) -> None:
+        """So much waited for a connection that is still open."""
+        config, peer = self._roster.config, self._roster.peers.get(conn)
+        if peer is None:
+            return
+        if queued_bytes > config.outbound_bytes or queued_frames > config.outbound_frames:
+            self._add("queue_limit", now, f"{queued_frames} frames and {queued_bytes} bytes wait for {conn}.")
+        peer.shed = 2 * queued_bytes > config.outbound_bytes or 2 * queued_frames > config.outbound_frames
+
+    def close(self, now: float, effect: Close) -> None:
+        """The node closes a connection, which is gone from now on."""
+        peer = self._roster.peers.get(effect.to)
+        if peer is None:
+            self._add("gone", now, f"{effect.to} is closed with {effect.code}, and is not open.")
+            return
+        config, silent_s, code = self._roster.config, now - peer.heard_at, effect.code
+        if code == NO_PONG and (silent_s < config.pong_timeout_s - EPS_S or not self._hardened):
+            self._add("closed_for_cause", now, f"{peer.name} was heard {silent_s:g} s before it was closed.")
+        elif code == STALE and silent_s < config.stale_after_s - EPS_S:
+            self._add("closed_for_cause", now, f"{peer.name} was heard {silent_s:g} s before its sweep.")
+        elif code == TOKEN_EXPIRED and now < peer.exp_at + config.token_grace_s - EPS_S:
+            self._add("closed_for_cause", now, f"the token of {peer.name} ends at {peer.exp_at:g} s.")
+        elif code == GOING_AWAY and not peer.told:
+            self._add("farewell", now, f"{peer.name} of {peer.user} was not told.")
+        self._roster.drop(now, peer)
+
+    def goodbye(self, peer: Peer, message: Draining) -> None:
+        """The connection is told to come back later."""
+        peer.told += 1
+
+    def sweep(self, now: float, slack_s: float) -> None:
+        """Look at everybody who is connected."""
+        silent_since = now - self.silence_s_max - slack_s
+        for peer in self._roster.peers.values():
+            if peer.heard_at < silent_since:
+                self._add("detection", now, f"{peer.name} of {peer.user} is silent since {peer.heard_at:g} s.")
+            if peer.ends_at + slack_s < now < inf:
+                self._add("token_end", now, f"{peer.name} of {peer.user} holds a token of {peer.exp_at:g} s.")

@@ -1,0 +1,126 @@
+"""The invariants of typing and presence: what the others in a session hear of a user beside her messages.
+
+Decides whether each signal was due when it was told, and whether one that was due was told. Rule: silence is judged
+only after the bound has passed, so that a signal under way is not missed. Moments and durations in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+from typing import Any
+
+from chatsim.core.effects import Conn
+from chatsim.core.frames import Presence, Typing
+from chatsim.verdict.invariants.catalogue import Findings
+from chatsim.verdict.invariants.peers import EPS_S
+from chatsim.verdict.invariants.roster import Peer, Roster
+
+
+class SignalRules:
+    """What is watched of typing and presence."""
+
+    def __init__(self, roster: Roster, findings: Findings) -> None:
+        self._roster = roster
+        self._add = findings.add
+        config = roster.config
+        # A member who does not come back ends with retention, wherever that is the shorter.
+        self._grace_s = min(config.presence_grace_s, config.retention_s)
+        self._typing: dict[tuple[str, str], float] = {}
+        self._relayed: dict[tuple[str, str], float] = {}
+        self._stops: dict[tuple[str, str], float] = {}
+
+    def begin(self) -> None:
+        """The node begins again, and nobody is there."""
+        self._typing.clear()
+        self._relayed.clear()
+        self._stops.clear()
+
+    def types(self, now: float, peer: Peer, session: str, active: bool) -> None:
+        """A user says that she is typing, or is not."""
+        key = session, peer.user
+        if key not in self._typing:
+            return
+        if active:
+            self._typing[key] = now
+            self._stops.pop(key, None)
+        else:
+            # Not sooner after the last than an interval, and no later.
+            self._stops[key] = max(now, self._relayed[key] + self._roster.config.typing_interval_s)
+
+    def tell(self, now: float, door: str, session: str, message: Any, slack_s: float) -> None:
+        """The node tells a session of one of its users."""
+        if isinstance(message, Typing):
+            self._tell_typing(now, session, message, slack_s)
+        elif isinstance(message, Presence):
+            self._tell_presence(now, door, session, message)
+
+    def _tell_typing(self, now: float, session: str, message: Typing, slack_s: float) -> None:
+        key = session, message.user
+        if not message.active:
+            self._typing.pop(key, None)
+            stop_at = self._stops.pop(key, inf)
+            if now > stop_at + slack_s:
+                self._add("typing", now, f"that {message.user} stopped in {session} was to be told at {stop_at:g} s.")
+            return
+        since_s = now - self._relayed.get(key, -inf)
+        if since_s < self._roster.config.typing_interval_s - EPS_S:
+            self._add("typing", now, f"that {message.user} types in {session} was told {since_s:g} s before.")
+        self._relayed[key] = self._typing[key] = now
+
+    def _tell_presence(self, now: float, door: str, session: str, message: Presence) -> None:
+        room = self._roster.rooms.get(session)
+        if room is None:
+            return
+        user = message.user
+        room.presence[user] = message.state
+        here = user in room.here
+        if message.state != "offline":
+            if not here:
+                self._add("presence", now, f"{user} is said to be {message.state} in {session}, and is not there.")
+            return
+        if here:
+            self._add("presence", now, f"{user} is said to be offline in {session}, and is there.")
+        elif door == "wake":
+            away_s = now - room.absent.get(user, -inf)
+            if away_s < self._grace_s - EPS_S:
+                self._add("presence", now, f"{user} is said to be offline in {session} after {away_s:g} s.")
+
+    def told(self, now: float, session: str, message: Any, to: tuple[Conn, ...]) -> None:
+        """A signal goes out to these connections."""
+        room = self._roster.rooms.get(session)
+        if room is None or not room.joined.issuperset(to):
+            self._add("others", now, f"what {message.user} does in {session} goes to somebody who is not in it.")
+            return
+        peers = self._roster.peers
+        if any(peers[conn].user == message.user for conn in to):
+            self._add("others", now, f"{message.user} hears of herself in {session}.")
+        elif len(to) != len(room.joined) - room.here.get(message.user, 0) and not any(
+            peers[conn].shed for conn in room.joined
+        ):
+            self._add("others", now, f"some of {session} do not hear of {message.user}.")
+
+    def sweep(self, now: float, slack_s: float) -> None:
+        """Look for signals that are overdue."""
+        lapse_s = self._roster.config.typing_lapse_s + slack_s
+        for (session, user), since in self._typing.items():
+            if now - since > lapse_s and session in self._roster.rooms:
+                self._add("typing", now, f"{user} is said to type in {session}, last at {since:g} s.")
+                break
+        for room in self._roster.rooms.values():
+            if room.name[:1] == "@":
+                continue
+            for user, gone_at in room.absent.items():
+                if now - gone_at > self._grace_s + slack_s and room.presence.get(user, "offline") != "offline":
+                    self._add("presence", now, f"{user} left {room.name} at {gone_at:g} s, and nobody was told.")
+            for user in room.here:
+                if room.presence.get(user, "offline") == "offline":
+                    self._add("presence", now, f"{user} is in {room.name}, and nobody was told.")
+
+    def check_states(self, now: float, states: Sequence[tuple[str, str, str]]) -> None:
+        """At the end: (session, user, state) of everybody who is joined, as the handler would tell it."""
+        for session, user, state in states:
+            room = self._roster.rooms.get(session)
+            if session[:1] != "@" and room is not None and room.presence.get(user, "offline") != state:
+                self._add("presence", now, f"{user} is {state} in {session}, and something else was told.")
+                return

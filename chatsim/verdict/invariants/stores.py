@@ -1,0 +1,149 @@
+"""The invariants of storing messages: who may write how much, what is stored once, and what is acked to its author.
+
+Decides whether each append and each ack was right. Rule: an append that failed may count for a refusal and never
+against one, since it depends on the moment whether the author was given it back. Moments and durations in seconds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from chatsim.core.effects import Conn, Record
+from chatsim.core.frames import Ack
+from chatsim.core.service import SERVER
+from chatsim.core.snapshot import Snapshot
+from chatsim.verdict.invariants.catalogue import Findings
+from chatsim.verdict.invariants.peers import EPS_S
+from chatsim.verdict.invariants.roster import Room, Roster
+
+Key = tuple[str, str, str]
+
+
+class StoreRules:
+    """What is watched of appends, limits, ids and acks."""
+
+    def __init__(self, roster: Roster, findings: Findings) -> None:
+        self._roster = roster
+        self._add = findings.add
+        config = roster.config
+        self._exact = config.rate_algorithm == "sliding"
+        self._limit, self._window_s = config.rate_limit, config.rate_window_s
+        self._dedupe_s = config.dedupe_for_s
+        self._let_through: dict[str, deque[float]] = {}
+        self._failed: dict[str, deque[float]] = {}
+        self._known: dict[Key, tuple[float, int]] = {}
+        self._known_in_order: deque[tuple[float, Key]] = deque()
+        self.under_way: dict[Key, float] = {}
+
+    def append(self, now: float, record: Record) -> None:
+        """The handler asks the log to store a record."""
+        key = record.sender, record.session, record.id
+        self.under_way[key] = now
+        if record.sender == SERVER:
+            return
+        while self._known_in_order and self._known_in_order[0][0] + self._dedupe_s <= now:
+            since, old = self._known_in_order.popleft()
+            if self._known.get(old, (0.0, 0))[0] == since:
+                del self._known[old]
+        known = self._known.get(key)
+        if known is not None and known[1] == record.epoch:
+            self._add("stored_once", now, f"id {record.id} of {record.sender} was taken at {known[0]:g} s.")
+        self._known[key] = now, record.epoch
+        self._known_in_order.append((now, key))
+        if not self._exact:
+            return
+        moments = self._let_through.get(record.sender)
+        if moments is None:
+            moments = self._let_through[record.sender] = deque()
+        moments.append(now)
+        _forget(moments, self._window_s, now)
+        if len(moments) > self._limit:
+            self._add(
+                "limit", now, f"{len(moments)} messages of {record.sender} were let through in {self._window_s:g} s."
+            )
+
+    def failed(self, now: float, record: Record) -> None:
+        """The log did not take a record."""
+        key = record.sender, record.session, record.id
+        since = self.under_way.pop(key, now)
+        if self._known.get(key, (now, 0))[0] == since:
+            self._known.pop(key, None)
+        moments = self._let_through.get(record.sender)
+        if moments is not None and since in moments:
+            moments.remove(since)
+            self._failed.setdefault(record.sender, deque()).append(since)
+
+    def stored(self, now: float, record: Record) -> Room | None:
+        """The log has a record: it has the next place in its session, which is returned if it is still that session."""
+        self.under_way.pop((record.sender, record.session, record.id), None)
+        room = self._roster.store(now, record)
+        if record.epoch > room.epoch:
+            room.epoch, room.seq = record.epoch, 0
+            room.acks.clear()
+        if record.epoch == room.epoch:
+            if record.seq != room.seq + 1:
+                self._add("seq", now, f"{record.session} has {record.seq} after {room.seq}.")
+            room.seq = record.seq
+            return room
+        return None
+
+    def refused(self, now: float, user: str) -> None:
+        """A message was refused for the rate of its author."""
+        if not self._exact:
+            return
+        count = 0
+        for known in (self._let_through, self._failed):
+            moments = known.get(user)
+            if moments is not None:
+                _forget(moments, self._window_s + EPS_S, now)
+                count += len(moments)
+        if count < self._limit:
+            self._add("limit_reached", now, f"{user} was refused after {count} messages.")
+
+    def ack(self, now: float, to: tuple[Conn, ...], frame: Ack) -> None:
+        """The node acks a message to connections of its author."""
+        said = self._roster.said.get(frame.message_id)
+        if said is None:
+            self._add("ack_after_store", now, f"{frame.message_id or frame.id} was acked and is not stored.")
+            return
+        peers = self._roster.peers
+        if (said.id, said.session, said.epoch, said.seq) != (frame.id, frame.session, frame.epoch, frame.seq):
+            self._add("ack_after_store", now, f"{frame.message_id} is acked as what it is not.")
+        if any(peers[conn].user != said.sender for conn in to):
+            self._add("ack_after_store", now, f"{frame.message_id} of {said.sender} is acked to somebody else.")
+
+    def begin(self, now: float, snapshot: Snapshot, seqs: dict[str, tuple[int, int]]) -> None:
+        """The node begins again; `seqs` are the sessions it had, with epoch and newest seq."""
+        self.under_way.clear()
+        self._let_through.clear()
+        self._failed.clear()
+        self._known.clear()
+        self._known_in_order.clear()
+        states = {state.name: state for state in snapshot.sessions}
+        for name, (epoch, seq) in seqs.items():
+            state = states.get(name)
+            if seq and (state is None or (state.epoch == epoch and state.seq < seq)):
+                self._add("stored_is_kept", now, f"{name} had {seq} messages, and has {state.seq if state else 0}.")
+        found = sorted(
+            (min(record.sent_at - self._roster.epoch, now), (record.sender, record.session, record.id), record.epoch)
+            for state in snapshot.sessions
+            for record in state.records
+        )
+        for since, key, epoch in found:
+            self._known[key] = since, epoch
+            self._known_in_order.append((since, key))
+            # What was said in an earlier life counts in the minute that it was said in.
+            if self._exact and key[0] != SERVER:
+                self._let_through.setdefault(key[0], deque()).append(since)
+
+    def finish(self, now: float) -> None:
+        """The run has come to rest."""
+        for (sender, session, id_), since in self.under_way.items():
+            self._add("answered", now, f"{id_} of {sender} in {session} is under way since {since:g} s.")
+            return
+
+
+def _forget(moments: deque[float], window_s: float, now: float) -> None:
+    # The sum as the limiter writes it: another one may round to the other side of the edge.
+    while moments and moments[0] + window_s <= now:
+        moments.popleft()

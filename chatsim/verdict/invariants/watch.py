@@ -1,0 +1,377 @@
+"""The invariants of one run: told of every step of a node, it says at the end what did not hold.
+
+It is where the rules meet: it hands each input and each effect to those whom it concerns, looks at everybody now and
+then for what should have happened by then, and compares the end with what people saw.
+Rule: it sees what a journal holds, so that every wire is watched alike, and it says nothing before it is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from math import inf
+from typing import Any
+
+from chatsim.core.config import HandlerConfig
+from chatsim.core.effects import Append, Close, Effect, Effects, Note, Ping, Record, Send, Tell
+from chatsim.core.effects import Watch as WatchEffect
+from chatsim.core.facts import Added, Ended, Made, Position, Removed
+from chatsim.core.frames import (
+    Ack,
+    Delivered,
+    Draining,
+    Error,
+    Joined,
+    Left,
+    Message,
+    Presence,
+    Refreshed,
+    Typing,
+    TypingIn,
+    Undelivered,
+    Welcome,
+)
+from chatsim.core.frames import AckIn as AckFrame
+from chatsim.core.handler import ChatHandler
+from chatsim.core.snapshot import Snapshot
+from chatsim.journal.record import DELIVERED, FORGOTTEN, RunRecord
+from chatsim.verdict.invariants import insides
+from chatsim.verdict.invariants.catalogue import Findings, Violation
+from chatsim.verdict.invariants.deliveries import DeliveryRules
+from chatsim.verdict.invariants.peers import PeerRules
+from chatsim.verdict.invariants.roster import Peer, Roster
+from chatsim.verdict.invariants.signals import SignalRules
+from chatsim.verdict.invariants.stores import StoreRules
+
+SLACK_S = 1.0
+"""How late a node may be by default (s): later than any turn of a loop that has room."""
+
+SWEEPS = 4
+"""So many looks at everybody in the time within which a silent peer is to be found; every so many the handler itself is
+looked into."""
+
+INSIDE_MAX = 500
+"""With more connections than that a handler is looked into at the end only."""
+
+
+class Watch:
+    """Watches one node over its lives; moments are those of its clock (s)."""
+
+    def __init__(
+        self,
+        config: HandlerConfig,
+        epoch: float,
+        snapshot: Snapshot | None = None,
+        *,
+        slack_s: float = SLACK_S,
+        handler: Callable[[], ChatHandler] | None = None,
+    ) -> None:
+        """`epoch` is the wall time of 0; `handler` is the one of the moment, where it may be looked into on the way."""
+        self.findings = Findings()
+        self.slack_s = slack_s
+        self._handler = handler
+        self._roster = roster = Roster(config, epoch)
+        self._peers = PeerRules(roster, self.findings)
+        self._stores = StoreRules(roster, self.findings)
+        self._deliveries = DeliveryRules(roster, self.findings, slack_s)
+        self._signals = SignalRules(roster, self.findings)
+        self._every_s = self._peers.silence_s_max / SWEEPS
+        self._sweep_at = self._every_s
+        self._sweeps = 0
+        self._now = -inf
+        self._known = roster.peers.keys()
+        self._messages: dict[type, Callable[[float, str, Sequence[Any], tuple[str, ...], Any], None]] = {
+            Message: self._message,
+            Ack: lambda now, door, args, to, frame: self._stores.ack(now, to, frame),
+            Delivered: self._delivered,
+            Undelivered: lambda now, door, args, to, frame: self._deliveries.undelivered(now, frame),
+            Joined: self._joined,
+            Left: self._left,
+            Error: self._error,
+            Draining: self._draining,
+            Presence: lambda now, door, args, to, frame: self._signals.told(now, args[0], frame, to),
+            Typing: lambda now, door, args, to, frame: self._signals.told(now, args[0], frame, to),
+        }
+        self._after: dict[str, Callable[[float, Sequence[Any], Effects], None]] = {
+            "connect": self._connected,
+            "refresh": self._refreshed,
+            "revoke": self._revoked,
+            "pressure": self._pressed,
+            "wake": self._woken,
+            "drain": self._drained,
+        }
+        if snapshot is not None and snapshot.sessions:
+            roster.begin(0.0, snapshot, epoch, 0.0)
+            self._stores.begin(0.0, snapshot, {})
+
+    def step(self, now: float, door: str, args: Sequence[Any], effects: Effects) -> None:
+        """One input of the handler, and what it answered."""
+        if now < self._now:
+            self.findings.add("time", now, f"it was {self._now:g} s before.")
+        if door == "begin":
+            self._begin(now, args[0], args[1])
+        self._now = now
+        # While a node is down nobody is late.
+        if now >= self._sweep_at and door != "begin":
+            self._sweep(now)
+        if door == "receive":
+            self._receive(now, args, effects)
+        elif door == "pong":
+            peer = self._roster.peers.get(args[0])
+            if peer is not None:
+                peer.heard_at = now
+        else:
+            self._input(now, door, args, effects)
+        if effects:
+            for effect in effects:
+                self._effect(now, door, args, effect)
+        self._deliveries.end_of_step(now)
+        after = self._after.get(door)
+        if after is not None:
+            after(now, args, effects)
+
+    # Inputs.
+
+    def _receive(self, now: float, args: Sequence[Any], effects: Effects) -> None:
+        peer = self._roster.peers.get(args[0])
+        if peer is None:
+            return
+        peer.heard_at = now
+        # What a flood is refused is not always told: it is counted here.
+        over = self._peers.count(now, peer, effects)
+        if now >= peer.exp_at:
+            self._peers.check_refusal(now, peer, effects)
+            return
+        frame = args[1]
+        if over or any(isinstance(e, Send) and isinstance(e.message, Error) for e in effects):
+            return
+        if frame.__class__ is AckFrame:
+            self._deliveries.ack(peer, frame)
+        elif frame.__class__ is TypingIn:
+            self._signals.types(now, peer, frame.session, frame.active)
+
+    def _input(self, now: float, door: str, args: Sequence[Any], effects: Effects) -> None:
+        roster = self._roster
+        if door == "appended":
+            record: Record = args[0]
+            room = self._stores.stored(now, record)
+            if room is not None:
+                self._deliveries.stored(now, room, record.seq, record.conn)
+        elif door == "connect":
+            roster.open(now, args[0], args[1])
+        elif door == "disconnect":
+            peer = roster.peers.get(args[0])
+            if peer is not None:
+                roster.drop(now, peer)
+        elif door in ("malformed", "refresh", "refuse_refresh"):
+            self._no_chat(now, door, roster.peers.get(args[0]), effects)
+        elif door == "pressure":
+            self._deliveries.press(now, args[0], args[1] + (args[2] if len(args) > 2 else 0))
+        elif door == "append_failed":
+            self._stores.failed(now, args[0])
+        elif door == "clock_jump":
+            self._peers.jump(now, args[0])
+
+    def _no_chat(self, now: float, door: str, peer: Peer | None, effects: Effects) -> None:
+        """A frame came in that is handed to no part of the chat: broken, or with a new token."""
+        if peer is None:
+            return
+        if door != "refuse_refresh":
+            peer.heard_at = now
+        if door != "malformed":
+            self._peers.count(now, peer, effects)
+
+    def _begin(self, now: float, snapshot: Snapshot, epoch: float) -> None:
+        roster = self._roster
+        seqs = {room.name: (room.epoch, room.seq) for room in roster.rooms.values()}
+        roster.begin(now, snapshot, epoch, max(self._now, 0.0))
+        self._peers.forget(snapshot.revoked)
+        self._stores.begin(now, snapshot, seqs)
+        self._deliveries.begin()
+        self._signals.begin()
+
+    # What holds when a step is over.
+
+    def _connected(self, now: float, args: Sequence[Any], effects: Effects) -> None:
+        conn, claims = args
+        self._peers.check_limit(now, claims.sub)
+        self._peers.check_admitted(now, conn, claims)
+        first = next((e for e in effects if isinstance(e, Send) and conn in e.to), None)
+        if first is None or not isinstance(first.message, Welcome):
+            self.findings.add("welcome", now, f"{conn} of {claims.sub} got none.")
+
+    def _refreshed(self, now: float, args: Sequence[Any], effects: Effects) -> None:
+        peer = self._roster.peers.get(args[0])
+        if peer is not None and any(isinstance(e, Send) and isinstance(e.message, Refreshed) for e in effects):
+            peer.hold(args[1], self._roster.epoch, self._roster.config.token_grace_s)
+            peer.ends_at = max(peer.ends_at, now)
+
+    def _revoked(self, now: float, args: Sequence[Any], effects: Effects) -> None:
+        if not effects:
+            return  # there was no room to remember it
+        jti, user = args
+        self._peers.revoke(now, jti, user, self._roster.epoch + now)
+        if user is not None:
+            for room in self._roster.rooms.values():
+                self._roster.part(now, room, user)
+
+    def _pressed(self, now: float, args: Sequence[Any], effects: Effects) -> None:
+        self._peers.press(now, args[0], args[1], args[2] if len(args) > 2 else 0)
+
+    def _woken(self, now: float, args: Sequence[Any], effects: Effects) -> None:
+        if self._handler is None:
+            return
+        handler = self._handler()
+        if handler.wake_at() <= now:
+            self.findings.add("rest", now, f"It wants to be woken at {handler.wake_at():g} s.")
+        # What was due has just been done, so that whatever is due still has been forgotten.
+        if self._sweeps >= SWEEPS and len(self._known) <= INSIDE_MAX:
+            self._sweeps = 0
+            self._look_inside(now, handler)
+
+    def _drained(self, now: float, args: Sequence[Any], effects: Effects) -> None:
+        if self._handler is not None:
+            self._deliveries.compare(now, self._handler().ledger)
+
+    # Effects.
+
+    def _effect(self, now: float, door: str, args: Sequence[Any], effect: Effect) -> None:
+        kind = effect.__class__
+        if kind is Send:
+            to, message = effect.to, effect.message  # type: ignore[union-attr]
+            if not (to[0] in self._known if len(to) == 1 else self._known >= set(to)):
+                gone = next(conn for conn in to if conn not in self._known)
+                self.findings.add("gone", now, f"{type(message).__name__} goes to {gone} at {door}.")
+                return
+            rule = self._messages.get(message.__class__)
+            if rule is not None:
+                rule(now, door, args, to, message)  # type: ignore[arg-type]
+        elif isinstance(effect, Append):
+            self._stores.append(now, effect.record)
+        elif isinstance(effect, Tell):
+            self._signals.tell(now, door, effect.session, effect.message, self.slack_s)
+        elif isinstance(effect, Ping):
+            if not self._known >= set(effect.to):
+                self.findings.add("gone", now, "somebody who is gone is pinged.")
+        elif isinstance(effect, Close):
+            self._peers.close(now, effect)
+        elif isinstance(effect, WatchEffect):
+            self._deliveries.watch(effect.to)
+        elif isinstance(effect, Note):
+            self._note(now, effect.fact)
+
+    def _note(self, now: float, fact: Any) -> None:
+        if isinstance(fact, Made):
+            room = self._roster.room(fact.session, fact.epoch)
+            room.participants |= set(fact.participants)
+        elif isinstance(fact, Added):
+            self._roster.room(fact.session, 1).participants.add(fact.user)
+        elif isinstance(fact, Removed):
+            room = self._roster.room(fact.session, 1)
+            room.participants.discard(fact.user)
+            self._roster.part(now, room, fact.user)
+        elif isinstance(fact, Position):
+            found = self._roster.rooms.get(fact.session)
+            if found is None or (fact.user not in found.here and fact.user not in found.absent):
+                self.findings.add("leftovers", now, f"the place of {fact.user} in {fact.session} is noted.")
+        elif isinstance(fact, Ended):
+            self._roster.end(fact.session)
+
+    def _message(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Message) -> None:
+        author = ""
+        if door == "appended":
+            record: Record = args[0]
+            author = record.conn
+        self._deliveries.message(now, door, to, frame, author)
+
+    def _delivered(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Delivered) -> None:
+        peer = self._roster.peers.get(args[0]) if door == "receive" else None
+        self._deliveries.delivered(now, door, peer, args[1] if door == "receive" else None, frame)
+
+    def _joined(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Joined) -> None:
+        asked = args[1] if door == "receive" else None
+        self._deliveries.joined(now, door, self._roster.peers[to[0]], asked, frame)
+
+    def _left(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Left) -> None:
+        self._deliveries.left(now, door, [self._roster.peers[conn] for conn in to], frame)
+
+    def _error(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Error) -> None:
+        if door == "receive":
+            peer = self._roster.peers[to[0]]
+            if frame.code == "rate_limited":
+                self._stores.refused(now, peer.user)
+            elif frame.code == "token_expired":
+                self._peers.early(now, peer)
+
+    def _draining(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Draining) -> None:
+        for conn in to:
+            self._peers.goodbye(self._roster.peers[conn], frame)
+
+    # Looking at everybody.
+
+    def _sweep(self, now: float) -> None:
+        self._sweep_at = now + self._every_s
+        self._sweeps += 1
+        self._deliveries.slack_s = self.slack_s
+        self._peers.sweep(now, self.slack_s)
+        self._signals.sweep(now, self.slack_s)
+
+    def _look_inside(self, now: float, handler: ChatHandler) -> None:
+        """Look into a handler that was just woken."""
+        for name, detail in insides.problems(handler, now, self._known, self.slack_s):
+            self.findings.add(name, now, detail)
+        self._deliveries.compare(now, handler.ledger)
+
+    def finish(
+        self,
+        now: float,
+        record: RunRecord,
+        *,
+        handler: ChatHandler | None = None,
+        open_: Collection[str] | None = None,
+        settled: bool | None = None,
+        ahead_s: float = 0.0,
+    ) -> list[Violation]:
+        """The run is over: everything that did not hold, each invariant once.
+
+        `handler` is the one that is up (None: none is), `open_` the connections of its node, `settled` whether all came
+        to rest within its bound (None: that is not known, or not promised), `ahead_s` how far the handler's clock is
+        behind `now` (s).
+        """
+        self._sweep(now)
+        add = self.findings.add
+        if settled is False:
+            add("convergence", now, "The run was cut off.")
+        if settled:
+            self._stores.finish(now)
+        if handler is not None:
+            known = self._known if open_ is None else open_
+            for name, detail in insides.problems(handler, now - ahead_s, known, inf):
+                add(name, now, detail)
+            self._deliveries.compare(now, handler.ledger)
+            self._signals.check_states(now, insides.states(handler))
+        self._account(now, record)
+        for name, counter in (("seen_once", "duplicates"), ("seen_in_order", "out_of_order")):
+            if record.counters.get(counter):
+                add(name, now, f"It happened {record.counters[counter]} times.")
+        return self.findings.all()
+
+    def _account(self, now: float, record: RunRecord) -> None:
+        """Every receiver of every message is accounted for, and who is said to have it has seen it."""
+        add, receipts, owed = self.findings.add, record.receipts, record.owed
+        # Under `baseline` nothing is replayed, and an ack of what came later covers what was lost with a connection:
+        # that is what these rules are kept to show.
+        hardened, excused = self._roster.config.reliability == "hardened", self._roster.expired_while_down
+        for message_id, outcomes in owed.items() if hardened else ():
+            seen = receipts.get(message_id, {})
+            for user, outcome in outcomes.items():
+                lost = outcome == FORGOTTEN or (outcome == DELIVERED and user not in self._deliveries.begun_anew)
+                if lost and user not in seen and message_id not in excused:
+                    add("acked_not_lost", now, f"{message_id} is {outcome} for {user}, who has not seen it.")
+        for message_id, said in self._roster.said.items() if hardened or self._roster.lives == 1 else ():
+            if said.session[:1] == "@" or message_id in excused:
+                continue
+            known = owed.get(message_id, {})
+            for user in (*(said.present - known.keys()), *(set(said.absent) - known.keys())):
+                if user != said.sender:
+                    add("accounted", now, f"nothing is known of {message_id} for {user}.")
+                    break

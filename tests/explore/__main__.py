@@ -1,0 +1,62 @@
+"""`python -m tests.explore`: plants the mutants, plays many seeds, and writes `results/explore.md`.
+
+Decides how much is played (EXPLORE_SEEDS, 20,000 unless it says otherwise). Rule: the page is written whatever was
+found, and the process ends with 1 where anything was.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from chatsim.explore.campaign import Totals, campaign
+from chatsim.explore.report import SEEDS_EXPECTED, missed, page
+from tests.explore.mutants import MUTANTS, Mutant, explored
+
+PAGE = Path(__file__).parents[2] / "results" / "explore.md"
+TOLD_EVERY_S = 30.0
+
+
+def killed(mutant: Mutant) -> bool:
+    """Whether exploring finds this one."""
+    with tempfile.TemporaryDirectory(prefix="chatsim-mutant-") as folder:
+        found, said = explored(mutant, Path(folder))
+    if not found:
+        sys.stderr.write(f"{mutant.name} survived: {said}\n")
+    return found
+
+
+def main() -> int:
+    """Everything, one after the other."""
+    seeds = int(os.environ.get("EXPLORE_SEEDS", "20000"))
+    jobs = os.cpu_count() or 1
+    with ThreadPoolExecutor(jobs) as pool:
+        dead = sum(pool.map(killed, MUTANTS))
+    sys.stderr.write(f"{dead} of {len(MUTANTS)} mutants killed\n")
+    told_at = time.monotonic()
+
+    def told(totals: Totals) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at >= TOLD_EVERY_S:
+            told_at = time.monotonic()
+            sys.stderr.write(f"{totals.seeds} seeds, {totals.rate:.0f} simulated seconds a second\n")
+
+    totals = campaign(0, seeds, on="both", jobs=jobs, for_s=float("inf"), clock=time.monotonic, progress=told)
+    for failed in totals.failures:
+        sys.stderr.write(f"seed {failed.seed} on {failed.wire}: {failed.violations[0]}\n")
+    machine = f"CPython {platform.python_version()}, {platform.machine()}, {jobs} processes."
+    PAGE.parent.mkdir(parents=True, exist_ok=True)
+    PAGE.write_text(page(totals, (dead, len(MUTANTS)), machine), encoding="utf-8")
+    never = missed(totals) if seeds >= SEEDS_EXPECTED else []
+    if never:
+        sys.stderr.write(f"never reached: {', '.join(never)}\n")
+    return 1 if totals.failures or never or dead < len(MUTANTS) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

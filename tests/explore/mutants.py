@@ -1,0 +1,251 @@
+"""Bugs planted on purpose, to prove that exploring finds them: each is a few lines of the package, written otherwise.
+
+Rule: a mutant is a mistake that somebody could make, in one place where it could be made, and everything else stays as
+it is. It is planted in a copy of the package, and explored by a process that knows only the copy.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+PACKAGE = Path(__file__).parents[2] / "chatsim"
+SEEDS = 200
+"""Within so many seeds every mutant has to be found."""
+
+
+class Edit(NamedTuple):
+    """One place: a file of the package, what is written there exactly once, and what the mutant writes."""
+
+    file: str
+    old: str
+    new: str
+
+
+class Mutant(NamedTuple):
+    """One planted bug."""
+
+    name: str
+    edits: tuple[Edit, ...]
+
+
+def _one(name: str, file: str, old: str, new: str) -> Mutant:
+    return Mutant(name, (Edit(file, old, new),))
+
+
+HANDLER, DELIVERY, SIGNALS, REPLAYS = "core/handler.py", "core/delivery.py", "core/signals.py", "core/replays.py"
+
+MUTANTS = (
+    _one(
+        "the limiter counts per connection",
+        HANDLER,
+        "wait_s = user.limiter.refusal(now)",
+        'limiters = self.__dict__.setdefault("_limiters", {})\n'
+        "        limiter = limiters.setdefault(connection.name, make_limiter(self.config))\n"
+        "        wait_s = limiter.refusal(now)",
+    ),
+    _one("a fixed window", "core/limiter.py", '"sliding": SlidingWindow', '"sliding": FixedWindow'),
+    _one("two retries", DELIVERY, "elif tries >= self._config.retries:", "elif tries >= min(self._config.retries, 2):"),
+    _one(
+        "a retry after the ack",
+        DELIVERY,
+        "if outgoing.waiting.get(member) != attempt:",
+        "if outgoing.waiting.get(member, attempt) != attempt:",
+    ),
+    _one(
+        "the sweep uses the wrong clock",
+        "core/pulse.py",
+        "if now - connection.heard_at > self._stale_after_s",
+        "if now - max(connection.heard_at, connection.pinged_at) > self._stale_after_s",
+    ),
+    _one(
+        "no pong timeout",
+        "core/pulse.py",
+        'inf if config.reliability == "baseline" else config.pong_timeout_s',
+        "inf",
+    ),
+    _one(
+        "an ack before the append",
+        HANDLER,
+        "return (*room, Append(record)) if room else (Append(record),)",
+        'ack = Ack(frame.id, "", frame.session, epoch, 0, False)\n'
+        "        return (*room, Send((connection.name,), ack), Append(record))",
+    ),
+    Mutant(
+        "the replay at the next wake",
+        (
+            Edit(
+                HANDLER,
+                "effects += self._replays.begin(now, connection, member, missed)",
+                'later = self.__dict__.setdefault("_later", [])\n'
+                "            later += self._replays.begin(now, connection, member, missed)",
+            ),
+            Edit(
+                HANDLER,
+                "        effects: list[Effect] = []\n        for to in self._pulse.pings(now):",
+                '        effects: list[Effect] = self.__dict__.pop("_later", [])\n'
+                "        for to in self._pulse.pings(now):",
+            ),
+        ),
+    ),
+    _one(
+        "what is live before the replay",
+        REPLAYS,
+        "return tuple(conn for conn in to if conn not in behind) if behind else to",
+        "return to",
+    ),
+    _one(
+        "a retry overtakes a replay",
+        DELIVERY,
+        "starts, behind = starts or {}, behind or {}",
+        "starts, behind = starts or {}, {}",
+    ),
+    _one(
+        "the rest of a replay is forgotten",
+        REPLAYS,
+        "return [] if backlog is None else self._take(now, connection, backlog)",
+        "return []",
+    ),
+    _one(
+        "the rest of a replay is not asked for",
+        REPLAYS,
+        "effects.append(Watch(conn))",
+        "assert left",
+    ),
+    _one(
+        "what waits behind a replay is forgotten",
+        REPLAYS,
+        "backlog.entries.append(_Entry(member, message, None))",
+        "backlog.entries.append(backlog.entries.pop())",
+    ),
+    _one(
+        "the client moves past what a replay still brings",
+        "core/client.py",
+        "and frame.seq == place.last_seq + 1",
+        "and frame.seq > place.last_seq",
+    ),
+    _one(
+        "frames are counted in a fixed window",
+        "core/frame_rate.py",
+        "del moments[: bisect_right(moments, now - self.window_s)]\n        if len(moments)",
+        "del moments[: bisect_right(moments, now - now % self.window_s)]\n        if len(moments)",
+    ),
+    _one(
+        "a partial recovery",
+        DELIVERY,
+        "if wanted > len(retained):\n            return None",
+        "wanted = min(wanted, len(retained))",
+    ),
+    _one(
+        "ids are forgotten at a reconnect",
+        HANDLER,
+        "self._numbered += 1",
+        "self._numbered += 1\n        self._ids = Dedupe(self.config.dedupe_for_s)",
+    ),
+    _one("presence without its grace", SIGNALS, "Line(config.presence_grace_s, _is_away)", "Line(0.0, _is_away)"),
+    _one("typing never lapses", SIGNALS, "if due_at < member.typing_due_at:", "if due_at < 0:"),
+    _one("the end of a token is not checked on frames", HANDLER, "if now >= connection.exp_at:", "if now < 0:"),
+    _one(
+        "a revocation is ignored",
+        HANDLER,
+        "victims = [*holders, *(() if known is None else known.connections.values())]",
+        "victims = [*holders[:0], *(() if known is None else ())]",
+    ),
+    _one("an index of the pool leaks", HANDLER, "del user.connections[connection.name]", "connection.number += 0"),
+    _one(
+        "an unbounded queue",
+        HANDLER,
+        "if queued_bytes > config.outbound_bytes or queued_frames > config.outbound_frames:",
+        "if queued_bytes < 0:",
+    ),
+    _one(
+        "draining drops what waits",
+        HANDLER,
+        "effects = farewell(",
+        "for session in self._sessions.by_name.values():\n"
+        "            for member in session.members.values():\n"
+        '                self.ledger.forsake(member, "drained")\n'
+        "        effects = farewell(",
+    ),
+    _one(
+        "draining says nothing",
+        "core/greetings.py",
+        "sends.append(Send((connection.name,), Draining(reconnect_after_ms=after_ms)))",
+        "assert after_ms >= 0",
+    ),
+    _one(
+        "one connection too many",
+        HANDLER,
+        "while len(user.connections) >= self.config.connections_per_user:",
+        "while len(user.connections) > self.config.connections_per_user:",
+    ),
+    _one(
+        "a resume that missed nothing is refused",
+        DELIVERY,
+        "if not self._hardened or last_seq > session.seq:",
+        "if not self._hardened or last_seq >= session.seq:",
+    ),
+    _one(
+        "ids are forgotten at a restart",
+        "core/restorer.py",
+        "if since + config.dedupe_for_s > start:",
+        "if since > start:",
+    ),
+    _one(
+        "an author's own connection has a copy",
+        HANDLER,
+        "to = session.names_but(record.conn)",
+        "to = session.names()",
+    ),
+    _one(
+        "more is kept after a restart than there is room for",
+        DELIVERY,
+        "while self._crowded(session):\n            self._late",
+        "while not session:\n            self._late",
+    ),
+    _one(
+        "the client shows what it has seen",
+        "core/client.py",
+        "new = place.last_seq is None or frame.seq > place.last_seq or frame.epoch != place.epoch",
+        "new = True",
+    ),
+    _one(
+        "a delayed ack leaves its alarm behind",
+        "core/client.py",
+        "self.due_at = acks_at if acks_at < self._again_at else self._again_at",
+        "self.due_at = min(self.due_at, acks_at)",
+    ),
+)
+"""All of them."""
+
+
+def plant(mutant: Mutant, folder: Path) -> None:
+    """Copy the package into the folder, with the mutant in it. Raises ValueError where its place is not there, once."""
+    shutil.copytree(PACKAGE, folder / "chatsim", ignore=shutil.ignore_patterns("__pycache__"))
+    for edit in mutant.edits:
+        path = folder / "chatsim" / edit.file
+        text = path.read_text(encoding="utf-8")
+        if text.count(edit.old) != 1:
+            raise ValueError(f"{mutant.name}: {edit.file} has this {text.count(edit.old)} times: {edit.old}")
+        path.write_text(text.replace(edit.old, edit.new), encoding="utf-8")
+
+
+def explored(mutant: Mutant, folder: Path, seeds: int = SEEDS) -> tuple[bool, str]:
+    """Plant a mutant and explore it: whether it was found, and what was said."""
+    plant(mutant, folder)
+    command = [sys.executable, "-m", "chatsim", "explore", "--seeds", f"{seeds}", "--on", "sim"]
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    done = subprocess.run(
+        [*command, "--jobs", "1", "--no-shrink"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    return done.returncode == 1 and "again: chatsim explore" in done.stdout, done.stdout + done.stderr

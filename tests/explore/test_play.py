@@ -1,0 +1,69 @@
+"""One seed, played: what is counted, what is a failure, and that it is the same again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from chatsim.explore.draw import draw
+from chatsim.explore.play import Played, _divergence, play, play_seed, wires_of
+
+PRINTED = (
+    "from chatsim.explore.play import play_seed; print(*(play_seed(seed, 'sim').trace_hash for seed in (3, 4, 21)))"
+)
+
+
+def test_a_seed_is_counted() -> None:
+    played = play_seed(3, "sim")
+    assert played.violations == []
+    assert played.messages > 0
+    assert played.lasted_s > 0
+    assert set(played.fired) <= {event.do for event in draw(3).events}
+    assert played.reached == sorted(set(played.reached))
+
+
+def test_both_wires_play_one_in_twenty() -> None:
+    assert [seed for seed in range(60) if wires_of(seed, "both") == ("sim", "virtual")] == [0, 20, 40]
+    assert (wires_of(3, "virtual"), wires_of(3, "sim")) == (("virtual",), ("sim",))
+
+
+def test_one_in_twenty_is_played_twice() -> None:
+    assert [seed for seed in range(19, 23) if play_seed(seed, "sim").twice] == [21]
+
+
+def test_the_virtual_wire_plays_it_too() -> None:
+    played = play_seed(1, "virtual")
+    assert (played.violations, played.twice, played.wire) == ([], True, "virtual")
+
+
+def test_whatever_raises_is_a_failure_that_says_where() -> None:
+    # No file could say this, so that nothing in a run is made for it.
+    broken = draw(3).model_copy(update={"log": None})
+    played: Played = play(broken, "sim")
+    assert [violation.name for violation in played.violations] == ["calm"]
+    assert ".py:" in played.violations[0].detail
+
+
+def test_the_first_divergence_is_named(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_text('{}\n[1.0,"wake"]\n[2.0,"wake"]\n')
+    other.write_text('{}\n[1.0,"wake"]\n[2.5,"wake"]\n')
+    at, detail = _divergence(one, other)
+    assert at == 2.0
+    assert detail.startswith("step 2 was")
+
+
+def test_a_seed_is_the_same_whatever_the_hashes_of_texts_are() -> None:
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", PRINTED],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert told == {" ".join(play_seed(seed, "sim").trace_hash for seed in (3, 4, 21)) + "\n"}

@@ -1,0 +1,105 @@
+"""Steps of a node, written by hand: what a handler would be asked and would answer, right or wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import UNSET, Raw
+
+from chatsim.core.config import HandlerConfig
+from chatsim.core.effects import NOTHING, Append, Effect, Note, Record, Send, Tell
+from chatsim.core.facts import Added, Made
+from chatsim.core.frames import AckIn, Joined, Message, Presence, RateLimit, Say, ServerFrame, StatusIn, Welcome
+from chatsim.core.tokens import Claims
+from chatsim.journal.record import RunRecord
+from chatsim.verdict.invariants.watch import Watch
+
+EPOCH = 1_000_000.0
+BODY = Raw(b'"hi"')
+
+
+def claims(user: str, *, ends_at: float = 3600.0, iat: float = 0.0, jti: str | None = None) -> Claims:
+    """A token that ends so late (s of the run)."""
+    return Claims(sub=user, exp=EPOCH + ends_at, iat=EPOCH + iat, jti=jti, sessions=("s",))
+
+
+def record(seq: int, *, sender: str = "ann", conn: str = "a", id_: str = "", session: str = "s") -> Record:
+    """A message as the log has it."""
+    return Record(session, sender, conn, id_ or f"id{seq}", BODY, EPOCH, 1, seq, f"m{seq}")
+
+
+def message(seq: int, attempt: int = 1, sender: str = "ann") -> Message:
+    """The frame of that message."""
+    return Message(f"m{seq}", "s", 1, seq, sender, BODY, EPOCH, attempt)
+
+
+def nothing_seen() -> RunRecord:
+    """A run of which nobody has seen anything."""
+    return RunRecord([], {}, {}, {}, {}, [], [], [], [], [], [], {}, 0.0, 0.0)
+
+
+class Steps:
+    """A watch, and somebody who feeds it."""
+
+    def __init__(self, config: HandlerConfig | None = None) -> None:
+        self.watch = Watch(config or HandlerConfig(), EPOCH)
+        self.now = 0.0
+        self._made = False
+
+    @property
+    def broken(self) -> list[str]:
+        """The names of what did not hold so far."""
+        return [violation.name for violation in self.watch.findings.all()]
+
+    def step(self, door: str, *args: Any, effects: tuple[Effect, ...] = NOTHING) -> None:
+        """One input now."""
+        self.watch.step(self.now, door, args, effects)
+
+    def connect(self, conn: str, user: str, token: Claims | None = None, *more: Effect) -> None:
+        """A connection opens as it should."""
+        welcome = Welcome(
+            connection=conn,
+            user=user,
+            server_time=EPOCH,
+            ping_interval_s=30.0,
+            pong_timeout_s=10.0,
+            expires_in_s=10.0,
+            message_bytes_max=1000,
+            rate_limit=RateLimit(60, 60.0),
+        )
+        self.step("connect", conn, token or claims(user), effects=(Send((conn,), welcome), *more))
+
+    def join(
+        self, conn: str, user: str, *more: Effect, seq: int = 0, last_seq: int | None = None, **words: Any
+    ) -> None:
+        """A connection joins "s", and everybody hears it."""
+        note = Note(Added("s", user)) if self._made else Note(Made("s", (user,), None, 1))
+        self._made = True
+        told = {"recovered": last_seq is not None, "replayed": 0, **words}
+        joined = Joined(session="s", epoch=1, seq=seq, participants=(), **told)
+        asked = StatusIn("join", "s", last_seq=UNSET if last_seq is None else last_seq)
+        news = Tell("s", Presence(user, "online", EPOCH))
+        self.step("receive", conn, asked, effects=(note, Send((conn,), joined), *more, news))
+
+    def arrive(self, conn: str, user: str) -> None:
+        """Connect and join."""
+        self.connect(conn, user)
+        self.join(conn, user)
+
+    def say(self, seq: int, *, conn: str = "a", user: str = "ann") -> None:
+        """A message is asked to be stored."""
+        asked = Record("s", user, conn, f"id{seq}", BODY, EPOCH, 1)
+        self.step("receive", conn, Say(f"id{seq}", "s", BODY), effects=(Append(asked),))
+
+    def stored(self, seq: int, *to: str, more: tuple[Effect, ...] = ()) -> None:
+        """It is stored, and goes to these."""
+        sent = (Send(to, message(seq)),) if to else ()
+        self.step("appended", record(seq), effects=(*sent, *more))
+
+    def ack(self, conn: str, up_to: int) -> None:
+        """A client acks."""
+        self.step("receive", conn, AckIn("s", up_to))
+
+    def sent(self, door: str, to: tuple[str, ...], frame: ServerFrame, *args: Any) -> None:
+        """One frame goes out at an input."""
+        self.step(door, *args, effects=(Send(to, frame),))

@@ -1,0 +1,219 @@
+"""What is watched of delivery: fan-out, replays, retries, and what authors are told."""
+
+from __future__ import annotations
+
+import pytest
+
+from chatsim.core.config import HandlerConfig
+from chatsim.core.effects import Effect, Send, Watch
+from chatsim.core.frames import AckIn, Delivered, Left, StatusIn, Undelivered
+from tests.verdict.invariants.steps import Steps, message, record
+
+
+def three() -> Steps:
+    steps = Steps()
+    for conn, user in (("a", "ann"), ("b", "bob"), ("c", "cid")):
+        steps.arrive(conn, user)
+    return steps
+
+
+@pytest.mark.parametrize(
+    ("to", "broken"),
+    [
+        (("b", "c"), []),
+        (("b",), ["fan_out"]),
+        (("a", "b", "c"), ["fan_out"]),
+        (("b", "b"), ["fan_out"]),
+        (("b", "d"), ["participant", "fan_out"]),
+        ((), ["fan_out"]),
+    ],
+)
+def test_a_message_goes_to_everybody_else_once(to: tuple[str, ...], broken: list[str]) -> None:
+    steps = three()
+    steps.connect("d", "dan")
+    steps.stored(1, *to)
+    assert steps.broken == broken
+
+
+def test_what_was_never_stored_is_not_sent() -> None:
+    steps = three()
+    steps.sent("wake", ("b",), message(7))
+    assert steps.broken == ["fan_out"]
+
+
+def replays(*seqs: int) -> tuple[Send, ...]:
+    return tuple(Send(("d",), message(seq, 2)) for seq in seqs)
+
+
+@pytest.mark.parametrize(
+    ("replayed", "more", "broken"),
+    [
+        (2, (1, 2), []),
+        (1, (2,), ["replay"]),
+        (2, (2, 1), ["replay"]),
+        (2, (1,), ["replay"]),
+        (2, (), ["replay"]),
+    ],
+)
+def test_a_resume_gets_all_in_order_and_at_once(replayed: int, more: tuple[int, ...], broken: list[str]) -> None:
+    steps = three()
+    for seq in (1, 2):
+        steps.stored(seq, "b", "c")
+    steps.connect("d", "dan")
+    steps.join("d", "dan", *replays(*more), seq=2, last_seq=0, replayed=replayed)
+    assert steps.broken == broken
+
+
+def behind(*more: Effect) -> Steps:
+    """Three messages are for a fourth, who was sent the first; `more` is what else was done then."""
+    steps = three()
+    for seq in (1, 2, 3):
+        steps.stored(seq, "b", "c")
+    steps.connect("d", "dan")
+    steps.join("d", "dan", *replays(1), *more, seq=3, last_seq=0, replayed=3)
+    return steps
+
+
+def part(steps: Steps, *seqs: int, watch: bool = False) -> None:
+    """Nothing waits for her any more, and she is sent these."""
+    steps.step("pressure", "d", 0, 0, effects=(*replays(*seqs), *((Watch("d"),) if watch else ())))
+
+
+def test_a_replay_in_parts_and_what_is_said_meanwhile_behind_it() -> None:
+    steps = behind(Watch("d"))
+    steps.stored(4, "b", "c")
+    part(steps, 2, watch=True)
+    steps.step("pressure", "d", 90, 2)
+    part(steps, 3, 4)
+    steps.stored(5, "b", "c", "d")
+    part(steps)
+    assert steps.broken == []
+
+
+def test_what_is_left_of_a_replay_is_asked_for() -> None:
+    assert behind().broken == ["replay"]
+
+
+@pytest.mark.parametrize("seqs", [(3,), (2, 4), (1,), ()])
+def test_a_part_goes_on_where_the_last_has_ended(seqs: tuple[int, ...]) -> None:
+    steps = behind(Watch("d"))
+    steps.stored(4, "b", "c")
+    assert steps.broken == []
+    part(steps, *seqs)
+    assert steps.broken == ["replay"]
+
+
+def test_what_is_live_does_not_come_before_a_replay() -> None:
+    steps = behind(Watch("d"))
+    steps.stored(4, "b", "c", "d")
+    assert steps.broken == ["fan_out"]
+
+
+def test_nor_does_a_retry() -> None:
+    steps = behind(Watch("d"))
+    later(steps, 30.0)
+    steps.step("pong", "d")
+    steps.sent("wake", ("b", "c", "d"), message(2, 2))
+    assert "replay" in steps.broken
+
+
+def test_who_has_left_is_to_have_nothing_more() -> None:
+    steps = behind(Watch("d"))
+    steps.sent("receive", ("d",), Left(session="s", reason="left"), "d", StatusIn("leave", "s"))
+    part(steps)
+    assert steps.broken == []
+
+
+def test_a_resume_is_refused_only_for_a_reason() -> None:
+    steps = three()
+    steps.stored(1, "b", "c")
+    steps.connect("d", "dan")
+    steps.join("d", "dan", seq=1, last_seq=0, recovered=False)
+    assert steps.broken == ["recovery"]
+
+
+def test_a_join_tells_the_newest() -> None:
+    steps = three()
+    steps.stored(1, "b", "c")
+    steps.connect("d", "dan")
+    steps.join("d", "dan", seq=0)
+    assert steps.broken == ["replay"]
+
+
+def later(steps: Steps, at: float) -> None:
+    steps.now = at
+    for conn in ("a", "b", "c"):
+        steps.step("pong", conn)
+
+
+def test_three_retries_an_interval_apart_and_then_it_is_given_up() -> None:
+    steps = three()
+    steps.stored(1, "b", "c")
+    steps.ack("c", 1)
+    for tries in (1, 2, 3):
+        later(steps, 30.0 * tries)
+        steps.sent("wake", ("b",), message(1, tries + 1))
+    later(steps, 120.0)
+    steps.sent("wake", ("a",), Undelivered(message_id="m1", session="s", user="bob", reason="no_ack"))
+    assert steps.broken == []
+
+
+@pytest.mark.parametrize(("at", "attempt"), [(20.0, 2), (40.0, 2), (30.0, 3), (30.0, 1)])
+def test_no_other_retry(at: float, attempt: int) -> None:
+    steps = three()
+    steps.stored(1, "b", "c")
+    later(steps, at)
+    steps.sent("wake", ("b",), message(1, attempt))
+    assert steps.broken == ["retries"]
+
+
+def test_no_fourth_retry() -> None:
+    steps = Steps(HandlerConfig(retries=1))
+    steps.arrive("a", "ann")
+    steps.arrive("b", "bob")
+    steps.stored(1, "b")
+    for tries in (1, 2):
+        steps.now = 30.0 * tries
+        steps.step("pong", "a")
+        steps.step("pong", "b")
+        steps.sent("wake", ("b",), message(1, tries + 1))
+    assert steps.broken == ["retries"]
+
+
+def test_no_retry_after_the_ack() -> None:
+    steps = three()
+    steps.stored(1, "b", "c")
+    steps.ack("b", 1)
+    later(steps, 30.0)
+    steps.sent("wake", ("b",), message(1, 2))
+    assert steps.broken == ["retry_after_ack"]
+
+
+@pytest.mark.parametrize(("reason", "at"), [("no_ack", 30.0), ("expired", 30.0)])
+def test_nothing_is_given_up_early(reason: str, at: float) -> None:
+    steps = three()
+    steps.stored(1, "b", "c")
+    later(steps, at)
+    steps.sent("wake", ("a",), Undelivered(message_id="m1", session="s", user="bob", reason=reason))
+    assert steps.broken == ["given_up"]
+
+
+@pytest.mark.parametrize(
+    ("user", "up_to", "broken"), [("bob", 1, []), ("cid", 1, ["delivered"]), ("bob", 0, ["delivered"])]
+)
+def test_who_is_said_to_have_it_has_acked_it(user: str, up_to: int, broken: list[str]) -> None:
+    steps = three()
+    steps.stored(1, "b", "c")
+    notice = Delivered(session="s", user=user, message_ids=("m1",))
+    steps.sent("receive", ("a",), notice, "b", AckIn("s", up_to))
+    assert steps.broken == broken
+
+
+def test_an_author_has_no_retries_of_her_own() -> None:
+    steps = three()
+    steps.connect("a2", "ann")
+    steps.join("a2", "ann")
+    steps.step("appended", record(1), effects=(Send(("b", "c", "a2"), message(1)),))
+    later(steps, 30.0)
+    steps.sent("wake", ("a2",), message(1, 2))
+    assert steps.broken == ["retries"]

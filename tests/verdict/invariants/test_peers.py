@@ -1,0 +1,215 @@
+"""What is watched of connections: each rule holds for what is right, and not for one thing that is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from chatsim.core.config import HandlerConfig
+from chatsim.core.effects import Close, Effect, Note, Send
+from chatsim.core.facts import Revoked
+from chatsim.core.frames import Draining, Error, Heartbeat, HeartbeatIn, Refreshed
+from tests.verdict.invariants.steps import EPOCH, Steps, claims, message
+
+
+def test_a_quiet_life_breaks_nothing() -> None:
+    steps = Steps()
+    steps.arrive("a", "ann")
+    steps.now = 30.0
+    steps.step("pong", "a")
+    steps.sent("receive", ("a",), Heartbeat(EPOCH, {}), "a", HeartbeatIn())
+    steps.step("disconnect", "a")
+    assert steps.broken == []
+
+
+def test_time_does_not_go_back() -> None:
+    steps = Steps()
+    steps.now = 5.0
+    steps.arrive("a", "ann")
+    steps.now = 4.0
+    steps.step("pong", "a")
+    assert steps.broken == ["time"]
+
+
+def test_nothing_is_sent_to_who_is_gone() -> None:
+    steps = Steps()
+    steps.arrive("a", "ann")
+    steps.step("disconnect", "a")
+    steps.sent("wake", ("a",), Heartbeat(EPOCH, {}))
+    steps.step("wake", effects=(Close("a", 4001, ""),))
+    assert steps.broken == ["gone"]
+
+
+def test_a_connection_is_welcomed_first() -> None:
+    steps = Steps()
+    steps.step("connect", "a", claims("ann"))
+    assert steps.broken == ["welcome"]
+
+
+def test_nobody_has_more_connections_than_the_limit() -> None:
+    steps = Steps(HandlerConfig(connections_per_user=1))
+    steps.connect("a", "ann")
+    steps.connect("b", "ann")
+    assert steps.broken == ["connection_limit"]
+
+
+@pytest.mark.parametrize(("code", "broken"), [("token_expired", []), ("unavailable", ["expired_refused"])])
+def test_a_frame_after_the_end_of_its_token_is_refused(code: str, broken: list[str]) -> None:
+    steps = Steps()
+    steps.connect("a", "ann", claims("ann", ends_at=10.0))
+    steps.now = 10.0
+    steps.sent("receive", ("a",), Error(code, ""), "a", HeartbeatIn())
+    assert steps.broken == broken
+
+
+def test_a_frame_before_the_end_is_not() -> None:
+    steps = Steps()
+    steps.connect("a", "ann", claims("ann", ends_at=10.0))
+    steps.sent("receive", ("a",), Error("token_expired", ""), "a", HeartbeatIn())
+    assert steps.broken == ["expired_refused"]
+
+
+def test_a_token_that_was_renewed_counts() -> None:
+    steps = Steps()
+    steps.connect("a", "ann", claims("ann", ends_at=10.0))
+    steps.sent("refresh", ("a",), Refreshed(expires_in_s=90.0), "a", claims("ann", ends_at=100.0))
+    steps.now = 40.0
+    steps.sent("receive", ("a",), Heartbeat(EPOCH, {}), "a", HeartbeatIn())
+    assert steps.broken == []
+
+
+def test_nobody_stays_beyond_the_grace() -> None:
+    steps = Steps()
+    steps.connect("a", "ann", claims("ann", ends_at=10.0))
+    steps.now = 36.5
+    steps.step("pong", "a")
+    assert steps.broken == ["token_end"]
+
+
+def test_after_a_jump_of_the_clock_the_grace_is_over_at_once_and_not_before() -> None:
+    steps = Steps()
+    steps.connect("a", "ann", claims("ann", ends_at=1000.0))
+    steps.step("clock_jump", 5000.0)
+    steps.step("wake", effects=(Close("a", 4002, "token expired"),))
+    assert steps.broken == []
+
+
+@pytest.mark.parametrize("code", [4001, 4005, 4002])
+def test_who_has_done_nothing_is_not_closed(code: int) -> None:
+    steps = Steps()
+    steps.connect("a", "ann")
+    steps.step("wake", effects=(Close("a", code, ""),))
+    assert steps.broken == ["closed_for_cause"]
+
+
+def test_a_silent_peer_is_found_within_ping_and_pong() -> None:
+    steps = Steps()
+    steps.connect("a", "ann")
+    steps.now = 40.9
+    steps.step("wake")
+    assert steps.broken == []
+    steps.now = 51.0
+    steps.step("wake")
+    assert steps.broken == ["detection"]
+
+
+def test_baseline_has_the_sweep_alone() -> None:
+    steps = Steps(HandlerConfig(reliability="baseline"))
+    steps.connect("a", "ann")
+    steps.now = 330.0
+    steps.step("wake")
+    assert steps.broken == []
+
+
+def test_a_revocation_leaves_nobody_behind() -> None:
+    steps = Steps()
+    steps.connect("a", "ann")
+    steps.step("revoke", None, "ann", effects=(Note(Revoked(None, "ann", EPOCH)),))
+    assert steps.broken == ["revoked"]
+
+
+def test_a_revoked_token_is_let_in_nowhere_and_a_newer_one_is() -> None:
+    steps = Steps()
+    steps.now = 5.0
+    steps.step("revoke", None, "ann", effects=(Note(Revoked(None, "ann", EPOCH)),))
+    steps.connect("a", "ann", claims("ann", iat=6.0))
+    assert steps.broken == []
+    steps.connect("b", "ann", claims("ann", iat=4.0))
+    assert steps.broken == ["revoked"]
+
+
+def test_too_much_that_waits_ends_a_connection() -> None:
+    steps = Steps(HandlerConfig(outbound_bytes=100))
+    steps.connect("a", "ann")
+    steps.step("pressure", "a", 100)
+    assert steps.broken == []
+    steps.step("pressure", "a", 101)
+    assert steps.broken == ["queue_limit"]
+
+
+def test_everybody_is_told_of_a_drain() -> None:
+    steps = Steps()
+    steps.connect("a", "ann")
+    steps.connect("b", "bob")
+    steps.sent("drain", ("a",), Draining(reconnect_after_ms=5))
+    steps.step("wake", effects=(Close("a", 1012, ""),))
+    assert steps.broken == []
+    steps.step("wake", effects=(Close("b", 1012, ""),))
+    assert steps.broken == ["farewell"]
+
+
+def beats(steps: Steps, at: float, *effects: Effect) -> None:
+    steps.now = at
+    steps.step("receive", "a", HeartbeatIn(), effects=effects)
+
+
+TOO_MANY = Send(("a",), Error("frame_rate", ""))
+
+
+def test_frames_are_refused_from_the_limit_on_in_any_window() -> None:
+    steps = Steps(HandlerConfig(frame_limit=2, frame_window_s=10.0))
+    steps.connect("a", "ann")
+    beats(steps, 6.0)
+    beats(steps, 9.0)
+    beats(steps, 12.0, TOO_MANY)
+    # The refused one counts, too; a window is open at its end.
+    beats(steps, 18.0, TOO_MANY)
+    beats(steps, 28.0, Send(("a",), Error("bad_frame", "")))
+    assert steps.broken == []
+
+
+def test_a_fixed_window_lets_too_many_through() -> None:
+    steps = Steps(HandlerConfig(frame_limit=2, frame_window_s=10.0))
+    steps.connect("a", "ann")
+    for at in (6.0, 9.0, 12.0):
+        beats(steps, at, Send(("a",), Error("bad_frame", "")))
+    assert steps.broken == ["frame_limit"]
+
+
+def test_nobody_is_refused_too_early() -> None:
+    steps = Steps(HandlerConfig(frame_limit=2, frame_window_s=10.0))
+    steps.connect("a", "ann")
+    beats(steps, 6.0)
+    beats(steps, 9.0, TOO_MANY)
+    assert steps.broken == ["frame_limit"]
+
+
+def test_renewals_count_as_frames_and_what_is_broken_does_not() -> None:
+    steps = Steps(HandlerConfig(frame_limit=2, frame_window_s=10.0))
+    steps.connect("a", "ann")
+    steps.step("malformed", "a", "bad_json", "")
+    steps.step("refuse_refresh", "a", "token_expired")
+    steps.step("refresh", "a", claims("ann"))
+    beats(steps, 1.0, TOO_MANY, Close("a", 4003, "frame flood"))
+    assert steps.broken == []
+
+
+def test_a_flood_is_no_ack_of_anything() -> None:
+    steps = Steps(HandlerConfig(frame_limit=1))
+    steps.arrive("b", "bob")
+    steps.arrive("a", "ann")
+    steps.stored(1, "b")
+    # Over the limit, and not told so, since the flood has begun already.
+    steps.ack("b", 1)
+    steps.now = 30.0
+    steps.sent("wake", ("b",), message(1, 2))
+    assert steps.broken == []

@@ -1,0 +1,50 @@
+"""The account of who is where, kept from the steps alone."""
+
+from __future__ import annotations
+
+from chatsim.core.config import HandlerConfig
+from chatsim.core.snapshot import SessionState, Snapshot
+from chatsim.verdict.invariants.roster import Roster
+from tests.verdict.invariants.steps import EPOCH, claims, record
+
+
+def roster() -> Roster:
+    return Roster(HandlerConfig(), EPOCH)
+
+
+def test_who_is_joined_is_a_receiver_and_who_went_within_retention_is_absent() -> None:
+    made = roster()
+    ann, bob = made.open(0.0, "a", claims("ann")), made.open(0.0, "b", claims("bob"))
+    room = made.room("s", 1)
+    room.enter(ann, 0)
+    room.enter(bob, 0)
+    made.drop(10.0, bob)
+    made.store(20.0, record(1))
+    made.store(400.0, record(2))
+    assert (made.said["m1"].present, made.said["m1"].absent) == (frozenset({"ann"}), ("bob",))
+    assert made.said["m2"].absent == ()
+
+
+def test_everybody_is_in_her_own_session() -> None:
+    made = roster()
+    made.open(0.0, "a", claims("ann"))
+    room = made.room("@ann", 1)
+    made.open(0.0, "a2", claims("ann"))
+    assert room.joined == {"a", "a2"}
+
+
+def test_acks_count_from_where_a_connection_began() -> None:
+    room = roster().room("s", 1)
+    room.acks["bob"] = [[2, 5]]
+    assert [seq for seq in range(8) if room.has_acked("bob", seq)] == [3, 4, 5]
+
+
+def test_after_an_end_everybody_may_come_back_and_what_expired_meanwhile_is_excused() -> None:
+    made = roster()
+    ann = made.open(0.0, "a", claims("ann"))
+    made.room("s", 1).enter(ann, 0)
+    made.store(0.0, record(1))
+    made.begin(1000.0, Snapshot((SessionState("s", 1, 1, ("ann",), None, (("ann", 1),), ()),)), EPOCH, 10.0)
+    assert (made.lives, made.peers, made.rooms["s"].seq) == (2, {}, 1)
+    assert made.rooms["s"].absent == {"ann": 1000.0}
+    assert made.expired_while_down == {"m1"}

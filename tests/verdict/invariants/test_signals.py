@@ -1,0 +1,112 @@
+"""What is watched of typing and presence."""
+
+from __future__ import annotations
+
+import pytest
+
+from chatsim.core.effects import Send, Tell
+from chatsim.core.frames import Presence, PresenceState, Typing, TypingIn
+from tests.verdict.invariants.steps import EPOCH, Steps
+
+
+def two() -> Steps:
+    steps = Steps()
+    steps.arrive("a", "ann")
+    steps.arrive("b", "bob")
+    return steps
+
+
+def tell(steps: Steps, door: str, frame: Typing | Presence, at: float) -> None:
+    steps.now = at
+    steps.step("pong", "a")
+    steps.step(door, effects=(Tell("s", frame),))
+
+
+def test_typing_is_told_once_an_interval_and_lapses() -> None:
+    steps = two()
+    tell(steps, "wake", Typing("s", "ann", True), 0.0)
+    tell(steps, "wake", Typing("s", "ann", False), 2.0)
+    tell(steps, "wake", Typing("s", "ann", True), 3.0)
+    assert steps.broken == []
+    tell(steps, "wake", Typing("s", "ann", True), 5.0)
+    assert steps.broken == ["typing"]
+
+
+@pytest.mark.parametrize(("renewed", "broken"), [(True, []), (False, ["typing"])])
+def test_typing_that_is_not_renewed_ends(renewed: bool, broken: list[str]) -> None:
+    steps = two()
+    tell(steps, "wake", Typing("s", "ann", True), 0.0)
+    steps.now = 9.0
+    if renewed:
+        steps.step("receive", "a", TypingIn("s", True))
+    steps.step("pong", "b")
+    steps.now = 11.5
+    steps.step("wake")
+    assert steps.broken == broken
+
+
+def test_who_is_gone_is_offline_after_the_grace() -> None:
+    steps = two()
+    steps.step("disconnect", "b")
+    tell(steps, "wake", Presence("bob", "offline", EPOCH), 15.0)
+    assert steps.broken == []
+
+
+@pytest.mark.parametrize(("state", "at"), [("offline", 3.0), ("online", 3.0)])
+def test_nothing_else_is_told_of_her(state: PresenceState, at: float) -> None:
+    steps = two()
+    steps.step("disconnect", "b")
+    tell(steps, "wake", Presence("bob", state, EPOCH), at)
+    assert steps.broken == ["presence"]
+
+
+def test_who_is_there_is_not_offline() -> None:
+    steps = two()
+    tell(steps, "wake", Presence("bob", "offline", EPOCH), 0.0)
+    assert steps.broken == ["presence"]
+
+
+def test_somebody_is_told_when_she_stays_away() -> None:
+    steps = two()
+    steps.step("disconnect", "b")
+    for at in (10.0, 20.5):
+        steps.now = at
+        steps.step("pong", "a")
+    assert steps.broken == ["presence"]
+
+
+@pytest.mark.parametrize(
+    ("to", "broken"), [(("b",), []), (("a", "b"), ["others"]), ((), ["others"]), (("d",), ["others"])]
+)
+def test_the_others_hear_it(to: tuple[str, ...], broken: list[str]) -> None:
+    steps = two()
+    steps.connect("d", "dan")
+    frame = Typing("s", "ann", True)
+    steps.step("told", "s", frame, effects=(Send(to, frame),))
+    assert steps.broken == broken
+
+
+def test_who_lags_may_be_spared() -> None:
+    steps = two()
+    steps.step("pressure", "b", 600 * 1024)
+    frame = Typing("s", "ann", True)
+    steps.step("told", "s", frame, effects=(Send((), frame),))
+    assert steps.broken == []
+
+
+def test_at_the_end_everybody_is_said_to_be_what_she_is() -> None:
+    steps = two()
+    rules = steps.watch._signals
+    rules.check_states(1.0, [("s", "ann", "online"), ("@ann", "ann", "away")])
+    assert steps.broken == []
+    rules.check_states(1.0, [("s", "ann", "away")])
+    assert steps.broken == ["presence"]
+
+
+@pytest.mark.parametrize(("at", "broken"), [(3.0, []), (9.0, ["typing"])])
+def test_a_stop_is_told_when_the_interval_allows(at: float, broken: list[str]) -> None:
+    steps = two()
+    tell(steps, "wake", Typing("s", "ann", True), 0.0)
+    steps.step("receive", "a", TypingIn("s", False))
+    tell(steps, "wake", Typing("s", "ann", False), at)
+    assert steps.broken == broken

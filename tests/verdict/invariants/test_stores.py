@@ -1,0 +1,117 @@
+"""What is watched of storing: limits, ids, numbers and acks."""
+
+from __future__ import annotations
+
+import pytest
+
+from chatsim.core.config import HandlerConfig
+from chatsim.core.effects import Send
+from chatsim.core.frames import Ack, Error, Say
+from chatsim.core.snapshot import SessionState, Snapshot
+from tests.verdict.invariants.steps import BODY, EPOCH, Steps, nothing_seen, record
+
+
+def steps(**words: int) -> Steps:
+    made = Steps(HandlerConfig(**words))  # type: ignore[arg-type]
+    made.arrive("a", "ann")
+    return made
+
+
+def acked(seq: int, /, **words: object) -> Send:
+    told = {"id": f"id{seq}", "message_id": f"m{seq}", "session": "s", "epoch": 1, "seq": seq, "duplicate": False}
+    return Send(("a",), Ack(**{**told, **words}))  # type: ignore[arg-type]
+
+
+def test_a_message_is_stored_and_acked() -> None:
+    made = steps()
+    for seq in (1, 2):
+        made.say(seq)
+        made.stored(seq, more=(acked(seq),))
+    assert made.broken == []
+
+
+def test_numbers_have_no_gaps() -> None:
+    made = steps()
+    made.say(1)
+    made.stored(2)
+    assert made.broken == ["seq"]
+
+
+@pytest.mark.parametrize("words", [{"message_id": ""}, {"message_id": "m9"}, {"id": "id9"}, {"seq": 9}])
+def test_an_ack_is_of_what_was_stored(words: dict[str, object]) -> None:
+    made = steps()
+    made.say(1)
+    made.stored(1, more=(acked(1, **words),))
+    assert made.broken == ["ack_after_store"]
+
+
+def test_an_ack_is_for_the_author() -> None:
+    made = steps()
+    made.arrive("b", "bob")
+    made.say(1)
+    made.stored(1, "b", more=(Send(("b",), acked(1).message),))
+    assert made.broken == ["ack_after_store"]
+
+
+def test_no_window_has_more_than_the_limit() -> None:
+    made = steps(rate_limit=2)
+    for seq, at in enumerate((0.0, 39.0, 60.0), 1):
+        made.now = at
+        made.step("pong", "a")
+        made.say(seq)
+    assert made.broken == []
+    made.now = 61.5
+    made.say(4)
+    assert made.broken == ["limit"]
+
+
+def test_what_failed_counts_for_nothing() -> None:
+    made = steps(rate_limit=1)
+    made.say(1)
+    made.step("append_failed", record(1))
+    made.say(1)
+    assert made.broken == []
+
+
+def test_who_is_refused_had_her_share() -> None:
+    made = steps(rate_limit=2)
+    made.say(1)
+    refused = Error("rate_limited", "", "id2", 10)
+    made.sent("receive", ("a",), refused, "a", Say("id2", "s", BODY))
+    assert made.broken == ["limit_reached"]
+
+
+def test_an_id_is_stored_once_within_its_time() -> None:
+    made = steps()
+    made.say(1)
+    made.stored(1)
+    for at in (40.0, 80.0, 299.0):
+        made.now = at
+        made.step("pong", "a")
+    made.say(1)
+    assert "stored_once" in made.broken
+
+
+def test_an_id_is_free_again_after_its_time() -> None:
+    made = steps(rate_limit=60)
+    made.say(1)
+    made.stored(1)
+    made.watch.step(300.0, "receive", ("a", Say("id1", "s", BODY)), ())
+    made.now = 300.0
+    made.say(1)
+    assert "stored_once" not in made.broken
+
+
+def test_what_was_stored_is_there_after_the_end() -> None:
+    made = steps()
+    made.say(1)
+    made.stored(1)
+    lost = Snapshot((SessionState("s", 1, 0, ("ann",), None, (("ann", 0),), ()),))
+    made.step("begin", lost, EPOCH, 1, 2)
+    assert made.broken == ["stored_is_kept"]
+
+
+def test_every_append_is_answered() -> None:
+    made = steps()
+    made.say(1)
+    assert [v.name for v in made.watch.finish(1.0, nothing_seen(), settled=True)] == ["answered"]
