@@ -145,6 +145,9 @@ class FakeTransport:
     def write_eof(self) -> None:
         self.ended = True
 
+    def get_extra_info(self, name: str) -> None:
+        return None
+
     def close(self) -> None:
         self.closed = True
 

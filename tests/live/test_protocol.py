@@ -362,6 +362,11 @@ def test_arbitrary_bytes_leave_everyone_else_served(inputs: list[bytes]) -> None
     on_loop(work)
 
 
+def upgrade(bearer: str) -> bytes:
+    """The request that opens a WebSocket with this token."""
+    return f"GET /ws?token={bearer} HTTP/1.1\r\n{_UPGRADE}{_KEY}13\r\n\r\n".encode()
+
+
 class Inside:
     """One connection of a real handler on a fake loop: what is fed to it, and all that comes of it."""
 
@@ -371,11 +376,12 @@ class Inside:
         kind = protocol_for(Gate(self.world.driver, Keys((SECRET,)), config))
         if by_library:
             kind = type("ByLibrary", (kind,), {"short_max": -1})
+        self.kind = kind
         self.protocol: ChatProtocol = kind(_loop=cast(asyncio.AbstractEventLoop, self.world.loop))
         self.transport = FakeTransport()
         self.protocol.connection_made(cast(asyncio.Transport, self.transport))
         good = issue(SECRET, "HS256", sub="ann", exp=EPOCH + 600, wall=EPOCH, jti="t", sessions=("room",))
-        self.feed(f"GET /ws?token={good} HTTP/1.1\r\n{_UPGRADE}{_KEY}13\r\n\r\n".encode())
+        self.feed(upgrade(good))
 
     def feed(self, data: bytes) -> None:
         self.protocol.data_received(data)
