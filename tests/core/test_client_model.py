@@ -130,6 +130,8 @@ class Talk(RuleBasedStateMachine):
         self.answers: Counter[str] = Counter()
         self.seen: dict[str, list[tuple[int, int]]] = {session: [] for session in SESSIONS}
         self.excused: dict[str, tuple[int, int]] = {}
+        # What came of her own session on this connection.
+        self.handed: set[tuple[int, int]] = set()
         # What came and is not acked yet, with when it came.
         self.owed: list[tuple[float, str, int, int]] = []
 
@@ -202,6 +204,7 @@ class Talk(RuleBasedStateMachine):
     def lose(self) -> None:
         """Whatever is under way does not come."""
         self.up, self.down, self.owed = [], [], []
+        self.handed.clear()
         self.server.joined.clear()
 
     def must_see(self, session: str, up_to: int | float = inf) -> set[tuple[int, int]]:
@@ -234,6 +237,36 @@ class Talk(RuleBasedStateMachine):
         self.excused.pop(session, None)
         self.owed = [one for one in self.owed if one[1] != session]
         self.do(self.client.leave(self.now, session))
+
+    @rule(session=IN, stays=st.booleans(), says=st.booleans())
+    def comes_and_goes(self, session: str, stays: bool, says: bool) -> None:
+        """Faster than the network carries it."""
+        if self.stopped:
+            return
+        self.leave(session)
+        self.join(session)
+        if says:
+            self.say(session)
+        if not stays:
+            self.leave(session)
+        self.sends_again(session, 0)
+
+    @rule(forgets=st.booleans())
+    def own_news_while_coming_back(self, forgets: bool) -> None:
+        """The connection is lost; on the next, what is live in her own session comes before what she asks for."""
+        self.somebody_says(OWN, 1)
+        while self.up or self.down:
+            self.frames_arrive(8)
+        if not self.is_open:
+            return
+        self.close(1006)
+        self.somebody_says(OWN, 1)
+        if forgets:
+            self.forgets(OWN)
+        if self.dial_at < inf:
+            self.time_passes(max(self.dial_at - self.now, 0.0))
+            self.dial(101)
+            self.somebody_says(OWN, 1)
 
     @rule(session=ANY)
     def say(self, session: str) -> None:
@@ -332,6 +365,8 @@ class Talk(RuleBasedStateMachine):
         elif isinstance(frame, Message) and frame.session == OWN:
             # Nobody asks for it: it begins with what is heard of it first.
             self.excused.setdefault(OWN, (frame.epoch, frame.seq - 1))
+            if frame.sender != "ann" and frame.attempt == 1:
+                self.handed.add((frame.epoch, frame.seq))
         elif isinstance(frame, Draining):
             self.reconnect_after_s = frame.reconnect_after_ms / 1000
         elif isinstance(frame, Welcome | TokenExpiring | Refreshed):
@@ -443,6 +478,7 @@ class Talk(RuleBasedStateMachine):
             self.time_passes(max(next_at - self.now, 0.0))
         assert self.is_open
         assert self.client.unacked == 0
+        assert self.handed <= set(self.seen[OWN])
         for id_, session in self.said.items():
             assert self.answers[id_] == 1
             assert Counter(self.server.lines[session].said)["ann", id_] <= 1
