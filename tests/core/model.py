@@ -130,6 +130,8 @@ class Model:
         self.revoked_jtis: set[str] = set()
         self.revoked_users: dict[str, float] = {}
         self.newest_epoch = 1
+        # After which seq each connection began in a session, for as long as anybody may name it.
+        self.began: dict[tuple[str, int, str, str | UnsetType], int] = {}
         self.delivered = self.undelivered = 0
         self.out: dict[str, list[Heard]] = {}
 
@@ -242,7 +244,8 @@ class Model:
         device, room = self.devices[conn], self.rooms[session]
         place = room.places.setdefault(device.user, Place())
         place.gone_at = inf
-        device.joined.setdefault(session, room.seq)
+        if session not in device.joined:
+            device.joined[session] = self.began[session, room.epoch, device.user, conn] = room.seq
 
     def disconnect(self, now: float, conn: str) -> None:
         device = self.devices.pop(conn)
@@ -299,7 +302,9 @@ class Model:
             wanted = room.stored[last_seq:]
             missed = wanted if all(self.is_kept(now, stored) for stored in wanted) else None
         if missed is not None:
-            device.joined[session] = 0
+            # It goes on where the former one was, and that one may have begun behind something.
+            device.joined[session] = self.began.pop((session, room.epoch, user, replaces), 0)
+            self.began[session, room.epoch, user, conn] = device.joined[session]
         self.tell([conn], self.told_joined(session, missed))
         for stored in missed or []:
             debt = stored.debts.get(user)
