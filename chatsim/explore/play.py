@@ -18,8 +18,9 @@ import msgspec
 
 from chatsim.explore.draw import draw
 from chatsim.journal.record import RunRecord
+from chatsim.load.script import EPOCH
 from chatsim.scenario.model import Scenario
-from chatsim.sim.run import EPOCH, simulate
+from chatsim.sim.run import simulate
 from chatsim.verdict.invariants.catalogue import Violation
 from chatsim.verdict.sometimes import Reached
 from chatsim.virtual.run import run_virtual

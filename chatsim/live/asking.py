@@ -59,7 +59,7 @@ def _json_of(body: Any) -> bytes:
         raise ValueError(f"a body is nested at most {NESTING_MAX - 1} levels deep") from None
     except UnicodeEncodeError:
         raise ValueError("the text of a body is what UTF-8 can write") from None
-    except (TypeError, ValueError, OverflowError, NotImplementedError) as problem:
+    except (TypeError, ValueError, OverflowError) as problem:
         raise ValueError(f"a body is text or any JSON value: {problem}") from None
     if b"null" in data and _has_no_number(body):
         raise ValueError("a body is text or any JSON value: JSON has neither inf nor nan")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol, TypeAlias, get_args
+from typing import Any, Protocol, get_args
 
 from chatsim.core.frames import StatusIn
 from chatsim.errors import UsageError
@@ -23,8 +23,6 @@ LAST_MOMENT_S = 0.2
 
 FLOOD_FRAMES_MAX = 1_000_000
 _BAD = b"{this is no JSON"
-NodeEvent: TypeAlias = ev.RestartNode | ev.CrashNode | ev.DrainNode
-"""What happens to the server as a whole."""
 
 _HERE = (
     ev.Drop,
@@ -41,7 +39,7 @@ _HERE = (
     ev.BadFrames,
     ev.Arrive,
     ev.LogOutage,
-    *get_args(NodeEvent),
+    *get_args(ev.NodeEvent),
 )
 
 
@@ -66,7 +64,7 @@ class Orders(Protocol):
     async def revoke(self, devices: Sequence[Device]) -> None:
         """Have it refuse the tokens that these devices hold."""
 
-    async def end_node(self, event: NodeEvent) -> bool:
+    async def end_node(self, event: ev.NodeEvent) -> bool:
         """Have it end as the event says, and begin again; returns whether it was there to end."""
 
     async def hold_log(self, for_s: float) -> None:
@@ -117,7 +115,7 @@ class Mischief(Strikes[Peer[Device]]):
             await asyncio.wait(tuple(self._orders))
 
     def _strike(self, now: float, number: int, event: Any) -> None:
-        if isinstance(event, NodeEvent):
+        if isinstance(event, ev.NodeEvent):
             self._order(self._node_ends(now, event))
             return
         if isinstance(event, ev.LogOutage):
@@ -179,7 +177,7 @@ class Mischief(Strikes[Peer[Device]]):
             # As with any action of the calendar: the run ends, and says so.
             self._fail(problem)
 
-    async def _node_ends(self, now: float, event: NodeEvent) -> None:
+    async def _node_ends(self, now: float, event: ev.NodeEvent) -> None:
         place = self.strike_node(now, event)
         if not await self._server.end_node(event):
             self.missed(place)

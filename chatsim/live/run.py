@@ -33,7 +33,7 @@ from chatsim.live.calendar import Calendar
 from chatsim.live.crowd import Crowd
 from chatsim.live.follower import Follower
 from chatsim.live.lives import Lives
-from chatsim.live.mischief import Mischief, NodeEvent, check_events
+from chatsim.live.mischief import Mischief, check_events
 from chatsim.live.node import Node
 from chatsim.live.pauses import no_full_collections
 from chatsim.live.sqlite_log import hold
@@ -267,7 +267,7 @@ class _Run:
         """Keep its log from being written for so long."""
         await hold(self.data, for_s)
 
-    async def end_node(self, event: NodeEvent) -> bool:
+    async def end_node(self, event: ev.NodeEvent) -> bool:
         """Have it end as the event says, and begin again; returns whether it was there to end."""
         # A node that is only drained is replaced by the next as soon as it is empty.
         down_s = 0.0 if isinstance(event, ev.DrainNode) else event.down_s

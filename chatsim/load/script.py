@@ -38,6 +38,14 @@ def body_of(size_bytes: int) -> Raw:
     return Raw(b'"' + b"x" * (size_bytes - 2) + b'"')
 
 
+EPOCH = 1_700_000_000.0
+"""Wall time of the start of every run in virtual time (s since 1970): a constant, so that journals of equal seeds are
+equal."""
+
+SETTLE_S = 0.5
+"""How often such a run is asked, from the end of sending on, whether all is settled."""
+
+
 def settle_s_max(scenario: Scenario) -> float:
     """How long a run may go on after the sending until nothing is in flight (s): all retries, then retention, then the
     sweep that finds whoever is gone, and a minute of the people's own to come back."""

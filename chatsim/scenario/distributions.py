@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import TYPE_CHECKING, Final, TypeAlias
+from abc import ABCMeta, abstractmethod
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
@@ -28,7 +29,11 @@ NORMAL_CV_MAX: Final = 0.9
 """Above this ratio of sd to mean a normal cut at 0 is an exponential in all but name (the family ends at 1)."""
 
 
-class Distribution(msgspec.Struct, frozen=True, kw_only=True):
+class _AbstractStruct(msgspec.StructMeta, ABCMeta):
+    """What makes a struct that is an abstract base class."""
+
+
+class Distribution(msgspec.Struct, frozen=True, kw_only=True, metaclass=_AbstractStruct):
     """Base of all distributions. `shift` is added to every sample; units are those of the place (seconds, bytes)."""
 
     shift: float = 0.0
@@ -55,23 +60,29 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
 
     def scaled(self, factor: float) -> Distribution:
         """The distribution of `factor` times a sample."""
-        changes = {name: getattr(self, name) * factor for name in self._linear()}
+        changes = {name: _times(getattr(self, name), factor) for name in self._linear()}
         return msgspec.structs.replace(self, shift=self.shift * factor, **changes)
 
-    # What each kind says for itself; a struct cannot be an abstract base class, so the base refuses by hand.
+    # What each kind says for itself.
 
+    @abstractmethod
     def _linear(self) -> tuple[str, ...]:
-        """Fields that are proportional to the samples."""
-        raise NotImplementedError
+        """Fields that are proportional to the samples: numbers, distributions, or tuples of them."""
 
-    def _mean(self) -> float:
-        raise NotImplementedError
+    @abstractmethod
+    def _mean(self) -> float: ...
 
-    def _variance(self) -> float:
-        raise NotImplementedError
+    @abstractmethod
+    def _variance(self) -> float: ...
 
-    def _draw(self, generator: np.random.Generator, n: int) -> Samples:
-        raise NotImplementedError
+    @abstractmethod
+    def _draw(self, generator: np.random.Generator, n: int) -> Samples: ...
+
+
+def _times(value: Any, factor: float) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_times(one, factor) for one in value)
+    return value.scaled(factor) if isinstance(value, Distribution) else value * factor
 
 
 class Constant(Distribution, frozen=True, kw_only=True, tag="constant"):
@@ -239,8 +250,8 @@ class Empirical(Distribution, frozen=True, kw_only=True, tag="empirical"):
 
     values: tuple[float, ...]
 
-    def scaled(self, factor: float) -> Empirical:
-        return Empirical(shift=self.shift * factor, values=tuple(value * factor for value in self.values))
+    def _linear(self) -> tuple[str, ...]:
+        return ("values",)
 
     def _mean(self) -> float:
         return math.fsum(self.values) / len(self.values)
@@ -259,9 +270,8 @@ class Mixture(Distribution, frozen=True, kw_only=True, tag="mixture"):
     weights: tuple[float, ...]
     parts: tuple[Distribution, ...]
 
-    def scaled(self, factor: float) -> Mixture:
-        parts = tuple(part.scaled(factor) for part in self.parts)
-        return Mixture(shift=self.shift * factor, weights=self.weights, parts=parts)
+    def _linear(self) -> tuple[str, ...]:
+        return ("parts",)
 
     def _mean(self) -> float:
         return math.fsum(weight * part.mean for weight, part in zip(self.weights, self.parts, strict=True))

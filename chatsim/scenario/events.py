@@ -198,6 +198,9 @@ Event: TypeAlias = (
     | ClockJump
     | Arrive
 )
+NodeEvent: TypeAlias = RestartNode | DrainNode | CrashNode
+"""What ends a node, which begins again: its log has to last."""
+
 AnyEvent: TypeAlias = Annotated[Event, Field(discriminator="do")]
 
 EVENTS: Final[dict[str, type[EventBase]]] = {

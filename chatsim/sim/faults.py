@@ -21,9 +21,6 @@ from chatsim.sim.engine import Engine
 from chatsim.sim.node import Node
 from chatsim.sim.pipe import Pipe
 
-NODE_EVENTS = (ev.RestartNode, ev.CrashNode, ev.DrainNode)
-"""Events after which the node begins again, so that its log has to last."""
-
 _GARBLED = Fault("bad_json", "not JSON")
 
 
@@ -44,7 +41,7 @@ class Faults(Strikes[Pipe]):
             self._engine.at(event.at_s, self._strike, number, event)
 
     def _strike(self, now: float, number: int, event: ev.Event) -> None:
-        if isinstance(event, NODE_EVENTS):
+        if isinstance(event, ev.NodeEvent):
             place = self.strike_node(now, event)
             if not self._end_node(now, event):
                 self.missed(place)

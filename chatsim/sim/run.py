@@ -21,14 +21,15 @@ from chatsim.journal.record import RunRecord
 from chatsim.journal.steps import Header, JournalWriter
 from chatsim.load.people import Device
 from chatsim.load.plan import Plan
-from chatsim.load.script import Script, settle_s_max
+from chatsim.load.script import EPOCH, SETTLE_S, Script, settle_s_max
 from chatsim.load.streams import Streams
 from chatsim.load.ways import both_ways
 from chatsim.network.link import Link
+from chatsim.scenario.events import NodeEvent
 from chatsim.scenario.model import Group, Scenario
 from chatsim.sim.crowd import Crowd, Knock
 from chatsim.sim.engine import Engine, ShuffledEngine
-from chatsim.sim.faults import NODE_EVENTS, Faults
+from chatsim.sim.faults import Faults
 from chatsim.sim.node import Node, Observer
 from chatsim.sim.pipe import lane
 from chatsim.telemetry.figures import LAG_EDGES_S, Family, Shell, families
@@ -37,14 +38,8 @@ from chatsim.verdict.invariants.catalogue import Violation
 from chatsim.verdict.invariants.watch import SLACK_S, Watch
 from chatsim.verdict.tally import Tally
 
-EPOCH = 1_700_000_000.0
-"""Wall time of the start of every simulated run (s since 1970): a constant, so that journals of equal seeds are
-equal."""
-
 LAG_SAMPLE_S = 0.1
 QUANTUM_S = 0.25
-SETTLE_S = 0.5
-"""How often it is asked, from the end of sending on, whether all is settled."""
 
 
 class Simulated(msgspec.Struct):
@@ -89,7 +84,7 @@ class _World:
             else ShuffledEngine(scenario.ties, lane, quantum_s=QUANTUM_S)
         )
         # A log that lasts costs memory and notes, so there is one only where somebody will ask for what it knows.
-        log = KeptLog() if any(isinstance(event, NODE_EVENTS) for event in scenario.events) else None
+        log = KeptLog() if any(isinstance(event, NodeEvent) for event in scenario.events) else None
         snapshot = None if log is None else Snapshot()
         handler = ChatHandler(scenario.handler, epoch=EPOCH, seed=scenario.seed, snapshot=snapshot)
         self.plan = Plan(scenario, streams)

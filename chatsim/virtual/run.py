@@ -22,11 +22,11 @@ from chatsim.journal.steps import Header, JournalWriter
 from chatsim.live.admin import Admin
 from chatsim.live.calendar import Calendar
 from chatsim.live.crowd import Crowd
-from chatsim.live.mischief import Mischief, NodeEvent
+from chatsim.live.mischief import Mischief
 from chatsim.live.tokens import Purse
 from chatsim.load.people import Device
 from chatsim.load.plan import Plan
-from chatsim.load.script import Script, settle_s_max
+from chatsim.load.script import EPOCH, SETTLE_S, Script, settle_s_max
 from chatsim.load.streams import Streams
 from chatsim.load.ways import both_ways
 from chatsim.network.link import Link
@@ -39,14 +39,8 @@ from chatsim.verdict.tally import Tally
 from chatsim.virtual.loop import VirtualLoop
 from chatsim.virtual.node import Node, Observer
 
-EPOCH = 1_700_000_000.0
-"""Wall time of the start of every run (s since 1970): a constant, so that journals of equal seeds are equal."""
-
 SECRET = b"the clock is virtual, and so is what this key guards"
 ADMIN_KEY = b"the-admin-key-of-a-node-that-nobody-can-reach"
-NODE_EVENTS = (ev.RestartNode, ev.CrashNode, ev.DrainNode)
-POLL_S = 0.5
-"""How often it is asked, from the end of sending on, whether all is settled."""
 
 
 class VirtualOutcome(msgspec.Struct):
@@ -104,7 +98,7 @@ class _Run:
         self.plan = Plan(scenario, self.streams)
         self.purse = Purse(scenario, SECRET)
         self.tally = Tally()
-        lasting = any(isinstance(event, NODE_EVENTS) for event in scenario.events)
+        lasting = any(isinstance(event, ev.NodeEvent) for event in scenario.events)
         snapshot = Snapshot() if lasting else None
         self.journal = JournalWriter(
             journal, Header(config=scenario.handler, epoch=EPOCH, seed=scenario.seed, snapshot=snapshot)
@@ -151,7 +145,7 @@ class _Run:
             self._check()
             if progress is not None:
                 progress(min(now / end_at, 1.0))
-            await asyncio.sleep(min(POLL_S, end_at - now) if now < end_at else POLL_S)
+            await asyncio.sleep(min(SETTLE_S, end_at - now) if now < end_at else SETTLE_S)
         self._check()
         crowd.people.finish()
         record = self._record()
@@ -221,7 +215,7 @@ class _Run:
         wall = self.crowd.wall()
         while not self.node.up:  # noqa: ASYNC110 - the clock is virtual, and looking costs nothing
             # Whoever gives the order tries again until somebody is there to take it.
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(SETTLE_S)
         await self.admin.revoke([jti for device in devices for jti in self.purse.held(device, wall)])
 
     async def hold_log(self, for_s: float) -> None:
@@ -229,7 +223,7 @@ class _Run:
         self.node.log.down_until = self.loop.time() + for_s
         await asyncio.sleep(for_s)
 
-    async def end_node(self, event: NodeEvent) -> bool:
+    async def end_node(self, event: ev.NodeEvent) -> bool:
         """Have it end as the event says, and begin again; returns whether it was there to end."""
         # A node that is only drained is replaced by the next as soon as it is empty.
         down_s = 0.0 if isinstance(event, ev.DrainNode) else event.down_s

@@ -10,7 +10,7 @@ import pytest
 
 from chatsim.core.config import HandlerConfig
 from chatsim.errors import HarnessError, UsageError
-from chatsim.live.mischief import Mischief, NodeEvent, check_events
+from chatsim.live.mischief import Mischief, check_events
 from chatsim.load.people import Device, Person
 from chatsim.scenario import events as ev
 from chatsim.scenario.model import Scenario
@@ -38,7 +38,7 @@ def made_for(
         async def revoke(self, devices: Sequence[Device]) -> None:
             await revoke(devices)
 
-        async def end_node(self, event: NodeEvent) -> bool:
+        async def end_node(self, event: ev.NodeEvent) -> bool:
             return isinstance(event, ev.CrashNode)
 
         async def hold_log(self, for_s: float) -> None:
