@@ -262,6 +262,9 @@ class Ledger:
         del owed[:count]
         if not owed:
             member.starts = None
+        elif member not in owed[0].waiting:
+            # Another device of hers acked what comes next, and could not ack this.
+            self._trim(member)
         self.delivered += len(settled)
         return settled
 
@@ -323,6 +326,11 @@ class Ledger:
         if wanted > len(retained):
             return None
         return retained[len(retained) - wanted :]
+
+    @staticmethod
+    def rests(outgoing: Outgoing, member: Member) -> bool:
+        """Whether she has not acked it and no retry is under way."""
+        return outgoing.waiting.get(member, 0) < 0
 
     def replay(self, now: float, member: Member, missed: list[Outgoing], conn: Conn) -> list[Send]:
         """Send them again to one connection: each counts one more attempt, and has its retries anew."""

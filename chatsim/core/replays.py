@@ -26,11 +26,12 @@ FRAME_BYTES = 256
 
 
 class _Entry(NamedTuple):
-    """One message that waits; `outgoing` is that of a message to be replayed, None of one that is live."""
+    """One message that waits, to be replayed or live; `outgoing` is None for a live one that retention did not take."""
 
     member: Member
     message: Message
     outgoing: Outgoing | None
+    live: bool
 
 
 class _Backlog:
@@ -82,7 +83,7 @@ class Replays:
         waited = backlog is not None
         if backlog is None:
             backlog = self.behind[conn] = _Backlog()
-        backlog.entries.extend(_Entry(member, outgoing.message, outgoing) for outgoing in missed)
+        backlog.entries.extend(_Entry(member, outgoing.message, outgoing, live=False) for outgoing in missed)
         if missed:
             member.behind = {**(member.behind or {}), conn: missed[0].message.seq - 1}
         # Who is waited for already will be asked for more when what went before has gone.
@@ -98,13 +99,15 @@ class Replays:
 
         The connection `but` wrote it.
         """
+        retained: list[Outgoing] = session.retained
+        outgoing = retained[-1] if retained and retained[-1].message is message else None
         over = []
         for member in session.members.values():
             for conn in member.behind or ():
                 if conn == but:
                     continue
                 backlog = self.behind[conn]
-                backlog.entries.append(_Entry(member, message, None))
+                backlog.entries.append(_Entry(member, message, outgoing, live=True))
                 backlog.live += 1
                 backlog.live_bytes += len(message.body)
                 if backlog.live > self._live_max or backlog.live_bytes > self._live_bytes_max:
@@ -127,8 +130,8 @@ class Replays:
         backlog = self.behind[conn]
         kept = [entry for entry in backlog.entries if entry.member is not member]
         backlog.entries = deque(kept)
-        backlog.live = sum(entry.outgoing is None for entry in kept)
-        backlog.live_bytes = sum(len(entry.message.body) for entry in kept if entry.outgoing is None)
+        backlog.live = sum(entry.live for entry in kept)
+        backlog.live_bytes = sum(len(entry.message.body) for entry in kept if entry.live)
         if not kept:
             del self.behind[conn]
 
@@ -145,7 +148,7 @@ class Replays:
         effects: list[Effect] = []
         moved: dict[Member, int] = {}
         while entries:
-            member, message, outgoing = entries[0]
+            member, message, outgoing, live = entries[0]
             if connection.member_of.get(message.session) is not member:
                 # The session has ended meanwhile, or she was taken out of it.
                 entries.popleft()
@@ -156,9 +159,11 @@ class Replays:
             entries.popleft()
             frames, size = frames + 1, size + weight
             moved[member] = message.seq
-            if outgoing is None:
+            if live:
                 backlog.live -= 1
                 backlog.live_bytes -= len(message.body)
+            if outgoing is None or (live and not self._ledger.rests(outgoing, member)):
+                # Its retries run since it was stored.
                 effects.append(Send((conn,), message))
             else:
                 effects += self._ledger.replay(now, member, [outgoing], conn)

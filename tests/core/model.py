@@ -294,6 +294,9 @@ class Model:
         room = self.rooms.get(session) or self.make(session, [user])
         if user not in room.participants:
             room.participants.append(user)
+        # Where the former one began; itself, named so, has not begun before it enters.
+        former = (session, room.epoch, user, str(replaces))
+        start = self.began.get(former, 0)
         self.enter(conn, session)
         place = room.places[user]
         news, place.told_offline = place.told_offline, False
@@ -303,7 +306,8 @@ class Model:
             missed = wanted if all(self.is_kept(now, stored) for stored in wanted) else None
         if missed is not None:
             # It goes on where the former one was, and that one may have begun behind something.
-            device.joined[session] = self.began.pop((session, room.epoch, user, replaces), 0)
+            self.began.pop(former, None)
+            device.joined[session] = start
             self.began[session, room.epoch, user, conn] = device.joined[session]
         self.tell([conn], self.told_joined(session, missed))
         for stored in missed or []:

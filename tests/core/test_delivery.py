@@ -378,6 +378,20 @@ def test_a_new_device_leaves_waiting_what_waits_for_another() -> None:
     assert world.handler.ledger.waiting == 0
 
 
+def test_what_two_devices_ack_out_of_order_is_held_by_neither() -> None:
+    world = World()
+    world.arrive("ann", "bob1")
+    world.say("ann", "1")
+    world.connect("bob2")
+    world.join("bob2")
+    for body in "23":
+        world.say("ann", body)
+    world.ack("bob2", 2)
+    world.ack("bob1", 1)
+    member = world.handler._sessions.by_name["s"].members["bob"]
+    assert [outgoing.message.seq for outgoing in member.owed] == [3]
+
+
 def test_what_waits_beside_a_new_device_ends_with_retention() -> None:
     world = World()
     world.arrive("ann", "bob1")

@@ -119,7 +119,7 @@ MUTANTS = (
     _one(
         "what waits behind a replay is forgotten",
         REPLAYS,
-        "backlog.entries.append(_Entry(member, message, None))",
+        "backlog.entries.append(_Entry(member, message, outgoing, live=True))",
         "backlog.entries.append(backlog.entries.pop())",
     ),
     _one(

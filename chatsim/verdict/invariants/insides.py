@@ -79,7 +79,7 @@ def _replays(handler: ChatHandler) -> Iterator[_Problem]:
         if name not in connections:
             yield "leftovers", f"messages are kept in line for {name}, which is gone."
     for name, backlog in replays.behind.items():
-        live = [len(entry.message.body) for entry in backlog.entries if entry.outgoing is None]
+        live = [len(entry.message.body) for entry in backlog.entries if entry.live]
         if (len(live), sum(live)) != (backlog.live, backlog.live_bytes):
             yield "pool", f"{len(live)} live messages stand in line for {name}, and {backlog.live} are counted."
         if backlog.live > handler.config.outbound_frames or backlog.live_bytes > handler.config.outbound_bytes:
