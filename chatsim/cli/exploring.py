@@ -106,9 +106,7 @@ def _tell(failed: Played, on: str, out: Path, *, shrink: bool) -> None:
     from chatsim.explore.shrink import shrunk, write
 
     path = out / f"{violation.name.replace('_', '-')}-{failed.seed}.yaml"
-    write(
-        shrunk(words(failed.seed, failed.wire), failed.wire, violation.name), path, violation.name, violation.sentence
-    )
+    write(shrunk(words(failed.seed), failed.wire, violation.name), path, violation.name, violation.sentence)
     emit(f"shrunk: chatsim run {path} --on {failed.wire}")
 
 

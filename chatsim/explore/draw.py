@@ -23,23 +23,13 @@ FAULTS_UNTIL: Final = 0.7
 FAULTS_MAX: Final = 8
 
 
-UNPLAYED: Final[dict[str, frozenset[str]]] = {"virtual": frozenset({"clock_jump"})}
-"""What a wire cannot play: such events are left out there, and everything else of the seed is the same."""
+def draw(seed: int) -> Scenario:
+    """The scenario of a seed: every wire of explore can play it."""
+    return Scenario.of(words(seed))
 
 
-def draw(seed: int, wire: str = "sim") -> Scenario:
-    """The scenario of a seed, as a wire can play it."""
-    return Scenario.of(words(seed, wire))
-
-
-def words(seed: int, wire: str = "sim") -> Words:
+def words(seed: int) -> Words:
     """The scenario of a seed, in the words of a scenario file."""
-    made = _words(seed)
-    made["events"] = [event for event in made["events"] if event["do"] not in UNPLAYED.get(wire, ())]
-    return made
-
-
-def _words(seed: int) -> Words:
     lots = Lots(seed)
     duration_s = lots.whole(40, 150)
     handler = _handler(lots)

@@ -62,7 +62,7 @@ def wires_of(seed: int, on: str) -> tuple[Wire, ...]:
 def play_seed(seed: int, wire: Wire) -> Played:
     """Draw the scenario of a seed, play it and, if it is its turn, play it again."""
     # Not the seeds that go to the other wire as well: those cost the most already.
-    return play(draw(seed, wire), wire, twice=seed % TWICE_EVERY == 1)
+    return play(draw(seed), wire, twice=seed % TWICE_EVERY == 1)
 
 
 def play(scenario: Scenario, wire: Wire, *, twice: bool = False) -> Played:

@@ -82,9 +82,13 @@ class Calendar:
         if len(self._heap) >= ENTRIES_MAX:
             raise HarnessError(f"The crowd has over {ENTRIES_MAX} things to do at once: let fewer people do less.")
         self._count += 1
-        heapq.heappush(self._heap, (moment, self._count, action, a, b))
+        heapq.heappush(self._heap, (moment, self._turn(action, a), action, a, b))
         if not self._ringing and self.started_at < inf:
             self._rearm()
+
+    def _turn(self, action: Callable[[float, Any, Any], None], a: Any) -> int:
+        """Where what was just asked for stands among all of its moment."""
+        return self._count
 
     def stop(self) -> None:
         """Nothing happens any more."""

@@ -19,6 +19,7 @@ from typing import Any, NoReturn, TypeAlias
 import simpy
 
 from chatsim.errors import HarnessError
+from chatsim.load.ties import turn
 
 Action: TypeAlias = Callable[[float, Any, Any], None]
 
@@ -188,16 +189,9 @@ class ShuffledEngine(Engine):
     def at(self, moment: float, action: Action, a: Any = None, b: Any = None) -> None:
         """Run `action(moment, a, b)`; `moment` never lies before `now`."""
         self._count = count = self._count + 1
-        heapq.heappush(self._heap, (moment, (self._rank(self._lane(a)) << 40) + count, action, a, b))
+        heapq.heappush(self._heap, (moment, turn(self._seed, self._lane(a), count), action, a, b))
 
     def each(self, action: Action, entries: list[tuple[float, Any]], b: Any = None) -> None:
         """The same action for many: each by itself, since another may come between them."""
         for moment, a in entries:
             self.at(moment, action, [a], b)
-
-    def _rank(self, lane: int) -> int:
-        """A number of its own for each lane, which another seed makes another (the finalizer of SplitMix64)."""
-        mixed = (lane + 1) * 0x9E3779B97F4A7C15 + self._seed * 0xD1342543DE82EF95 & 0xFFFFFFFFFFFFFFFF
-        mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
-        mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB & 0xFFFFFFFFFFFFFFFF
-        return mixed ^ (mixed >> 31)

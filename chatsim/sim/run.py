@@ -165,7 +165,7 @@ class _World:
     def _settled(self) -> bool:
         if not self.node.up or self.node.draining:
             return False
-        if self.node.handler.ledger.waiting:
+        if self.node.handler.ledger.waiting or self.watch.unanswered:
             return False
         if self.crowd.undetected() or self.crowd.unanswered():
             return False

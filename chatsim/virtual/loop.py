@@ -18,6 +18,7 @@ from math import ulp
 from typing import Any, TypeVarTuple
 
 from chatsim.errors import HarnessError
+from chatsim.virtual.ties import Lanes, owner_of
 from chatsim.virtual.transport import MemoryServer, MemoryTransport
 
 Args = TypeVarTuple("Args")
@@ -75,7 +76,10 @@ class _Timer(asyncio.TimerHandle):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """`time()` is in virtual seconds from 0; servers and connections made here are of this loop alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, ties: int | None = None) -> None:
+        """`ties` is the seed of the order in which timers of one moment ring, as far as they have different owners
+        (None: the order in which they were asked for)."""
+        self._lanes = None if ties is None else Lanes(ties)
         self._now = 0.0
         self._moments: list[float] = []
         self._turns = 0
@@ -100,11 +104,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self, when: float, callback: Callable[[*Args], object], *args: *Args, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """As every loop's, and the clock will show `when` itself, no sum that comes near it. Timers of one moment ring
-        in the order in which they were asked for."""
+        in the order in which they were asked for, unless `ties` decide."""
         heappush(self._moments, when)
         timer = _Timer(when, callback, args, self, context)
         self._turns += 1
-        timer.turn = self._turns
+        timer.turn = self._turns if self._lanes is None else self._lanes.turn(owner_of(callback), self._turns)
         heappush(self._scheduled, timer)  # type: ignore[attr-defined]
         timer._scheduled = True  # type: ignore[attr-defined]
         return timer

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from chatsim.verdict.invariants.watch import Watch
 from chatsim.verdict.tally import Tally
 from chatsim.virtual.loop import VirtualLoop
 from chatsim.virtual.node import Node, Observer
+from chatsim.virtual.ties import ShuffledCalendar
 
 SECRET = b"the clock is virtual, and so is what this key guards"
 ADMIN_KEY = b"the-admin-key-of-a-node-that-nobody-can-reach"
@@ -66,7 +68,7 @@ def run_virtual(
 
     Raises UsageError for what this wire cannot play, HarnessError where it failed.
     """
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+    with asyncio.Runner(loop_factory=partial(VirtualLoop, scenario.ties)) as runner:
         return runner.run(_play(scenario, journal, progress, observers))
 
 
@@ -118,7 +120,8 @@ class _Run:
             on_begin=lambda snapshot: self.tally.begin(snapshot, self.node.handler.ledger.pairs()),
         )
         self.admin = Admin(self.node.url, ADMIN_KEY)
-        self.calendar = Calendar(loop, sampled=False, clock=loop.time, timer_s=0.0)
+        make = Calendar if scenario.ties is None else partial(ShuffledCalendar, ties=scenario.ties)
+        self.calendar = make(loop, sampled=False, clock=loop.time, timer_s=0.0)
         self.crowd = Crowd(
             self.calendar,
             self.node.url,
@@ -163,7 +166,7 @@ class _Run:
         crowd, node = self.crowd, self.node
         if now < self.scenario.duration_s or not node.up or node.driver.draining or self.mischief.busy():
             return False
-        if node.handler.ledger.waiting or crowd.away():
+        if node.handler.ledger.waiting or self.watch.unanswered or crowd.away():
             return False
         if any(gone.vanished and node.handler.knows(gone.name) for gone in crowd.gone):
             return False

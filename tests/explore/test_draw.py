@@ -27,9 +27,3 @@ def test_every_kind_of_fault_is_drawn_and_left_out() -> None:
     kinds = [{event.do for event in draw(seed).events} for seed in range(200)]
     assert set().union(*kinds) == set(EVENTS)
     assert all(sum(do in found for found in kinds) < 120 for do in EVENTS)
-
-
-def test_what_a_wire_cannot_play_is_left_out_there_alone() -> None:
-    seed = next(seed for seed in range(200) if any(event.do == "clock_jump" for event in draw(seed).events))
-    there = [event.do for event in draw(seed).events if event.do != "clock_jump"]
-    assert [event.do for event in draw(seed, "virtual").events] == there

@@ -224,3 +224,9 @@ def test_a_reader_too_slow_for_the_close_is_cut_off(tmp_path: Path) -> None:
     # 4 KiB at 100 bytes a second would take forty.
     (outage,) = record.outages
     assert outage.lost_at == pytest.approx(closed_at + 5.0 + 0.005)
+
+
+def test_a_run_goes_on_until_the_log_has_answered_whoever_asked() -> None:
+    played = simulate(scenario({"at": "9.5s", "do": "revoke"}, duration="10s", log={"latency": {"constant": "7s"}}))
+    assert played.lasted_s > 12.0
+    assert played.violations == []

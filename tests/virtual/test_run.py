@@ -194,3 +194,9 @@ def test_every_live_run_can_be_played_here_too() -> None:
     played = load(path).with_live_overrides()
     record = run_virtual(played).record
     assert [judged.verdict for judged in judge(played.expect, record)] == ["pass"] * len(played.expect)
+
+
+def test_a_run_goes_on_until_the_log_has_answered_whoever_asked() -> None:
+    played = run_virtual(scenario({"at": "9.5s", "do": "revoke"}, duration="10s", log={"latency": {"constant": "7s"}}))
+    assert played.lasted_s > 12.0
+    assert played.violations == []

@@ -321,6 +321,11 @@ class Watch:
             self.findings.add(name, now, detail)
         self._deliveries.compare(now, handler.ledger)
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether something is on its way through the log."""
+        return bool(self._stores.under_way)
+
     def finish(
         self,
         now: float,
