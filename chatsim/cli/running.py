@@ -32,6 +32,10 @@ On = Annotated[
 ]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Replaces the scenario's seed.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Attempts = Annotated[
+    int,
+    typer.Option("--attempts", min=1, help="How often to play a live run for which the machine was too busy to judge."),
+]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where results go, instead of results/runs.")]
 
 LIVE_DEMO: Final = "tls-everywhere"
@@ -47,6 +51,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
         on: On = "sim",
         seed: Seed = None,
         json: Json = False,
+        attempts: Attempts = 1,
         out: Out = None,
     ) -> None:
         """Run one scenario and judge it."""
@@ -54,7 +59,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
         if file.is_dir():
             raise UsageError(f"{file} is a folder: run takes one file, check takes folders")
         scenarios = loaded(doors.load([file]))
-        outcomes = _play(doors, [(scenario, wire) for scenario in scenarios], seed, out)
+        outcomes = _play(doors, [(scenario, wire) for scenario in scenarios], seed, out, attempts)
         # What nobody could play has no document; a run that failed on the way has one, which says so.
         if json and outcomes[0].code != UsageError.exit_code:
             emit_document(outcomes[0].document())
@@ -72,12 +77,13 @@ def add(app: typer.Typer, doors: Doors) -> None:
         on: On = "sim",
         seed: Seed = None,
         json: Json = False,
+        attempts: Attempts = 1,
         out: Out = None,
     ) -> None:
         """Run many scenarios and judge them all."""
         wire = _wire(on)
         scenarios = loaded(doors.load(paths or []))
-        outcomes = _play(doors, [(scenario, wire) for scenario in scenarios], seed, out)
+        outcomes = _play(doors, [(scenario, wire) for scenario in scenarios], seed, out, attempts)
         if json:
             emit_document(document(outcomes))
         else:
@@ -106,8 +112,11 @@ def _wire(text: str) -> Wire:
     raise UsageError(f"--on {text}: there is no such wire; say sim, virtual or live")
 
 
-def _play(doors: Doors, plays: Sequence[tuple[Scenario, Wire]], seed: int | None, out: Path | None) -> list[Outcome]:
-    """Run them in turn, with a progress display on stderr and a line for each that is done.
+def _play(
+    doors: Doors, plays: Sequence[tuple[Scenario, Wire]], seed: int | None, out: Path | None, attempts: int = 1
+) -> list[Outcome]:
+    """Run them in turn, with a progress display on stderr and a line for each that is done; what could not be judged
+    for the machine's sake is run again, up to so many `attempts`, and the last one counts.
 
     Raises UsageError where the results could not be written anyway, KeyboardInterrupt when a signal ends them.
     """
@@ -115,10 +124,14 @@ def _play(doors: Doors, plays: Sequence[tuple[Scenario, Wire]], seed: int | None
     outcomes: list[Outcome] = []
     with ends_as_interrupted(), _display(len(plays)) as display:
         for scenario, wire in plays:
-            started_at = time.monotonic()
-            for outcome in execute([scenario], on=wire, seed=seed, out=out, runner=doors.run, watch=display.begins):
-                display.ends(outcome, time.monotonic() - started_at)
-                outcomes.append(outcome)
+            for left in reversed(range(attempts)):
+                started_at = time.monotonic()
+                [outcome] = execute([scenario], on=wire, seed=seed, out=out, runner=doors.run, watch=display.begins)
+                again = left > 0 and outcome.result is not None and outcome.result.busy
+                display.ends(outcome, time.monotonic() - started_at, again=again)
+                if not again:
+                    outcomes.append(outcome)
+                    break
     return outcomes
 
 
@@ -161,12 +174,13 @@ class _Display:
         self._done = done
         return told
 
-    def ends(self, outcome: Outcome, took_s: float) -> None:
-        """Count the run and print its line."""
-        self._bars.update(self._all, completed=self._done + 1)
+    def ends(self, outcome: Outcome, took_s: float, *, again: bool) -> None:
+        """Print the run's line, and count it unless it is to be played again."""
+        self._bars.update(self._all, completed=self._done + (not again))
         style = STYLES[outcome.verdict]
         name = outcome.scenario.replace("[", r"\[")
-        self._bars.console.print(f"[{style}]{outcome.verdict:12}[/] {name} ({outcome.wire}) {took_s:.1f} s")
+        more = f", again: {outcome.why}".replace("[", r"\[") if again else ""
+        self._bars.console.print(f"[{style}]{outcome.verdict:12}[/] {name} ({outcome.wire}) {took_s:.1f} s{more}")
 
 
 @contextmanager

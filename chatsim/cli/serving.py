@@ -60,6 +60,7 @@ class Options(msgspec.Struct, kw_only=True):
     log_json: bool = False
     log_level: str = "info"
     clock_ahead: float | None = None
+    stalls: Path | None = None
 
 
 def add(app: typer.Typer) -> None:
@@ -97,6 +98,8 @@ def add(app: typer.Typer) -> None:
         log_level: Annotated[str, typer.Option(metavar="debug|info|warning|error", help="How talkative.")] = "info",
         # For tests of clocks that are wrong: it opens a route that sets this one.
         clock_ahead: Annotated[float | None, typer.Option(hidden=True)] = None,
+        # For the judge of live runs: a new file that says when the machine did not run this process.
+        stalls: Annotated[Path | None, typer.Option(hidden=True)] = None,
     ) -> None:
         """Serve chat on one port: WebSocket at /ws, HTTP beside it."""
         options = Options(
@@ -118,6 +121,7 @@ def add(app: typer.Typer) -> None:
             log_json=log_json,
             log_level=log_level,
             clock_ahead=clock_ahead,
+            stalls=stalls,
         )
         from chatsim.live.server import run
 
@@ -161,6 +165,7 @@ def settings_of(options: Options) -> ServerSettings:
         data=None if options.ephemeral else options.data or DATA,
         time_scale=options.time_scale,
         clock_ahead_s=options.clock_ahead,
+        stalls=options.stalls,
     )
 
 

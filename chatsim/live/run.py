@@ -37,6 +37,8 @@ from chatsim.live.mischief import Mischief, check_events
 from chatsim.live.node import Node
 from chatsim.live.pauses import no_full_collections
 from chatsim.live.sqlite_log import hold
+from chatsim.live.stalls import StallWatch
+from chatsim.live.stalls import read as read_stalls
 from chatsim.live.tls import client_context, self_signed
 from chatsim.live.tokens import Purse
 from chatsim.load.people import Device
@@ -49,6 +51,7 @@ from chatsim.scenario import events as ev
 from chatsim.scenario.model import Scenario
 from chatsim.verdict.collect import collect
 from chatsim.verdict.invariants.catalogue import Violation
+from chatsim.verdict.stalls import Stall, Stalls
 
 LATE_S_MAX = 0.05
 """Beyond this, at the 99th percentile of its own lateness, the crowd and not the server is what was measured."""
@@ -67,15 +70,18 @@ CLOSED_BY_END = 1012
 
 class LiveOutcome(msgspec.Struct):
     """What came of a live run; `exposition` is the last scrape of the server's metrics, `health` how well the harness
-    itself did (s, counts), `why_invalid` one sentence, `violations` the invariants that did not hold."""
+    itself did (s, counts), `why_invalid` one sentence, `busy` says that it is the machine's fault, `violations` are the
+    invariants that did not hold, `stalls` when the machine did not run the server or the crowd."""
 
     record: RunRecord
     trace_hash: str
     exposition: bytes
     valid: bool
     why_invalid: str
+    busy: bool
     health: dict[str, Any]
     violations: list[Violation]
+    stalls: Stalls
 
 
 def run_live(
@@ -95,6 +101,7 @@ def run_live(
     with contextlib.ExitStack() as stack:
         log = out_dir / "server.log"
         scale = told.time_scale
+        stalls = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chatsim-stalls-"))) / "stalls"
         # The log that lasts is what people run; what it holds is in the journal too, so it goes when the run is over.
         data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chatsim-data-")))
         tls = stack.enter_context(self_signed()) if played.tls else None
@@ -111,6 +118,7 @@ def run_live(
                 tls=tls,
                 time_scale=scale,
                 clock_ahead_s=None if clock is None else clock.ahead_s,
+                stalls=of_life(stalls, life),
             )
 
         lives = Lives(make, lambda life: follower.begin(of_life(journal, life)))
@@ -123,6 +131,8 @@ def run_live(
         code = lives.stop()
         if code != 0:
             lives.check()
+        for path in stalls.parent.iterdir():
+            run.stalls += read_stalls(path)
         return run.outcome()
 
 
@@ -158,6 +168,7 @@ class _Run:
         self.purse = purse
         self.admin_key = admin_key
         self.utilisation = 0.0
+        self.stalls: list[Stall] = []
         self.settled = False
         self.exposition = b""
         self.calendar: Calendar
@@ -170,7 +181,8 @@ class _Run:
         scenario = self.scenario
         self.admin = Admin(self.lives.url, self.admin_key, self.trust)
         await self.admin.revoke(self.purse.spoilt)
-        self.calendar = calendar = Calendar(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        self.calendar = calendar = Calendar(loop)
         narrow = {e.group for e in scenario.events if isinstance(e, ev.SlowReader)}
         self.crowd = Crowd(
             calendar,
@@ -189,9 +201,11 @@ class _Run:
         with no_full_collections():
             cpu_s = self.lives.cpu_s()
             calendar.begin()
+            watch = StallWatch(loop, self.stalls.append)
             await self._until(scenario.duration_s, progress)
             self.utilisation = (self.lives.cpu_s() - cpu_s) / calendar.now()
             await self._settle()
+        watch.end()
         self.crowd.people.finish()
         await self.mischief.end()
         await self.crowd.end()
@@ -295,16 +309,19 @@ class _Run:
             why = (
                 f"the crowd's event loop was {lag_s * 1000:.0f} ms behind (p99): the load is too much for this machine"
             )
+        stalls = Stalls(self.stalls, self.calendar.started_at)
         health = {
             "send_late_p99_s": late_s,
             "send_late_max_s": max(self.crowd.late_s, default=0.0),
             "crowd_loop_lag_p99_s": lag_s,
+            "stalled_s": stalls.total_s,
+            "stalled_max_s": stalls.longest_s,
             "settled": self.settled,
             "journal_steps": follower.steps,
         }
-        return LiveOutcome(
-            record, follower.trace_hash, self.exposition, not why, why, health, follower.violations(record)
-        )
+        busy = bool(why) and follower.difference is None
+        violations = follower.violations(record)
+        return LiveOutcome(record, follower.trace_hash, self.exposition, not why, why, busy, health, violations, stalls)
 
     def _record(self) -> RunRecord:
         follower = self.follower

@@ -44,6 +44,7 @@ from chatsim.live.metrics import scrape
 from chatsim.live.outlets import CLOSE_TIMEOUT_S
 from chatsim.live.protocol import HANDSHAKE_TIMEOUT_S, protocol_for
 from chatsim.live.sqlite_log import PRUNE_S, SqliteLog
+from chatsim.live.stalls import StallWatch, written_to
 from chatsim.live.tls import is_loopback, self_signed, server_context
 
 DRAIN_S_MAX = 26.0
@@ -86,6 +87,7 @@ class ServerSettings(msgspec.Struct, kw_only=True):
     `log` is one of the caller's own instead of both. Who has sent no whole request `handshake_timeout_s` after the
     accept, the TLS handshake included, is dropped; `time_scale` leaves that as it is. `clock_ahead_s` is how far its
     wall clock is ahead of the machine's; who says it, be it 0, lets the admin key set it further (None: nobody can).
+    `stalls` is a file for when the machine did not run this process.
     """
 
     host: str = "127.0.0.1"
@@ -105,6 +107,7 @@ class ServerSettings(msgspec.Struct, kw_only=True):
     time_scale: float = 1.0
     seed: int | None = None
     clock_ahead_s: float | None = None
+    stalls: Path | None = None
 
     @property
     def close_timeout_s(self) -> float:
@@ -223,6 +226,9 @@ async def serve(settings: ServerSettings, *, ready: Callable[[str], None], stop:
         logged = AccessLog(app, asyncio.get_running_loop().time)
         patience_s = settings.handshake_timeout_s
         made = uvicorn_config(logged, gate, context, patience_s)
+        if settings.stalls is not None:
+            told = written_to(stack.enter_context(settings.stalls.open("w", encoding="ascii")))
+            stack.callback(StallWatch(asyncio.get_running_loop(), told).end)
         server = _Server(made, lambda: _listens(url, ready), patience_s, settings.close_timeout_s)
         await _until(server, listener, driver, stop, settings.drain_s_max)
         tell(logging.INFO, "ended", **driver.counts())

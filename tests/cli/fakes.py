@@ -40,6 +40,7 @@ class FakeResult:
     expectations: list[FakeJudged] = field(default_factory=lambda: [FakeJudged()])
     valid: bool = True
     why_invalid: str = ""
+    busy: bool = False
     path: Path | None = None
     events: list[dict[str, Any]] = field(default_factory=list)
 

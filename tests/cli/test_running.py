@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,45 @@ def test_exit_codes(verdict: str, valid: bool, code: int, capsys: Capture) -> No
 
     assert main(["run", "x.yaml"], Fakes(answer=answer).doors()) == code
     assert ("bottleneck" in capsys.readouterr().out) is not valid
+
+
+def busy(scenario: FakeScenario, on: Wire, seed: int | None) -> FakeResult:
+    return FakeResult(
+        scenario.name, on, verdict="invalid", valid=False, why_invalid="the machine stood still", busy=True
+    )
+
+
+def pop(results: list[FakeResult], *_: object) -> FakeResult:
+    return results.pop(0)
+
+
+def test_a_run_that_a_busy_machine_spoilt_is_played_again(capsys: Capture) -> None:
+    fakes = Fakes(answer=busy)
+    assert main(["check", "x.yaml", "--on", "live", "--attempts", "3"], fakes.doors()) == 4
+    assert len(fakes.asked) == 3
+    out, err = capsys.readouterr()
+    assert out.count("the machine stood still") == 1
+    assert err.count("again: the machine stood still") == 2
+
+
+def test_the_last_attempt_counts_and_a_broken_promise_is_final() -> None:
+    for last, code in (("pass", 0), ("fail", 1)):
+        results = [busy(FakeScenario(), "live", 1), FakeResult(verdict=last)]
+        fakes = Fakes(answer=partial(pop, results))
+        assert main(["run", "x.yaml", "--on", "live", "--attempts", "5"], fakes.doors()) == code
+        assert len(fakes.asked) == 2
+
+
+def test_without_being_told_nothing_is_played_again() -> None:
+    fakes = Fakes(answer=busy)
+    assert main(["run", "x.yaml", "--on", "live"], fakes.doors()) == 4
+    assert len(fakes.asked) == 1
+
+
+def test_what_is_not_valid_for_another_reason_is_not_played_again() -> None:
+    fakes = Fakes(answer=lambda scenario, on, seed: FakeResult(verdict="invalid", valid=False, why_invalid="broken"))
+    assert main(["run", "x.yaml", "--on", "live", "--attempts", "5"], fakes.doors()) == 4
+    assert len(fakes.asked) == 1
 
 
 def test_a_broken_run_does_not_hide_the_others(capsys: Capture) -> None:

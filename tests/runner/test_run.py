@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +118,44 @@ def test_a_live_run_says_how_punctual_its_crowd_was(tmp_path: Path) -> None:
     assert health == result.health
     assert {"send_late_p99_s", "send_late_max_s", "crowd_loop_lag_p99_s", "settled", "journal_steps"} <= set(health)
     assert 0.0 <= health["send_late_p99_s"] <= health["send_late_max_s"]
+
+
+def server_of(journal: str) -> int:
+    """The process that writes this journal."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            if "serve" in words and any(journal in word for word in words):
+                return int(folder.name)
+    raise AssertionError("no server runs")
+
+
+def test_a_limit_that_a_standing_machine_broke_is_no_verdict(tmp_path: Path) -> None:
+    """The server's process is stopped in mid-run, as a host does with its guests."""
+    stopped: list[int] = []
+
+    def stop(share: float) -> None:
+        if share > 0.3 and not stopped:
+            stopped.append(server_of(str(tmp_path)))
+            os.kill(stopped[0], signal.SIGSTOP)
+            threading.Timer(0.5, os.kill, (stopped[0], signal.SIGCONT)).start()
+
+    expect = ("max(delivery_latency) <= 150ms", "lost == 0")
+    played = scenario(expect=expect, live={"time_scale": 0.2})
+    result = run(played, on="live", out=tmp_path, progress=stop)
+    assert (result.verdict, result.valid, result.busy) == ("invalid", False, True)
+    assert "would hold" in result.why_invalid
+    assert expect[0] in result.why_invalid
+    assert 0.4 <= result.health["stalled_max_s"] <= result.health["stalled_s"]
+    assert [judged.verdict for judged in result.expectations] == ["fail", "pass"]
+
+
+def test_a_limit_that_the_server_broke_is_a_verdict_whatever_the_machine_did(tmp_path: Path) -> None:
+    group = {"name": "g", "users": 4, "session_size": 2, "network": {"latency": {"constant": "20ms"}}}
+    group["messages"] = {"arrivals": "periodic", "rate": "12/min"}
+    slow = scenario(expect=("max(delivery_latency) <= 5ms",), groups=[group], live={"time_scale": 0.1})
+    result = run(slow, on="live", out=tmp_path)
+    assert (result.verdict, result.busy) == ("fail", False)
 
 
 def test_the_same_run_twice_is_equal_and_overwrites_nothing(tmp_path: Path) -> None:
