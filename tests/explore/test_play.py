@@ -7,12 +7,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from chatsim.explore.draw import draw
 from chatsim.explore.play import Played, _divergence, play, play_seed, wires_of
 
-PRINTED = (
-    "from chatsim.explore.play import play_seed; print(*(play_seed(seed, 'sim').trace_hash for seed in (3, 4, 21)))"
-)
+SEED, RUNS = 20, 5
+"""A seed for both wires, and how often each process plays it."""
+
+PRINTED = f"""
+from chatsim.explore.campaign import _results
+chunks = iter([range({SEED}, {SEED + 1})] * {RUNS})
+print(*(run.trace_hash for chunk in _results(chunks, "both", {{jobs}}) for runs in chunk for run in runs))
+"""
 
 
 def test_a_seed_is_counted() -> None:
@@ -55,15 +62,17 @@ def test_the_first_divergence_is_named(tmp_path: Path) -> None:
     assert detail.startswith("step 2 was")
 
 
-def test_a_seed_is_the_same_whatever_the_hashes_of_texts_are() -> None:
-    told = {
-        subprocess.run(
-            [sys.executable, "-c", PRINTED],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("1", "2")
-    }
-    assert told == {" ".join(play_seed(seed, "sim").trace_hash for seed in (3, 4, 21)) + "\n"}
+@pytest.mark.parametrize("hashes", ["1", "2"])
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_seed_is_the_same_in_any_process_whatever_the_hashes_of_texts_are(hashes: str, jobs: int) -> None:
+    """With what this process finds, twenty runs on each wire, and one result of each."""
+    told = subprocess.run(
+        [sys.executable, "-c", PRINTED.format(jobs=jobs)],
+        env={**os.environ, "PYTHONHASHSEED": hashes},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    here = [play_seed(SEED, wire).trace_hash for wire in wires_of(SEED, "both")]
+    assert told.split() == here * RUNS
+    assert len(set(here)) == 2
