@@ -22,6 +22,7 @@ from pydantic import (
 from chatsim.core.config import HandlerConfig
 from chatsim.scenario import faults as f
 from chatsim.scenario import reading, units
+from chatsim.scenario.changes import changed
 from chatsim.scenario.contradictions import contradictions
 from chatsim.scenario.costs import Costs, read_costs
 from chatsim.scenario.distributions import Constant, Distribution
@@ -48,6 +49,7 @@ from chatsim.scenario.words import (
     Texts,
     Words,
     folder_of,
+    word,
 )
 
 Credentials: TypeAlias = Literal["good", "missing", "forged", "expired", "alg_none", "revoked"]
@@ -343,6 +345,20 @@ class Scenario(Words):
         """The same scenario from another seed."""
         return self.model_copy(update={"seed": seed})
 
+    def with_(self, changes: Mapping[str, Any] | None = None, **words: Any) -> "Scenario":
+        """The same scenario with other words: `with_(duration="5min")`, `with_({"groups.mobile.users": 500})`.
+
+        A value is what a file would say. Raises UsageError where a path leads nowhere, FaultsError for a value that
+        cannot be.
+        """
+        assert self._played_scale == 1.0, "a scenario is changed before it is scaled"
+        all_changes = {**(changes or {}), **words}
+        scenario_words, group_words = _words_of(type(self)), _words_of(Group)
+        source = changed(self._source, all_changes, words=scenario_words, group_words=group_words)
+        made = type(self).of(source, folder=self._folder, path=self._path, lines=self._lines)
+        made._time_scale = self._time_scale
+        return made if "seed" in all_changes else made.with_seed(self.seed)
+
     def _with_expectation_lines(self) -> "Scenario":
         """The scenario whose expectations know their lines."""
         placed = tuple(
@@ -350,6 +366,11 @@ class Scenario(Words):
             for index, expectation in enumerate(self.expect)
         )
         return self.model_copy(update={"expect": placed})
+
+
+def _words_of(model: type[Words]) -> list[str]:
+    """The words of a model, as files say them."""
+    return [word(name) for name in model.model_fields]
 
 
 def _fields(expectation: Expectation) -> dict[str, Any]:

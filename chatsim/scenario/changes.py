@@ -1,0 +1,67 @@
+"""A scenario with some of its words changed: `duration`, `handler.rate_limit`, `groups.mobile.users`, `events.0.at`.
+
+Decides which place of a scenario a path means. Rule: a path is the words of a scenario file with dots between, where a
+group goes by its name and an event or an expectation by its place from 0; a word of groups alone (`users`) is meant for
+the only group. What is put there is read as a file is, by the models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from copy import deepcopy
+from typing import Any
+
+from chatsim.errors import UsageError
+from chatsim.scenario.faults import did_you_mean
+
+
+def changed(
+    source: Mapping[str, Any], changes: Mapping[str, Any], *, words: Collection[str], group_words: Collection[str]
+) -> dict[str, Any]:
+    """The mapping of a scenario file with the value of each path in its place; the mapping given stays as it is.
+
+    `words` are those of a scenario, `group_words` those of a group. Raises UsageError where a path leads nowhere.
+    """
+    made = deepcopy(dict(source))
+    for path, value in changes.items():
+        steps = path.split(".")
+        if steps[0] not in words and steps[0] in group_words:
+            steps = ["groups", _only_group(made, path), *steps]
+        elif steps[0] not in words:
+            raise UsageError(f"{path}: a scenario has no {steps[0]}{did_you_mean(steps[0], [*words, *group_words])}")
+        place: Any = made
+        for step in steps[:-1]:
+            place = _inner(place, step, path)
+        place[_key(place, steps[-1], path)] = deepcopy(value)
+    return made
+
+
+def _inner(place: Any, step: str, path: str) -> Any:
+    """What stands at a step of a path: a mapping or a list, made where there is nothing yet."""
+    key = _key(place, step, path)
+    if isinstance(place, dict) and place.get(key) is None:
+        place[key] = {}
+    found = place[key]
+    if not isinstance(found, dict | list):
+        raise UsageError(f"{path}: {step} is {found!r}, and has no words of its own: change {step} itself")
+    return found
+
+
+def _key(place: Any, step: str, path: str) -> Any:
+    """The key of a mapping, or the place in a list."""
+    if isinstance(place, dict):
+        return step
+    if step.isdecimal() and int(step) < len(place):
+        return int(step)
+    names = [entry["name"] for entry in place if isinstance(entry, dict) and "name" in entry]
+    if step in names:
+        return names.index(step)
+    known = names or [str(number) for number in range(len(place))]
+    raise UsageError(f"{path}: there is no {step} among them{did_you_mean(step, known)}")
+
+
+def _only_group(made: Mapping[str, Any], path: str) -> str:
+    names = [group["name"] for group in made["groups"]]
+    if len(names) == 1:
+        return str(names[0])
+    raise UsageError(f"{path} is a word of groups, and there are {', '.join(names)}: say groups.{names[0]}.{path}")

@@ -1,0 +1,97 @@
+"""A path leads to one place of a scenario, or to an error that names the nearest one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chatsim.errors import UsageError
+from chatsim.scenario.faults import FaultsError
+from chatsim.scenario.load import discover, load
+from chatsim.scenario.model import Scenario
+
+ONE: dict[str, Any] = {
+    "name": "one",
+    "duration": "1min",
+    "groups": [{"name": "mobile", "users": 5, "network": {"latency": {"constant": "5ms"}}}],
+    "events": [{"at": "10s", "do": "drop", "count": 1}],
+    "expect": ["lost == 0", "p99(delivery_latency) <= 100ms"],
+    "live": {"time_scale": 0.5, "groups": [{"name": "mobile", "users": 2}]},
+}
+TWO = ONE | {"groups": [*ONE["groups"], {"name": "web", "users": 7}]}
+
+
+def test_each_place_can_be_changed() -> None:
+    made = Scenario.of(ONE).with_(
+        {
+            "groups.mobile.users": 500,
+            "groups.0.network.latency": {"exponential": {"mean": "10ms"}},
+            "handler.rate_limit": "30/min",
+            "events.0.at": "20s",
+            "expect.1": "p99(delivery_latency) <= 50ms",
+            "log.latency": {"constant": "1ms"},
+        },
+        duration="5min",
+        seed=9,
+    )
+    assert made.group("mobile").users == 500
+    assert made.group("mobile").network.latency.mean == pytest.approx(0.01)
+    assert made.handler.rate_limit == 30
+    assert made.events[0].at_s == 20.0
+    assert made.expect[1].limit == 0.05
+    assert (made.log.latency.mean, made.duration_s, made.seed) == (0.001, 300.0, 9)
+
+
+def test_the_scenario_itself_stays_as_it_is() -> None:
+    source = dict(ONE)
+    played = Scenario.of(source)
+    played.with_(users=500)
+    assert source == ONE
+    assert played.group("mobile").users == 5
+    assert played.with_(users=500).with_(duration="2min").group("mobile").users == 500
+
+
+def test_no_change_is_the_same_scenario() -> None:
+    for path in discover([]):
+        played = load(path)
+        assert played.with_() == played
+        assert played.with_seed(77).with_() == played.with_seed(77)
+        assert played.with_().with_live_overrides() == played.with_live_overrides()
+
+
+def test_what_live_overrides_still_does() -> None:
+    live = Scenario.of(ONE).with_(users=500).with_live_overrides()
+    assert (live.group("mobile").users, live.time_scale) == (2, 0.5)
+    changed = Scenario.of(ONE).with_live_overrides().with_(users=3)
+    assert (changed.group("mobile").users, changed.time_scale) == (3, 0.5)
+
+
+def test_a_word_of_groups_is_meant_for_the_only_one() -> None:
+    assert Scenario.of(ONE).with_(typing=True).group("mobile").typing
+    with pytest.raises(UsageError, match=r"there are mobile, web: say groups\.mobile\.users"):
+        Scenario.of(TWO).with_(users=3)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("groups.mobil.users", r"there is no mobil among them \(did you mean mobile\?\)"),
+        ("groups.mobile.user", r"did you mean users\?"),
+        ("handler.rate_limits", r"did you mean rate_limit\?"),
+        ("durations", r"a scenario has no durations \(did you mean duration\?\)"),
+        ("events.3.at", r"there is no 3 among them"),
+        ("duration.seconds", r"duration is '1min', and has no words of its own"),
+        ("", "a scenario has no"),
+    ],
+)
+def test_a_path_that_leads_nowhere_names_the_nearest(path: str, text: str) -> None:
+    with pytest.raises(UsageError, match=text):
+        Scenario.of(ONE).with_({path: 5})
+
+
+def test_a_value_that_cannot_be_is_refused_as_in_a_file() -> None:
+    with pytest.raises(FaultsError, match="users"):
+        Scenario.of(ONE).with_(users=-1)
+    with pytest.raises(FaultsError, match="duration"):
+        Scenario.of(ONE).with_(duration="5 parsecs")
