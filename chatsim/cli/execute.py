@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from chatsim.cli.doors import Progress, Result, Runner, Scenario, Wire
-from chatsim.cli.output import quantity
 from chatsim.errors import ChatsimError, UsageError
+from chatsim.scenario.units import quantity
 
 PASSED: Final = 0
 FAILED: Final = 1

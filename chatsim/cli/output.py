@@ -1,12 +1,11 @@
 """What people and programs read: the result on stdout, the log and the progress on stderr.
 
 Rule: stdout carries the result and nothing else, and a reader that went away is no failure: the command goes on to its
-own exit code. Which result there is, is decided elsewhere; how a number looks as JSON is decided by the store.
+own exit code. Which result there is, is decided elsewhere, and how numbers look is too.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -51,22 +50,6 @@ def emit_table(rows: Iterable[tuple[str, str, str, str, str, str]]) -> None:
     with console.capture() as captured:
         console.print(table)
     emit("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")))
-
-
-def quantity(value: float, unit: str) -> str:
-    """A value as people read it: `12.3456 ms`, `7 s`, `25 %`, `3`; six digits, so that 104 never looks like 100."""
-    if math.isnan(value):
-        return "no sample"
-    if math.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    if unit == "s":
-        return f"{value * 1000:.6g} ms" if 0 < abs(value) < 1 else f"{value:.6g} s"
-    if unit == "share":
-        return f"{value * 100:.6g} %"
-    if unit == "count":
-        unit = ""
-    number = str(int(value)) if value == int(value) and abs(value) < 1e15 else f"{value:.6g}"
-    return f"{number} {unit}".rstrip()
 
 
 def _literal(text: str) -> str:

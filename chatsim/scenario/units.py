@@ -1,6 +1,7 @@
 """Quantities as people write them: `30s`, `60/min`, `10%`, `64KiB`, `5Mbit/s`.
 
-Decides which spellings exist and what each is worth in the one unit that the code computes with. Rule: a number
+Decides which spellings exist, what each is worth in the one unit that the code computes with, and how a value is
+written for people. Rule: a number
 without its unit is refused, because nobody can tell seconds from milliseconds later; only zero needs none (and bytes
 are plain counts). Every refusal is a ValueError whose text says what to write instead. Where a quantity stands is the
 reader's affair.
@@ -167,3 +168,19 @@ def _shown(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else repr(value)
+
+
+def quantity(value: float, unit: str) -> str:
+    """A value as people read it: `12.3456 ms`, `7 s`, `25 %`, `3`; six digits, so that 104 never looks like 100."""
+    if math.isnan(value):
+        return "no sample"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    if unit == "s":
+        return f"{value * 1000:.6g} ms" if 0 < abs(value) < 1 else f"{value:.6g} s"
+    if unit == "share":
+        return f"{value * 100:.6g} %"
+    if unit == "count":
+        unit = ""
+    number = str(int(value)) if value == int(value) and abs(value) < 1e15 else f"{value:.6g}"
+    return f"{number} {unit}".rstrip()

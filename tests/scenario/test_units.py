@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 
@@ -112,3 +113,27 @@ def test_the_pattern_and_the_reader_accept_the_same(number: float, unit: str) ->
     except ValueError:
         reads = False
     assert reads == (matches or (unit == "" and number == 0))
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.1, "s", "100 ms"),
+        (0.1004, "s", "100.4 ms"),
+        (39.9996, "s", "39.9996 s"),
+        (0.0, "s", "0 s"),
+        (0.25, "share", "25 %"),
+        (3.0, "", "3"),
+        (12.0, "count", "12"),
+        (math.inf, "s", "inf"),
+        (-math.inf, "", "-inf"),
+        (math.nan, "s", "no sample"),
+        (0.5, "", "0.5"),
+    ],
+)
+def test_quantities(value: float, unit: str, text: str) -> None:
+    assert units.quantity(value, unit) == text
+
+
+def test_a_value_just_over_its_limit_does_not_look_like_it() -> None:
+    assert units.quantity(0.1001, "s") != units.quantity(0.1, "s")

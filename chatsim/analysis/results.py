@@ -1,0 +1,198 @@
+"""One finished run, as an analyst holds it: verdict, tables, and a card that says what it was and how to see it again.
+
+Decides how a run looks on a page and in a shell. Rule: what is shown is what was judged; the tables are made when they
+are first asked for, those of connections and of time from the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
+
+import pandas as pd
+
+from chatsim.analysis import frames
+from chatsim.errors import UsageError
+from chatsim.journal.lives import journals, steps
+from chatsim.journal.record import RunRecord
+from chatsim.scenario.expectations import AGGREGATES, METRICS
+from chatsim.scenario.units import quantity
+from chatsim.timeline.story import Story
+from chatsim.verdict.judge import Judged
+
+WIDTH = 80
+"""Columns of a terminal that everybody has."""
+
+
+class Finished(Protocol):
+    """What is needed of the result of a run."""
+
+    @property
+    def scenario(self) -> str: ...
+    @property
+    def wire(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def verdict(self) -> str: ...
+    @property
+    def expectations(self) -> Sequence[Judged]: ...
+    @property
+    def metrics(self) -> Mapping[str, Mapping[str, float]]: ...
+    @property
+    def counters(self) -> Mapping[str, int]: ...
+    @property
+    def valid(self) -> bool: ...
+    @property
+    def why_invalid(self) -> str: ...
+    @property
+    def path(self) -> Path | None: ...
+    @property
+    def record(self) -> RunRecord: ...
+
+
+class Run:
+    """A finished run.
+
+    `messages`, `connections`, `events` and `series` are tables (`chatsim.analysis.frames` has their columns and
+    dtypes); `result` is all that was judged, `path` the folder of a run that was kept, or None.
+    """
+
+    def __init__(self, result: Finished, source: str | None, keeps: TemporaryDirectory[str] | None = None) -> None:
+        """`source` is the scenario's file, for the line that says how to run it again; `keeps` a folder that is to
+        last for as long as this run does."""
+        self.result = result
+        self._source = source
+        self._keeps = keeps
+
+    @property
+    def path(self) -> Path | None:
+        """The folder of the run; None where nobody asked for one."""
+        return None if self._keeps is not None else self.result.path
+
+    @property
+    def verdict(self) -> str:
+        """`pass`, `fail`, `inconclusive` or `invalid`."""
+        return self.result.verdict
+
+    @property
+    def ok(self) -> bool:
+        """Whether every expectation holds."""
+        return self.result.verdict == "pass"
+
+    @cached_property
+    def messages(self) -> pd.DataFrame:
+        """What was said, a row for each message and receiver (`frames.MESSAGES`)."""
+        return frames.messages(self.result.record)
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """What the scenario did to whom (`frames.EVENTS`)."""
+        return frames.events(self.result.record)
+
+    @cached_property
+    def connections(self) -> pd.DataFrame:
+        """Who was connected when (`frames.CONNECTIONS`)."""
+        return frames.connections(self._story, self.result.record.groups)
+
+    @cached_property
+    def series(self) -> pd.DataFrame:
+        """How it went, second by second (`frames.SERIES`)."""
+        return frames.series(self._story)
+
+    @cached_property
+    def _story(self) -> Story:
+        assert self.result.path is not None, "every run that is shown has a journal"
+        return Story(steps(journals(self.result.path)))
+
+    def summary(self) -> pd.DataFrame:
+        """The run in one row: what it was, every counter, and every aggregate of every metric (`..._s` in seconds);
+        runs of any scenario and wire have the same columns."""
+        found = self.result
+        row: dict[str, Any] = {
+            "scenario": found.scenario,
+            "wire": found.wire,
+            "seed": found.seed,
+            "verdict": found.verdict,
+            "valid": found.valid,
+        }
+        row |= found.counters
+        for metric, aggregates in found.metrics.items():
+            for name in AGGREGATES:
+                in_s = name != "count" and METRICS[metric] == "s"
+                column = f"{metric}_{name}_s" if in_s else f"{metric}_{name}"
+                row[column] = aggregates.get(name, float("nan"))
+        return pd.DataFrame([row])
+
+    def to_csv(self, folder: str | Path) -> list[Path]:
+        """Write the tables as CSV into a folder; returns the files."""
+        return self._written(folder, "csv", lambda frame, path: frame.to_csv(path, index=False))
+
+    def to_parquet(self, folder: str | Path) -> list[Path]:
+        """Write the tables as Parquet into a folder; returns the files.
+
+        Raises UsageError where `chatsim[parquet]` is not installed.
+        """
+
+        def write(frame: pd.DataFrame, path: Path) -> None:
+            try:
+                frame.to_parquet(path, index=False)
+            except ImportError as problem:
+                raise UsageError("Parquet wants pyarrow: pip install 'chatsim[parquet]'") from problem
+
+        return self._written(folder, "parquet", write)
+
+    def _written(self, folder: str | Path, kind: str, write: Any) -> list[Path]:
+        paths = []
+        for name in ("messages", "connections", "events", "series", "summary"):
+            table = self.summary() if name == "summary" else getattr(self, name)
+            path = Path(folder) / f"{name}.{kind}"
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write(table, path)
+            except OSError as problem:
+                raise UsageError(f"cannot write {path} ({problem.strerror}): name another folder") from problem
+            paths.append(path)
+        return paths
+
+    @property
+    def again(self) -> str:
+        """The command that runs it again."""
+        file = f"{self.result.scenario}.yaml" if self._source is None else self._source
+        wire = "" if self.result.wire == "sim" else f" --on {self.result.wire}"
+        return f"chatsim run {file}{wire} --seed {self.result.seed}"
+
+    def _rows(self) -> list[tuple[str, str, str]]:
+        return [(j.text, quantity(j.observed, j.unit), j.verdict) for j in self.result.expectations]
+
+    def __repr__(self) -> str:
+        """A few lines of at most 80 columns."""
+        found = self.result
+        lines = [f"{found.verdict.upper()}  {found.scenario} on {found.wire}, seed {found.seed}"]
+        if not found.valid:
+            lines.append(found.why_invalid)
+        lines += [f"  {verdict:12} {observed:>14}  {text}" for text, observed, verdict in self._rows()]
+        return "\n".join(_cut(line) for line in lines)
+
+    def _repr_html_(self) -> str:
+        """A card: plain tables and no script, so that it looks the same wherever notebooks are shown."""
+        found = self.result
+        head = f"<b>{escape(found.verdict.upper())}</b> {escape(found.scenario)} on {escape(found.wire)}"
+        rows = "".join(
+            f"<tr><td>{escape(text)}</td><td>{escape(observed)}</td><td>{n}</td><td>{escape(verdict)}</td></tr>"
+            for (text, observed, verdict), n in zip(self._rows(), (j.n for j in found.expectations), strict=True)
+        )
+        why = "" if found.valid else f"<p>{escape(found.why_invalid)}</p>"
+        return (
+            f"<div><p>{head}, seed {found.seed}</p>{why}"
+            "<table><thead><tr><th>expectation</th><th>observed</th><th>n</th><th>verdict</th></tr></thead>"
+            f"<tbody>{rows}</tbody></table><p>again: <code>{escape(self.again)}</code></p></div>"
+        )
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"

@@ -1,0 +1,129 @@
+"""A run shows what was judged, in tables that stand under each other and on a card that runs no script."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from math import inf
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+import pandas as pd
+import pytest
+
+from chatsim.analysis import frames
+from chatsim.analysis.results import WIDTH, Run
+from chatsim.errors import UsageError
+from chatsim.runner.run import RunResult, run
+from tests.sim.worlds import scenario
+
+EXPECT = ["lost == 0", "p99(delivery_latency) <= 1ms", "max(reconnect_time) <= 10s"]
+
+
+@pytest.fixture(scope="module")
+def played() -> Iterator[RunResult]:
+    """A run that breaks one of its promises, in a folder of its own."""
+    with TemporaryDirectory() as folder:
+        dropped = {"at": "30s", "do": "drop", "count": 1}
+        yield run(scenario(dropped, expect=EXPECT, duration="1min"), out=Path(folder))
+
+
+def test_tables_are_those_of_the_run(played: RunResult) -> None:
+    shown = Run(played, None)
+    assert len(shown.messages) == played.counters["accepted"]
+    assert len(shown.connections) == 5
+    assert shown.events.event.tolist() == ["drop"]
+    assert shown.series.connections.max() == 4
+    assert (shown.verdict, shown.ok) == ("fail", False)
+
+
+def test_the_summary_is_one_row_with_the_same_columns_for_every_run(played: RunResult) -> None:
+    row = Run(played, None).summary()
+    quiet = msgspec.structs.replace(played, metrics={"drain_time": {"count": 0}}, counters=played.counters)
+    both = pd.concat([row, Run(quiet, None).summary()], ignore_index=True)
+    assert len(both) == 2
+    assert row.delivery_latency_p99_s[0] == played.metrics["delivery_latency"]["p99"]
+    assert row.sent[0] == played.counters["sent"]
+    assert {"utilisation_max", "delivery_latency_count"} <= set(row)
+    assert not {"utilisation_max_s", "delivery_latency_count_s"} & set(row)
+
+
+def test_every_metric_has_every_aggregate_in_the_summary(played: RunResult) -> None:
+    bare = msgspec.structs.replace(played, metrics={"drain_time": {"count": 0.0}})
+    row = Run(bare, None).summary()
+    assert row.drain_time_count[0] == 0
+    assert pd.isna(row.drain_time_p99_s[0])
+
+
+def test_csv_gives_back_the_tables(played: RunResult, tmp_path: Path) -> None:
+    shown = Run(played, None)
+    paths = shown.to_csv(tmp_path / "new")
+    assert [path.name for path in paths] == [
+        f"{name}.csv" for name in ("messages", "connections", "events", "series", "summary")
+    ]
+    again = pd.read_csv(paths[0]).astype(frames.MESSAGES)
+    pd.testing.assert_frame_equal(again, shown.messages)
+
+
+def test_a_folder_that_cannot_be_is_refused(played: RunResult, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="name another folder"):
+        Run(played, None).to_csv(tmp_path / "file")
+
+
+def test_a_shell_shows_a_few_lines_of_eighty_columns(played: RunResult) -> None:
+    long = msgspec.structs.replace(played, scenario="x" * 100)
+    for shown in (Run(played, None), Run(long, None)):
+        lines = repr(shown).splitlines()
+        assert len(lines) == 1 + len(EXPECT)
+        assert max(map(len, lines)) <= WIDTH
+    assert repr(Run(played, None)).startswith("FAIL  s on sim, seed 1\n")
+    assert re.search(r"fail +10 ms  p99\(delivery_latency\) <= 1ms", repr(Run(played, None)))
+
+
+class Tags(HTMLParser):
+    """The tags of a page, each of which is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self.open: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert attrs == []
+        self.found.add(tag)
+        self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_card_is_plain_and_says_how_to_see_it_again(played: RunResult) -> None:
+    card = Run(played, "scenarios/s.yaml")._repr_html_()
+    assert Tags(card).found == {"div", "p", "b", "table", "thead", "tbody", "tr", "th", "td", "code"}
+    assert "chatsim run scenarios/s.yaml --seed 1" in card
+    assert "p99(delivery_latency) &lt;= 1ms" in card
+
+
+def test_a_hostile_name_is_only_text(played: RunResult) -> None:
+    hostile = msgspec.structs.replace(played, scenario="<script>alert(1)</script>", valid=False, why_invalid="<img>")
+    card = Run(hostile, "<b>&")._repr_html_()
+    assert not Tags(card).found & {"script", "img"}
+
+
+def test_a_run_that_was_not_to_be_kept_has_no_folder(played: RunResult) -> None:
+    keeps = TemporaryDirectory()
+    shown = Run(played, None, keeps)
+    assert shown.path is None
+    keeps.cleanup()
+    assert Run(played, None).path == played.path
+
+
+def test_what_never_came_is_shown(played: RunResult) -> None:
+    judged = msgspec.structs.replace(played.expectations[1], observed=inf)
+    never = msgspec.structs.replace(played, expectations=[judged])
+    assert " inf " in repr(Run(never, None))
