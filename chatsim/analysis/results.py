@@ -6,11 +6,12 @@ are first asked for, those of connections and of time from the journal.
 
 from __future__ import annotations
 
+import shutil
+import weakref
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import pandas as pd
@@ -52,6 +53,8 @@ class Finished(Protocol):
     @property
     def path(self) -> Path | None: ...
     @property
+    def trace_hash(self) -> str: ...
+    @property
     def record(self) -> RunRecord: ...
 
 
@@ -62,17 +65,19 @@ class Run:
     dtypes); `result` is all that was judged, `path` the folder of a run that was kept, or None.
     """
 
-    def __init__(self, result: Finished, source: str | None, keeps: TemporaryDirectory[str] | None = None) -> None:
-        """`source` is the scenario's file, for the line that says how to run it again; `keeps` a folder that is to
-        last for as long as this run does."""
+    def __init__(self, result: Finished, source: str | None, *, kept: bool = True) -> None:
+        """`source` is the scenario's file, for the line that says how to run it again; the folder of a run that is not
+        to be `kept` is removed with this object."""
         self.result = result
         self._source = source
-        self._keeps = keeps
+        self._kept = kept
+        if not kept and result.path is not None:
+            weakref.finalize(self, shutil.rmtree, result.path, ignore_errors=True)
 
     @property
     def path(self) -> Path | None:
         """The folder of the run; None where nobody asked for one."""
-        return None if self._keeps is not None else self.result.path
+        return self.result.path if self._kept else None
 
     @property
     def verdict(self) -> str:

@@ -115,11 +115,13 @@ def test_a_hostile_name_is_only_text(played: RunResult) -> None:
     assert not Tags(card).found & {"script", "img"}
 
 
-def test_a_run_that_was_not_to_be_kept_has_no_folder(played: RunResult) -> None:
-    keeps = TemporaryDirectory()
-    shown = Run(played, None, keeps)
+def test_the_folder_of_a_run_that_is_not_to_be_kept_goes_with_it(played: RunResult, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    shown = Run(msgspec.structs.replace(played, path=tmp_path / "run"), None, kept=False)
     assert shown.path is None
-    keeps.cleanup()
+    assert (tmp_path / "run").is_dir()
+    del shown
+    assert not (tmp_path / "run").exists()
     assert Run(played, None).path == played.path
 
 
