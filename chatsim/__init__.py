@@ -1,7 +1,7 @@
 """chatsim: one sans-I/O chat handler and client, simulated under SimPy and served over real WebSockets.
 
-What stands here is the client library; it is imported when it is first asked for, so that `import chatsim` costs
-nothing and brings no server.
+What stands here is the client library, and what an analyst says in a notebook; each is imported when it is first asked
+for, so that `import chatsim` costs nothing, and who chats gets no server and no tables.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from chatsim.live.chat import Chat, connect
     from chatsim.live.news import Connected, Disconnected, Event, Message, RenewalFailed, Said
+    from chatsim.runner.desk import arun_live, load, run_live, scenarios, simulate
 
 __all__ = [
     "connect",
@@ -40,17 +41,27 @@ __all__ = [
     "RateLimitedError",
     "TokenRefusedError",
     "UnreachableError",
+    "load",
+    "scenarios",
+    "simulate",
+    "run_live",
+    "arun_live",
 ]
+
+_PLACES = {
+    "chatsim.live.chat": ("connect", "Chat"),
+    "chatsim.live.news": ("Message", "Said", "Event", "Connected", "Disconnected", "RenewalFailed"),
+    "chatsim.runner.desk": ("load", "scenarios", "simulate", "run_live", "arun_live"),
+}
+"""Where what is no error stands."""
 
 
 def __getattr__(name: str) -> Any:
     """A name of the library, from where it stands."""
     if name not in __all__:
         raise AttributeError(f"module 'chatsim' has no attribute {name!r}")
-    errors = import_module("chatsim.errors")
-    if hasattr(errors, name):
-        return getattr(errors, name)
-    return getattr(import_module("chatsim.live.chat" if name in ("connect", "Chat") else "chatsim.live.news"), name)
+    place = next((place for place, names in _PLACES.items() if name in names), "chatsim.errors")
+    return getattr(import_module(place), name)
 
 
 def __dir__() -> list[str]:

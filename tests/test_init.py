@@ -30,6 +30,10 @@ def test_the_client_library_brings_no_server() -> None:
     assert not {"chatsim.live.server", *HEAVY} & found
 
 
+def test_a_notebook_gets_what_it_asks_for() -> None:
+    assert "pandas" in loaded("import chatsim; chatsim.simulate")
+
+
 def test_everything_that_it_names_is_there() -> None:
     assert all(getattr(chatsim, name).__name__ for name in chatsim.__all__ if name != "Event")
     assert set(chatsim.__all__) <= set(dir(chatsim))
