@@ -79,6 +79,21 @@ class RunResult(msgspec.Struct):
         }
 
 
+class _Played(msgspec.Struct):
+    """What a wire made of a scenario: `scenario` is the one to be judged by, `exposition` what a scrape told (None: it
+    was not asked for)."""
+
+    scenario: Scenario
+    record: RunRecord
+    trace_hash: str
+    violations: list[Violation]
+    exposition: bytes | None
+    valid: bool = True
+    why: str = ""
+    busy: bool = False
+    health: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
 def run(
     scenario: Scenario,
     *,
@@ -94,58 +109,66 @@ def run(
     """
     if seed is not None:
         scenario = scenario.with_seed(seed)
-    busy = False
     with RunFolder(scenario.name, on, scenario.seed, at=time.time(), out=out) as folder:
         try:
-            if on == "sim":
-                from chatsim.sim.run import simulate
-
-                outcome = simulate(scenario, journal=folder.journal, progress=progress)
-                record, trace_hash, valid, why = outcome.record, outcome.trace_hash, True, ""
-                metrics, health, violations = exposition(outcome.families), dict[str, Any](), outcome.violations
-            elif on == "virtual":
-                from chatsim.virtual.run import run_virtual
-
-                played = run_virtual(scenario, journal=folder.journal, progress=progress)
-                record, trace_hash, valid, why = played.record, played.trace_hash, True, ""
-                metrics, health, violations = played.exposition, {}, played.violations
-            else:
-                from chatsim.live.run import run_live
-
-                lived = run_live(scenario, seed=scenario.seed, out_dir=folder.path, progress=progress)
-                record, trace_hash, valid, why = lived.record, lived.trace_hash, lived.valid, lived.why_invalid
-                metrics, health, violations = lived.exposition, lived.health, lived.violations
-                scenario = scenario.with_live_overrides()
-                scenario = scenario.scaled(scenario.time_scale)
-                busy = lived.busy
-                if valid:
-                    why = _excuse(scenario, record, lived.stalls)
-                    valid, busy = not why, bool(why)
+            played = (
+                _play_live(scenario, folder.path, progress)
+                if on == "live"
+                else _play(scenario, on, folder.journal, progress)
+            )
         except UnbalancedError as problem:
             # The wire could make no rows of it, but its journal says what happened.
             head = {"scenario": scenario.name, "wire": on, "seed": scenario.seed, "verdict": "invalid"}
             folder.write_document(head | {"valid": False, "why_invalid": str(problem)})
             raise UnbalancedError(f"{problem} (the run is kept in {folder.commit()})") from problem
-        if violations:
-            valid, why, busy = False, " ".join(f"{v}" for v in violations), False
-        result = _judged(scenario, on, record, trace_hash, valid, why, health, violations)
-        result.busy = busy
+        result = _judged(played, on)
         _write(folder, result)
-        folder.write_metrics(metrics)
+        if played.exposition is not None:
+            folder.write_metrics(played.exposition)
     result.path = folder.path
     return result
 
 
-def _judged(
-    scenario: Scenario,
-    wire: str,
-    record: RunRecord,
-    trace_hash: str,
-    valid: bool,
-    why: str,
-    health: dict[str, Any],
-    violations: list[Violation],
-) -> RunResult:
+def play(scenario: Scenario, *, on: str = "sim") -> RunResult:
+    """Play a scenario in virtual time, on `sim` or `virtual`, and judge it; nothing is written.
+
+    Raises UsageError where the wire cannot play the scenario, HarnessError where it failed on the way.
+    """
+    return _judged(_play(scenario, on, None, None), on)
+
+
+def _play(scenario: Scenario, on: str, journal: Path | None, progress: Callable[[float], None] | None) -> _Played:
+    if on == "virtual":
+        from chatsim.virtual.run import run_virtual
+
+        there = run_virtual(scenario, journal=journal, progress=progress)
+        return _Played(scenario, there.record, there.trace_hash, there.violations, there.exposition)
+    from chatsim.sim.run import simulate
+
+    outcome = simulate(scenario, journal=journal, progress=progress)
+    told = None if journal is None else exposition(outcome.families)
+    return _Played(scenario, outcome.record, outcome.trace_hash, outcome.violations, told)
+
+
+def _play_live(scenario: Scenario, folder: Path, progress: Callable[[float], None] | None) -> _Played:
+    from chatsim.live.run import run_live
+
+    lived = run_live(scenario, seed=scenario.seed, out_dir=folder, progress=progress)
+    judged_by = scenario.with_live_overrides()
+    judged_by = judged_by.scaled(judged_by.time_scale)
+    played = _Played(judged_by, lived.record, lived.trace_hash, lived.violations, lived.exposition)
+    played.valid, played.why, played.busy, played.health = lived.valid, lived.why_invalid, lived.busy, lived.health
+    excuse = _excuse(judged_by, lived.record, lived.stalls) if lived.valid else ""
+    if excuse:
+        played.valid, played.why, played.busy = False, excuse, True
+    return played
+
+
+def _judged(played: _Played, wire: str) -> RunResult:
+    scenario, record = played.scenario, played.record
+    valid, why, busy = played.valid, played.why, played.busy
+    if played.violations:
+        valid, why, busy = False, " ".join(f"{v}" for v in played.violations), False
     problem = _not_judgeable(scenario, record)
     # A broken invariant is the graver news, and the sentence of a run that was invalid before explains the rest.
     if problem and valid:
@@ -160,13 +183,14 @@ def _judged(
         expectations=expectations,
         metrics=summary(record),
         counters=counters(record),
-        trace_hash=trace_hash,
+        trace_hash=played.trace_hash,
         valid=valid,
         why_invalid=why,
-        health=health,
-        violations=violations,
+        health=played.health,
+        violations=played.violations,
         path=None,
         record=record,
+        busy=busy,
     )
 
 
