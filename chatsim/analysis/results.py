@@ -17,10 +17,10 @@ from typing import Any, Protocol
 import pandas as pd
 
 from chatsim.analysis import frames
+from chatsim.analysis.numbers import numbers_of
 from chatsim.errors import UsageError
 from chatsim.journal.lives import journals, steps
 from chatsim.journal.record import RunRecord
-from chatsim.scenario.expectations import AGGREGATES, METRICS
 from chatsim.scenario.units import quantity
 from chatsim.timeline.story import Story
 from chatsim.verdict.judge import Judged
@@ -115,23 +115,17 @@ class Run:
         return Story(steps(journals(self.result.path)))
 
     def summary(self) -> pd.DataFrame:
-        """The run in one row: what it was, every counter, and every aggregate of every metric (`..._s` in seconds);
-        runs of any scenario and wire have the same columns."""
+        """The run in one row: what it was, and every number that it has (`chatsim.analysis.numbers`), under the same
+        names for every scenario and wire."""
         found = self.result
-        row: dict[str, Any] = {
+        head = {
             "scenario": found.scenario,
             "wire": found.wire,
             "seed": found.seed,
             "verdict": found.verdict,
             "valid": found.valid,
         }
-        row |= found.counters
-        for metric, aggregates in found.metrics.items():
-            for name in AGGREGATES:
-                in_s = name != "count" and METRICS[metric] == "s"
-                column = f"{metric}_{name}_s" if in_s else f"{metric}_{name}"
-                row[column] = aggregates.get(name, float("nan"))
-        return pd.DataFrame([row])
+        return pd.DataFrame([head | numbers_of(found.metrics, found.counters)])
 
     def to_csv(self, folder: str | Path) -> list[Path]:
         """Write the tables as CSV into a folder; returns the files."""

@@ -1,0 +1,148 @@
+"""Many independent runs of one scenario as one finding: intervals of every metric, and a verdict on each promise.
+
+Decides what a replication contributes. Rule: one number per replication and metric, never a message; what was never
+delivered is infinite in it, and a verdict is on the mean over replications. How replications are run is left to others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from html import escape
+from math import isnan
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from chatsim.analysis.intervals import LEVEL, t_interval
+from chatsim.analysis.slo import Looks, Ruling, Verdict, rule, together
+from chatsim.errors import UsageError
+from chatsim.scenario.expectations import Expectation
+from chatsim.scenario.faults import did_you_mean
+from chatsim.scenario.units import quantity
+
+SUMMARY: Final = {"metric": "string", "mean": "float64", "low": "float64", "high": "float64", "n": "int64"}
+"""One row for each metric: its mean over replications and a 95 % interval, in the unit that the name ends in (`_s`)
+or in a count or share; `n` replications had a sample."""
+
+VERDICTS: Final = {
+    "expectation": "string",
+    "mean": "float64",
+    "low": "float64",
+    "high": "float64",
+    "limit": "float64",
+    "n": "int64",
+    "verdict": "string",
+    "would_do": "float64",
+}
+"""One row for each expectation. `low` and `high` are one-sided bounds, each wrong with a probability of 5 % over all
+expectations together; `would_do` is how many replications would probably decide, 0 where it is decided."""
+
+
+class Replication(msgspec.Struct):
+    """One run: its place from 0, its seed, every number by name (nan where there was no sample), and what was observed
+    for each expectation."""
+
+    number: int
+    seed: int
+    numbers: dict[str, float]
+    observed: list[float]
+
+
+class Replicated:
+    """Replications of one scenario. `expect` are its promises, `looks` at how many replications each was judged."""
+
+    def __init__(
+        self, scenario: str, wire: str, found: Sequence[Replication], expect: Sequence[Expectation], looks: Looks
+    ) -> None:
+        self.scenario = scenario
+        self.wire = wire
+        self.replications = tuple(found)
+        self.expect = tuple(expect)
+        self.looks = looks
+
+    def __len__(self) -> int:
+        return len(self.replications)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """One row for each replication: `replication`, `seed`, and a column for each number, the same
+        columns whatever was played."""
+        rows = [{"replication": r.number, "seed": r.seed, **r.numbers} for r in self.replications]
+        return pd.DataFrame(rows)
+
+    def values(self, metric: str) -> npt.NDArray[np.float64]:
+        """The number of each replication, float64 of shape (n,), nan where one had no sample.
+
+        Raises UsageError with the nearest name.
+        """
+        if metric not in self.frame or metric in ("replication", "seed"):
+            names = [name for name in self.frame if name not in ("replication", "seed")]
+            raise UsageError(f"there is no metric {metric}{did_you_mean(metric, map(str, names))}")
+        return self.frame[metric].to_numpy(dtype=np.float64)
+
+    def summary(self, level: float = LEVEL) -> pd.DataFrame:
+        """The mean of every metric with its interval: the columns of `SUMMARY`. Raises UsageError for fewer than two
+        replications."""
+        rows = []
+        for metric in self.frame.columns.drop(["replication", "seed"]):
+            values = self.values(metric)
+            there = values[~np.isnan(values)]
+            if there.size >= 2:
+                interval = t_interval(there, level)
+                rows.append((metric, interval.mean, interval.low, interval.high, there.size))
+            elif len(self) < 2:
+                t_interval(values, level)
+        return pd.DataFrame(rows, columns=list(SUMMARY)).astype(SUMMARY)
+
+    @cached_property
+    def rulings(self) -> list[Ruling]:
+        """The verdict on each expectation."""
+        return [
+            rule([r.observed[place] for r in self.replications], expectation.limit, expectation.op, self.looks)
+            for place, expectation in enumerate(self.expect)
+        ]
+
+    @property
+    def verdict(self) -> Verdict:
+        """`pass`, `fail` or `inconclusive`, over all expectations."""
+        return together(ruling.verdict for ruling in self.rulings)
+
+    def verdicts(self) -> pd.DataFrame:
+        """What became of each expectation: the columns of `VERDICTS`."""
+        rows = [
+            (e.text, r.mean, r.low, r.high, e.limit, r.n, r.verdict, r.would_do)
+            for e, r in zip(self.expect, self.rulings, strict=True)
+        ]
+        return pd.DataFrame(rows, columns=list(VERDICTS)).astype(VERDICTS)
+
+    def _rows(self) -> list[tuple[str, str, str, str]]:
+        return [
+            (e.text, quantity(r.mean, e.unit), _span(r, e.unit), r.verdict)
+            for e, r in zip(self.expect, self.rulings, strict=True)
+        ]
+
+    def __repr__(self) -> str:
+        """A few lines of at most 80 columns."""
+        lines = [f"{self.verdict.upper()}  {self.scenario} on {self.wire}, {len(self)} replications"]
+        lines += [f"  {verdict:12} {mean:>12} {span:>24}  {text}" for text, mean, span, verdict in self._rows()]
+        return "\n".join(line if len(line) <= 80 else line[:79] + "…" for line in lines)
+
+    def _repr_html_(self) -> str:
+        """A card: plain tables and no script."""
+        rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in self._rows())
+        return (
+            f"<div><p><b>{self.verdict.upper()}</b> {escape(self.scenario)} on {escape(self.wire)}, "
+            f"{len(self)} replications from seed {self.replications[0].seed}</p><table><thead><tr><th>expectation</th>"
+            f"<th>mean</th><th>bounds</th><th>verdict</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        )
+
+
+def _span(ruling: Ruling, unit: str) -> str:
+    """The bounds as people read them."""
+    if isnan(ruling.low):
+        return "no sample"
+    return f"{quantity(ruling.low, unit)} .. {quantity(ruling.high, unit)}"

@@ -1,0 +1,141 @@
+"""The same scenario many times, each time with other luck: a fixed number, until it is precise, or until it is decided.
+
+Decides which seed each replication has, and when there are enough. Rule: replication r of a master seed is the same
+run whoever plays it and beside however many; two scenarios of one master seed share their luck replication by
+replication. Processes are joblib's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, Literal
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from chatsim.analysis.numbers import name_of, numbers_of
+from chatsim.analysis.replicated import Replicated, Replication
+from chatsim.analysis.sequential import Precision, stopping
+from chatsim.analysis.slo import FIRST, N_MAX, Looks
+from chatsim.errors import HarnessError, UsageError
+from chatsim.runner.desk import WIRES, Played, load
+from chatsim.runner.run import play
+from chatsim.scenario.model import Scenario
+
+REPLICATIONS: Final = 10
+"""Fewer have intervals so wide that little can be said."""
+
+
+def seed_of(master: int, number: int) -> int:
+    """The seed of a replication, counted from 0: the first has the master's own, so that it is the run of the file."""
+    if number == 0:
+        return master
+    return int(np.random.SeedSequence(master, spawn_key=(number,)).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def replicate(
+    scenario: Played,
+    n: int | Literal["auto"] | None = None,
+    *,
+    until: Precision | None = None,
+    metrics: Iterable[str] = (),
+    on: str = "sim",
+    jobs: int = -1,
+    progress: Callable[[int], None] | None = None,
+) -> Replicated:
+    """Play it `n` times (10), `until` the mean of each of `metrics` is precise, or with "auto" until every expectation
+    is decided, 80 times at most. `jobs` is how many processes play, -1 one for each processor.
+
+    Without `metrics` those of the expectations are meant. `progress` hears how many are done. Raises UsageError for
+    what cannot be played, HarnessError where a run fails or is not valid, with its seed.
+    """
+    played = load(scenario)
+    if on not in WIRES:
+        raise UsageError(f"on={on!r}: replications are played in virtual time, on sim or virtual")
+    if n is not None and until is not None:
+        raise UsageError(f"n={n!r} and until= are two answers to how many: give one of them")
+    if isinstance(n, int) and n < 2:
+        raise UsageError(f"{n} replications have no interval: 2 would do, {REPLICATIONS} make it useful")
+    with Parallel(n_jobs=jobs, return_as="generator") as pool:
+        runs = _Runs(played, on, pool, progress)
+        if until is not None:
+            return _until(runs, until, list(metrics))
+        if n == "auto":
+            return _decided(runs)
+        runs.extend_to(REPLICATIONS if n is None else n)
+        return runs.judged(Looks(first=len(runs.found), n_max=len(runs.found), expectations=len(played.expect)))
+
+
+class _Runs:
+    """The replications so far."""
+
+    def __init__(self, scenario: Scenario, wire: str, pool: Parallel, progress: Callable[[int], None] | None) -> None:
+        self.scenario = scenario
+        self.wire = wire
+        self.found: list[Replication] = []
+        self._pool = pool
+        self._progress = progress
+
+    def extend_to(self, n: int) -> None:
+        """Play on until there are n."""
+        numbers = range(len(self.found), n)
+        for made in self._pool(delayed(replication)(self.scenario, self.wire, number) for number in numbers):
+            self.found.append(made)
+            if self._progress is not None:
+                self._progress(len(self.found))
+
+    def judged(self, looks: Looks) -> Replicated:
+        """All of them as one finding."""
+        return Replicated(self.scenario.name, self.wire, self.found, self.scenario.expect, looks)
+
+
+def replication(scenario: Scenario, wire: str, number: int) -> Replication:
+    """Play one. Raises HarnessError where it is not valid."""
+    seed = seed_of(scenario.seed, number)
+    result = play(scenario.with_seed(seed), on=wire)
+    if not result.valid:
+        raise HarnessError(f"Replication {number} of {scenario.name} (seed {seed}) is not valid: {result.why_invalid}")
+    numbers = numbers_of(result.metrics, result.counters)
+    return Replication(number, seed, numbers, [judged.observed for judged in result.expectations])
+
+
+def _until(runs: _Runs, precision: Precision, metrics: list[str]) -> Replicated:
+    runs.extend_to(precision.first)
+    while True:
+        found = runs.judged(_one_look(runs))
+        more = [stopping(found.values(metric), precision).more for metric in metrics or _promised(runs.scenario)]
+        if not any(more):
+            return found
+        runs.extend_to(len(runs.found) + max(more))
+
+
+def _promised(scenario: Scenario) -> list[str]:
+    """The numbers that the expectations are about, but for counts, which are mostly to be equal to something."""
+    names = [
+        name_of(e.metric, e.aggregate)
+        for e in scenario.expect
+        if e.aggregate not in (None, "count") and e.group is None
+    ]
+    if not names:
+        raise UsageError(
+            f"no expectation of {scenario.name} has a metric to be precise about: name some, such as "
+            "metrics=['delivery_latency_p99_s']"
+        )
+    return list(dict.fromkeys(names))
+
+
+def _one_look(runs: _Runs) -> Looks:
+    n = len(runs.found)
+    return Looks(first=n, n_max=n, expectations=len(runs.scenario.expect))
+
+
+def _decided(runs: _Runs) -> Replicated:
+    looks = Looks(first=FIRST, n_max=N_MAX, expectations=len(runs.scenario.expect))
+    runs.extend_to(FIRST)
+    while True:
+        found = runs.judged(looks)
+        more = max(ruling.more for ruling in found.rulings)
+        # One that fails decides the scenario, whatever the others would come to.
+        if not more or found.verdict == "fail":
+            return found
+        runs.extend_to(len(runs.found) + more)

@@ -1,0 +1,115 @@
+"""Replication r of a master seed is one run, whoever plays it, beside however many, and as often as needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chatsim.analysis.sequential import Precision
+from chatsim.errors import HarnessError, UsageError
+from chatsim.runner.replicate import replicate, replication, seed_of
+from chatsim.runner.run import run
+from chatsim.scenario.model import Scenario
+from tests.sim.worlds import scenario
+
+BUSY = {
+    "messages": {"arrivals": "poisson", "rate": "30/min"},
+    "network": {"latency": {"exponential": {"mean": "10ms"}}},
+}
+
+
+def small(*expect: str) -> Scenario:
+    """A few people whose latencies differ from run to run."""
+    return scenario(group=BUSY, duration="20s", expect=list(expect or ("lost == 0",)))
+
+
+def test_the_first_replication_is_the_run_of_the_file_and_each_can_be_run_again(tmp_path: Path) -> None:
+    played = small("mean(delivery_latency) <= 1s")
+    for number in (0, 3):
+        found = replication(played, "sim", number)
+        alone = run(played, seed=found.seed, out=tmp_path)
+        assert found.observed == [alone.expectations[0].observed]
+        assert found.numbers["delivery_latency_p99_s"] == alone.metrics["delivery_latency"]["p99"]
+    assert seed_of(played.seed, 0) == played.seed
+
+
+def test_seeds_differ_over_replications_and_masters() -> None:
+    seeds = {seed_of(master, number) for master in range(30) for number in range(30)}
+    assert len(seeds) == 900
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert seed_of(5, 7) == seed_of(5, 7)
+
+
+def test_any_number_of_processes_finds_the_same() -> None:
+    one, two = (replicate(small(), 5, jobs=jobs) for jobs in (1, 2))
+    assert one.replications == two.replications
+    assert [r.number for r in one.replications] == [0, 1, 2, 3, 4]
+    assert len({r.numbers["delivery_latency_mean_s"] for r in one.replications}) == 5
+
+
+def test_more_replications_go_on_where_fewer_ended() -> None:
+    few, more = replicate(small(), 3, jobs=1), replicate(small(), 6, jobs=1)
+    assert more.replications[:3] == few.replications
+
+
+def test_sim_and_virtual_can_be_replicated() -> None:
+    found = replicate(small(), 2, on="virtual", jobs=1)
+    assert (found.wire, len(found), found.verdict) == ("virtual", 2, "pass")
+
+
+def test_until_precise_each_metric_is() -> None:
+    precision = Precision(relative=0.1, n_max=60)
+    found = replicate(small("mean(delivery_latency) <= 1s"), until=precision, jobs=1)
+    row = found.summary().set_index("metric").loc["delivery_latency_mean_s"]
+    assert (row.high - row.low) / 2 <= 0.1 * row["mean"]
+    narrower = replicate(small("mean(delivery_latency) <= 1s"), until=Precision(relative=0.03, n_max=60), jobs=1)
+    assert len(narrower) > len(found)
+
+
+def test_until_says_which_metric_it_means() -> None:
+    found = replicate(small(), until=Precision(relative=0.2), metrics=["ack_latency_p50_s"], jobs=1)
+    assert len(found) >= 3
+    with pytest.raises(UsageError, match="no expectation of s has a metric"):
+        replicate(small(), until=Precision(relative=0.2), jobs=1)
+    with pytest.raises(UsageError, match="did you mean ack_latency_p50_s"):
+        replicate(small(), until=Precision(relative=0.2), metrics=["ack_latency_p50"], jobs=1)
+
+
+def test_auto_ends_when_every_expectation_is_decided() -> None:
+    mean_s = np.mean([r.numbers["delivery_latency_mean_s"] for r in replicate(small(), 20, jobs=1).replications])
+    clear = replicate(small(f"mean(delivery_latency) <= {mean_s * 2:.6f}s", "lost == 0"), "auto", jobs=1)
+    assert (clear.verdict, len(clear)) == ("pass", 10)
+    broken = replicate(small(f"mean(delivery_latency) <= {mean_s / 2:.6f}s", "lost == 0"), "auto", jobs=1)
+    assert (broken.verdict, len(broken)) == ("fail", 10)
+    close = replicate(small(f"mean(delivery_latency) <= {mean_s:.6f}s"), "auto", jobs=1)
+    assert len(close) > 10
+
+
+def test_progress_is_told() -> None:
+    heard: list[int] = []
+    replicate(small(), 3, jobs=1, progress=heard.append)
+    assert heard == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("n", "until", "on", "text"),
+    [
+        (1, None, "sim", "2 would do"),
+        (5, Precision(relative=0.1), "sim", "give one of them"),
+        (5, None, "live", "virtual time"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_runs(
+    n: int, until: Precision | None, on: str, text: str
+) -> None:
+    with pytest.raises(UsageError, match=text):
+        replicate(small(), n, until=until, on=on)
+
+
+def test_a_replication_that_is_not_valid_is_named_with_its_seed() -> None:
+    vain = scenario({"at": "1s", "do": "drop", "group": "g"}, group={"arrive_over": "0s"}, duration="20s")
+    nobody = vain.with_({"events.0.at": "0s"})
+    with pytest.raises(HarnessError, match=r"Replication 0 of s \(seed 1\) is not valid"):
+        replicate(nobody, 2, jobs=1)
