@@ -15,13 +15,13 @@ from typing import Any, Protocol
 
 from chatsim.core.admission import Admission
 from chatsim.core.effects import NOTHING, Append, Close, Effects, Note, Ping, Record, Send, Tell, Watch
-from chatsim.core.facts import Revoked
 from chatsim.core.frames import ClientFrame, Fault, ServerFrame, encode
 from chatsim.core.handler import ChatHandler
 from chatsim.core.kept_log import KeptLog
 from chatsim.core.memory_log import MemoryLog
 from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Claims, Refusal, untimely
+from chatsim.load.script import SETTLE_S
 from chatsim.load.streams import Draws, Streams
 from chatsim.scenario.costs import WORDS, Costs
 from chatsim.scenario.distributions import Distribution
@@ -240,11 +240,14 @@ class Node:
             self.let_go(now, pipe, None)
 
     def revoke(self, now: float, user: str) -> None:
-        """The order to revoke a user's tokens; one that finds the node down is there when it begins again."""
+        """The order to revoke a user's tokens; whoever gives it tries again until somebody is there to take it."""
         if not self.up:
-            self.log.note(Revoked(None, user, self.handler.wall(now)))
+            self.engine.at(now + SETTLE_S, self._revoke_again, user)
             return
         self._work(now, 0.0, "revoke", self.handler.revoke, None, user)
+
+    def _revoke_again(self, now: float, user: str, _: Any) -> None:
+        self.revoke(now, user)
 
     def judged(self, now: float, claims: Claims) -> Refusal | None:
         """Why a genuine token that arrives now is refused by this node's clock; None if it is good."""

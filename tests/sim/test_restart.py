@@ -133,3 +133,12 @@ def test_five_thousand_dropped_at_once_come_back_in_a_rush_where_they_were_not(t
     untold = come_back(tmp_path, {"at": "20s", "do": "crash_node", "down": "1ms"})
     # Backoff alone spreads the first attempts over half a second: 20 % +- 0.6 % to 100 ms, until the bucket is empty.
     assert 0.18 < busiest(untold) < 0.23
+
+
+def test_an_order_to_revoke_that_finds_the_node_down_is_taken_when_it_is_up_again(tmp_path: Path) -> None:
+    away = {"at": "29s", "do": "vanish", "for": "20s", "count": 1}
+    record, found = steps(tmp_path, away, crash("30s", "5s"), {"at": "32s", "do": "revoke", "count": 1})
+    (begun,) = (step.now for step in found if step.door == "begin")
+    (revoked,) = (step.now for step in found if step.door == "revoke")
+    assert 32.0 < begun <= revoked < begun + 1.0
+    assert record.fired[2].users == record.fired[0].users

@@ -114,7 +114,10 @@ TERSE = {"typing-stopped-early"}
 """One person by herself, who says two messages."""
 
 
-@pytest.mark.parametrize("name", sorted(SHIPPED.keys() - {"slow-reader", "token-refresh", "revoked-before-restart"}))
+REVOKING = {"revoked-before-restart", "revoked-while-down"}
+
+
+@pytest.mark.parametrize("name", sorted(SHIPPED.keys() - {"slow-reader", "token-refresh"} - REVOKING))
 def test_the_shipped_scenarios_are_the_same_run_on_both_wires(name: str, tmp_path: Path) -> None:
     one, other = both(tmp_path, free_of_costs(SHIPPED[name]))
     assert sum(map(len, one.lines.values())) > (8 if name in TERSE else 100)
@@ -142,8 +145,9 @@ def test_a_slow_reader_is_the_same_until_she_is_slow(tmp_path: Path) -> None:
     assert accepted[0] == accepted[1]
 
 
-def test_revocations_are_the_same_until_somebody_is_put_out(tmp_path: Path) -> None:
-    scenario = free_of_costs(SHIPPED["revoked-before-restart"])
+@pytest.mark.parametrize(("name", "lines"), [("revoked-before-restart", 100), ("revoked-while-down", 15)])
+def test_revocations_are_the_same_until_somebody_is_put_out(name: str, lines: int, tmp_path: Path) -> None:
+    scenario = free_of_costs(SHIPPED[name])
     traces = []
     for wire, play in (("sim", simulate), ("virtual", run_virtual)):
         record = play(scenario, journal=tmp_path / wire).record
@@ -151,7 +155,7 @@ def test_revocations_are_the_same_until_somebody_is_put_out(tmp_path: Path) -> N
         traces.append(trace_of(tmp_path / wire))
     at = next(step.now for step in read(tmp_path / "sim") if step.door == "revoke")
     one, other = (trace.until(at) for trace in traces)
-    assert sum(map(len, one.lines.values())) > 100
+    assert sum(map(len, one.lines.values())) > lines
     assert differences(one, other)[:5] == []
 
 
