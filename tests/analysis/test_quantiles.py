@@ -49,7 +49,7 @@ def test_a_quantile_of_nothing_is_refused() -> None:
 
 def test_replications_cover_the_quantile() -> None:
     """1000 analyses of 20 runs: a standard error of 0.7 %. A true 94 % leaves the range in 0.4 % of draws."""
-    runs = analyses(31, 1000, 20, 4200)
+    runs = analyses(31, 1000, 20, 3200)
     found = [quantile_interval(list(waits[:, 200:]), 0.95) for waits in runs]
     assert 0.92 <= np.mean([interval.covers(wait_quantile(0.95)) for interval in found]) <= 0.97
 
@@ -84,18 +84,18 @@ def test_the_smallest_n_will_do_and_one_fewer_is_refused(q: float, side: Side) -
 
 
 def test_order_statistics_cover_independent_samples() -> None:
-    """6000 analyses of 200 samples: a standard error of 0.25 %, and the exact coverage is 0.963.
+    """3000 analyses of 200 samples: the exact coverage is 0.967, 5 standard errors above.
 
     0.1 to 0.3 % of them are refused as dependent, and count on neither side.
     """
     covered: list[bool] = []
-    for samples in np.random.default_rng(2).pareto(1.5, (6000, 200)):
+    for samples in np.random.default_rng(2).pareto(1.5, (3000, 200)):
         try:
             found = order_statistic_interval(samples, 0.9)
         except UsageError:
             continue
         covered.append(found.low <= 10 ** (1 / 1.5) - 1 <= found.high)
-    assert len(covered) >= 5970
+    assert len(covered) >= 2985
     assert np.mean(covered) >= 0.95
 
 

@@ -41,11 +41,11 @@ def test_what_is_a_fifth_beyond_the_limit_is_seen(looks: Looks) -> None:
 
 
 def test_looking_again_without_spending_would_pass_too_often() -> None:
-    """Why looks share their error: at 5 % each, a mean at its limit is passed in more than 7 % of analyses."""
+    """Why looks share their error: at 5 % each, a mean at its limit is passed in far more than 7 % of 500 analyses."""
     passes = 0
-    for row in replication_means():
+    for row in replication_means()[:500]:
         passes += any(rule(row[:n], MEAN_WAIT, "<=", Looks(first=n, n_max=n)).verdict == "pass" for n in Looks().at)
-    assert passes > 70
+    assert passes > 0.10 * 500
 
 
 def test_five_expectations_together_err_no_more_than_one() -> None:
