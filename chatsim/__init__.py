@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from chatsim.analysis.sequential import Precision
     from chatsim.errors import (
         ChatClosedError,
         ChatError,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from chatsim.live.chat import Chat, connect
     from chatsim.live.news import Connected, Disconnected, Event, Message, RenewalFailed, Said
     from chatsim.runner.desk import arun_live, load, run_live, scenarios, simulate
+    from chatsim.runner.replicate import replicate
 
 __all__ = [
     "connect",
@@ -46,12 +48,16 @@ __all__ = [
     "simulate",
     "run_live",
     "arun_live",
+    "replicate",
+    "Precision",
 ]
 
 _PLACES = {
     "chatsim.live.chat": ("connect", "Chat"),
     "chatsim.live.news": ("Message", "Said", "Event", "Connected", "Disconnected", "RenewalFailed"),
     "chatsim.runner.desk": ("load", "scenarios", "simulate", "run_live", "arun_live"),
+    "chatsim.runner.replicate": ("replicate",),
+    "chatsim.analysis.sequential": ("Precision",),
 }
 """Where what is no error stands."""
 

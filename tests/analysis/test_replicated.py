@@ -58,9 +58,7 @@ def test_a_metric_goes_by_its_name_or_the_nearest_is_told() -> None:
         found.values("seed")
 
 
-@pytest.mark.parametrize(
-    ("shift", "verdict"), [(0.0, "pass"), (0.05, "fail"), (0.0187, "inconclusive")]
-)
+@pytest.mark.parametrize(("shift", "verdict"), [(0.0, "pass"), (0.05, "fail"), (0.0187, "inconclusive")])
 def test_a_verdict_has_three_values(shift: float, verdict: str) -> None:
     found = replicated([value + shift for value in VALUES])
     table = found.verdicts()
