@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from chatsim.live.chat import Chat, connect
     from chatsim.live.news import Connected, Disconnected, Event, Message, RenewalFailed, Said
     from chatsim.runner.desk import arun_live, load, run_live, scenarios, simulate
-    from chatsim.runner.replicate import replicate
+    from chatsim.runner.replicate import compare, replicate
 
 __all__ = [
     "connect",
@@ -49,6 +49,7 @@ __all__ = [
     "run_live",
     "arun_live",
     "replicate",
+    "compare",
     "Precision",
 ]
 
@@ -56,7 +57,7 @@ _PLACES = {
     "chatsim.live.chat": ("connect", "Chat"),
     "chatsim.live.news": ("Message", "Said", "Event", "Connected", "Disconnected", "RenewalFailed"),
     "chatsim.runner.desk": ("load", "scenarios", "simulate", "run_live", "arun_live"),
-    "chatsim.runner.replicate": ("replicate",),
+    "chatsim.runner.replicate": ("replicate", "compare"),
     "chatsim.analysis.sequential": ("Precision",),
 }
 """Where what is no error stands."""

@@ -13,6 +13,7 @@ from typing import Final, Literal
 import numpy as np
 from joblib import Parallel, delayed
 
+from chatsim.analysis.compared import Compared
 from chatsim.analysis.numbers import name_of, numbers_of
 from chatsim.analysis.replicated import Replicated, Replication
 from chatsim.analysis.sequential import Precision, stopping
@@ -64,6 +65,26 @@ def replicate(
             return _decided(runs)
         runs.extend_to(REPLICATIONS if n is None else n)
         return runs.judged(Looks(first=len(runs.found), n_max=len(runs.found), expectations=len(played.expect)))
+
+
+def compare(
+    a: Played,
+    b: Played,
+    n: int = REPLICATIONS,
+    *,
+    on: str = "sim",
+    jobs: int = -1,
+    progress: Callable[[int], None] | None = None,
+) -> Compared:
+    """How b differs from a, over n pairs that share their luck: b is played from the seed of a.
+
+    Raises UsageError for what cannot be played, HarnessError where a run fails or is not valid, with its seed.
+    """
+    first = load(a)
+    second = load(b).with_seed(first.seed)
+    told = progress or (lambda done: None)
+    one = replicate(first, n, on=on, jobs=jobs, progress=told)
+    return Compared(one, replicate(second, n, on=on, jobs=jobs, progress=lambda done: told(n + done)))
 
 
 class _Runs:

@@ -10,7 +10,7 @@ import pytest
 
 from chatsim.analysis.sequential import Precision
 from chatsim.errors import HarnessError, UsageError
-from chatsim.runner.replicate import replicate, replication, seed_of
+from chatsim.runner.replicate import compare, replicate, replication, seed_of
 from chatsim.runner.run import run
 from chatsim.scenario.model import Scenario
 from tests.sim.worlds import scenario
@@ -113,3 +113,15 @@ def test_a_replication_that_is_not_valid_is_named_with_its_seed() -> None:
     nobody = vain.with_({"events.0.at": "0s"})
     with pytest.raises(HarnessError, match=r"Replication 0 of s \(seed 1\) is not valid"):
         replicate(nobody, 2, jobs=1)
+
+
+def test_a_comparison_shares_the_luck_of_both() -> None:
+    slower = small().with_({"groups.g.network.latency": {"exponential": {"mean": "12ms"}}}).with_seed(99)
+    heard: list[int] = []
+    found = compare(small(), slower, 5, jobs=1, progress=heard.append)
+    row = found.summary().set_index("metric").loc["delivery_latency_mean_s"]
+    assert row.difference == pytest.approx(0.004, abs=0.001)
+    assert row.low > 0
+    assert row.variance_ratio > 10
+    assert heard == list(range(1, 11))
+    assert [r.seed for r in found.a.replications] == [r.seed for r in found.b.replications]

@@ -1,0 +1,97 @@
+"""Two scenarios beside each other, replication by replication with the same luck: how far apart each number is.
+
+Decides which differences are told. Rule: an interval of the difference is over pairs, one for each replication; where
+infinities meet there is no difference, and none is made up.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from html import escape
+from math import nan
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from chatsim.analysis.intervals import LEVEL
+from chatsim.analysis.paired import compare_paired
+from chatsim.analysis.replicated import Replicated
+
+SUMMARY: Final = {
+    "metric": "string",
+    "a": "float64",
+    "b": "float64",
+    "difference": "float64",
+    "low": "float64",
+    "high": "float64",
+    "n": "int64",
+    "variance_ratio": "float64",
+}
+"""One row for each number that both have: the means of a and of b, that of b - a with its 95 % interval, how many pairs
+had samples, and how much wider than that the interval would be, in variance, with luck of their own. The difference is
+nan where both are infinite in the same replication."""
+
+
+class Compared:
+    """The difference b - a of two replicated scenarios of the same master seed."""
+
+    def __init__(self, a: Replicated, b: Replicated) -> None:
+        assert [r.number for r in a.replications] == [r.number for r in b.replications]
+        self.a = a
+        self.b = b
+
+    @cached_property
+    def _all(self) -> pd.DataFrame:
+        return self.summary()
+
+    def summary(self, level: float = LEVEL) -> pd.DataFrame:
+        """Every number of both: the columns of `SUMMARY`."""
+        rows = []
+        for metric in self.a.frame.columns.drop(["replication", "seed"]):
+            if metric not in self.b.frame:
+                continue
+            a, b = self.a.values(metric), self.b.values(metric)
+            there = ~(np.isnan(a) | np.isnan(b))
+            if there.sum() < 2:
+                continue
+            a, b = a[there], b[there]
+            if np.any(np.isinf(a) & np.isinf(b)):
+                rows.append((metric, a.mean(), b.mean(), nan, nan, nan, a.size, nan))
+                continue
+            found = compare_paired(a, b, level)
+            between = found.difference
+            row = (between.mean, between.low, between.high, a.size, found.variance_ratio)
+            rows.append((metric, a.mean(), b.mean(), *row))
+        return pd.DataFrame(rows, columns=list(SUMMARY)).astype(SUMMARY)
+
+    def changed(self) -> pd.DataFrame:
+        """The numbers whose interval does not hold 0: those that differ, but for one in twenty by luck."""
+        return self._all[(self._all.low > 0) | (self._all.high < 0)].reset_index(drop=True)
+
+    def __repr__(self) -> str:
+        """A few lines of at most 80 columns."""
+        lines = [f"{self.b.scenario} - {self.a.scenario}, {len(self.a)} pairs: {len(self.changed())} numbers differ"]
+        lines += [f"  {metric:32} {difference} ({span})" for metric, _, _, difference, span in self._rows()]
+        return "\n".join(line if len(line) <= 80 else line[:79] + "…" for line in lines)
+
+    def _repr_html_(self) -> str:
+        """A card: a plain table and no script."""
+        rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in self._rows())
+        return (
+            f"<div><p><b>{escape(self.b.scenario)}</b> - <b>{escape(self.a.scenario)}</b>, {len(self.a)} pairs</p>"
+            "<table><thead><tr><th>differs</th><th>a</th><th>b</th><th>b - a</th><th>95 %</th></tr></thead>"
+            f"<tbody>{rows}</tbody></table></div>"
+        )
+
+    def _rows(self) -> list[tuple[str, str, str, str, str]]:
+        return [
+            (
+                row["metric"],
+                f"{row['a']:.4g}",
+                f"{row['b']:.4g}",
+                f"{row['difference']:+.4g}",
+                f"{row['low']:+.4g} .. {row['high']:+.4g}",
+            )
+            for row in self.changed().to_dict("records")
+        ]

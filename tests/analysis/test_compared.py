@@ -1,0 +1,63 @@
+"""A difference is one of pairs, and is told where luck does not explain it."""
+
+from __future__ import annotations
+
+from math import inf, isnan, nan
+
+from chatsim.analysis.compared import SUMMARY, Compared
+from chatsim.analysis.paired import compare_paired
+from chatsim.analysis.replicated import Replicated, Replication
+from chatsim.analysis.slo import Looks
+
+LUCK = [0.080, 0.095, 0.078, 0.103, 0.081, 0.079, 0.094, 0.082, 0.090, 0.071]
+
+
+def replicated(scenario: str, **numbers: list[float]) -> Replicated:
+    rows = zip(*numbers.values(), strict=True)
+    found = [Replication(at, 5 + at, dict(zip(numbers, row, strict=True)), []) for at, row in enumerate(rows)]
+    return Replicated(scenario, "sim", found, [], Looks())
+
+
+def test_shared_luck_goes_out_of_the_difference() -> None:
+    later = [value + 0.002 + 0.0001 * (at % 3) for at, value in enumerate(LUCK)]
+    found = Compared(replicated("a", p99_s=LUCK), replicated("b", p99_s=later))
+    table = found.summary()
+    assert {name: str(dtype) for name, dtype in table.dtypes.items()} == SUMMARY
+    paired = compare_paired(LUCK, later)
+    assert table.difference[0] == paired.difference.mean
+    assert table.variance_ratio[0] == paired.variance_ratio > 100
+    assert found.changed().metric.tolist() == ["p99_s"]
+
+
+def test_what_luck_explains_is_not_told() -> None:
+    found = Compared(replicated("a", p99_s=LUCK), replicated("b", p99_s=LUCK[::-1]))
+    assert found.changed().empty
+    assert repr(found) == "b - a, 10 pairs: 0 numbers differ"
+
+
+def test_pairs_without_a_sample_and_numbers_that_one_lacks_are_left_out() -> None:
+    a = replicated("a", p99_s=[nan, *LUCK[1:]], only_a=LUCK, empty=[nan] * 10)
+    b = replicated("b", p99_s=LUCK, empty=[nan] * 10)
+    table = Compared(a, b).summary()
+    assert table.metric.tolist() == ["p99_s"]
+    assert table.n.tolist() == [9]
+
+
+def test_two_infinities_have_no_difference() -> None:
+    a, b = replicated("a", max_s=[inf, *LUCK[1:]]), replicated("b", max_s=[inf, *LUCK[1:]])
+    found = Compared(a, b)
+    row = found.summary().iloc[0]
+    assert (row.a, row.b) == (inf, inf)
+    assert isnan(row.difference)
+    assert found.changed().empty
+    worse = Compared(replicated("a", max_s=LUCK), b)
+    assert worse.summary().difference[0] == inf
+    assert worse.changed().metric.tolist() == ["max_s"]
+
+
+def test_it_reads_in_eighty_columns_and_runs_no_script() -> None:
+    later = [value + 0.01 for value in LUCK]
+    found = Compared(replicated("<script>" + "x" * 90, p99_s=LUCK), replicated("b", p99_s=later))
+    assert max(map(len, repr(found).splitlines())) <= 80
+    assert "<script>" not in found._repr_html_()
+    assert "+0.01" in found._repr_html_()
