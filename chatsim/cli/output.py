@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, TextIO
 
 from rich.console import Console
@@ -40,12 +40,18 @@ def emit_document(document: Mapping[str, Any]) -> None:
 
 def emit_table(rows: Iterable[tuple[str, str, str, str, str, str]]) -> None:
     """Write one table to stdout, a row for each expectation; its last value, the verdict, is coloured."""
+    emit_columns(COLUMNS, rows, right=("observed", "limit"))
+
+
+def emit_columns(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Collection[str] = ()) -> None:
+    """Write one table to stdout, numbers to the `right`; a verdict in the last column is coloured."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in COLUMNS:
-        table.add_column(name, justify="right" if name in ("observed", "limit") else "left", overflow="fold")
+    for name in columns:
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
     for row in rows:
         style = STYLES.get(row[-1], "")
-        table.add_row(*(_literal(value) for value in row[:-1]), f"[{style}]{row[-1]}[/]" if style else row[-1])
+        last = _literal(row[-1])
+        table.add_row(*(_literal(value) for value in row[:-1]), f"[{style}]{last}[/]" if style else last)
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
     with console.capture() as captured:
         console.print(table)

@@ -1,0 +1,125 @@
+"""`replicate` and `compare`: what is printed, what is refused, and with which code it ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from chatsim.cli.main import main
+
+Capture = pytest.CaptureFixture[str]
+
+WORDS = """
+name: small
+duration: 20s
+seed: 3
+groups:
+  - name: people
+    users: 4
+    session_size: 2
+    messages: {arrivals: poisson, rate: 30/min}
+    network: {latency: {exponential: {mean: 10ms}}}
+expect: [p95(delivery_latency) <= LIMIT, lost == 0]
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(WORDS.replace("LIMIT", "200ms"), encoding="utf-8")
+    return path
+
+
+def test_replicate_prints_verdicts_and_intervals(file: Path, capsys: Capture) -> None:
+    assert main(["replicate", f"{file}", "-n", "5", "--jobs", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["expectation", "mean", "low", "high", "limit", "verdict"]
+    assert lines[1].startswith("p95(delivery_latency) <= 200ms")
+    assert lines[1].endswith("pass")
+    assert "number" in lines[4]
+    assert any(line.startswith("delivery_latency_p95_s") and line.split()[-1] == "5" for line in lines)
+
+
+def test_the_code_is_that_of_the_verdict(file: Path, capsys: Capture) -> None:
+    file.write_text(WORDS.replace("LIMIT", "1ms"), encoding="utf-8")
+    assert main(["replicate", f"{file}", "-n", "10", "--jobs", "1"]) == 1
+    capsys.readouterr()
+    # Two say little: it would take more, and how many is said.
+    assert main(["replicate", f"{file}", "-n", "2", "--jobs", "1"]) == 2
+    assert "would probably do)" in capsys.readouterr().out
+
+
+def test_json_is_one_document_and_csv_has_every_number(file: Path, tmp_path: Path, capsys: Capture) -> None:
+    csv = tmp_path / "deep" / "numbers.csv"
+    words = ["replicate", f"{file}", "-n", "3", "--jobs", "1", "--seed", "8", "--json", "--csv", f"{csv}"]
+    assert main(words) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["scenario"], document["replications"], document["verdict"]) == ("small", 3, "pass")
+    assert document["seeds"][0] == 8
+    assert [row["expectation"] for row in document["expectations"]] == ["p95(delivery_latency) <= 200ms", "lost == 0"]
+    table = pd.read_csv(csv)
+    assert table.seed.tolist() == document["seeds"]
+    assert "delivery_latency_p95_s" in table
+
+
+def test_until_goes_on_until_it_is_precise(file: Path, capsys: Capture) -> None:
+    words = ["replicate", f"{file}", "--until", "20%", "--metric", "ack_latency_mean_s", "--jobs", "1", "--json"]
+    assert main(words) == 0
+    document = json.loads(capsys.readouterr().out)
+    (row,) = [row for row in document["numbers"] if row["metric"] == "ack_latency_mean_s"]
+    assert (row["high"] - row["low"]) / 2 <= 0.2 * row["mean"]
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["-n", "1"], "at least 2, or auto"),
+        (["-n", "many"], "at least 2, or auto"),
+        (["--until", "narrow"], "--until narrow"),
+        (["--until", "200%"], "--until 200%"),
+        (["--until", "5%", "-n", "7"], "give one of them"),
+        (["--jobs", "0"], "--jobs 0"),
+        (["--on", "live"], "virtual time"),
+        (["--until", "5%", "--metric", "ack_latency_mean"], "did you mean ack_latency_mean_s?"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_sentence(words: list[str], text: str, file: Path, capsys: Capture) -> None:
+    assert main(["replicate", f"{file}", "--jobs", "1", *words]) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert text in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_compare_tells_what_differs(file: Path, capsys: Capture) -> None:
+    slower = "groups.people.network.latency={exponential: {mean: 20ms}}"
+    assert main(["compare", f"{file}", f"{file}", "--set", slower, "-n", "4", "--jobs", "1"]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[0].split() == ["metric", "a", "b", "difference", "low", "high", "n"]
+    assert "delivery_latency_mean_s" in out
+    assert "numbers differ; one in twenty does by luck alone" in out
+
+
+def test_the_same_twice_does_not_differ(file: Path, capsys: Capture) -> None:
+    assert main(["compare", f"{file}", f"{file}", "-n", "2", "--jobs", "1"]) == 0
+    assert "\n0 of " in capsys.readouterr().out
+    assert main(["compare", f"{file}", f"{file}", "-n", "2", "--jobs", "1", "--json"]) == 0
+    numbers = json.loads(capsys.readouterr().out)["numbers"]
+    assert {row["difference"] for row in numbers} == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ("users", "write a path"),
+        ("groups.peple.users=5", "did you mean people?"),
+        ("handler.rate_limits=30/min", "did you mean rate_limit?"),
+        ("users=[", "--set users"),
+    ],
+)
+def test_a_change_that_leads_nowhere_is_refused(change: str, text: str, file: Path, capsys: Capture) -> None:
+    assert main(["compare", f"{file}", f"{file}", "--set", change, "--jobs", "1"]) == 3
+    assert text in capsys.readouterr().err
