@@ -103,11 +103,16 @@ def _tell(failed: Played, on: str, out: Path, *, shrink: bool) -> None:
     if not shrink or violation.name == "same_again":
         return
     from chatsim.explore.draw import words
+    from chatsim.explore.scene import drawn
     from chatsim.explore.shrink import shrunk, write
 
     path = out / f"{violation.name.replace('_', '-')}-{failed.seed}.yaml"
-    write(shrunk(words(failed.seed), failed.wire, violation.name), path, violation.name, violation.sentence)
+    small = shrunk(words(failed.seed), failed.wire, violation.name)
+    write(small, path, violation.name, violation.sentence)
     emit(f"shrunk: chatsim run {path} --on {failed.wire}")
+    pictures = drawn(small, failed.wire, violation.name, path)
+    if pictures:
+        emit(f"its last moments: {' and '.join(map(str, pictures))} (https://ui.perfetto.dev)")
 
 
 @contextmanager

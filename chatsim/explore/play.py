@@ -61,17 +61,18 @@ def wires_of(seed: int, on: str) -> tuple[Wire, ...]:
 
 def play_seed(seed: int, wire: Wire) -> Played:
     """Draw the scenario of a seed, play it and, if it is its turn, play it again."""
-    # Not the seeds that go to the other wire as well: those cost the most already.
-    return play(draw(seed), wire, twice=seed % TWICE_EVERY == 1)
+    # One in twenty of each wire's own seeds, and never both wires of one seed: those cost the most already.
+    place = seed if wire == "sim" else seed // VIRTUAL_EVERY
+    return play(draw(seed), wire, twice=place % TWICE_EVERY == 1)
 
 
 def play(scenario: Scenario, wire: Wire, *, twice: bool = False) -> Played:
     """Play a scenario and watch it; `twice` plays it again, and compares."""
     if not twice:
-        return _once(scenario, wire, None)
+        return play_once(scenario, wire, None)
     with tempfile.TemporaryDirectory(prefix="chatsim-explore-") as folder:
         first, second = Path(folder) / "first.jsonl", Path(folder) / "second.jsonl"
-        played, again = _once(scenario, wire, first), _once(scenario, wire, second)
+        played, again = play_once(scenario, wire, first), play_once(scenario, wire, second)
         played.twice = True
         if played.trace_hash != again.trace_hash:
             at, detail = _divergence(first, second)
@@ -79,7 +80,8 @@ def play(scenario: Scenario, wire: Wire, *, twice: bool = False) -> Played:
     return played
 
 
-def _once(scenario: Scenario, wire: Wire, journal: Path | None) -> Played:
+def play_once(scenario: Scenario, wire: Wire, journal: Path | None) -> Played:
+    """Play a scenario and watch it; `journal` is a new file for every step (None: none is kept)."""
     reached = Reached(scenario.handler, EPOCH)
     try:
         if wire == "sim":
@@ -104,8 +106,10 @@ def _once(scenario: Scenario, wire: Wire, journal: Path | None) -> Played:
     )
 
 
-def _raised(problem: Exception) -> Violation:
-    """What was raised, and where."""
+def _raised(problem: BaseException) -> Violation:
+    """What was raised, and where: at its origin, and not where somebody passed it on."""
+    while problem.__cause__ is not None:
+        problem = problem.__cause__
     frames = traceback.extract_tb(problem.__traceback__)[-FRAMES_TOLD:]
     where = ", ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
     return Violation("calm", 0.0, f"{type(problem).__name__}: {problem} ({where})")

@@ -221,7 +221,13 @@ class Node:
 
     def hung_up(self, now: float, pipe: Pipe, code: int) -> None:
         """The peer's closing arrived, with its close code."""
-        if pipe.server_open:
+        was_open = pipe.server_open
+        if self._armed_at <= now:
+            # What is due at this moment comes first, and may let go of this very peer: then this is her answer.
+            self._wake(now, self._armed_at, None)
+        if was_open and not pipe.server_open:
+            self.let_go(now, pipe, None)
+        elif pipe.server_open:
             pipe.server_open = False
             self.departed[code] = self.departed.get(code, 0) + 1
             self._work(now, 0.0, "disconnect", self.handler.disconnect, pipe.name)

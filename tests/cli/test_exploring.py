@@ -41,7 +41,8 @@ def test_a_failure_is_told_with_all_that_it_takes_to_see_it_again(
     assert f"seed 5 on sim: seq at 3 s: {INVARIANTS['seq']} s has 4 after 2." in out
     assert "again: chatsim explore --seeds 1 --from 5 --on sim" in out
     assert f"shrunk: chatsim run {tmp_path}/seq-5.yaml --on sim" in out
-    assert (tmp_path / "seq-5.yaml").is_file()
+    assert f"its last moments: {tmp_path}/seq-5.svg and {tmp_path}/seq-5.json" in out
+    assert {path.suffix for path in tmp_path.iterdir()} == {".yaml", ".svg", ".json"}
 
 
 def test_what_two_thousand_seeds_never_reach_is_a_failure(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from chatsim.errors import HarnessError
 from chatsim.explore.draw import draw
-from chatsim.explore.play import Played, _divergence, play, play_seed, wires_of
+from chatsim.explore.play import Played, _divergence, _raised, play, play_seed, wires_of
 
 SEED, RUNS = 20, 5
 """A seed for both wires, and how often each process plays it."""
@@ -40,9 +41,10 @@ def test_one_in_twenty_is_played_twice() -> None:
     assert [seed for seed in range(19, 23) if play_seed(seed, "sim").twice] == [21]
 
 
-def test_the_virtual_wire_plays_it_too() -> None:
-    played = play_seed(1, "virtual")
+def test_the_virtual_wire_plays_it_too_and_one_in_twenty_twice() -> None:
+    played = play_seed(20, "virtual")
     assert (played.violations, played.twice, played.wire) == ([], True, "virtual")
+    assert not play_seed(0, "virtual").twice
 
 
 def test_whatever_raises_is_a_failure_that_says_where() -> None:
@@ -51,6 +53,20 @@ def test_whatever_raises_is_a_failure_that_says_where() -> None:
     played: Played = play(broken, "sim")
     assert [violation.name for violation in played.violations] == ["calm"]
     assert ".py:" in played.violations[0].detail
+
+
+def test_what_is_raised_is_named_where_it_came_from() -> None:
+    def broken() -> None:
+        try:
+            {}["here"]
+        except KeyError as problem:
+            raise HarnessError("passed on") from problem
+
+    with pytest.raises(HarnessError) as raised:
+        broken()
+    found = _raised(raised.value)
+    assert found.detail.startswith("KeyError: 'here' (test_play.py:")
+    assert "broken" in found.detail
 
 
 def test_the_first_divergence_is_named(tmp_path: Path) -> None:

@@ -287,6 +287,19 @@ def test_a_node_has_drained_when_the_last_has_answered() -> None:
     assert up == [True, False]
 
 
+def test_who_hangs_up_at_the_moment_at_which_she_is_told_to_go_has_answered() -> None:
+    first = World()
+    first.at(5.0, first.node.drain, 1e9)
+    first.engine.run(9.0)
+    told = {name: at for at, name, _ in first.crowd.closes}
+    world = World()
+    world.at(5.0, world.node.drain, 1e9)
+    world.at(told["c2"], world.node.hung_up, world.pipes[1], 1006)
+    world.engine.run(9.0)
+    assert [(at, name) for at, name, _ in world.crowd.closes if name == "c2"] == [(told["c2"], "c2")]
+    assert (list(world.node.pipes), list(world.node._parting)) == ([], ["c1", "c3"])
+
+
 def test_whose_request_is_under_way_when_the_node_ends_finds_the_connection_cut() -> None:
     world = World()
     pipe = world._pipe(4, "dan")

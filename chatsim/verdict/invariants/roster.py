@@ -162,7 +162,7 @@ class Roster:
 
     def __init__(self, config: HandlerConfig, epoch: float) -> None:
         self.config = config
-        self.epoch = epoch
+        self.epoch = self._first_epoch = epoch
         self.peers: dict[Conn, Peer] = {}
         self.users: dict[str, dict[Conn, Peer]] = {}
         self.rooms: dict[str, Room] = {}
@@ -264,6 +264,11 @@ class Roster:
                 room.presence[user] = "online"
                 room.acks[user] = [[0, seq]]
         config = self.config
-        retained_s = config.retention_s + (config.retries + 1) * config.retry_interval_s
-        ends = ((message_id, said.at + retained_s) for message_id, said in self.said.items())
-        self.expired_while_down |= {message_id for message_id, end_at in ends if end_at > ended_at} - kept
+        # The log goes by the wall clock, which may have jumped since the message was stored.
+        ahead_s = max(0.0, epoch - self._first_epoch)
+        retried_s = (config.retries + 1) * config.retry_interval_s
+        self.expired_while_down |= {
+            message_id
+            for message_id, said in self.said.items()
+            if ended_at < said.at + config.retention_s + retried_s and said.at + config.retention_s <= now + ahead_s
+        } - kept

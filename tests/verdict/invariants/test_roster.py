@@ -48,3 +48,12 @@ def test_after_an_end_everybody_may_come_back_and_what_expired_meanwhile_is_excu
     assert (made.lives, made.peers, made.rooms["s"].seq) == (2, {}, 1)
     assert made.rooms["s"].absent == {"ann": 1000.0}
     assert made.expired_while_down == {"m1"}
+
+
+def test_what_the_log_has_lost_is_not_excused() -> None:
+    made = roster()
+    ann = made.open(0.0, "a", claims("ann"))
+    made.room("s", 1).enter(ann, 0)
+    made.store(9.0, record(1))
+    made.begin(11.0, Snapshot((SessionState("s", 1, 1, ("ann",), None, (("ann", 0),), ()),)), EPOCH, 10.0)
+    assert made.expired_while_down == set()
