@@ -58,7 +58,7 @@ def test_whatever_raises_is_a_failure_that_says_where() -> None:
 def test_what_is_raised_is_named_where_it_came_from() -> None:
     def broken() -> None:
         try:
-            {}["here"]
+            dict[str, int]()["here"]
         except KeyError as problem:
             raise HarnessError("passed on") from problem
 
