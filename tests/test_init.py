@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,11 @@ def test_a_notebook_gets_what_it_asks_for() -> None:
 def test_everything_that_it_names_is_there() -> None:
     assert all(getattr(chatsim, name).__name__ for name in chatsim.__all__ if name != "Event")
     assert set(chatsim.__all__) <= set(dir(chatsim))
+
+
+def test_no_name_is_hidden_by_a_package_of_that_name() -> None:
+    folders = {path.parent.name for path in Path(chatsim.__file__).parent.glob("*/__init__.py")}
+    assert not folders & set(chatsim.__all__)
 
 
 def test_what_it_does_not_name_is_not_there() -> None:
