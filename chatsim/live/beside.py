@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from typing import Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -26,14 +26,29 @@ class _UnwantedError(Exception):
 
 
 class _Thread(Generic[T]):
-    """A play in a thread of its own."""
+    """A play in a thread of its own, from `start` on.
+
+    It is made before anything runs: an interrupt can fall between any two lines, also while the thread is being
+    started, and whoever holds this can end whatever has come of it by then.
+    """
 
     def __init__(self, play: Play[T], progress: Progress) -> None:
+        self.future: Future[T] = Future()
         self._unwanted = threading.Event()
-        self._progress = progress
-        pool = ThreadPoolExecutor(1, thread_name_prefix="chatsim-beside")
-        self.future: Future[T] = pool.submit(play, self._told)
-        pool.shutdown(wait=False)
+        self._play, self._progress = play, progress
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="chatsim-beside").start()
+
+    def _run(self) -> None:
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            result = self._play(self._told)
+        except BaseException as error:  # Whoever waits for it is to have it, whatever it is.
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(result)
 
     def _told(self, share: float) -> None:
         if self._unwanted.is_set():
@@ -41,9 +56,10 @@ class _Thread(Generic[T]):
         self._progress(share)
 
     def end(self) -> None:
-        """Have it end, unless it has, and wait for that."""
+        """Have it never begin, or end unless it has, and wait for that."""
         self._unwanted.set()
-        wait([self.future])
+        if not self.future.cancel():
+            wait([self.future])
 
 
 def beside(play: Play[T], progress: Progress) -> T:
@@ -54,6 +70,7 @@ def beside(play: Play[T], progress: Progress) -> T:
         return play(progress)
     thread = _Thread(play, progress)
     try:
+        thread.start()
         return thread.future.result()
     finally:
         thread.end()
@@ -63,6 +80,7 @@ async def abeside(play: Play[T], progress: Progress) -> T:
     """`play(progress)` in a thread of its own, while this loop goes on."""
     thread = _Thread(play, progress)
     try:
+        thread.start()
         return await asyncio.wrap_future(thread.future)
     finally:
         # Cancelled once more while it waits, it goes on waiting: nothing is left behind.

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import signal
+import linecache
+import sys
 import threading
+from types import FrameType
+from typing import Any
 
 import pytest
 
+import chatsim.live.beside as beside_module
 from chatsim.live.beside import Progress, abeside, beside
 
 
@@ -97,23 +101,45 @@ def test_who_is_cancelled_leaves_nothing_running() -> None:
 
 
 def test_who_is_interrupted_leaves_nothing_running() -> None:
-    endless, main = Endless(), threading.get_ident()
+    """Interrupted before each line on the way to the result, also while the thread is being started."""
+    after = 0
+    while True:
+        endless, strike = Endless(), Interrupt(after)
 
-    def strike() -> None:
-        endless.began.wait()
-        signal.pthread_kill(main, signal.SIGINT)
+        async def scene(endless: Endless = endless, strike: Interrupt = strike) -> None:
+            with pytest.raises(KeyboardInterrupt), strike:
+                beside(endless, unheard)
+            assert endless.ended.is_set() == endless.began.is_set()
 
-    async def scene() -> None:
-        threading.Thread(target=strike).start()
-        with pytest.raises(KeyboardInterrupt):
-            beside(endless, unheard)
-        assert endless.ended.is_set()
+        asyncio.run(scene())
+        if strike.waiting:
+            break
+        after += 1
+    assert after > 3
 
-    # As a notebook has it: Ctrl-C is raised where the program stands, and no loop hears of it.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    loop = asyncio.new_event_loop()
-    try:
-        loop.run_until_complete(scene())
-    finally:
-        loop.close()
-        signal.signal(signal.SIGINT, before)
+
+class Interrupt:
+    """A Ctrl-C that is raised after so many lines of `beside`, or where it begins to wait for the result."""
+
+    def __init__(self, after: int) -> None:
+        self.waiting = False
+        self._left = after
+
+    def __enter__(self) -> None:
+        self._before = sys.gettrace()
+        sys.settrace(self._trace)
+
+    def __exit__(self, *raised: object) -> None:
+        sys.settrace(self._before)
+
+    def _trace(self, frame: FrameType, event: str, arg: object) -> Any:
+        if frame.f_code.co_filename != beside_module.__file__:
+            return None
+        if event == "line":
+            line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+            self.waiting = "future.result()" in line
+            if self.waiting or not self._left:
+                sys.settrace(self._before)
+                raise KeyboardInterrupt
+            self._left -= 1
+        return self._trace
