@@ -10,7 +10,7 @@ INSTALLED := .venv/.installed
 # What most of a run is spent in, and what mypyc can compile: msgspec needs its structs as Python makes them, and logs are
 # made out of one another.
 HOT := $(filter-out %/__init__.py %/config.py %/counters.py %/dedupe.py %/effects.py %/facts.py %/frames.py %/kept_log.py %/memory_log.py %/snapshot.py %/tokens.py,$(wildcard chatsim/core/*.py)) \
-	$(addprefix chatsim/,load/memory.py load/people.py network/link.py) \
+	$(addprefix chatsim/,people/memory.py people/people.py network/link.py) \
 	$(addprefix chatsim/sim/,crowd.py engine.py event_loop.py node.py pipe.py)
 COMPILED := build/compiled
 
@@ -47,7 +47,7 @@ $(COMPILED)/.made: $(INSTALLED) pyproject.toml $(shell find chatsim tests scenar
 
 # Its tests, and the proof that a run is the same to the last byte.
 test-compiled: $(COMPILED)/.made
-	cd $(COMPILED) && ../../$(BIN)/python -m pytest -q -n auto --dist loadfile tests/core tests/load tests/network tests/sim \
+	cd $(COMPILED) && ../../$(BIN)/python -m pytest -q -n auto --dist loadfile tests/core tests/people tests/network tests/sim \
 		tests/live/test_crowd.py tests/live/test_driver.py tests/live/test_server.py
 	$(BIN)/chatsim run scenarios/reconnect.yaml --json --out build/runs | grep trace_hash >build/of-sources
 	PYTHONPATH=$(COMPILED) $(BIN)/chatsim run scenarios/reconnect.yaml --json --out build/runs | grep trace_hash >build/of-compiled

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
     from chatsim.live.chat import Chat, connect
     from chatsim.live.news import Connected, Disconnected, Event, Message, RenewalFailed, Said
-    from chatsim.runner.desk import arun_live, run_live, scenarios, simulate
+    from chatsim.runner.desk import arun_live, load, run_live, scenarios, simulate
     from chatsim.runner.replicate import compare, replicate
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "RateLimitedError",
     "TokenRefusedError",
     "UnreachableError",
+    "load",
     "scenarios",
     "simulate",
     "run_live",
@@ -55,7 +56,7 @@ __all__ = [
 _PLACES = {
     "chatsim.live.chat": ("connect", "Chat"),
     "chatsim.live.news": ("Message", "Said", "Event", "Connected", "Disconnected", "RenewalFailed"),
-    "chatsim.runner.desk": ("scenarios", "simulate", "run_live", "arun_live"),
+    "chatsim.runner.desk": ("load", "scenarios", "simulate", "run_live", "arun_live"),
     "chatsim.runner.replicate": ("replicate", "compare"),
     "chatsim.analysis.sequential": ("Precision",),
 }

@@ -32,7 +32,7 @@ BANNED = {
     r"\bTODO\b|\bFIXME\b|\bXXX\b|\bHACK\b": "the finished thing, or a sentence in the README's limits",
     r"unittest\.mock|MagicMock|mocker\b": "a fake: a small class that answers what the test told it",
     r"pytest\.skip|mark\.skip|mark\.xfail": "a test that can pass and can fail everywhere",
-    r"np\.random\.(seed|rand|randn|choice)\b|random\.seed\(": "a named stream of chatsim.load.streams",
+    r"np\.random\.(seed|rand|randn|choice)\b|random\.seed\(": "a named stream of chatsim.people.streams",
     r"utcnow\(|datetime\.now\(\)": "wall time handed in as an argument, or datetime.now(UTC)",
     r"(?i)\bwhite-?list|\bblack-?list": "allowlist, blocklist",
     r"(?i)\bsanity[ -]check": "what is checked",

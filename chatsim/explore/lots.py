@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from chatsim.load.streams import Streams
+from chatsim.people.streams import Streams
 
 T = TypeVar("T")
 

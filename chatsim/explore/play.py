@@ -18,7 +18,7 @@ import msgspec
 
 from chatsim.explore.draw import draw
 from chatsim.journal.record import RunRecord
-from chatsim.load.script import EPOCH
+from chatsim.people.script import EPOCH
 from chatsim.scenario.model import Scenario
 from chatsim.sim.run import simulate
 from chatsim.verdict.invariants.catalogue import Violation

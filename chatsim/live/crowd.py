@@ -23,8 +23,8 @@ from chatsim.core.frames import UNREADABLE, ClientFrame, StatusIn, Welcome, deco
 from chatsim.journal.record import Detection
 from chatsim.live.calendar import Calendar
 from chatsim.live.peer import ABNORMAL, Peer, resuming
-from chatsim.load.people import Device, People
 from chatsim.network.link import Link
+from chatsim.people.people import Device, People
 
 DIAL_S_MAX = 10.0
 HANDSHAKE_BYTES = 600

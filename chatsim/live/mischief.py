@@ -14,8 +14,8 @@ from chatsim.core.frames import StatusIn
 from chatsim.errors import UsageError
 from chatsim.live.crowd import Crowd
 from chatsim.live.peer import Peer
-from chatsim.load.people import Device, Person
-from chatsim.load.strikes import Choose, Strikes
+from chatsim.people.people import Device, Person
+from chatsim.people.strikes import Choose, Strikes
 from chatsim.scenario import events as ev
 
 LAST_MOMENT_S = 0.2

@@ -41,12 +41,12 @@ from chatsim.live.stalls import StallWatch
 from chatsim.live.stalls import read as read_stalls
 from chatsim.live.tls import client_context, self_signed
 from chatsim.live.tokens import Purse
-from chatsim.load.people import Device
-from chatsim.load.plan import Plan
-from chatsim.load.script import Script, settle_s_max
-from chatsim.load.streams import Streams
-from chatsim.load.ways import both_ways
 from chatsim.network.link import Link
+from chatsim.people.people import Device
+from chatsim.people.plan import Plan
+from chatsim.people.script import Script, settle_s_max
+from chatsim.people.streams import Streams
+from chatsim.people.ways import both_ways
 from chatsim.scenario import events as ev
 from chatsim.scenario.model import Scenario
 from chatsim.verdict.collect import collect

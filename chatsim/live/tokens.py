@@ -14,7 +14,7 @@ import msgspec
 
 from chatsim.core.tokens import issue
 from chatsim.errors import UsageError
-from chatsim.load.people import Device
+from chatsim.people.people import Device
 from chatsim.scenario.model import Scenario
 
 EXPIRED_FOR_S = 60.0

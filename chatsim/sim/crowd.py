@@ -16,8 +16,8 @@ import msgspec
 from chatsim.core.frames import ClientFrame, ServerFrame, encode
 from chatsim.core.tokens import Claims
 from chatsim.journal.record import Detection
-from chatsim.load.people import Device, People
 from chatsim.network.link import Link
+from chatsim.people.people import Device, People
 from chatsim.sim.engine import Engine
 from chatsim.sim.node import Node
 from chatsim.sim.pipe import Pipe, frame_bytes

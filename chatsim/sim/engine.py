@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TypeAlias
 import simpy
 
 from chatsim.errors import HarnessError
-from chatsim.load.ties import turn
+from chatsim.people.ties import turn
 
 Action: TypeAlias = Callable[[float, Any, Any], None]
 

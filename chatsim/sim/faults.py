@@ -13,8 +13,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from chatsim.core.frames import Fault
-from chatsim.load.people import Person
-from chatsim.load.strikes import Choose, Strikes
+from chatsim.people.people import Person
+from chatsim.people.strikes import Choose, Strikes
 from chatsim.scenario import events as ev
 from chatsim.sim.crowd import Crowd
 from chatsim.sim.engine import Engine

@@ -21,8 +21,8 @@ from chatsim.core.kept_log import KeptLog
 from chatsim.core.memory_log import MemoryLog
 from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Claims, Refusal, untimely
-from chatsim.load.script import SETTLE_S
-from chatsim.load.streams import Draws, Streams
+from chatsim.people.script import SETTLE_S
+from chatsim.people.streams import Draws, Streams
 from chatsim.scenario.costs import WORDS, Costs
 from chatsim.scenario.distributions import Distribution
 from chatsim.sim.engine import Engine

@@ -9,8 +9,8 @@ from collections import deque
 from math import inf, nan
 from typing import Any
 
-from chatsim.load.people import Device
 from chatsim.network.link import Link
+from chatsim.people.people import Device
 
 _NEVER = -inf
 """One float for all: written out, `-inf` is a new object each time, and there are many connections."""

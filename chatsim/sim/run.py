@@ -19,12 +19,12 @@ from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Claims
 from chatsim.journal.record import RunRecord
 from chatsim.journal.steps import Header, JournalWriter
-from chatsim.load.people import Device
-from chatsim.load.plan import Plan
-from chatsim.load.script import EPOCH, SETTLE_S, Script, settle_s_max
-from chatsim.load.streams import Streams
-from chatsim.load.ways import both_ways
 from chatsim.network.link import Link
+from chatsim.people.people import Device
+from chatsim.people.plan import Plan
+from chatsim.people.script import EPOCH, SETTLE_S, Script, settle_s_max
+from chatsim.people.streams import Streams
+from chatsim.people.ways import both_ways
 from chatsim.scenario.events import NodeEvent
 from chatsim.scenario.model import Group, Scenario
 from chatsim.sim.crowd import Crowd, Knock

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from chatsim.core.delivery import Ledger
 from chatsim.journal.record import WAITING, Detection, Fired, RunRecord
-from chatsim.load.people import People
+from chatsim.people.people import People
 from chatsim.scenario.model import Scenario
 from chatsim.verdict.metrics import check_conservation
 from chatsim.verdict.tally import Tally

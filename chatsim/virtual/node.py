@@ -31,7 +31,7 @@ from chatsim.live.log import LATER
 from chatsim.live.metrics import scrape
 from chatsim.live.protocol import HANDSHAKE_TIMEOUT_S
 from chatsim.live.server import DRAIN_S_MAX, uvicorn_config
-from chatsim.load.streams import Draws
+from chatsim.people.streams import Draws
 from chatsim.virtual.loop import VirtualLoop
 from chatsim.virtual.transport import MemoryServer
 

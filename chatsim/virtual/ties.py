@@ -13,8 +13,8 @@ from weakref import WeakKeyDictionary
 
 from chatsim.live.calendar import Calendar
 from chatsim.live.peer import Peer
-from chatsim.load.people import Device
-from chatsim.load.ties import turn
+from chatsim.people.people import Device
+from chatsim.people.ties import turn
 
 NOBODY = 0
 """The lane of what belongs to nobody in particular."""

@@ -28,8 +28,8 @@ from chatsim.live.node import Node
 from chatsim.live.pauses import no_full_collections
 from chatsim.live.peer import Peer
 from chatsim.live.tokens import Purse
-from chatsim.load.people import Device
 from chatsim.network.link import Link
+from chatsim.people.people import Device
 from chatsim.scenario.model import Scenario
 
 SECRET = b"a secret of the bench, known to all"

@@ -12,9 +12,9 @@ from chatsim.core.client import ClientConfig
 from chatsim.core.config import HandlerConfig
 from chatsim.core.handler import ChatHandler
 from chatsim.core.tokens import Claims
-from chatsim.load.people import Device, Person
-from chatsim.load.streams import Streams
 from chatsim.network.link import Link
+from chatsim.people.people import Device, Person
+from chatsim.people.streams import Streams
 from chatsim.scenario.costs import Costs
 from chatsim.scenario.distributions import Constant
 from chatsim.sim.crowd import Crowd, Knock

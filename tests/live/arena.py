@@ -15,8 +15,8 @@ from chatsim.live.calendar import Calendar
 from chatsim.live.crowd import Crowd
 from chatsim.live.server import ServerSettings, serve
 from chatsim.live.tokens import Purse
-from chatsim.load.people import Device, Person
 from chatsim.network.link import Link
+from chatsim.people.people import Device, Person
 from chatsim.scenario.model import Scenario
 
 SECRET = b"0123456789abcdef0123456789abcdef"

@@ -26,7 +26,7 @@ from chatsim.live.crowd import Crowd
 from chatsim.live.node import Node
 from chatsim.live.sqlite_log import SqliteLog
 from chatsim.live.tokens import Purse
-from chatsim.load.people import People
+from chatsim.people.people import People
 from chatsim.scenario.model import Scenario
 from tests.live.arena import ADMIN_KEY, HELLO, SECRET, free_links
 

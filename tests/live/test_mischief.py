@@ -11,7 +11,7 @@ import pytest
 from chatsim.core.config import HandlerConfig
 from chatsim.errors import HarnessError, UsageError
 from chatsim.live.mischief import Mischief, check_events
-from chatsim.load.people import Device, Person
+from chatsim.people.people import Device, Person
 from chatsim.scenario import events as ev
 from chatsim.scenario.model import Scenario
 from tests.live.arena import Arena, play

@@ -13,8 +13,8 @@ from websockets.server import ServerProtocol
 from chatsim.live.calendar import Calendar
 from chatsim.live.framing import close_frame, text_frame
 from chatsim.live.peer import ABNORMAL, HELD_BYTES_MAX, Peer, resuming
-from chatsim.load.people import Device
 from chatsim.network.link import Link
+from chatsim.people.people import Device
 from chatsim.virtual.loop import VirtualLoop
 from tests.live.arena import Arena, Constant, play
 

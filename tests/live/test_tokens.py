@@ -10,7 +10,7 @@ from chatsim.core.client import ChatClient, ClientConfig
 from chatsim.core.tokens import Claims, Keys, Refusal, verify
 from chatsim.errors import UsageError
 from chatsim.live.tokens import HELD_MAX, Purse
-from chatsim.load.people import Device, Person
+from chatsim.people.people import Device, Person
 from chatsim.scenario.model import Scenario
 
 SECRET = b"0123456789abcdef0123456789abcdef"

@@ -15,9 +15,9 @@ from chatsim.core.effects import Tell
 from chatsim.core.frames import Ack, Error, Fault, HeartbeatIn, Message, Say, ServerFrame, StatusIn, Typing
 from chatsim.core.handler import ChatHandler
 from chatsim.core.tokens import Claims
-from chatsim.load.people import Device, Person
-from chatsim.load.streams import Streams
 from chatsim.network.link import Link
+from chatsim.people.people import Device, Person
+from chatsim.people.streams import Streams
 from chatsim.scenario.costs import Costs, free
 from chatsim.scenario.distributions import Constant, Uniform
 from chatsim.sim.engine import Engine

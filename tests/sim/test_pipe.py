@@ -8,8 +8,8 @@ import pytest
 
 from chatsim.core.client import ChatClient, ClientConfig
 from chatsim.live.framing import text_frame
-from chatsim.load.people import Device, Person
 from chatsim.network.link import Link
+from chatsim.people.people import Device, Person
 from chatsim.sim.pipe import Pipe, frame_bytes, lane
 
 

@@ -8,7 +8,7 @@ from chatsim.core.config import HandlerConfig
 from chatsim.core.delivery import Ledger
 from chatsim.errors import HarnessError
 from chatsim.journal.record import RunRecord
-from chatsim.load.people import Device, People
+from chatsim.people.people import Device, People
 from chatsim.scenario.model import Scenario
 from chatsim.verdict.collect import collect
 from chatsim.verdict.tally import Tally

@@ -14,9 +14,9 @@ from chatsim.core.snapshot import Snapshot
 from chatsim.live.calendar import Calendar
 from chatsim.live.crowd import Crowd
 from chatsim.live.tokens import Purse
-from chatsim.load.people import Device, Person
-from chatsim.load.streams import Streams
 from chatsim.network.link import Link
+from chatsim.people.people import Device, Person
+from chatsim.people.streams import Streams
 from chatsim.scenario.distributions import Constant
 from chatsim.scenario.model import Scenario
 from chatsim.virtual.loop import VirtualLoop

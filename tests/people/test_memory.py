@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatsim.load.memory import AGAIN, LATE, NEW, Memory
+from chatsim.people.memory import AGAIN, LATE, NEW, Memory
 from tests.frames import message
 
 PLACES = st.lists(st.tuples(st.integers(1, 6), st.integers(1, 2), st.sampled_from("st")), max_size=40)

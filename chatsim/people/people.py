@@ -17,8 +17,8 @@ from chatsim.core.client import TRIED_AGAIN, ChatClient, ClientConfig
 from chatsim.core.effects import ClientEffects, Dial, HangUp, Show, Transmit
 from chatsim.core.frames import Ack, Body, ClientFrame, Error, HeartbeatIn, Joined, Message, ServerFrame, TokenExpiring
 from chatsim.journal.record import Outage
-from chatsim.load.memory import AGAIN, LATE, Memory
-from chatsim.load.sent import SentRows
+from chatsim.people.memory import AGAIN, LATE, Memory
+from chatsim.people.sent import SentRows
 
 
 class Device:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from chatsim.core.client import ClientConfig
-from chatsim.load.people import People, Person
-from chatsim.load.streams import UNIFORM, Streams
-from chatsim.load.strikes import LOSS_MAX, Strikes
 from chatsim.network.link import Link
+from chatsim.people.people import People, Person
+from chatsim.people.streams import UNIFORM, Streams
+from chatsim.people.strikes import LOSS_MAX, Strikes
 from chatsim.scenario import events as ev
 from chatsim.scenario.model import Scenario
-from tests.load.fakes import FakeCalendar, NoWire
+from tests.people.fakes import FakeCalendar, NoWire
 
 
 class Wire:

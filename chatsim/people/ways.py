@@ -5,8 +5,8 @@ Rule: each way of each connection draws from streams of its own, which its numbe
 
 from __future__ import annotations
 
-from chatsim.load.streams import UNIFORM, Streams
 from chatsim.network.link import Link
+from chatsim.people.streams import UNIFORM, Streams
 from chatsim.scenario.distributions import Constant
 from chatsim.scenario.model import Network
 

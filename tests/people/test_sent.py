@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatsim.journal.record import Sent
-from chatsim.load.people import Person
-from chatsim.load.sent import SentRows
+from chatsim.people.people import Person
+from chatsim.people.sent import SentRows
 
 ANN = Person(0, "ann", "g", "s", typing=False)
 BOB = Person(1, "bob", "h", "t", typing=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chatsim.load.spells import Spells
+from chatsim.people.spells import Spells
 
 
 class Thing:

@@ -15,9 +15,9 @@ from typing import Any, Protocol
 from msgspec import Raw
 
 from chatsim.core.client import ClientConfig
-from chatsim.load.people import People, Person
-from chatsim.load.plan import Plan
-from chatsim.load.streams import Streams
+from chatsim.people.people import People, Person
+from chatsim.people.plan import Plan
+from chatsim.people.streams import Streams
 from chatsim.scenario.distributions import Exponential
 from chatsim.scenario.model import Scenario
 

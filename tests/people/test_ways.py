@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chatsim.load.streams import Streams
-from chatsim.load.ways import both_ways
+from chatsim.people.streams import Streams
+from chatsim.people.ways import both_ways
 from chatsim.scenario.distributions import Constant, Exponential
 from chatsim.scenario.model import Network
 

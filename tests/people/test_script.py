@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from chatsim.core.frames import HeartbeatIn, PresenceIn, Say
-from chatsim.load.people import Device, People
-from chatsim.load.plan import Plan
-from chatsim.load.script import Script, body_of, settle_s_max
-from chatsim.load.streams import Streams
+from chatsim.people.people import Device, People
+from chatsim.people.plan import Plan
+from chatsim.people.script import Script, body_of, settle_s_max
+from chatsim.people.streams import Streams
 from chatsim.scenario.model import Scenario
 from tests.frames import welcome
-from tests.load.fakes import FakeCalendar
+from tests.people.fakes import FakeCalendar
 
 
 class FakeWire:

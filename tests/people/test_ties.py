@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatsim.load.ties import turn
+from chatsim.people.ties import turn
 
 SEEDS = st.integers(0, 2**63)
 

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatsim.load.streams import UNIFORM, Draws, Streams
+from chatsim.people.streams import UNIFORM, Draws, Streams
 from chatsim.scenario.distributions import Constant, Exponential, Normal
 
 NAMES = ("latency", "loss", "think")
@@ -122,7 +122,7 @@ def test_streams_of_neighbours_are_uncorrelated() -> None:
 
 
 def test_hash_seed_of_python_changes_nothing() -> None:
-    code = "from chatsim.load.streams import *; print(Streams(1).draws('latency', 3, UNIFORM).next())"
+    code = "from chatsim.people.streams import *; print(Streams(1).draws('latency', 3, UNIFORM).next())"
     outputs = {
         subprocess.run(
             [sys.executable, "-c", code],

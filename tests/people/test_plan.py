@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatsim.errors import UsageError
-from chatsim.load.plan import BODY_BYTES_MIN, Plan, User
-from chatsim.load.streams import Streams
+from chatsim.people.plan import BODY_BYTES_MIN, Plan, User
+from chatsim.people.streams import Streams
 from chatsim.scenario.events import Arrive, VictimEvent
 from chatsim.scenario.model import Scenario
 from tests.thorough import examples

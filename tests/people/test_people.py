@@ -22,7 +22,7 @@ from chatsim.core.frames import (
     TypingIn,
 )
 from chatsim.journal.record import Outage
-from chatsim.load.people import Device, People, Person
+from chatsim.people.people import Device, People, Person
 from tests.frames import acked, joined, message, welcome
 
 HELLO = Raw(b'"hello"')

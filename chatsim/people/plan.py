@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chatsim.errors import UsageError
-from chatsim.load.streams import Draws, FloatArray, Streams
+from chatsim.people.streams import Draws, FloatArray, Streams
 from chatsim.scenario.events import Arrive, VictimEvent
 from chatsim.scenario.model import Closed, Group, Periodic, Poisson, Profile, Scenario, Trace
 

@@ -14,10 +14,10 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from msgspec import Raw
 
 from chatsim.journal.record import Fired
-from chatsim.load.people import People, Person
-from chatsim.load.script import Calendar
-from chatsim.load.spells import Spells
 from chatsim.network.link import Link
+from chatsim.people.people import People, Person
+from chatsim.people.script import Calendar
+from chatsim.people.spells import Spells
 from chatsim.scenario import events as ev
 
 LOSS_MAX = 0.999
