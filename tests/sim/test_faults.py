@@ -99,6 +99,26 @@ def test_who_vanished_for_a_while_comes_back_and_has_everything() -> None:
     assert all(80.0 < row.closed_at < 82.0 for row in record.detections), "the return replaces the dead connection"
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_one_of_100_vanishes_for_250_s_and_gets_all_60_messages_once(seed: int) -> None:
+    """Sixty messages in 200 s meet a peer that is gone: beyond the retries (120 s), within the retention (300 s)."""
+    record = play(
+        {"at": "1s", "do": "vanish", "group": "g", "count": 1, "for": "250s"},
+        group={"users": 100, "session_size": 2, "messages": {"arrivals": "periodic", "rate": "18/min"}},
+        duration="203s",
+        seed=seed,
+    )
+    [detection] = record.detections
+    assert 11.0 < detection.closed_at <= 41.0 + 30 / 512
+    meant = [key for key, receivers in record.owed.items() if detection.user in receivers]
+    assert len(meant) >= 60
+    assert all(detection.user in record.receipts[key] for key in meant)
+    # What she meant to say meanwhile comes all at once, and more than 60 of it in a minute is refused.
+    found = counted(record)
+    wrongs = ("gave_up", "undelivered", "lost", "duplicates", "out_of_order", "unrecovered")
+    assert [found[wrong] for wrong in wrongs] == [0] * len(wrongs)
+
+
 def test_who_vanished_for_good_leaves_what_was_meant_for_her_undelivered() -> None:
     record = play({"at": "1min", "do": "vanish", "count": 1})
     found = counted(record)
