@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chatsim.live.news import Connected, Disconnected, Event, Message, RenewalFailed, Said
     from chatsim.runner.desk import arun_live, load, run_live, scenarios, simulate
     from chatsim.runner.replicate import compare, replicate
+    from chatsim.runner.sweep import sweep
 
 __all__ = [
     "connect",
@@ -50,6 +51,7 @@ __all__ = [
     "arun_live",
     "replicate",
     "compare",
+    "sweep",
     "Precision",
 ]
 
@@ -58,6 +60,7 @@ _PLACES = {
     "chatsim.live.news": ("Message", "Said", "Event", "Connected", "Disconnected", "RenewalFailed"),
     "chatsim.runner.desk": ("load", "scenarios", "simulate", "run_live", "arun_live"),
     "chatsim.runner.replicate": ("replicate", "compare"),
+    "chatsim.runner.sweep": ("sweep",),
     "chatsim.analysis.sequential": ("Precision",),
 }
 """Where what is no error stands."""

@@ -24,6 +24,7 @@ WITHOUT_TEST = {
     "chatsim/core/notices.py": "tests/core/test_delivery.py is about what senders hear",
     "chatsim/core/restorer.py": "what it makes of a snapshot is tested in tests/core/test_snapshot.py",
     "chatsim/live/log.py": "a port without behaviour; its two logs have tests of their own",
+    "chatsim/verdict/result.py": "shapes without behaviour; the runner's result has them",
     "chatsim/journal/record.py": "rows without behaviour; what is made of them is tested in tests/verdict",
 }
 """Source files without a mirrored test file, each with its reason."""

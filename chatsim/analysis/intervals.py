@@ -74,13 +74,13 @@ def students_t(alpha: float, freedom: int) -> float:
     return float(stats.t.isf(alpha, freedom))
 
 
-def t_interval(replications: npt.ArrayLike, level: float = LEVEL) -> Interval:
+def t_interval(replications: npt.ArrayLike, level: float = LEVEL, *, independent: bool = False) -> Interval:
     """Student's interval for the mean over independent replications, one number each, shape (n,).
 
     mean +- t(n - 1) * s / sqrt(n). Raises UsageError for fewer than two, and for a series whose neighbours are alike,
-    as the messages of one run are.
+    as the messages of one run are, unless they are known to be `independent` (each from a seed of its own).
     """
-    values = _replications(replications)
+    values = _replications(replications, independent)
     between(level, 0.0, 1.0, "The level")
     infinite = int(np.isinf(values).sum())
     if infinite:
@@ -138,14 +138,16 @@ def batch_means(series: npt.ArrayLike, level: float = LEVEL, batches: int = BATC
     return BatchMeans(Interval(mean, mean - reach, mean + reach, batches, level), alike, size)
 
 
-def _replications(replications: npt.ArrayLike) -> FloatArray:
+def _replications(replications: npt.ArrayLike, independent: bool = False) -> FloatArray:
     values = numbers(replications, "replications")
     if values.size < 2:
         raise UsageError(
             f"An interval needs at least 2 replications, and there {'is' if values.size == 1 else 'are'} "
             f"{values.size}: 2 would do, 10 make it useful."
         )
-    if values.size > 2 and neighbours_alike(mean_ranks(values)) > neighbours_alike_max(values.size, _NO_SERIES):
+    if independent or values.size < 3:
+        return values
+    if neighbours_alike(mean_ranks(values)) > neighbours_alike_max(values.size, _NO_SERIES):
         raise UsageError(
             "The replications are not independent of each other, so an interval over them would be far too narrow: "
             "give one number per replication, or the samples of one long run to batch_means."

@@ -1,29 +1,89 @@
-"""The numbers of a run, each with one name: `delivery_latency_p99_s`, `utilisation_max`, `lost`.
+"""The numbers of a run, each with one name: `delivery_latency_p99_s`, `utilisation_max`, `lost`; those of one group of
+users `delivery_latency_p99_s{group=mobile}`.
 
-Rule: every run has the same names in the same order, nan where it had no sample, so that runs stand under each other.
+Rule: every run has the same names in the same order, nan where it had no sample, so that runs stand under each other;
+those of groups come last. An expectation's way to say it, `p99(delivery_latency, group=mobile)`, means the same number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from math import nan
 
-from chatsim.scenario.expectations import AGGREGATES, METRICS
+import msgspec
+
+from chatsim.errors import UsageError
+from chatsim.scenario.expectations import AGGREGATES, COUNTERS, METRICS, NODE_METRICS, parse_expectation
+from chatsim.scenario.faults import FaultsError, did_you_mean
 
 
-def name_of(metric: str, aggregate: str | None) -> str:
+class Replication(msgspec.Struct):
+    """One run of many: its place from 0, its seed, every number by name (nan where there was no sample), and what was
+    observed for each expectation."""
+
+    number: int
+    seed: int
+    numbers: dict[str, float]
+    observed: list[float]
+
+
+def name_of(metric: str, aggregate: str | None, group: str | None = None) -> str:
     """The name of an aggregate of a metric, in seconds where it ends in `_s`; of a counter its own."""
     if aggregate is None:
         return metric
     in_s = aggregate != "count" and METRICS[metric] == "s"
-    return f"{metric}_{aggregate}_s" if in_s else f"{metric}_{aggregate}"
+    name = f"{metric}_{aggregate}_s" if in_s else f"{metric}_{aggregate}"
+    return name if group is None else f"{name}{{group={group}}}"
 
 
-def numbers_of(metrics: Mapping[str, Mapping[str, float]], counters: Mapping[str, int]) -> dict[str, float]:
-    """Every number of a run by its name; `metrics` maps each metric to its aggregates, as far as there are samples."""
+def names(groups: Iterable[str] = ()) -> list[str]:
+    """The names of all numbers of a run whose people are in these groups, in their order."""
+    return [
+        *(name_of(metric, aggregate) for metric in METRICS for aggregate in AGGREGATES),
+        *COUNTERS,
+        *(name_of(metric, aggregate, group) for group in groups for metric, aggregate in _OF_GROUPS),
+    ]
+
+
+_OF_GROUPS = [(metric, aggregate) for metric in METRICS if metric not in NODE_METRICS for aggregate in AGGREGATES]
+
+
+def named(text: str, known: Collection[str]) -> str:
+    """The name among the `known` ones that is meant: it itself, or what an expectation would write.
+
+    Raises UsageError with the nearest name.
+    """
+    if text in known:
+        return text
+    if "(" not in text:
+        raise UsageError(f"there is no metric {text}{did_you_mean(text, known)}")
+    try:
+        # A limit of 0 is one in every unit.
+        said = parse_expectation(f"{text} >= 0")
+    except FaultsError as faults:
+        raise UsageError(f"there is no metric {text}: {faults}") from None
+    except ValueError:
+        raise UsageError(f"there is no metric {text}: write p99(delivery_latency) or delivery_latency_p99_s") from None
+    name = name_of(said.metric, said.aggregate, said.group)
+    if name not in known:
+        raise UsageError(f"there is no metric {text}{did_you_mean(name, known)}")
+    return name
+
+
+def numbers_of(
+    metrics: Mapping[str, Mapping[str, float]],
+    counters: Mapping[str, int],
+    groups: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None,
+) -> dict[str, float]:
+    """Every number of a run by its name; `metrics` maps each metric to its aggregates, as far as there are samples, and
+    `groups` maps each group to its metrics."""
     found = {
         name_of(metric, aggregate): float(metrics.get(metric, {}).get(aggregate, nan))
         for metric in METRICS
         for aggregate in AGGREGATES
     }
-    return found | {name: float(value) for name, value in counters.items()}
+    found |= {name: float(value) for name, value in counters.items()}
+    for group, inside in (groups or {}).items():
+        for metric, aggregate in _OF_GROUPS:
+            found[name_of(metric, aggregate, group)] = float(inside.get(metric, {}).get(aggregate, nan))
+    return found

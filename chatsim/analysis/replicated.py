@@ -10,18 +10,18 @@ from collections.abc import Sequence
 from functools import cached_property
 from html import escape
 from math import isnan
+from pathlib import Path
 from typing import Final
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from chatsim.analysis.intervals import LEVEL, t_interval
+from chatsim.analysis.numbers import Replication, named
 from chatsim.analysis.slo import Looks, Ruling, Verdict, rule, together
-from chatsim.errors import UsageError
+from chatsim.analysis.tables import with_form, write_table
 from chatsim.scenario.expectations import Expectation
-from chatsim.scenario.faults import did_you_mean
 from chatsim.scenario.units import quantity
 
 SUMMARY: Final = {"metric": "string", "mean": "float64", "low": "float64", "high": "float64", "n": "int64"}
@@ -35,21 +35,13 @@ VERDICTS: Final = {
     "high": "float64",
     "limit": "float64",
     "n": "int64",
+    "infinite": "int64",
     "verdict": "string",
     "would_do": "float64",
 }
 """One row for each expectation. `low` and `high` are one-sided bounds, each wrong with a probability of 5 % over all
-expectations together; `would_do` is how many replications would probably decide, 0 where it is decided."""
-
-
-class Replication(msgspec.Struct):
-    """One run: its place from 0, its seed, every number by name (nan where there was no sample), and what was observed
-    for each expectation."""
-
-    number: int
-    seed: int
-    numbers: dict[str, float]
-    observed: list[float]
+expectations together; in `infinite` of the n it was infinite: something never came; `would_do` is how many
+replications would probably decide, 0 where it is decided."""
 
 
 class Replicated:
@@ -75,14 +67,13 @@ class Replicated:
         return pd.DataFrame(rows)
 
     def values(self, metric: str) -> npt.NDArray[np.float64]:
-        """The number of each replication, float64 of shape (n,), nan where one had no sample.
+        """The number of each replication, float64 of shape (n,), nan where one had no sample; `metric` is its name, or
+        what an expectation would write.
 
         Raises UsageError with the nearest name.
         """
-        if metric not in self.frame or metric in ("replication", "seed"):
-            names = [name for name in self.frame if name not in ("replication", "seed")]
-            raise UsageError(f"there is no metric {metric}{did_you_mean(metric, map(str, names))}")
-        return self.frame[metric].to_numpy(dtype=np.float64)
+        names = [str(name) for name in self.frame if name not in ("replication", "seed")]
+        return self.frame[named(metric, names)].to_numpy(dtype=np.float64)
 
     def summary(self, level: float = LEVEL) -> pd.DataFrame:
         """The mean of every metric with its interval: the columns of `SUMMARY`. Raises UsageError for fewer than two
@@ -92,11 +83,22 @@ class Replicated:
             values = self.values(metric)
             there = values[~np.isnan(values)]
             if there.size >= 2:
-                interval = t_interval(there, level)
+                interval = t_interval(there, level, independent=True)
                 rows.append((metric, interval.mean, interval.low, interval.high, there.size))
             elif len(self) < 2:
                 t_interval(values, level)
         return pd.DataFrame(rows, columns=list(SUMMARY)).astype(SUMMARY)
+
+    def to_csv(self, path: str | Path) -> Path:
+        """Write `frame` as CSV, to a name that ends in .csv; returns the path. Raises UsageError."""
+        return write_table(self.frame, with_form(path, ".csv"))
+
+    def to_parquet(self, path: str | Path) -> Path:
+        """Write `frame` as Parquet, to a name that ends in .parquet; returns the path.
+
+        Raises UsageError where `chatsim[parquet]` is not installed.
+        """
+        return write_table(self.frame, with_form(path, ".parquet"))
 
     @cached_property
     def rulings(self) -> list[Ruling]:
@@ -114,7 +116,7 @@ class Replicated:
     def verdicts(self) -> pd.DataFrame:
         """What became of each expectation: the columns of `VERDICTS`."""
         rows = [
-            (e.text, r.mean, r.low, r.high, e.limit, r.n, r.verdict, r.would_do)
+            (e.text, r.mean, r.low, r.high, e.limit, r.n, r.infinite, r.verdict, r.would_do)
             for e, r in zip(self.expect, self.rulings, strict=True)
         ]
         return pd.DataFrame(rows, columns=list(VERDICTS)).astype(VERDICTS)
@@ -145,4 +147,6 @@ def _span(ruling: Ruling, unit: str) -> str:
     """The bounds as people read them."""
     if isnan(ruling.low):
         return "no sample"
+    if ruling.infinite:
+        return f"infinite in {ruling.infinite} of {ruling.n}"
     return f"{quantity(ruling.low, unit)} .. {quantity(ruling.high, unit)}"

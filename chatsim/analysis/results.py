@@ -8,54 +8,22 @@ from __future__ import annotations
 
 import shutil
 import weakref
-from collections.abc import Mapping, Sequence
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import Any, Protocol
 
 import pandas as pd
 
 from chatsim.analysis import frames
 from chatsim.analysis.numbers import numbers_of
-from chatsim.errors import UsageError
+from chatsim.analysis.tables import write_table
 from chatsim.journal.lives import journals, steps
-from chatsim.journal.record import RunRecord
 from chatsim.scenario.units import quantity
 from chatsim.timeline.story import Story
-from chatsim.verdict.judge import Judged
+from chatsim.verdict.result import Finished
 
 WIDTH = 80
 """Columns of a terminal that everybody has."""
-
-
-class Finished(Protocol):
-    """What is needed of the result of a run."""
-
-    @property
-    def scenario(self) -> str: ...
-    @property
-    def wire(self) -> str: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def verdict(self) -> str: ...
-    @property
-    def expectations(self) -> Sequence[Judged]: ...
-    @property
-    def metrics(self) -> Mapping[str, Mapping[str, float]]: ...
-    @property
-    def counters(self) -> Mapping[str, int]: ...
-    @property
-    def valid(self) -> bool: ...
-    @property
-    def why_invalid(self) -> str: ...
-    @property
-    def path(self) -> Path | None: ...
-    @property
-    def trace_hash(self) -> str: ...
-    @property
-    def record(self) -> RunRecord: ...
 
 
 class Run:
@@ -129,39 +97,29 @@ class Run:
 
     def to_csv(self, folder: str | Path) -> list[Path]:
         """Write the tables as CSV into a folder; returns the files."""
-        return self._written(folder, "csv", lambda frame, path: frame.to_csv(path, index=False))
+        return self._written(folder, "csv")
 
     def to_parquet(self, folder: str | Path) -> list[Path]:
         """Write the tables as Parquet into a folder; returns the files.
 
         Raises UsageError where `chatsim[parquet]` is not installed.
         """
+        return self._written(folder, "parquet")
 
-        def write(frame: pd.DataFrame, path: Path) -> None:
-            try:
-                frame.to_parquet(path, index=False)
-            except ImportError as problem:
-                raise UsageError("Parquet wants pyarrow: pip install 'chatsim[parquet]'") from problem
-
-        return self._written(folder, "parquet", write)
-
-    def _written(self, folder: str | Path, kind: str, write: Any) -> list[Path]:
-        paths = []
-        for name in ("messages", "connections", "events", "series", "summary"):
-            table = self.summary() if name == "summary" else getattr(self, name)
-            path = Path(folder) / f"{name}.{kind}"
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write(table, path)
-            except OSError as problem:
-                raise UsageError(f"cannot write {path} ({problem.strerror}): name another folder") from problem
-            paths.append(path)
-        return paths
+    def _written(self, folder: str | Path, kind: str) -> list[Path]:
+        tables = {
+            "messages": self.messages,
+            "connections": self.connections,
+            "events": self.events,
+            "series": self.series,
+            "summary": self.summary(),
+        }
+        return [write_table(table, Path(folder) / f"{name}.{kind}") for name, table in tables.items()]
 
     @property
     def again(self) -> str:
-        """The command that runs it again."""
-        file = f"{self.result.scenario}.yaml" if self._source is None else self._source
+        """The command that runs it again, seen from here; no path of this machine is in it."""
+        file = f"{self.result.scenario}.yaml" if self._source is None else _seen_from_here(Path(self._source))
         wire = "" if self.result.wire == "sim" else f" --on {self.result.wire}"
         return f"chatsim run {file}{wire} --seed {self.result.seed}"
 
@@ -191,6 +149,18 @@ class Run:
             "<table><thead><tr><th>expectation</th><th>observed</th><th>n</th><th>verdict</th></tr></thead>"
             f"<tbody>{rows}</tbody></table><p>again: <code>{escape(self.again)}</code></p></div>"
         )
+
+
+def _seen_from_here(path: Path) -> str:
+    """The path from the working directory or the folder above it; the bare name where it is elsewhere."""
+    if not path.is_absolute():
+        return path.as_posix()
+    here = Path.cwd()
+    for base, up in ((here, ""), (here.parent, "../")):
+        # What lies below the root alone has nothing in common with here.
+        if len(base.parts) > 1 and path.is_relative_to(base):
+            return up + path.relative_to(base).as_posix()
+    return path.name
 
 
 def _cut(line: str) -> str:

@@ -1,4 +1,4 @@
-"""What the commands call, and the shape of what they get back.
+"""What the commands call; what they get back is shaped in `verdict.result`.
 
 Decides nothing: it names the functions behind the commands, so that a test hands in its own. Rule: the real ones are
 imported when they are first called, never before, so that `chatsim --help` and `chatsim lint` do not wait for SimPy,
@@ -7,10 +7,12 @@ NumPy or the server.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
+
+from chatsim.verdict.result import Result
 
 Wire: TypeAlias = Literal["sim", "virtual", "live"]
 
@@ -20,45 +22,6 @@ class Scenario(Protocol):
 
     @property
     def name(self) -> str: ...
-
-
-class Judged(Protocol):
-    """One expectation with its verdict. `observed` and `limit` are in `unit` (`s`, `share`, or nothing for a count)."""
-
-    @property
-    def text(self) -> str: ...
-    @property
-    def observed(self) -> float: ...
-    @property
-    def limit(self) -> float: ...
-    @property
-    def verdict(self) -> str: ...
-    @property
-    def unit(self) -> str: ...
-
-
-class Result(Protocol):
-    """One finished run, judged."""
-
-    @property
-    def scenario(self) -> str: ...
-    @property
-    def wire(self) -> str: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def verdict(self) -> str: ...
-    @property
-    def expectations(self) -> Sequence[Judged]: ...
-    @property
-    def valid(self) -> bool: ...
-    @property
-    def why_invalid(self) -> str: ...
-    @property
-    def busy(self) -> bool: ...
-    @property
-    def path(self) -> Path | None: ...
-    def to_dict(self) -> Mapping[str, Any]: ...
 
 
 Progress: TypeAlias = Callable[[float], None]

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from chatsim.cli.doors import Progress, Result, Runner, Scenario, Wire
+from chatsim.cli.doors import Progress, Runner, Scenario, Wire
 from chatsim.errors import ChatsimError, UsageError
 from chatsim.scenario.units import quantity
+from chatsim.verdict.result import Result
 
 PASSED: Final = 0
 FAILED: Final = 1

@@ -1,8 +1,7 @@
 """The same scenario many times, each time with other luck: a fixed number, until it is precise, or until it is decided.
 
-Decides which seed each replication has, and when there are enough. Rule: replication r of a master seed is the same
-run whoever plays it and beside however many; two scenarios of one master seed share their luck replication by
-replication. Processes are joblib's.
+Decides when there are enough. Rule: what is found depends neither on the number of processes nor on how many are played
+at once. Processes are joblib's.
 """
 
 from __future__ import annotations
@@ -10,28 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, Literal
 
-import numpy as np
 from joblib import Parallel, delayed
 
 from chatsim.analysis.compared import Compared
-from chatsim.analysis.numbers import name_of, numbers_of
-from chatsim.analysis.replicated import Replicated, Replication
+from chatsim.analysis.numbers import Replication, name_of
+from chatsim.analysis.replicated import Replicated
 from chatsim.analysis.sequential import Precision, stopping
 from chatsim.analysis.slo import FIRST, N_MAX, Looks
-from chatsim.errors import HarnessError, UsageError
+from chatsim.errors import UsageError
 from chatsim.runner.desk import WIRES, Played, load
-from chatsim.runner.run import play
+from chatsim.runner.replication import replication
 from chatsim.scenario.model import Scenario
 
 REPLICATIONS: Final = 10
 """Fewer have intervals so wide that little can be said."""
-
-
-def seed_of(master: int, number: int) -> int:
-    """The seed of a replication, counted from 0: the first has the master's own, so that it is the run of the file."""
-    if number == 0:
-        return master
-    return int(np.random.SeedSequence(master, spawn_key=(number,)).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def replicate(
@@ -110,16 +101,6 @@ class _Runs:
         return Replicated(self.scenario.name, self.wire, self.found, self.scenario.expect, looks)
 
 
-def replication(scenario: Scenario, wire: str, number: int) -> Replication:
-    """Play one. Raises HarnessError where it is not valid."""
-    seed = seed_of(scenario.seed, number)
-    result = play(scenario.with_seed(seed), on=wire)
-    if not result.valid:
-        raise HarnessError(f"Replication {number} of {scenario.name} (seed {seed}) is not valid: {result.why_invalid}")
-    numbers = numbers_of(result.metrics, result.counters)
-    return Replication(number, seed, numbers, [judged.observed for judged in result.expectations])
-
-
 def _until(runs: _Runs, precision: Precision, metrics: list[str]) -> Replicated:
     runs.extend_to(precision.first)
     while True:
@@ -132,11 +113,7 @@ def _until(runs: _Runs, precision: Precision, metrics: list[str]) -> Replicated:
 
 def _promised(scenario: Scenario) -> list[str]:
     """The numbers that the expectations are about, but for counts, which are mostly to be equal to something."""
-    names = [
-        name_of(e.metric, e.aggregate)
-        for e in scenario.expect
-        if e.aggregate not in (None, "count") and e.group is None
-    ]
+    names = [name_of(e.metric, e.aggregate, e.group) for e in scenario.expect if e.aggregate not in (None, "count")]
     if not names:
         raise UsageError(
             f"no expectation of {scenario.name} has a metric to be precise about: name some, such as "

@@ -75,11 +75,14 @@ class Metrics:
         """One aggregate of one metric; nan where there is no sample."""
         return aggregate(name, self.samples(metric, group))
 
-    def summary(self) -> dict[str, dict[str, float]]:
-        """Every aggregate of every metric; a metric without a sample has its `count` of 0 alone."""
+    def summary(self, group: str | None = None) -> dict[str, dict[str, float]]:
+        """Every aggregate of every metric (with a `group` of those that have one); a metric without a sample has its
+        `count` of 0 alone."""
         table = {}
         for metric in METRICS:
-            ordered = self.samples(metric)
+            if group is not None and metric in NODE_METRICS:
+                continue
+            ordered = self.samples(metric, group)
             names = AGGREGATES if ordered.size else ("count",)
             table[metric] = {name: aggregate(name, ordered) for name in names}
         return table

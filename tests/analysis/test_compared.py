@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import inf, isnan, nan
 
 from chatsim.analysis.compared import SUMMARY, Compared
+from chatsim.analysis.numbers import Replication
 from chatsim.analysis.paired import compare_paired
-from chatsim.analysis.replicated import Replicated, Replication
+from chatsim.analysis.replicated import Replicated
 from chatsim.analysis.slo import Looks
 
 LUCK = [0.080, 0.095, 0.078, 0.103, 0.081, 0.079, 0.094, 0.082, 0.090, 0.071]

@@ -6,7 +6,9 @@ from math import isnan
 
 import pytest
 
-from chatsim.analysis.numbers import name_of, numbers_of
+from chatsim.analysis.numbers import name_of, named, names, numbers_of
+from chatsim.errors import UsageError
+from chatsim.scenario.expectations import COUNTERS
 
 
 @pytest.mark.parametrize(
@@ -28,3 +30,42 @@ def test_what_had_no_sample_is_there_all_the_same() -> None:
     assert (found["ack_latency_p99_s"], found["drain_time_count"], found["lost"]) == (0.5, 0.0, 2.0)
     assert isnan(found["drain_time_p99_s"])
     assert list(found) == list(numbers_of({}, {"lost": 0}))
+
+
+def test_the_numbers_of_groups_come_last_and_nodes_have_none() -> None:
+    groups = {"mobile": {"delivery_latency": {"p99": 0.2, "count": 4.0}}, "web": {}}
+    found = numbers_of({}, dict.fromkeys(COUNTERS, 0), groups)
+    assert list(found) == names(groups)
+    assert list(found)[: len(names())] == names()
+    assert found["delivery_latency_p99_s{group=mobile}"] == 0.2
+    assert isnan(found["delivery_latency_p99_s{group=web}"])
+    assert "utilisation_max{group=web}" not in found
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("lost", "lost"),
+        ("delivery_latency_p99_s", "delivery_latency_p99_s"),
+        ("p99(delivery_latency)", "delivery_latency_p99_s"),
+        ("count(reconnect_time, group=mobile)", "reconnect_time_count{group=mobile}"),
+        ("mean(utilisation)", "utilisation_mean"),
+    ],
+)
+def test_a_number_goes_by_its_name_or_as_an_expectation_says_it(text: str, name: str) -> None:
+    assert named(text, names(["mobile"])) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("lsot", r"did you mean lost\?"),
+        ("p99(delivery_latency, group=mobil)", r"did you mean delivery_latency_p99_s\{group=mobile\}\?"),
+        ("p98(delivery_latency)", "unknown aggregate 'p98'"),
+        ("p99(delivery_latency", r"write p99\(delivery_latency\) or"),
+        ("p99(utilisation, group=mobile)", "leave the group out"),
+    ],
+)
+def test_an_unknown_number_is_refused_with_the_nearest(text: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=hint):
+        named(text, names(["mobile"]))

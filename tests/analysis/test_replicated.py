@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from math import inf, nan
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from chatsim.analysis.intervals import t_interval
-from chatsim.analysis.replicated import SUMMARY, VERDICTS, Replicated, Replication
+from chatsim.analysis.numbers import Replication
+from chatsim.analysis.replicated import SUMMARY, VERDICTS, Replicated
 from chatsim.analysis.slo import Looks
 from chatsim.errors import UsageError
 from chatsim.scenario.expectations import parse_expectation
@@ -46,7 +49,9 @@ def test_what_was_never_delivered_is_shown() -> None:
     found = replicated([inf, *VALUES])
     assert found.summary().iloc[0].high == inf
     assert found.verdict == "fail"
-    assert "inf" in repr(found)
+    assert "infinite in 1 of 11" in repr(found)
+    assert "infinite in 1 of 11" in found._repr_html_()
+    assert found.verdicts().infinite.tolist() == [1]
 
 
 def test_a_metric_goes_by_its_name_or_the_nearest_is_told() -> None:
@@ -54,8 +59,23 @@ def test_a_metric_goes_by_its_name_or_the_nearest_is_told() -> None:
     np.testing.assert_array_equal(found.values("delivery_latency_p99_s"), VALUES)
     with pytest.raises(UsageError, match=r"did you mean delivery_latency_p99_s\?"):
         found.values("delivery_latency_p99")
+    np.testing.assert_array_equal(found.values("p99(delivery_latency)"), VALUES)
     with pytest.raises(UsageError, match="no metric seed"):
         found.values("seed")
+
+
+def test_numbers_that_rise_by_luck_have_an_interval_all_the_same() -> None:
+    # One in 3.6 million tens of independent numbers does; a sweep has thousands.
+    assert replicated(sorted(VALUES)).summary().n.tolist() == [10, 10]
+
+
+def test_it_comes_back_from_its_files(tmp_path: Path) -> None:
+    found = replicated([inf, *VALUES])
+    csv, parquet = found.to_csv(tmp_path / "r.csv"), found.to_parquet(tmp_path / "r.parquet")
+    pd.testing.assert_frame_equal(pd.read_csv(csv), found.frame)
+    pd.testing.assert_frame_equal(pd.read_parquet(parquet), found.frame)
+    with pytest.raises(UsageError, match=r"let the name end in \.parquet"):
+        found.to_parquet(tmp_path / "r.csv")
 
 
 @pytest.mark.parametrize(("shift", "verdict"), [(0.0, "pass"), (0.05, "fail"), (0.0187, "inconclusive")])

@@ -67,6 +67,32 @@ def test_csv_gives_back_the_tables(played: RunResult, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(again, shown.messages)
 
 
+def test_parquet_gives_back_the_tables_with_their_types(played: RunResult, tmp_path: Path) -> None:
+    shown = Run(played, None)
+    paths = shown.to_parquet(tmp_path)
+    assert [path.name for path in paths][:2] == ["messages.parquet", "connections.parquet"]
+    pd.testing.assert_frame_equal(pd.read_parquet(paths[0]), shown.messages)
+
+
+def test_the_line_that_runs_it_again_names_no_folder_of_this_machine(
+    played: RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "project" / "notebooks"
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    places = {
+        "x.yaml": "x.yaml",
+        f"{here}/deep/x.yaml": "deep/x.yaml",
+        f"{here.parent}/scenarios/x.yaml": "../scenarios/x.yaml",
+        f"{tmp_path}/x.yaml": "x.yaml",
+    }
+    for source, shown in places.items():
+        assert Run(played, source).again == f"chatsim run {shown} --seed 1"
+    monkeypatch.chdir("/")
+    assert Run(played, f"{here}/x.yaml").again == "chatsim run x.yaml --seed 1"
+    assert Run(played, None).again == "chatsim run s.yaml --seed 1"
+
+
 def test_a_folder_that_cannot_be_is_refused(played: RunResult, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="name another folder"):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from chatsim.analysis.sequential import Precision
 from chatsim.errors import HarnessError, UsageError
-from chatsim.runner.replicate import compare, replicate, replication, seed_of
-from chatsim.runner.run import run
+from chatsim.runner.replicate import compare, replicate
 from chatsim.scenario.model import Scenario
 from tests.sim.worlds import scenario
 
@@ -24,23 +21,6 @@ BUSY = {
 def small(*expect: str) -> Scenario:
     """A few people whose latencies differ from run to run."""
     return scenario(group=BUSY, duration="20s", expect=list(expect or ("lost == 0",)))
-
-
-def test_the_first_replication_is_the_run_of_the_file_and_each_can_be_run_again(tmp_path: Path) -> None:
-    played = small("mean(delivery_latency) <= 1s")
-    for number in (0, 3):
-        found = replication(played, "sim", number)
-        alone = run(played, seed=found.seed, out=tmp_path)
-        assert found.observed == [alone.expectations[0].observed]
-        assert found.numbers["delivery_latency_p99_s"] == alone.metrics["delivery_latency"]["p99"]
-    assert seed_of(played.seed, 0) == played.seed
-
-
-def test_seeds_differ_over_replications_and_masters() -> None:
-    seeds = {seed_of(master, number) for master in range(30) for number in range(30)}
-    assert len(seeds) == 900
-    assert all(0 <= seed < 2**63 for seed in seeds)
-    assert seed_of(5, 7) == seed_of(5, 7)
 
 
 def test_any_number_of_processes_finds_the_same() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from chatsim.errors import HarnessError
 from chatsim.journal.record import Detection, Outage, RunRecord, Sent
-from chatsim.scenario.expectations import AGGREGATES, COUNTERS, METRICS
+from chatsim.scenario.expectations import AGGREGATES, COUNTERS, METRICS, NODE_METRICS
 from chatsim.verdict.metrics import Metrics, aggregate, check_conservation, counters, summary
 
 QUANTILES = {
@@ -240,3 +240,11 @@ def test_summary_has_every_metric_and_aggregate() -> None:
     assert tuple(table) == tuple(METRICS)
     assert table["delivery_latency"] == dict.fromkeys(AGGREGATES, 0.5) | {"count": 1.0}
     assert table["drain_time"] == {"count": 0.0}
+
+
+def test_the_summary_of_a_group_has_its_samples_alone_and_none_of_nodes() -> None:
+    metrics = Metrics(one({"b": "delivered"}, {"b": 10.5}))
+    group = next(sent.group for sent in one({"b": "delivered"}, {"b": 10.5}).sent)
+    assert tuple(metrics.summary(group)) == tuple(name for name in METRICS if name not in NODE_METRICS)
+    assert metrics.summary(group)["delivery_latency"] == metrics.summary()["delivery_latency"]
+    assert metrics.summary("nobody")["delivery_latency"] == {"count": 0.0}

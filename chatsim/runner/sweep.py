@@ -1,0 +1,249 @@
+"""A scenario at every point of a grid, many times each, on every processor or on a cluster.
+
+Decides which points there are, and what of them need not be played again. Rule: everything is checked before anything
+is played, and all that is wrong is said at once; every point has the same luck, replication by replication, so that
+points differ by what is swept alone; the table is the same whoever played what, and in which order. Processes and
+clusters are joblib's: a `joblib.parallel_config` around it is honoured.
+"""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+from joblib import Parallel, delayed
+
+from chatsim.analysis.numbers import Replication, named, names
+from chatsim.analysis.replicated import Replicated
+from chatsim.analysis.slo import Looks
+from chatsim.analysis.swept import Point, Sweep, shown, swept
+from chatsim.errors import ChatsimError, HarnessError, UsageError
+from chatsim.runner.desk import WIRES, Played, load
+from chatsim.runner.kept import Kept, key_of
+from chatsim.runner.progress import bar
+from chatsim.runner.replication import replication, seed_of
+from chatsim.scenario.faults import FaultsError
+from chatsim.scenario.model import Scenario
+
+REPLICATIONS: Final = 10
+"""Fewer have intervals so wide that little can be said."""
+
+SAID_MAX: Final = 20
+"""So many problems are said; a grid may have thousands."""
+
+Told = Callable[[int, int], None]
+"""Told how many replications are done, and of how many."""
+
+
+class DamagedFileWarning(UserWarning):
+    """Files of an earlier sweep could not be read, and what they held was played again."""
+
+
+def sweep(
+    scenario: Played,
+    grid: Mapping[str, Iterable[Any]],
+    *,
+    replications: int = REPLICATIONS,
+    metrics: Iterable[str] = (),
+    on: str = "sim",
+    jobs: int = -1,
+    keep: str | Path | None = None,
+    progress: bool | Told = True,
+) -> Sweep:
+    """Play it at every point of the grid (full factorial, the last path changes fastest): a DataFrame with a row for
+    each point and metric, `mean`, `low` and `high` (95 %) over `n` replications.
+
+    `grid` maps paths of `Scenario.with_` to lists of what a file would say: `{"handler.rate_limit": ["30/min",
+    "60/min"]}`. `metrics` are the numbers that are wanted, by name or as an expectation writes them; without any, all.
+    `jobs` is how many processes play, -1 one for each processor. `keep` names a folder for what is done: an interrupted
+    sweep goes on from there, and a larger one plays only what is new; without it an interrupt loses everything.
+    `progress` is a bar in a terminal or a notebook (True), nothing (False), or a function of done and total.
+
+    Raises UsageError with all that is wrong with the grid before anything is played; HarnessError where a run fails or
+    is not valid, with its point and seed. Files that were damaged are a DamagedFileWarning.
+    """
+    played = load(scenario)
+    if on not in WIRES:
+        raise UsageError(f"on={on!r}: a sweep is played in virtual time, on sim or virtual")
+    if replications < 2:
+        raise UsageError(f"{replications} replications have no interval: 2 would do, {REPLICATIONS} make it useful")
+    points, scenarios = _checked(played, grid)
+    known = list(dict.fromkeys(name for each in scenarios for name in names(group.name for group in each.groups)))
+    wanted = _wanted(metrics, known)
+    work = _Work(points, scenarios, on, replications, None if keep is None else Kept(Path(keep)))
+    with ExitStack() as stack:
+        told = progress if callable(progress) else stack.enter_context(bar("replications", shown=progress))
+        work.play(jobs, told)
+    if work.kept is not None and work.kept.damaged:
+        files = ", ".join(path.name for path in work.kept.damaged[:3])
+        more = "" if len(work.kept.damaged) <= 3 else f" and {len(work.kept.damaged) - 3} more"
+        warnings.warn(f"{work.kept.folder}: {files}{more} was damaged and played again", DamagedFileWarning, 2)
+    return swept(points, work.found(), wanted or known)
+
+
+def _wanted(metrics: Iterable[str], known: Sequence[str]) -> list[str]:
+    """The names of the numbers that are asked for. Raises UsageError with all that are unknown."""
+    if isinstance(metrics, str):
+        raise UsageError(f"metrics={metrics!r}: give a list of names, [{metrics!r}]")
+    found, problems = [], []
+    for metric in metrics:
+        try:
+            found.append(named(metric, known))
+        except UsageError as problem:
+            problems.append(str(problem))
+    _raise_if(problems)
+    return list(dict.fromkeys(found))
+
+
+def _checked(scenario: Scenario, grid: Mapping[str, Iterable[Any]]) -> tuple[list[Point], list[Scenario]]:
+    """Every point, and the scenario there. Raises UsageError with all that is wrong."""
+    values = _values(grid)
+    problems: list[str] = []
+    lost: list[str] = []
+    for path, choices in values.items():
+        try:
+            scenario.with_({path: choices[0]})
+        except FaultsError:
+            pass  # the value may be good beside another one of the grid
+        except UsageError as problem:
+            problems.append(str(problem))
+            lost.append(path)
+    # A path that leads nowhere hides nothing of what is wrong with the others.
+    values = {path: choices for path, choices in values.items() if path not in lost}
+    points: list[Point] = [
+        dict(zip(values, combination, strict=True)) for combination in itertools.product(*values.values())
+    ]
+    scenarios = []
+    said: dict[str, list[Point]] = {}
+    for point in points:
+        try:
+            scenarios.append(scenario.with_(point))
+        except UsageError as problem:
+            for line in str(problem).splitlines():
+                said.setdefault(line, []).append(point)
+    problems += [f"{line} ({_where(at, values)})" for line, at in said.items()]
+    _raise_if(problems or _twins(points, scenarios))
+    return points, scenarios
+
+
+def _values(grid: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
+    """The grid with plain values. Raises UsageError where it is none."""
+    example = 'such as {"handler.rate_limit": ["30/min", "60/min"]}'
+    given: object = grid
+    if not isinstance(given, Mapping) or not given:
+        raise UsageError(f"a sweep wants a grid, a list of values for each path, {example}")
+    values: dict[str, list[Any]] = {}
+    problems = []
+    for path, choices in grid.items():
+        if isinstance(choices, str | bytes | Mapping) or not isinstance(choices, Iterable):
+            problems.append(f"{path}: {choices!r} is one value: give a list of them, {example}")
+            continue
+        # What NumPy and pandas count with is said as a file says it.
+        values[path] = [choice.item() if hasattr(choice, "item") else choice for choice in choices]
+        if not values[path]:
+            problems.append(f"{path}: the list is empty, so that there is no point: give it a value")
+    _raise_if(problems)
+    return values
+
+
+def _where(at: Sequence[Point], values: Mapping[str, Sequence[Any]]) -> str:
+    """Where a problem is: at the values that all of its points share."""
+    shared = [path for path in values if all(point[path] == at[0][path] for point in at) and len(values[path]) > 1]
+    return _said({path: at[0][path] for path in shared or values})
+
+
+def _said(point: Point) -> str:
+    return ", ".join(f"{path}={shown(value)}" for path, value in point.items())
+
+
+def _raise_if(problems: Sequence[str]) -> None:
+    """Raise UsageError with these, where there are any."""
+    more = [f"and {len(problems) - SAID_MAX} more"] if len(problems) > SAID_MAX else []
+    if problems:
+        raise UsageError("\n".join([*problems[:SAID_MAX], *more]))
+
+
+def _twins(points: Sequence[Point], scenarios: Sequence[Scenario]) -> list[str]:
+    """Which points are the same scenario: one of them is not what was meant."""
+    first: dict[str, Point] = {}
+    problems = []
+    for point, scenario in zip(points, scenarios, strict=True):
+        key = key_of(scenario, "")
+        if key in first:
+            problems.append(f"{_said(first[key])} and {_said(point)} are the same scenario: leave one of them out")
+        first.setdefault(key, point)
+    return problems
+
+
+class _Work:
+    """What is to be played, and what has been."""
+
+    def __init__(
+        self, points: Sequence[Point], scenarios: Sequence[Scenario], wire: str, replications: int, kept: Kept | None
+    ) -> None:
+        self.points = points
+        self.scenarios = scenarios
+        self.wire = wire
+        self.replications = replications
+        self.kept = kept
+        self._done: list[dict[int, Replication]] = [{} for _ in points]
+        self._keys: dict[tuple[int, int], str] = {}
+
+    def play(self, jobs: int, told: Told) -> None:
+        """Play what is not on disk."""
+        left = [job for job in itertools.product(range(len(self.points)), range(self.replications)) if self._plays(job)]
+        total = len(self.points) * self.replications
+        done = total - len(left)
+        told(done, total)
+        if not left:
+            return
+        # In the order in which they end, so that what is done is kept at once. Who plays answers with what went wrong,
+        # because not every backend hands an exception on.
+        with Parallel(n_jobs=jobs, return_as="generator_unordered") as pool:
+            for at, number, made in pool(
+                delayed(_played)(self.scenarios[at], self.wire, at, number) for at, number in left
+            ):
+                if isinstance(made, str):
+                    raise HarnessError(f"{made} (at {_said(self.points[at])})")
+                self._keep(at, number, made)
+                done += 1
+                told(done, total)
+
+    def found(self) -> list[Replicated]:
+        """The replications of each point, in their order."""
+        looks = Looks(first=self.replications, n_max=self.replications)
+        return [
+            Replicated(each.name, self.wire, [done[number] for number in sorted(done)], each.expect, looks)
+            for each, done in zip(self.scenarios, self._done, strict=True)
+        ]
+
+    def _plays(self, job: tuple[int, int]) -> bool:
+        """Whether it must be played, because it is not on disk."""
+        if self.kept is None:
+            return True
+        at, number = job
+        scenario = self.scenarios[at]
+        key = self._keys[job] = key_of(scenario.with_seed(seed_of(scenario.seed, number)), self.wire)
+        found = self.kept.find(key, number)
+        if found is not None:
+            self._done[at][number] = found
+        return found is None
+
+    def _keep(self, at: int, number: int, made: Replication) -> None:
+        self._done[at][number] = made
+        if self.kept is not None:
+            about = {"scenario": self.scenarios[at].name, "wire": self.wire, "replication": number}
+            grid = {path: shown(value) for path, value in self.points[at].items()}
+            self.kept.keep(self._keys[at, number], made, about | {"point": grid})
+
+
+def _played(scenario: Scenario, wire: str, at: int, number: int) -> tuple[int, int, Replication | str]:
+    """Play one replication of one point, wherever this is called: what came of it, or why nothing did."""
+    try:
+        return at, number, replication(scenario, wire, number)
+    except ChatsimError as error:
+        return at, number, str(error)
