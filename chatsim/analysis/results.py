@@ -61,8 +61,8 @@ class Finished(Protocol):
 class Run:
     """A finished run.
 
-    `messages`, `connections`, `events` and `series` are tables (`chatsim.analysis.frames` has their columns and
-    dtypes); `result` is all that was judged, `path` the folder of a run that was kept, or None.
+    `messages`, `connections`, `events`, `attempts` and `series` are tables (`chatsim.analysis.frames` has their columns
+    and dtypes); `result` is all that was judged, `path` the folder of a run that was kept, or None.
     """
 
     def __init__(self, result: Finished, source: str | None, *, kept: bool = True) -> None:
@@ -103,6 +103,11 @@ class Run:
     def connections(self) -> pd.DataFrame:
         """Who was connected when (`frames.CONNECTIONS`)."""
         return frames.connections(self._story, self.result.record.groups)
+
+    @cached_property
+    def attempts(self) -> pd.DataFrame:
+        """Every time that the server sent a message to a receiver (`frames.ATTEMPTS`)."""
+        return frames.attempts(self._story, self.result.record.groups)
 
     @cached_property
     def series(self) -> pd.DataFrame:
@@ -147,7 +152,7 @@ class Run:
 
     def _written(self, folder: str | Path, kind: str, write: Any) -> list[Path]:
         paths = []
-        for name in ("messages", "connections", "events", "series", "summary"):
+        for name in ("messages", "connections", "events", "attempts", "series", "summary"):
             table = self.summary() if name == "summary" else getattr(self, name)
             path = Path(folder) / f"{name}.{kind}"
             try:
