@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from chatsim.analysis import pictures
     from chatsim.analysis.sequential import Precision
     from chatsim.errors import (
         ChatClosedError,
@@ -53,6 +54,7 @@ __all__ = [
     "compare",
     "sweep",
     "Precision",
+    "pictures",
 ]
 
 _PLACES = {
@@ -70,6 +72,9 @@ def __getattr__(name: str) -> Any:
     """A name of the library, from where it stands."""
     if name not in __all__:
         raise AttributeError(f"module 'chatsim' has no attribute {name!r}")
+    if name == "pictures":
+        # A module of its own, since it has as many names as all the rest.
+        return import_module("chatsim.analysis.pictures")
     place = next((place for place, names in _PLACES.items() if name in names), "chatsim.errors")
     return getattr(import_module(place), name)
 

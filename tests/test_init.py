@@ -33,6 +33,8 @@ def test_the_client_library_brings_no_server() -> None:
 
 def test_a_notebook_gets_what_it_asks_for() -> None:
     assert "pandas" in loaded("import chatsim; chatsim.simulate")
+    assert "matplotlib" not in loaded("import chatsim; chatsim.simulate")
+    assert "matplotlib" in loaded("import chatsim; chatsim.pictures.ecdf")
 
 
 def test_everything_that_it_names_is_there() -> None:

@@ -50,8 +50,30 @@ CONNECTIONS: Final = {
 }
 """One row for each connection that a node accepted; `end` is <NA> and `closed_at_s` inf for one open at the end."""
 
-EVENTS: Final = {"event": "string", "at_s": "float64", "users": "int64", "whom": "string", "vain": "bool"}
-"""One row for each fault that the scenario did: how many users it touched, and their names, with blanks between."""
+EVENTS: Final = {
+    "event": "string",
+    "at_s": "float64",
+    "users": "int64",
+    "whom": "string",
+    "vain": "bool",
+    "lasts_s": "float64",
+}
+"""One row for each fault that the scenario did: how many users it touched, their names with blanks between, and how
+long it went on: 0 for what is done in a moment, inf for what nobody took back."""
+
+ATTEMPTS: Final = {
+    "message_id": "string",
+    "session": "string",
+    "sender": "string",
+    "receiver": "string",
+    "group": "string",
+    "attempt": "int64",
+    "at_s": "float64",
+    "settled_at_s": "float64",
+    "outcome": "string",
+}
+"""One row for each time that the server sent a message to a receiver, counted from 1, with what became of it in the end
+and when (`settled_at_s` inf while it waits); `group` is the receiver's."""
 
 SERIES: Final = {
     "at_s": "float64",
@@ -123,7 +145,19 @@ def connections(story: Story, groups: Mapping[str, str]) -> pd.DataFrame:
 
 def events(record: RunRecord) -> pd.DataFrame:
     """What the scenario did to whom: the columns of `EVENTS`."""
-    return _frame(EVENTS, ((e.do, e.at, len(e.users), " ".join(e.users), e.vain) for e in record.fired))
+    return _frame(EVENTS, ((e.do, e.at, len(e.users), " ".join(e.users), e.vain, e.lasts_s) for e in record.fired))
+
+
+def attempts(story: Story, groups: Mapping[str, str]) -> pd.DataFrame:
+    """When each message was sent to each receiver, and sent again: the columns of `ATTEMPTS`."""
+    return _frame(
+        ATTEMPTS,
+        (
+            (d.message_id, d.session, d.sender, d.user, groups.get(d.user, pd.NA), number, at, d.settled_at, d.outcome)
+            for d in story.deliveries
+            for number, at in enumerate(d.sent_at, 1)
+        ),
+    )
 
 
 def series(story: Story, every_s: float = 1.0) -> pd.DataFrame:

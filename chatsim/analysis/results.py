@@ -29,8 +29,8 @@ WIDTH = 80
 class Run:
     """A finished run.
 
-    `messages`, `connections`, `events` and `series` are tables (`chatsim.analysis.frames` has their columns and
-    dtypes); `result` is all that was judged, `path` the folder of a run that was kept, or None.
+    `messages`, `connections`, `events`, `attempts` and `series` are tables (`chatsim.analysis.frames` has their columns
+    and dtypes); `result` is all that was judged, `path` the folder of a run that was kept, or None.
     """
 
     def __init__(self, result: Finished, source: str | None, *, kept: bool = True) -> None:
@@ -73,6 +73,11 @@ class Run:
         return frames.connections(self._story, self.result.record.groups)
 
     @cached_property
+    def attempts(self) -> pd.DataFrame:
+        """Every time that the server sent a message to a receiver (`frames.ATTEMPTS`)."""
+        return frames.attempts(self._story, self.result.record.groups)
+
+    @cached_property
     def series(self) -> pd.DataFrame:
         """How it went, second by second (`frames.SERIES`)."""
         return frames.series(self._story)
@@ -111,6 +116,7 @@ class Run:
             "messages": self.messages,
             "connections": self.connections,
             "events": self.events,
+            "attempts": self.attempts,
             "series": self.series,
             "summary": self.summary(),
         }

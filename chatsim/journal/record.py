@@ -52,13 +52,15 @@ class Fired(msgspec.Struct, gc=False):
     """One event of the scenario, with the users it touched.
 
     What is done to the node touches those who are connected, what is done to its log or its clock nobody by itself.
-    `vain` is an event that had nothing to strike: no victim was there, or no node.
+    `vain` is an event that had nothing to strike: no victim was there, or no node. `lasts_s` is how long it goes on: 0
+    for what is done in a moment, inf for what nobody takes back.
     """
 
     do: str
     at: float
     users: tuple[str, ...]
     vain: bool = False
+    lasts_s: float = 0.0
 
 
 class RunRecord(msgspec.Struct):

@@ -98,17 +98,18 @@ class Strikes(ABC, Generic[C]):
         assert isinstance(event, PeopleEvent), f"{event.do} touches nobody"
         persons = self._people.persons
         victims = [persons[user] for user in self._choose(number, event, [p.number for p in self._there()])]
-        self.fired.append(Fired(event.do, now, tuple(person.name for person in victims), vain=not victims))
+        self.fired.append(Fired(event.do, now, tuple(p.name for p in victims), not victims, event.lasts_s))
         self._acts[type(event)](now, event, victims)
 
     def strike_node(self, now: float, event: ev.Event) -> int:
         """Write down an event that strikes the node, with those who are connected; its place in the report."""
-        self.fired.append(Fired(event.do, now, tuple(person.name for person in self._there())))
+        there = tuple(person.name for person in self._there())
+        self.fired.append(Fired(event.do, now, there, lasts_s=event.lasts_s))
         return len(self.fired) - 1
 
     def strike_thing(self, now: float, event: ev.Event) -> None:
         """Write down an event that strikes a part of the node, and nobody by itself."""
-        self.fired.append(Fired(event.do, now, ()))
+        self.fired.append(Fired(event.do, now, (), lasts_s=event.lasts_s))
 
     def missed(self, place: int) -> None:
         """There was no node for the event in that place of the report: it touched nobody."""

@@ -68,7 +68,19 @@ class RunResult(msgspec.Struct):
             ],
             "metrics": self.metrics,
             "counters": self.counters,
-            "events": [{"do": f.do, "at_s": f.at, "users": len(f.users), "whom": f.users} for f in self.record.fired],
+            "duration_s": self.record.duration_s,
+            "warmup_s": self.record.warmup_s,
+            "events": [
+                {
+                    "do": f.do,
+                    "at_s": f.at,
+                    "lasts_s": f.lasts_s,
+                    "users": len(f.users),
+                    "whom": f.users,
+                    "vain": f.vain,
+                }
+                for f in self.record.fired
+            ],
             "trace_hash": self.trace_hash,
             "valid": self.valid,
             "why_invalid": self.why_invalid,
@@ -122,6 +134,7 @@ def run(
             folder.write_document(head | {"valid": False, "why_invalid": str(problem)})
             raise UnbalancedError(f"{problem} (the run is kept in {folder.commit()})") from problem
         result = _judged(played, on)
+        folder.write_scenario(scenario.words)
         _write(folder, result)
         if played.exposition is not None:
             folder.write_metrics(played.exposition)
@@ -231,7 +244,10 @@ def _write(folder: RunFolder, result: RunResult) -> None:
     folder.write_table(
         "messages",
         ("user", "group", "session", "id", "intended_at_s", "acked_at_s", "message_id"),
-        ((r.user, r.group, r.session, r.id, r.intended_at, r.acked_at, r.message_id) for r in record.sent),
+        (
+            (r.user, r.group, r.session, r.id, r.intended_at, r.acked_at, record.accepted.get((r.user, r.id)))
+            for r in record.sent
+        ),
     )
     folder.write_table(
         "receipts",

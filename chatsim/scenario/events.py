@@ -4,6 +4,7 @@ Decides which arguments each event takes. Rule: an event that has victims may ch
 event that has none (the node, the log, the clock) may not. What an event does to a wire is decided there.
 """
 
+from math import inf
 from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -41,6 +42,11 @@ class EventBase(Words):
 
     at_s: Duration
 
+    @property
+    def lasts_s(self) -> float:
+        """How long it goes on (s): 0 for what is done in a moment, inf for what nobody takes back."""
+        return float(getattr(self, "for_s", getattr(self, "down_s", 0.0)))
+
 
 class VictimEvent(EventBase):
     """Whom it strikes: a share or a count of a group, or of everyone; without both, all of them."""
@@ -61,6 +67,11 @@ class Vanish(VictimEvent):
 
     do: Literal["vanish"]
     for_s: PositiveDuration | None = None
+
+    @property
+    def lasts_s(self) -> float:
+        """Until the person is back (s)."""
+        return inf if self.for_s is None else self.for_s
 
 
 class Freeze(VictimEvent):

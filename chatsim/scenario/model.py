@@ -290,6 +290,11 @@ class Scenario(Words):
         return self._path
 
     @property
+    def words(self) -> dict[str, Any]:
+        """What a file would say to make this scenario, its seed included; files that it names are named as there."""
+        return {**self._source, "seed": self.seed}
+
+    @property
     def time_scale(self) -> float:
         """The time scale that `live:` asks for (1 before `with_live_overrides`); `scaled` applies it."""
         return self._time_scale

@@ -90,6 +90,10 @@ class RunFolder:
         """Write `run.json`."""
         self._write("run.json", encode(document) + "\n")
 
+    def write_scenario(self, words: Mapping[str, Any]) -> None:
+        """Write `scenario.json`, the words of the scenario that was played, from which it can be played again."""
+        self._write("scenario.json", encode(words) + "\n")
+
     def write_metrics(self, exposition: bytes) -> None:
         """Write `metrics.prom`, Prometheus' text exposition."""
         self._write("metrics.prom", exposition.decode("utf-8"))

@@ -61,7 +61,8 @@ class Row(msgspec.Struct):
 
 class Delivery(msgspec.Struct):
     """One message on its way to one receiver: from being stored until acked or given up (s; `settled_at` inf while it
-    waits). `outcome` is "waiting", "delivered", "forgotten" or the reason why it was given up."""
+    waits). `outcome` is "waiting", "delivered", "forgotten" or the reason why it was given up; `sent_at` are the
+    moments of the attempts (s)."""
 
     message_id: str
     session: str
@@ -72,6 +73,7 @@ class Delivery(msgspec.Struct):
     settled_at: float = inf
     outcome: str = "waiting"
     attempts: int = 1
+    sent_at: list[float] = msgspec.field(default_factory=list)
 
 
 class Storing(msgspec.Struct):
@@ -279,6 +281,7 @@ class Story:
                 self._waiting[key] = delivery
                 self.deliveries.append(delivery)
             delivery.attempts = max(delivery.attempts, frame.attempt)
+            delivery.sent_at.append(now)
 
     def _settle(self, now: float, message_id: str, user: str, outcome: str) -> None:
         delivery = self._waiting.pop((message_id, user), None)

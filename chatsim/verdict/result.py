@@ -31,8 +31,8 @@ class Judged(Protocol):
     def unit(self) -> str: ...
 
 
-class Result(Protocol):
-    """One finished run, judged."""
+class Shown(Protocol):
+    """What anybody wants to see of a finished run."""
 
     @property
     def scenario(self) -> str: ...
@@ -49,14 +49,19 @@ class Result(Protocol):
     @property
     def why_invalid(self) -> str: ...
     @property
-    def busy(self) -> bool: ...
-    @property
     def path(self) -> Path | None: ...
+
+
+class Result(Shown, Protocol):
+    """One that has just been played: whether the machine was too busy for it, and all that is written down."""
+
+    @property
+    def busy(self) -> bool: ...
     def to_dict(self) -> Mapping[str, Any]: ...
 
 
-class Finished(Result, Protocol):
-    """The same with everything that tables are made of."""
+class Finished(Shown, Protocol):
+    """One with everything that tables are made of, whether it has just been played or was kept."""
 
     @property
     def metrics(self) -> Mapping[str, Mapping[str, float]]: ...

@@ -22,6 +22,7 @@ from chatsim.sim.run import simulate
 from chatsim.timeline.story import Story
 from chatsim.verdict.metrics import Metrics, counters
 from tests.sim.worlds import scenario
+from tests.timeline.talk import unheard
 
 EMPTY = RunRecord([], {}, {}, {}, {}, [], [], [], [], [], [], {}, 100.0, 0.0)
 
@@ -98,6 +99,23 @@ def test_events_say_whom_they_touched() -> None:
     assert frame.event.tolist() == ["drop", "vanish"]
     assert frame.users.tolist() == [2, 1]
     assert frame.whom[0].split() == list(record.fired[0].users)
+    assert frame.lasts_s.tolist() == [0.0, inf]
+
+
+def test_attempts_are_those_of_the_protocol() -> None:
+    talk = unheard()
+    frame = frames.attempts(Story(talk.steps), {"bob": "g"})
+    assert dtypes(frame) == frames.ATTEMPTS
+    assert frame.attempt.tolist() == [1, 2, 3, 4]
+    assert frame.at_s.tolist() == [1.0, 31.0, 61.0, 91.0]
+    assert set(frame.settled_at_s) == {121.0}
+    assert (set(frame.outcome), set(frame.receiver), set(frame.group)) == ({"no_ack"}, {"bob"}, {"g"})
+
+
+def test_attempts_count_the_retries() -> None:
+    record, story = played()
+    frame = frames.attempts(story, record.groups)
+    assert counters(record)["retries"] == (frame.attempt > 1).sum()
 
 
 @pytest.mark.parametrize("every_s", [0.5, 1.0, 7.0])
@@ -136,6 +154,7 @@ def test_a_table_without_rows_is_like_any_other() -> None:
         (frames.messages(EMPTY), frames.MESSAGES),
         (frames.connections(nothing, {}), frames.CONNECTIONS),
         (frames.events(EMPTY), frames.EVENTS),
+        (frames.attempts(nothing, {}), frames.ATTEMPTS),
         (frames.series(nothing), frames.SERIES),
     ):
         assert dtypes(frame) == columns

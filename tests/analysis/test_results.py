@@ -61,7 +61,7 @@ def test_csv_gives_back_the_tables(played: RunResult, tmp_path: Path) -> None:
     shown = Run(played, None)
     paths = shown.to_csv(tmp_path / "new")
     assert [path.name for path in paths] == [
-        f"{name}.csv" for name in ("messages", "connections", "events", "series", "summary")
+        f"{name}.csv" for name in ("messages", "connections", "events", "attempts", "series", "summary")
     ]
     again = pd.read_csv(paths[0]).astype(frames.MESSAGES)
     pd.testing.assert_frame_equal(again, shown.messages)

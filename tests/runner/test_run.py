@@ -54,8 +54,22 @@ def test_a_run_writes_what_happened(tmp_path: Path) -> None:
     assert document["trace_hash"] == result.trace_hash
     assert document["verdict"] == "pass"
     ((lost,), (event,)) = rows(folder, "outages"), document["events"]
-    assert event == {"do": "drop", "at_s": 10.0, "users": 1, "whom": [lost["user"]]}
+    assert event == {"do": "drop", "at_s": 10.0, "lasts_s": 0.0, "users": 1, "whom": [lost["user"]], "vain": False}
+    assert (document["duration_s"], document["warmup_s"]) == (30.0, 0.0)
     assert replay(folder / "journal.jsonl") is None
+
+
+def test_the_scenario_that_it_writes_is_the_one_that_was_played(tmp_path: Path) -> None:
+    first = run(scenario({"at": "10s", "do": "drop", "count": 1}, live={"time_scale": 0.5}), seed=7, out=tmp_path)
+    assert first.path is not None
+    again = run(load(first.path / "scenario.json"), out=tmp_path)
+    assert (again.seed, again.trace_hash) == (7, first.trace_hash)
+
+
+def test_a_message_whose_sender_never_heard_of_it_has_its_name_in_the_table(tmp_path: Path) -> None:
+    result = run(scenario({"at": "10s", "do": "vanish", "count": 1}, expect=("sent >= 0",)), out=tmp_path)
+    named = {(row["user"], row["id"]): row["message_id"] for row in rows(result.path, "messages")}
+    assert {key: name for key, name in named.items() if name} == result.record.accepted
 
 
 @pytest.mark.parametrize("wire", ["sim", "virtual"])

@@ -148,3 +148,9 @@ def test_without_out_results_go_to_results_runs(tmp_path: Path, monkeypatch: pyt
         pass
     assert folder.path.parent.parent == RUNS
     assert (tmp_path / "results" / "runs" / "steady").is_dir()
+
+
+def test_a_scenario_is_written_as_a_file_would_say_it(tmp_path: Path) -> None:
+    folder = RunFolder("steady", "sim", 1, at=AT, out=tmp_path)
+    folder.write_scenario({"name": "steady", "seed": 1})
+    assert (folder.path / "scenario.json").read_text(encoding="utf-8") == '{\n  "name": "steady",\n  "seed": 1\n}\n'

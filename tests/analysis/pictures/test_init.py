@@ -1,0 +1,46 @@
+"""Every picture is drawn on the Axes that it is given, of a real run, and says what its axes are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from matplotlib.axes import Axes
+
+from chatsim.analysis import pictures
+from tests.analysis.pictures import tables
+
+OF_RUNS: dict[str, Callable[[Axes], Axes]] = {
+    "ecdf": lambda ax: pictures.ecdf(tables.played("reconnect").messages, limit_s=0.1, by="group", ax=ax),
+    "latency_over_time": lambda ax: pictures.latency_over_time(
+        tables.played("reconnect").messages, tables.played("reconnect").events, limit_s=0.1, ax=ax
+    ),
+    "load_over_time": lambda ax: pictures.load_over_time(
+        tables.played("reconnect").series, tables.played("reconnect").events, ax=ax
+    ),
+    "herd": lambda ax: pictures.herd(tables.played("reconnect").connections, ax=ax),
+    "overlaid": lambda ax: pictures.overlaid({"sim": tables.played("reconnect").messages}, ax=ax),
+    "quantiles": lambda ax: pictures.quantiles({"sim": tables.played("reconnect").messages}, ax=ax),
+    "limiter": lambda ax: pictures.limiter(tables.played("limiter").messages, ax=ax),
+    "retries": lambda ax: pictures.retries(tables.played("retries").attempts, ax=ax),
+}
+
+
+@pytest.mark.parametrize("name", OF_RUNS)
+def test_a_real_run_is_drawn_with_words_that_do_not_cover_each_other(name: str) -> None:
+    ax = tables.axes()
+    assert OF_RUNS[name](ax) is ax
+    assert ax.get_xlabel()
+    assert ax.get_ylabel()
+    ax.figure.canvas.draw()
+    legend = ax.get_legend()
+    assert legend is not None
+    box = legend.get_window_extent()
+    assert box.y1 <= ax.xaxis.label.get_window_extent().y0 + 2.0
+    edges = ax.figure.bbox
+    assert (box.x0 >= edges.x0, box.x1 <= edges.x1, box.y0 >= edges.y0 - 1) == (True, True, True)
+
+
+def test_everything_that_it_names_is_there() -> None:
+    assert all(callable(getattr(pictures, name)) for name in pictures.__all__)
+    assert set(OF_RUNS) < set(pictures.__all__)

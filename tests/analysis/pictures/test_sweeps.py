@@ -1,0 +1,99 @@
+"""A limit holds where its whole interval does; a point that nobody played is no point."""
+
+from __future__ import annotations
+
+from math import inf, nan
+
+import numpy as np
+import pytest
+from matplotlib.patches import Rectangle
+
+from chatsim.analysis.pictures import along, heatmap
+from chatsim.analysis.pictures.sweeps import verdict
+from chatsim.errors import UsageError
+from tests.analysis.pictures import tables
+
+POINTS = {
+    (50, "30/min"): (0.02, 0.01, 0.03),
+    (50, "60/min"): (0.04, 0.03, 0.06),
+    (100, "30/min"): (0.08, 0.07, 0.09),
+    (100, "60/min"): (inf, 0.2, inf),
+    (200, "30/min"): (nan, nan, nan),
+}
+
+
+def test_a_map_has_a_cell_for_each_point_and_none_for_what_was_not_played() -> None:
+    ax = heatmap(tables.sweep(POINTS), "delivery_latency_p99_s", ax=tables.axes())
+    shown = ax.images[0].get_array()
+    assert shown is not None
+    assert np.ma.getmaskarray(shown).tolist() == [[False, False, True], [False, True, True]]
+    assert np.asarray(shown)[0, :2].tolist() == [20.0, 80.0]
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["50", "100", "200"]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["30/min", "60/min"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("groups.mobile.users", "handler.rate_limit")
+    assert ax.figure.axes[1].get_ylabel() == "delivery latency p99 (ms)"
+    assert sorted(tables.words(ax)) == sorted(["20", "80", "no\nsample", "40", "∞", "no\nsample"])
+
+
+def test_the_feasible_region_is_outlined_and_the_undecided_hatched() -> None:
+    ax = heatmap(tables.sweep(POINTS), "delivery_latency_p99_s", limit=0.05, ax=tables.axes())
+    cells = {
+        (round(patch.get_x() + 0.46), round(patch.get_y() + 0.46)): bool(patch.get_hatch())
+        for patch in ax.patches
+        if isinstance(patch, Rectangle)
+    }
+    assert cells == {(0, 0): False, (0, 1): True, (2, 0): True}
+    assert tables.labels(ax) == ["≤ 50 ms holds", "undecided: its interval has both"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "op", "found"),
+    [
+        (0.1, 0.2, "<=", "holds"),
+        (0.1, 0.3, "<=", "undecided"),
+        (0.3, inf, "<=", "broken"),
+        (0.1, inf, "<=", "undecided"),
+        (0.2, 0.3, ">=", "holds"),
+        (0.1, 0.3, ">=", "undecided"),
+        (0.1, 0.15, ">=", "broken"),
+        (nan, nan, "<=", "undecided"),
+    ],
+)
+def test_it_holds_where_the_whole_interval_does(low: float, high: float, op: str, found: str) -> None:
+    assert verdict(low, high, 0.2, op) == found  # type: ignore[arg-type]
+
+
+def test_along_one_parameter_there_is_an_interval() -> None:
+    at = {"handler.rate_limit": "60/min"}
+    ax = along(tables.sweep(POINTS), "delivery_latency_p99_s", at=at, limit=0.05, ax=tables.axes())
+    (bars,) = ax.containers
+    data, _, (spans,) = bars.lines  # type: ignore[attr-defined]
+    assert (data.get_xdata().tolist(), data.get_ydata().tolist()) == ([50.0], [40.0])
+    assert [point[1] for point in spans.get_segments()[0]] == pytest.approx([30.0, 60.0])
+    assert tables.line(ax, "infinite")[0] == [100.0]
+    assert tables.line(ax, "limit")[1] == [50.0, 50.0]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("groups.mobile.users", "delivery latency p99 (ms)")
+
+
+def test_words_are_places_in_their_order() -> None:
+    table = tables.sweep({(50, "90/min"): (3.0, 2.0, 4.0), (50, "120/min"): (5.0, 4.0, 6.0)}, "lost")
+    ax = along(table, "lost", ax=tables.axes())
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["90/min", "120/min"]
+    assert ax.get_ylabel() == "lost (count)"
+
+
+def test_wrong_names_are_refused_with_the_nearest() -> None:
+    table = tables.sweep(POINTS)
+    with pytest.raises(UsageError, match=r"no metric delivery_latency_p9 \(did you mean delivery_latency_p99_s\?\)"):
+        heatmap(table, "delivery_latency_p9")
+    with pytest.raises(UsageError, match=r"no parameter handler.rate_limits \(did you mean handler.rate_limit\?\)"):
+        heatmap(table, "delivery_latency_p99_s", x="handler.rate_limits")
+    with pytest.raises(UsageError, match=r"the sweep has no column mean"):
+        heatmap(table.drop(columns="mean"), "delivery_latency_p99_s")
+    with pytest.raises(UsageError, match=r"handler.rate_limit varies too: fix it with at="):
+        along(table, "delivery_latency_p99_s")
+    with pytest.raises(UsageError, match=r"handler.rate_limit was never 90/min: it was 30/min, 60/min"):
+        along(table, "delivery_latency_p99_s", at={"handler.rate_limit": "90/min"})
+    one = table[table["handler.rate_limit"] == "30/min"]
+    with pytest.raises(UsageError, match=r"draw one parameter with `along`"):
+        heatmap(one, "delivery_latency_p99_s")
