@@ -11,7 +11,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from chatsim.errors import HarnessError
-from chatsim.live.node import Node
+from chatsim.live.node import KILLED, Node
 
 Begun = Callable[[int], None]
 """Told when another life has begun: its number, from 2 on."""
@@ -27,6 +27,7 @@ class Lives:
         self._count = 1
         self._spent_s = 0.0
         self._down = False
+        self._draining = False
         self.node = make(1, 0)
         self.url = self.node.url
 
@@ -47,13 +48,21 @@ class Lives:
     async def end(self, down_s: float, *, in_order: bool) -> bool:
         """End this life, killed or in order, and begin the next `down_s` after its end; False where it has ended.
 
-        Raises HarnessError where the next does not begin.
+        Who drains can be killed, and then the next begins as after any kill. Raises HarnessError where the next does
+        not begin.
         """
-        if self._down:
+        cuts_off = self._draining and not in_order
+        if self._down and not cuts_off:
             return False
-        self._spent_s += self.node.cpu_s()
-        self._down = True
+        if not cuts_off:
+            self._spent_s += self.node.cpu_s()
+        self._down, self._draining = True, in_order
         code = await asyncio.to_thread(self.node.stop if in_order else self.node.kill)
+        if cuts_off and code != KILLED:
+            return False  # it was empty just before
+        if in_order and code == KILLED and not self._draining:
+            return True  # it was killed meanwhile, and whoever did that begins the next
+        self._draining = False
         if in_order and code != 0:
             raise HarnessError(f"The server was asked to end in order and ended with {code}.")
         await asyncio.sleep(down_s)

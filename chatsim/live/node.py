@@ -33,6 +33,9 @@ START_S_MAX = 30.0
 STOP_S_MAX = 35.0
 """The server stops hard after 30 s (protocol.md, section 3); this is a little longer."""
 
+KILLED = -signal.SIGKILL
+"""The exit code of a process that was killed."""
+
 PROGRAM = (sys.executable, "-m", "chatsim")
 _LISTENING = b"listening on "
 
@@ -147,11 +150,11 @@ class Node:
         # Fields 14 and 15 of proc(5): user and system time, in clock ticks.
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def kill(self) -> None:
-        """End it at once, as a crash does."""
+    def kill(self) -> int:
+        """End it at once, as a crash does; returns its exit code, which is `KILLED` unless it had ended before."""
         self._process.kill()
         self._process.wait()
-        self.stop()
+        return self.stop()
 
     def stop(self) -> int:
         """Ask it to end, wait, and kill it as a last resort; returns its exit code. Harmless when it has ended."""

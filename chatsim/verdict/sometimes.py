@@ -1,7 +1,8 @@
 """What many runs together must have come through: states that a bug likes to hide in.
 
-Decides which of them a run has reached. Rule: like the invariants it sees the steps of a node alone; that a property is
-reached proves nothing good or bad, that none of many runs reaches it means that they do not look there.
+Decides which of them a run has reached. Rule: like the invariants it sees the steps of a node, and of the faults only
+what a node cannot know: that it was killed. That a property is reached proves nothing good or bad, that none of many
+runs reaches it means that they do not look there.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from chatsim.core.frames import (
     Typing,
     Undelivered,
 )
+from chatsim.journal.record import Fired
 
 SOMETIMES: Final[dict[str, str]] = {
     "limiter_refuses": "A message is refused for the rate of its author.",
@@ -63,7 +65,7 @@ SOMETIMES: Final[dict[str, str]] = {
     "away": "The others hear that somebody is away.",
     "typing_lapsed": "Typing ends because it was not renewed.",
     "drained": "A draining node is empty before its patience ends.",
-    "drain_cut_off": "A draining node ends before everybody has gone.",
+    "drain_cut_off": "A crash strikes a node that drains.",
     "began_again": "A node begins again with what its log knows.",
     "absent_receiver": "A message is stored while a receiver is away.",
     "baseline": "A run goes by the rules as first specified.",
@@ -97,7 +99,9 @@ class Reached:
         self._limited: set[str] = set()
         self._failed: set[tuple[str, str, str]] = set()
         self._under_way: set[tuple[str, str, str]] = set()
-        self._draining = False
+        self._draining_since = inf
+        # From when on a node drained, and when the next began.
+        self._drains: list[tuple[float, float]] = []
         self._last = (-1.0, "")
         self._on: dict[type, Callable[[str, Sequence[Any], Any], None]] = {
             Error: self._error,
@@ -148,7 +152,7 @@ class Reached:
             if 2 * args[1] > self._config.outbound_bytes or 2 * frames > self._config.outbound_frames:
                 names.add("shedding")
         elif door == "drain":
-            self._draining = True
+            self._draining_since = now
         elif door == "clock_jump":
             wall = self._epoch + now
             if any(wall < end <= wall + args[0] for end in self._ends.values()):
@@ -157,15 +161,24 @@ class Reached:
         elif door in ("appended", "append_failed"):
             self._logged(door, args[0])
         elif door == "begin":
-            self._begin(args[1])
+            self._begin(now, args[1])
 
-    def _begin(self, epoch: float) -> None:
+    def finish(self, fired: Sequence[Fired]) -> None:
+        """The run is over, and these were its faults: whether a node that drained was killed or came to the end of its
+        patience, its steps do not tell."""
+        kills = [fault.at for fault in fired if fault.do == "crash_node" and not fault.vain]
+        if any(since <= at < until for at in kills for since, until in self._drains):
+            self.names.add("drain_cut_off")
+
+    def _begin(self, now: float, epoch: float) -> None:
         self.names.add("began_again")
-        if self._draining:
-            self.names.add("drain_cut_off" if self._users else "drained")
+        if self._draining_since < inf:
+            self._drains.append((self._draining_since, now))
+            if not self._users:
+                self.names.add("drained")
         if self._under_way:
             self.names.add("append_lost")
-        self._draining = False
+        self._draining_since = inf
         self._users.clear()
         self._under_way.clear()
         self._gone_at.clear()

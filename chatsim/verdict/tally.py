@@ -114,6 +114,8 @@ class Tally:
         """
         self.lives += 1
         self._open.clear()
+        # Who was killed while it drained was never drained.
+        self._draining_since = inf
         known = set(waiting)
         had: set[tuple[str, str]] = set()
         for state in snapshot.sessions:

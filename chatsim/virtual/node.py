@@ -158,8 +158,11 @@ class Node:
     # Ends and beginnings.
 
     async def end(self, down_s: float, *, in_order: bool) -> bool:
-        """End this life, killed or in order, and begin the next `down_s` after its end; False where it has ended."""
-        if not self.up or self.driver.draining:
+        """End this life, killed or in order, and begin the next `down_s` after its end; False where it has ended.
+
+        Who drains can be killed, and then the next begins as after any kill; it cannot be told a second time to drain.
+        """
+        if not self.up or (in_order and self.driver.draining):
             return False
         driver = self.driver
         if in_order:
@@ -167,6 +170,7 @@ class Node:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DRAIN_S_MAX):
                     await driver.empty.wait()
+        # Who was killed while it drained is another's to begin again.
         if self.driver is driver and self.up:
             self._die()
             await asyncio.sleep(down_s)
@@ -180,6 +184,8 @@ class Node:
         self.log.driver = None
         self._server.kill()
         self.driver.close()
+        # Whoever waits until everybody has gone waits no longer.
+        self.driver.empty.set()
 
     def _begin(self) -> None:
         """Another process takes over, with what the log knows."""

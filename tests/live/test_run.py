@@ -155,6 +155,27 @@ def test_the_server_ends_and_begins_again_and_loses_nothing(tmp_path: Path, even
     assert replay(tmp_path / "journal-2.jsonl") is None
 
 
+def test_a_server_is_killed_while_it_drains_and_the_next_comes_as_after_any_crash(tmp_path: Path) -> None:
+    events = [
+        {"at": "4s", "do": "restart_node", "down": "60s"},
+        {"at": "5s", "do": "crash_node", "down": "1s"},
+    ]
+    handler = {"ping_interval": "4s", "pong_timeout": "2s", "retry_interval": "4s", "drain_window": "10s"}
+    outcome = run_live(scenario(events=events, handler=handler), seed=4, out_dir=tmp_path)
+    assert "replay" not in outcome.why_invalid
+    assert outcome.violations == []
+    assert outcome.health["settled"]
+    fired = [(fault.do, fault.vain) for fault in outcome.record.fired]
+    assert fired == [("restart_node", False), ("crash_node", False)]
+    assert outcome.record.drain_time_s == []
+    found = counters(outcome.record)
+    assert found["sent"] == found["accepted"] > 50
+    assert found["lost"] == found["duplicates"] == found["out_of_order"] == 0
+    assert all(row.joined_at < 10.0 for row in outcome.record.outages), "nobody waited for 6 s"
+    assert sorted(path.name for path in tmp_path.glob("journal*")) == ["journal-2.jsonl", "journal.jsonl"]
+    assert replay(tmp_path / "journal-2.jsonl") is None
+
+
 def test_what_a_held_log_cannot_take_is_refused_and_said_again(tmp_path: Path) -> None:
     event = {"at": "4s", "do": "log_outage", "for": "30s"}
     outcome = run_live(scenario(events=[event], duration="60s"), seed=5, out_dir=tmp_path)

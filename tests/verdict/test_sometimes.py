@@ -9,16 +9,20 @@ from chatsim.core.effects import NOTHING, Append, Close, Effect, Record, Send, T
 from chatsim.core.frames import Ack, Error, HeartbeatIn, Joined, Message, Presence, StatusIn, Typing, Undelivered
 from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Claims
+from chatsim.journal.record import Fired
 from chatsim.verdict.sometimes import SOMETIMES, Reached
 
 EPOCH = 1_000_000.0
 RECORD = Record("s", "ann", "a", "1", Raw(b"1"), EPOCH, 1)
 
 
-def reached(*steps: tuple[float, str, tuple[object, ...], tuple[Effect, ...]], **words: object) -> set[str]:
+def reached(
+    *steps: tuple[float, str, tuple[object, ...], tuple[Effect, ...]], fired: tuple[Fired, ...] = (), **words: object
+) -> set[str]:
     made = Reached(HandlerConfig(**words), EPOCH)  # type: ignore[arg-type]
     for now, door, args, effects in steps:
         made.step(now, door, args, effects)
+    made.finish(fired)
     assert made.names <= SOMETIMES.keys()
     return made.names
 
@@ -81,8 +85,20 @@ def test_ends_with_something_under_way() -> None:
     begin = (9.0, "begin", (Snapshot(), EPOCH, 1, 2), NOTHING)
     under_way = (1.0, "receive", ("a", HeartbeatIn()), (Append(RECORD),))
     drain = (2.0, "drain", (), NOTHING)
-    assert {"append_lost", "drain_cut_off", "began_again"} <= reached(connect("a"), under_way, drain, begin)
+    assert reached(connect("a"), under_way, drain, begin) == {"append_lost", "began_again"}
     assert "drained" in reached(connect("a"), drain, (3.0, "disconnect", ("a",), NOTHING), begin)
+
+
+def test_a_drain_is_cut_off_by_a_crash_and_by_nothing_else() -> None:
+    drained = (connect("a"), (2.0, "drain", (), NOTHING), (9.0, "begin", (Snapshot(), EPOCH, 1, 2), NOTHING))
+
+    def struck(do: str, at: float, *, vain: bool = False) -> set[str]:
+        return reached(*drained, fired=(Fired(do, at, ("ann",), vain),)) - {"began_again"}
+
+    assert struck("crash_node", 3.0) == struck("crash_node", 2.0) == {"drain_cut_off"}
+    assert struck("drain_node", 2.0) == set(), "its patience came to an end"
+    assert struck("crash_node", 3.0, vain=True) == set(), "it had ended before"
+    assert struck("crash_node", 1.0) == struck("crash_node", 9.0) == set()
 
 
 def test_somebody_is_back_within_the_grace() -> None:

@@ -13,6 +13,7 @@ from chatsim.core.effects import Append, Effects, Tell
 from chatsim.core.frames import AckIn, Say, StatusIn, TypingIn
 from chatsim.core.handler import ChatHandler
 from chatsim.core.memory_log import MemoryLog
+from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Claims
 from chatsim.journal.record import RunRecord
 from chatsim.verdict.tally import COUNTERS, Tally
@@ -160,3 +161,16 @@ def test_the_tally_agrees_with_the_handler_whatever_happens(steps: list[tuple[st
     assert outcomes.count("delivered") == ledger.delivered
     assert len(outcomes) - outcomes.count("delivered") - tally.waiting == ledger.undelivered
     assert tally.waiting <= ledger.waiting
+
+
+def test_a_node_that_is_killed_while_it_drains_was_never_drained() -> None:
+    node = a_room()
+    node.now = 10.0
+    node.do("drain")
+    node.tally.begin(Snapshot(), ())
+    node.handler = ChatHandler(HandlerConfig(), epoch=1e9, seed=2, start=20.0)
+    node.now = 20.0
+    node.do("wake")
+    node.enter("ann-2", "ann")
+    node.do("disconnect", "ann-2")
+    assert node.tally.drain_time_s == []

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import pytest
 
-from chatsim.core.effects import Send
+from chatsim.core.effects import Close, Send
 from chatsim.core.frames import Refreshed, TokenExpiring
 from chatsim.journal.replay import replay
 from chatsim.journal.steps import read
@@ -83,6 +83,24 @@ events:
   - {at: 45s, do: arrive, users: 3}
 expect: [lost == 0]
 """,
+    "drain-cut-off": """
+name: drain-cut-off
+duration: 1min
+groups:
+  - name: g
+    users: 9
+    session_size: 3
+    arrive_over: 5s
+    typing: true
+    messages: {arrivals: poisson, rate: 20/min}
+    network: {latency: {lognormal: {median: 15ms, p99: 45ms}}}
+events:
+  - {at: 20s, do: restart_node, down: 5s}
+  - {at: 20400ms, do: crash_node, down: 2s}
+  - {at: 40s, do: drain_node}
+  - {at: 40500ms, do: crash_node, down: 1s}
+expect: [lost == 0, count(drain_time) == 0]
+""",
 }
 """Beside the shipped ones: what they leave out."""
 
@@ -130,6 +148,19 @@ def test_and_so_are_all_other_faults(name: str, tmp_path: Path) -> None:
     file.write_text(MORE[name], encoding="utf-8")
     one, other = both(tmp_path, free_of_costs(file))
     assert differences(one, other)[:5] == []
+
+
+def test_a_crash_within_a_drain_strikes_at_that_moment(tmp_path: Path) -> None:
+    file = tmp_path / "scenario.yaml"
+    file.write_text(MORE["drain-cut-off"], encoding="utf-8")
+    scenario = free_of_costs(file)
+    for wire, play in (("sim", simulate), ("virtual", run_virtual)):
+        record = play(scenario, journal=tmp_path / wire).record
+        assert [(fault.do, fault.vain) for fault in record.fired] == [(event.do, False) for event in scenario.events]
+        found = list(read(tmp_path / wire))
+        assert [step.now for step in found if step.door == "begin"] == [22.4, 41.5]
+        closed = {e.to for step in found for e in step.effects if isinstance(e, Close) and 20.0 <= step.now <= 20.4}
+        assert 0 < len(closed) < 9, "some have been asked to go, and some have not"
 
 
 def test_a_slow_reader_is_the_same_until_she_is_slow(tmp_path: Path) -> None:

@@ -181,6 +181,31 @@ def test_a_drained_node_closes_everybody_and_takes_nobody_in_until_the_next_begi
     assert len(world.crowd.people.outages) == 3
 
 
+def test_a_node_that_is_killed_while_it_drains_is_gone_at_that_moment_and_the_next_comes_as_after_any_kill() -> None:
+    answers: list[bool] = []
+
+    async def scene(world: World) -> None:
+        for name in ("ann", "bob", "cyd"):
+            world.add(name)
+        await asyncio.sleep(1.0)
+        ending = asyncio.ensure_future(world.node.end(5.0, in_order=True))
+        await asyncio.sleep(0.01)
+        killing = asyncio.ensure_future(world.node.end(2.0, in_order=False))
+        await asyncio.sleep(0.0)
+        assert not world.node.up
+        # Whoever had it drain waits for nobody any more, and begins nothing.
+        answers.append(await ending)
+        assert world.loop.time() == 1.01
+        answers.append(await killing)
+        await asyncio.sleep(40.0)
+        assert all(device.joined for device in world.crowd.people.devices)
+
+    world = play(scene)
+    assert answers == [True, True]
+    assert world.heard(0.0, "drain", "begin") == [(1.0, "drain"), (3.01, "begin")]
+    assert len(world.crowd.people.outages) == 3
+
+
 def test_the_log_answers_after_its_latency() -> None:
     async def scene(world: World) -> None:
         ann = world.add("ann")
