@@ -37,6 +37,9 @@ FRAMES_TOLD: Final = 3
 """So many of the places where something was raised are told."""
 
 
+PACKAGE: Final = Path(__file__).parents[1]
+
+
 class Played(msgspec.Struct):
     """What came of one seed on one wire. `lasted_s` is the run's own time (s), `fired` counts faults that touched
     somebody, by kind; `twice` says that it was played again and compared."""
@@ -112,8 +115,13 @@ def _raised(problem: BaseException) -> Violation:
     while problem.__cause__ is not None:
         problem = problem.__cause__
     frames = traceback.extract_tb(problem.__traceback__)[-FRAMES_TOLD:]
-    where = ", ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+    where = ", ".join(f"{_place(Path(frame.filename))}:{frame.lineno} {frame.name}" for frame in reversed(frames))
     return Violation("calm", 0.0, f"{type(problem).__name__}: {problem} ({where})")
+
+
+def _place(file: Path) -> str:
+    """Which file: one of the package from its top on, the name alone of any other."""
+    return file.relative_to(PACKAGE).as_posix() if file.is_relative_to(PACKAGE) else file.name
 
 
 def _fired(record: RunRecord) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """`python -m tests.explore`: plants the mutants, plays many seeds, and writes `results/explore.md`.
 
 Decides how much is played (EXPLORE_SEEDS, 20,000 unless it says otherwise). Rule: the page is written whatever was
-found, and the process ends with 1 where anything was.
+found, and the process ends with 1 where anything was. Mutants count as killed only where the control, which is planted
+as they are and has no bug, is clean.
 """
 
 from __future__ import annotations
@@ -16,19 +17,31 @@ from pathlib import Path
 
 from chatsim.explore.campaign import Totals, campaign
 from chatsim.explore.report import SEEDS_EXPECTED, missed, page
-from tests.explore.mutants import MUTANTS, Mutant, explored
+from tests.explore.mutants import CONTROL, MUTANTS, Mutant, explored
 
 PAGE = Path(__file__).parents[2] / "results" / "explore.md"
 TOLD_EVERY_S = 30.0
 
 
 def killed(mutant: Mutant) -> bool:
-    """Whether exploring finds this one."""
+    """Whether exploring finds this one, by what it breaks."""
     with tempfile.TemporaryDirectory(prefix="chatsim-mutant-") as folder:
-        found, said = explored(mutant, Path(folder))
-    if not found:
-        sys.stderr.write(f"{mutant.name} survived: {said}\n")
-    return found
+        found = explored(mutant, Path(folder))
+    dead = found.kills and (not mutant.by or found.invariant in mutant.by)
+    if dead:
+        sys.stderr.write(f"{mutant.name}: killed by {found.invariant}, on seed {found.seed} on {mutant.wire}\n")
+    else:
+        sys.stderr.write(f"{mutant.name} survived: {found.said}\n")
+    return dead
+
+
+def clean(control: Mutant) -> bool:
+    """Whether nothing is found where nothing is planted: without that a kill says nothing."""
+    with tempfile.TemporaryDirectory(prefix="chatsim-mutant-") as folder:
+        found = explored(control, Path(folder))
+    if found.status:
+        sys.stderr.write(f"nothing was planted, and on {control.wire} something was found: {found.said}\n")
+    return found.status == 0
 
 
 def main() -> int:
@@ -36,7 +49,9 @@ def main() -> int:
     seeds = int(os.environ.get("EXPLORE_SEEDS", "20000"))
     jobs = os.cpu_count() or 1
     with ThreadPoolExecutor(jobs) as pool:
+        sound = pool.submit(clean, CONTROL)
         dead = sum(pool.map(killed, MUTANTS))
+        dead = dead if sound.result() else 0
     sys.stderr.write(f"{dead} of {len(MUTANTS)} mutants killed\n")
     told_at = time.monotonic()
 

@@ -1,21 +1,32 @@
 """Bugs planted on purpose, to prove that exploring finds them: each is a few lines of the package, written otherwise.
 
 Rule: a mutant is a mistake that somebody could make, in one place where it could be made, and everything else stays as
-it is. It is planted in a copy of the package, and explored by a process that knows only the copy.
+it is. It is planted in a copy of the package, and explored by a process that knows only the copy. It is killed by an
+invariant that does not hold, or by what raises in the core or the shell, and by nothing else: a run that fails in any
+other way proves nothing. `CONTROL` is planted and explored likewise, and must survive.
+Those of the core and of the simulation stand here, those of the asyncio shell in `shell_mutants`.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from chatsim.explore.play import Wire
+
 PACKAGE = Path(__file__).parents[2] / "chatsim"
 SEEDS = 200
 """Within so many seeds every mutant has to be found."""
+
+
+_TOLD = re.compile(r"^seed (?P<seed>\d+) on \w+: (?P<invariant>\w+) at (?P<detail>.*)$", re.MULTILINE)
+_RAISED = re.compile(r"\b(\w+/[\w/]*\w+\.py):\d+ ")
+"""The place in the package that is nearest to where it was raised."""
 
 
 class Edit(NamedTuple):
@@ -27,20 +38,41 @@ class Edit(NamedTuple):
 
 
 class Mutant(NamedTuple):
-    """One planted bug."""
+    """One planted bug, the wire that it is looked for on, and the invariants that may find it (none named: any)."""
 
     name: str
     edits: tuple[Edit, ...]
+    wire: Wire = "sim"
+    by: tuple[str, ...] = ()
 
 
-def _one(name: str, file: str, old: str, new: str) -> Mutant:
-    return Mutant(name, (Edit(file, old, new),))
+class Found(NamedTuple):
+    """What came of exploring a mutant: the invariant that did not hold ("": none did not), on which seed, where it was
+    raised if it was `calm`, and what the process ended with and said."""
+
+    invariant: str
+    seed: int
+    raised_in: str
+    status: int
+    said: str
+
+    @property
+    def kills(self) -> bool:
+        """Whether that is a kill: a rule did not hold, or the core or the shell has raised."""
+        if self.status != 1 or not self.invariant:
+            return False
+        return self.invariant != "calm" or self.raised_in.startswith(("core/", "live/"))
+
+
+def one(name: str, file: str, old: str, new: str, *, wire: Wire = "sim", by: tuple[str, ...] = ()) -> Mutant:
+    """A mutant in one place."""
+    return Mutant(name, (Edit(file, old, new),), wire, by)
 
 
 HANDLER, DELIVERY, SIGNALS, REPLAYS = "core/handler.py", "core/delivery.py", "core/signals.py", "core/replays.py"
 
 MUTANTS = (
-    _one(
+    one(
         "the limiter counts per connection",
         HANDLER,
         "wait_s = user.limiter.refusal(now)",
@@ -48,27 +80,27 @@ MUTANTS = (
         "        limiter = limiters.setdefault(connection.name, make_limiter(self.config))\n"
         "        wait_s = limiter.refusal(now)",
     ),
-    _one("a fixed window", "core/limiter.py", '"sliding": SlidingWindow', '"sliding": FixedWindow'),
-    _one("two retries", DELIVERY, "elif tries >= self._config.retries:", "elif tries >= min(self._config.retries, 2):"),
-    _one(
+    one("a fixed window", "core/limiter.py", '"sliding": SlidingWindow', '"sliding": FixedWindow'),
+    one("two retries", DELIVERY, "elif tries >= self._config.retries:", "elif tries >= min(self._config.retries, 2):"),
+    one(
         "a retry after the ack",
         DELIVERY,
         "if outgoing.waiting.get(member) != attempt:",
         "if outgoing.waiting.get(member, attempt) != attempt:",
     ),
-    _one(
+    one(
         "the sweep uses the wrong clock",
         "core/pulse.py",
         "if now - connection.heard_at > self._stale_after_s",
         "if now - max(connection.heard_at, connection.pinged_at) > self._stale_after_s",
     ),
-    _one(
+    one(
         "no pong timeout",
         "core/pulse.py",
         'inf if config.reliability == "baseline" else config.pong_timeout_s',
         "inf",
     ),
-    _one(
+    one(
         "an ack before the append",
         HANDLER,
         "return (*room, Append(record)) if room else (Append(record),)",
@@ -92,77 +124,152 @@ MUTANTS = (
             ),
         ),
     ),
-    _one(
+    one(
         "what is live before the replay",
         REPLAYS,
         "return tuple(conn for conn in to if conn not in behind) if behind else to",
         "return to",
     ),
-    _one(
+    one(
         "a retry overtakes a replay",
         DELIVERY,
         "starts, behind = starts or {}, behind or {}",
         "starts, behind = starts or {}, {}",
     ),
-    _one(
+    one(
         "the rest of a replay is forgotten",
         REPLAYS,
         "return [] if backlog is None else self._take(now, connection, backlog)",
         "return []",
     ),
-    _one(
+    one(
         "the rest of a replay is not asked for",
         REPLAYS,
         "effects.append(Watch(conn))",
         "assert left",
     ),
-    _one(
+    one(
         "what waits behind a replay is forgotten",
         REPLAYS,
         "backlog.entries.append(_Entry(member, message, outgoing, live=True))",
         "backlog.entries.append(backlog.entries.pop())",
     ),
-    _one(
+    one(
         "the client moves past what a replay still brings",
         "core/client.py",
         "and frame.seq == place.last_seq + 1",
         "and frame.seq > place.last_seq",
     ),
-    _one(
+    one(
         "frames are counted in a fixed window",
         "core/frame_rate.py",
         "del moments[: bisect_right(moments, now - self.window_s)]\n        if len(moments)",
         "del moments[: bisect_right(moments, now - now % self.window_s)]\n        if len(moments)",
     ),
-    _one(
+    one(
         "a partial recovery",
         DELIVERY,
         "if wanted > len(retained):\n            return None",
         "wanted = min(wanted, len(retained))",
     ),
-    _one(
+    one(
         "ids are forgotten at a reconnect",
         HANDLER,
         "self._numbered += 1",
         "self._numbered += 1\n        self._ids = Dedupe(self.config.dedupe_for_s)",
     ),
-    _one("presence without its grace", SIGNALS, "Line(config.presence_grace_s, _is_away)", "Line(0.0, _is_away)"),
-    _one("typing never lapses", SIGNALS, "if due_at < member.typing_due_at:", "if due_at < 0:"),
-    _one("the end of a token is not checked on frames", HANDLER, "if now >= connection.exp_at:", "if now < 0:"),
-    _one(
+    one("presence without its grace", SIGNALS, "Line(config.presence_grace_s, _is_away)", "Line(0.0, _is_away)"),
+    one("typing never lapses", SIGNALS, "if due_at < member.typing_due_at:", "if due_at < 0:"),
+    one(
+        "typing is never told",
+        SIGNALS,
+        "return self._tell_typing(now, member, True)",
+        "return self._tell_typing(now, member, True)[1:]",
+        by=("typing",),
+    ),
+    one(
+        "typing lapses early",
+        SIGNALS,
+        "member.typing_until = now + config.typing_lapse_s",
+        "member.typing_until = now + config.typing_lapse_s * 0.9",
+        by=("typing",),
+    ),
+    one(
+        "typing that is renewed lapses all the same",
+        SIGNALS,
+        "if typist.typing and now >= typist.typing_until:",
+        "if typist.typing:",
+        by=("typing",),
+    ),
+    one(
+        "a session with one who lags hears nothing",
+        HANDLER,
+        "to = tuple(name for name in to if not self._connections[name].shedding)",
+        "to = () if any(self._connections[name].shedding for name in to) else to",
+        by=("others",),
+    ),
+    one(
+        "who lags is told all the same",
+        HANDLER,
+        "to = tuple(name for name in to if not self._connections[name].shedding)",
+        "to = to[:]",
+        by=("others",),
+    ),
+    one(
+        "a retry says something else",
+        DELIVERY,
+        "sends.append(Send(tuple(names), _again(outgoing.message, attempt + 1)))",
+        "other = next(reversed(self._by_id.values())).message\n"
+        "                message = _again(outgoing.message, attempt + 1)\n"
+        "                message.body = other.body\n"
+        "                sends.append(Send(tuple(names), message))",
+        by=("as_written",),
+    ),
+    one(
+        "a replay says something else",
+        DELIVERY,
+        "sends.append(Send((conn,), _again(outgoing.message, attempt)))",
+        "message = _again(outgoing.message, attempt)\n"
+        "            message.body = outgoing.session.retained[-1].message.body\n"
+        "            sends.append(Send((conn,), message))",
+        by=("as_written",),
+    ),
+    one(
+        "what was delivered is told to the receiver",
+        "core/notices.py",
+        "return (Send(self._names_of(message.sender), notice),)",
+        "return (Send(self._names_of(user), notice),)",
+        by=("notices",),
+    ),
+    one(
+        "what was given up is told on one device",
+        "core/notices.py",
+        "                self._names_of(outgoing.message.sender),\n",
+        "                self._names_of(outgoing.message.sender)[:1],\n",
+        by=("notices",),
+    ),
+    one(
+        "users are never forgotten",
+        HANDLER,
+        "for name in idle(self._users, now, max(self.config.presence_grace_s, self.config.retention_s)):",
+        "for name in idle(self._users, -inf, max(self.config.presence_grace_s, self.config.retention_s)):",
+        by=("leftovers",),
+    ),
+    one("the end of a token is not checked on frames", HANDLER, "if now >= connection.exp_at:", "if now < 0:"),
+    one(
         "a revocation is ignored",
         HANDLER,
         "victims = [*holders, *(() if known is None else known.connections.values())]",
         "victims = [*holders[:0], *(() if known is None else ())]",
     ),
-    _one("an index of the pool leaks", HANDLER, "del user.connections[connection.name]", "connection.number += 0"),
-    _one(
+    one("an index of the pool leaks", HANDLER, "del user.connections[connection.name]", "connection.number += 0"),
+    one(
         "an unbounded queue",
         HANDLER,
         "if queued_bytes > config.outbound_bytes or queued_frames > config.outbound_frames:",
         "if queued_bytes < 0:",
     ),
-    _one(
+    one(
         "draining drops what waits",
         HANDLER,
         "effects = farewell(",
@@ -171,49 +278,49 @@ MUTANTS = (
         '                self.ledger.forsake(member, "drained")\n'
         "        effects = farewell(",
     ),
-    _one(
+    one(
         "draining says nothing",
         "core/greetings.py",
         "sends.append(Send((connection.name,), Draining(reconnect_after_ms=after_ms)))",
         "assert after_ms >= 0",
     ),
-    _one(
+    one(
         "one connection too many",
         HANDLER,
         "while len(user.connections) >= self.config.connections_per_user:",
         "while len(user.connections) > self.config.connections_per_user:",
     ),
-    _one(
+    one(
         "a resume that missed nothing is refused",
         DELIVERY,
         "if not self._hardened or last_seq > session.seq:",
         "if not self._hardened or last_seq >= session.seq:",
     ),
-    _one(
+    one(
         "ids are forgotten at a restart",
         "core/restorer.py",
         "if since + config.dedupe_for_s > start:",
         "if since > start:",
     ),
-    _one(
+    one(
         "an author's own connection has a copy",
         HANDLER,
         "to = session.names_but(record.conn)",
         "to = session.names()",
     ),
-    _one(
+    one(
         "more is kept after a restart than there is room for",
         DELIVERY,
         "while self._crowded(session):\n            self._late",
         "while not session:\n            self._late",
     ),
-    _one(
+    one(
         "the client shows what it has seen",
         "core/client.py",
         "new = place.last_seq is None or frame.seq > place.last_seq or frame.epoch != place.epoch",
         "new = True",
     ),
-    _one(
+    one(
         "a delayed ack leaves its alarm behind",
         "core/client.py",
         "self.due_at = acks_at if acks_at < self._again_at else self._again_at",
@@ -221,6 +328,10 @@ MUTANTS = (
     ),
 )
 """All of them."""
+
+
+CONTROL = Mutant("nothing", ())
+"""No bug at all: what is planted and explored likewise, and not found."""
 
 
 def plant(mutant: Mutant, folder: Path) -> None:
@@ -234,10 +345,10 @@ def plant(mutant: Mutant, folder: Path) -> None:
         path.write_text(text.replace(edit.old, edit.new), encoding="utf-8")
 
 
-def explored(mutant: Mutant, folder: Path, seeds: int = SEEDS) -> tuple[bool, str]:
-    """Plant a mutant and explore it: whether it was found, and what was said."""
+def explored(mutant: Mutant, folder: Path, seeds: int = SEEDS) -> Found:
+    """Plant a mutant and explore it: which invariant found it, and what was said."""
     plant(mutant, folder)
-    command = [sys.executable, "-m", "chatsim", "explore", "--seeds", f"{seeds}", "--on", "sim"]
+    command = [sys.executable, "-m", "chatsim", "explore", "--seeds", f"{seeds}", "--on", mutant.wire]
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     done = subprocess.run(
         [*command, "--jobs", "1", "--no-shrink"],
@@ -248,4 +359,13 @@ def explored(mutant: Mutant, folder: Path, seeds: int = SEEDS) -> tuple[bool, st
         check=False,
         timeout=300,
     )
-    return done.returncode == 1 and "again: chatsim explore" in done.stdout, done.stdout + done.stderr
+    return found_in(done.returncode, done.stdout, done.stderr)
+
+
+def found_in(status: int, out: str, err: str) -> Found:
+    """What `chatsim explore` says of the first failure."""
+    told = _TOLD.search(out)
+    if told is None:
+        return Found("", -1, "", status, out + err)
+    raised = _RAISED.search(told["detail"]) if told["invariant"] == "calm" else None
+    return Found(told["invariant"], int(told["seed"]), "" if raised is None else raised[1], status, out + err)

@@ -1,4 +1,5 @@
-"""Every planted bug is found within its seeds, and is still planted where it is said to be."""
+"""Every planted bug of the core and the simulation is found within its seeds, by a rule that it breaks; and nothing is
+found where nothing is planted."""
 
 from __future__ import annotations
 
@@ -6,18 +7,56 @@ from pathlib import Path
 
 import pytest
 
-from tests.explore.mutants import MUTANTS, PACKAGE, Edit, Mutant, explored, plant
+from chatsim.verdict.invariants.catalogue import INVARIANTS
+from tests.explore.mutants import CONTROL, MUTANTS, PACKAGE, Edit, Mutant, explored, found_in, plant
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
-def test_each_is_found(mutant: Mutant, tmp_path: Path) -> None:
-    found, said = explored(mutant, tmp_path)
-    assert found, f"{mutant.name} survived: {said}"
+def test_each_is_found_by_what_it_breaks(mutant: Mutant, tmp_path: Path) -> None:
+    found = explored(mutant, tmp_path)
+    assert found.kills, f"{mutant.name} survived: {found.said}"
+    assert not mutant.by or found.invariant in mutant.by, found.said
+
+
+def test_where_nothing_is_planted_nothing_is_found(tmp_path: Path) -> None:
+    found = explored(CONTROL, tmp_path)
+    assert (found.invariant, found.status) == ("", 0), found.said
 
 
 def test_there_are_enough_of_them_and_each_has_a_name() -> None:
     assert len(MUTANTS) >= 15
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
+    assert {name for mutant in MUTANTS for name in mutant.by} <= INVARIANTS.keys()
+    assert {mutant.wire for mutant in MUTANTS} == {"sim"}
+
+
+CALM = (
+    "seed 3 on sim: calm at 0 s: Nothing raises. KeyError: 'x' (random.py:3 choice, {place}:12 wake, watch.py:1 step)"
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "out", "killed"),
+    [
+        (1, "seed 7 on virtual: seq at 3.5 s: The messages ... x has 3 after 1.\nagain: ...", True),
+        (1, CALM.format(place="core/handler.py"), True),
+        (1, CALM.format(place="live/driver.py"), True),
+        # What else raises may be the planting's own fault, or that of a rule.
+        (1, CALM.format(place="verdict/tally.py"), False),
+        (1, CALM.format(place="planted.py"), False),
+        (1, "never reached: retried", False),
+        (2, "seed 7 on virtual: seq at 3.5 s: The messages ...", False),
+        (0, "200 seeds", False),
+    ],
+)
+def test_only_a_rule_or_what_raises_in_what_is_tested_is_a_kill(status: int, out: str, killed: bool) -> None:
+    assert found_in(status, out, "").kills is killed
+
+
+def test_who_killed_it_is_said() -> None:
+    found = found_in(1, "200 seeds\nseed 7 on virtual: seq at 3.5 s: The messages ...\n  also gone at 4 s: ...", "")
+    assert (found.invariant, found.seed) == ("seq", 7)
+    assert found_in(1, CALM.format(place="core/pulse.py"), "").raised_in == "core/pulse.py"
 
 
 def test_a_place_that_is_gone_is_told(tmp_path: Path) -> None:

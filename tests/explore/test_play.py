@@ -12,6 +12,7 @@ import pytest
 from chatsim.errors import HarnessError
 from chatsim.explore.draw import draw
 from chatsim.explore.play import Played, _divergence, _raised, play, play_seed, wires_of
+from chatsim.network.link import Link
 
 SEED, RUNS = 20, 5
 """A seed for both wires, and how often each process plays it."""
@@ -67,6 +68,12 @@ def test_what_is_raised_is_named_where_it_came_from() -> None:
     found = _raised(raised.value)
     assert found.detail.startswith("KeyError: 'here' (test_play.py:")
     assert "broken" in found.detail
+
+
+def test_a_file_of_the_package_is_named_from_its_top_on() -> None:
+    with pytest.raises(AssertionError) as raised:
+        Link(loss=2.0)
+    assert "(network/link.py:" in _raised(raised.value).detail
 
 
 def test_the_first_divergence_is_named(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from websockets.frames import Frame
 from websockets.http11 import Request
@@ -23,6 +23,7 @@ from chatsim.live.framing import close_frame, text_frame
 from tests.core.test_frames import SERVER
 from tests.frames import welcome
 from tests.live.running import on_loop
+from tests.thorough import examples
 
 ODD: dict[type, list[Any]] = {
     str: ["", "s", "elsewhere", "@ann", "ann", "x" * 300, "rate_limited", "unavailable", "bad_frame"],
@@ -112,7 +113,7 @@ async def ask_for_all(chat: Chat) -> None:
         assert found is None or isinstance(found, ChatError) or not isinstance(found, BaseException), found
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@examples(150, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(FRAMES, max_size=6).map(b"".join))
 def test_nothing_that_a_server_says_raises_in_a_callback(said: bytes) -> None:
     async def work() -> None:
@@ -138,7 +139,7 @@ ANSWERS = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@examples(60, suppress_health_check=[HealthCheck.too_slow])
 @given(ANSWERS)
 def test_no_answer_to_the_handshake_raises_in_a_callback(answer: bytes) -> None:
     async def work() -> None:

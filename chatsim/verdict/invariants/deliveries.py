@@ -8,7 +8,9 @@ stands behind a replay, by user what is sent again. Moments and durations in sec
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from math import inf
+from zlib import crc32
 
 from chatsim.core.delivery import Ledger
 from chatsim.core.effects import Conn
@@ -130,6 +132,14 @@ class DeliveryRules:
         if room is None or said is None:
             self._add("fan_out", now, f"{frame.message_id} of {frame.session} is sent, and is not stored.")
             return
+        if (frame.session, frame.epoch, frame.seq, frame.sender, frame.sent_at) != (
+            said.session,
+            said.epoch,
+            said.seq,
+            said.sender,
+            said.sent_at,
+        ) or crc32(frame.body) != said.written:
+            self._add("as_written", now, f"{frame.message_id} goes out as what it is not, at attempt {frame.attempt}.")
         if not room.joined.issuperset(to):
             self._add("participant", now, f"{frame.message_id} goes to connections that are not in {room.name}.")
             return
@@ -254,6 +264,14 @@ class DeliveryRules:
             stretches[-1][1] = max(stretches[-1][1], up_to)
         else:
             stretches.append([after, up_to])
+
+    def notified(self, now: float, to: tuple[Conn, ...], message_ids: Sequence[str]) -> None:
+        """What became of these messages is told to these connections."""
+        for message_id in message_ids:
+            said = self._roster.said.get(message_id)
+            if said is not None and self._roster.users.get(said.sender, {}).keys() != set(to):
+                self._add("notices", now, f"what became of {message_id} is not for {len(to)} of {said.sender}.")
+                return
 
     def delivered(self, now: float, door: str, peer: Peer | None, asked: object, notice: Delivered) -> None:
         """An author is told that somebody has her messages."""

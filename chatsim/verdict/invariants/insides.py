@@ -169,8 +169,23 @@ def _timers(handler: ChatHandler, now: float, slack_s: float) -> Iterator[_Probl
     old = [entry for entry in ids._known.values() if entry.since < now - tidied_s]
     if old and connections:
         yield "leftovers", f"{len(old)} ids are known for longer than {config.dedupe_for_s:g} s."
+    yield from _users(handler, now, slack_s)
     if any(key not in ids._known for key in ids._asked):
         yield "leftovers", "somebody asks for an id that is not known."
+
+
+def _users(handler: ChatHandler, now: float, slack_s: float) -> Iterator[_Problem]:
+    """Who is gone is known while she may come back as who she was, and while her messages count against her rate."""
+    config = handler.config
+    known_for_s = max(config.presence_grace_s, config.retention_s, config.rate_window_s)
+    # She is forgotten by the next sweep, and they come only while somebody is connected.
+    since = now - known_for_s - config.sweep_interval_s - slack_s
+    if not handler._connections:
+        return
+    for user in handler._users.values():
+        if not user.connections and max(user.gone_at, handler._start) < since:
+            yield "leftovers", f"{user.name} has been gone since {user.gone_at:g} s, and is known still."
+            return
 
 
 def _limits(handler: ChatHandler) -> Iterator[_Problem]:

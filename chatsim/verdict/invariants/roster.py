@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from math import inf
 from typing import NamedTuple
+from zlib import crc32
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Conn, Record
@@ -71,7 +72,8 @@ class Kept(NamedTuple):
 
 
 class Said(NamedTuple):
-    """One stored message. `present` were joined then, `absent` are others who may come back for it."""
+    """One stored message. `present` were joined then, `absent` are others who may come back for it; `written` tells
+    its body from others (CRC-32), `sent_at` is wall time (s)."""
 
     session: str
     epoch: int
@@ -81,6 +83,8 @@ class Said(NamedTuple):
     at: float
     present: frozenset[str]
     absent: tuple[str, ...]
+    written: int
+    sent_at: float
 
 
 class Room:
@@ -229,6 +233,8 @@ class Roster:
             now,
             room.receivers(),
             tuple(user for user, gone_at in room.absent.items() if now < gone_at + self.config.retention_s),
+            crc32(record.body),
+            record.sent_at,
         )
         room.kept.append(Kept(record.seq, now, len(record.body)))
         return room
@@ -256,7 +262,18 @@ class Roster:
                     kept.add(record.message_id)
                 self.said.setdefault(
                     record.message_id,
-                    Said(state.name, record.epoch, record.seq, record.sender, record.id, since, frozenset(), ()),
+                    Said(
+                        state.name,
+                        record.epoch,
+                        record.seq,
+                        record.sender,
+                        record.id,
+                        since,
+                        frozenset(),
+                        (),
+                        crc32(record.body),
+                        record.sent_at,
+                    ),
                 )
             for user, seq in state.positions:
                 room.absent[user] = now

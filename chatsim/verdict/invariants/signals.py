@@ -14,7 +14,7 @@ from chatsim.core.effects import Conn
 from chatsim.core.frames import Presence, Typing
 from chatsim.verdict.invariants.catalogue import Findings
 from chatsim.verdict.invariants.peers import EPS_S
-from chatsim.verdict.invariants.roster import Peer, Roster
+from chatsim.verdict.invariants.roster import Peer, Room, Roster
 
 
 class SignalRules:
@@ -29,16 +29,23 @@ class SignalRules:
         self._typing: dict[tuple[str, str], float] = {}
         self._relayed: dict[tuple[str, str], float] = {}
         self._stops: dict[tuple[str, str], float] = {}
+        # When something was last told of somebody's typing, and who is to be told of in this step.
+        self._spoken: dict[tuple[str, str], float] = {}
+        self._due: tuple[str, str] | None = None
 
     def begin(self) -> None:
         """The node begins again, and nobody is there."""
         self._typing.clear()
         self._relayed.clear()
         self._stops.clear()
+        self._spoken.clear()
 
     def types(self, now: float, peer: Peer, session: str, active: bool) -> None:
         """A user says that she is typing, or is not."""
         key = session, peer.user
+        if active and session in peer.rooms:
+            free_at = self._spoken.get(key, -inf) + self._roster.config.typing_interval_s
+            self._due = key if now > free_at + EPS_S else None
         if key not in self._typing:
             return
         if active:
@@ -57,16 +64,26 @@ class SignalRules:
 
     def _tell_typing(self, now: float, session: str, message: Typing, slack_s: float) -> None:
         key = session, message.user
+        self._spoken[key] = now
         if not message.active:
-            self._typing.pop(key, None)
-            stop_at = self._stops.pop(key, inf)
-            if now > stop_at + slack_s:
-                self._add("typing", now, f"that {message.user} stopped in {session} was to be told at {stop_at:g} s.")
+            self._tell_end(now, key, slack_s)
             return
+        if self._due == key:
+            self._due = None
         since_s = now - self._relayed.get(key, -inf)
         if since_s < self._roster.config.typing_interval_s - EPS_S:
             self._add("typing", now, f"that {message.user} types in {session} was told {since_s:g} s before.")
         self._relayed[key] = self._typing[key] = now
+
+    def _tell_end(self, now: float, key: tuple[str, str], slack_s: float) -> None:
+        """The node tells that somebody types no more: she has said so, or has not renewed it for long enough."""
+        session, user = key
+        since = self._typing.pop(key, -inf)
+        stop_at = self._stops.pop(key, inf)
+        if now > stop_at + slack_s:
+            self._add("typing", now, f"that {user} stopped in {session} was to be told at {stop_at:g} s.")
+        if now < min(stop_at, since + self._roster.config.typing_lapse_s) - EPS_S:
+            self._add("typing", now, f"{user} still types in {session}, and was said at {since:g} s to do so.")
 
     def _tell_presence(self, now: float, door: str, session: str, message: Presence) -> None:
         room = self._roster.rooms.get(session)
@@ -86,6 +103,25 @@ class SignalRules:
             if away_s < self._grace_s - EPS_S:
                 self._add("presence", now, f"{user} is said to be offline in {session} after {away_s:g} s.")
 
+    def _others(self, room: Room, user: str) -> set[Conn]:
+        """Whom what this user does concerns, and who reads fast enough to be told."""
+        peers = self._roster.peers
+        return {conn for conn in room.joined if peers[conn].user != user and not peers[conn].shed}
+
+    def end_of_step(self, now: float) -> None:
+        """What was to be told in this step has been told."""
+        if self._due is not None:
+            session, user = self._due
+            self._due = None
+            self._add("typing", now, f"{user} types in {session}, and nobody was told.")
+
+    def silent(self, now: float, session: str, message: Any) -> None:
+        """A signal goes out to nobody."""
+        room = self._roster.rooms.get(session)
+        missed = () if room is None else self._others(room, message.user)
+        if missed:
+            self._add("others", now, f"{len(missed)} of {session} do not hear of {message.user}.")
+
     def told(self, now: float, session: str, message: Any, to: tuple[Conn, ...]) -> None:
         """A signal goes out to these connections."""
         room = self._roster.rooms.get(session)
@@ -95,10 +131,13 @@ class SignalRules:
         peers = self._roster.peers
         if any(peers[conn].user == message.user for conn in to):
             self._add("others", now, f"{message.user} hears of herself in {session}.")
-        elif len(to) != len(room.joined) - room.here.get(message.user, 0) and not any(
-            peers[conn].shed for conn in room.joined
-        ):
-            self._add("others", now, f"some of {session} do not hear of {message.user}.")
+        elif any(peers[conn].shed for conn in to):
+            self._add("others", now, f"somebody in {session} who lags hears of {message.user}.")
+        elif len(to) != len(room.joined) - room.here.get(message.user, 0):
+            # Who lags is spared, and nobody else.
+            meant = self._others(room, message.user)
+            if len(to) != len(meant):
+                self._add("others", now, f"{len(to)} of {len(meant)} in {session} hear of {message.user}.")
 
     def sweep(self, now: float, slack_s: float) -> None:
         """Look for signals that are overdue."""

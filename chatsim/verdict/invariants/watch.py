@@ -83,7 +83,7 @@ class Watch:
             Message: self._message,
             Ack: lambda now, door, args, to, frame: self._stores.ack(now, to, frame),
             Delivered: self._delivered,
-            Undelivered: lambda now, door, args, to, frame: self._deliveries.undelivered(now, frame),
+            Undelivered: self._undelivered,
             Joined: self._joined,
             Left: self._left,
             Error: self._error,
@@ -96,6 +96,7 @@ class Watch:
             "refresh": self._refreshed,
             "revoke": self._revoked,
             "pressure": self._pressed,
+            "told": self._relayed,
             "wake": self._woken,
             "drain": self._drained,
         }
@@ -125,6 +126,7 @@ class Watch:
             for effect in effects:
                 self._effect(now, door, args, effect)
         self._deliveries.end_of_step(now)
+        self._signals.end_of_step(now)
         after = self._after.get(door)
         if after is not None:
             after(now, args, effects)
@@ -217,6 +219,10 @@ class Watch:
     def _pressed(self, now: float, args: Sequence[Any], effects: Effects) -> None:
         self._peers.press(now, args[0], args[1], args[2] if len(args) > 2 else 0)
 
+    def _relayed(self, now: float, args: Sequence[Any], effects: Effects) -> None:
+        if not effects:
+            self._signals.silent(now, args[0], args[1])
+
     def _woken(self, now: float, args: Sequence[Any], effects: Effects) -> None:
         if self._handler is None:
             return
@@ -284,8 +290,13 @@ class Watch:
         self._deliveries.message(now, door, to, frame, author)
 
     def _delivered(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Delivered) -> None:
+        self._deliveries.notified(now, to, frame.message_ids)
         peer = self._roster.peers.get(args[0]) if door == "receive" else None
         self._deliveries.delivered(now, door, peer, args[1] if door == "receive" else None, frame)
+
+    def _undelivered(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Undelivered) -> None:
+        self._deliveries.notified(now, to, (frame.message_id,))
+        self._deliveries.undelivered(now, frame)
 
     def _joined(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Joined) -> None:
         asked = args[1] if door == "receive" else None

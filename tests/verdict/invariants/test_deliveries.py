@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from msgspec import Raw
+from msgspec.structs import replace
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Effect, Send, Watch
@@ -207,6 +211,35 @@ def test_who_is_said_to_have_it_has_acked_it(user: str, up_to: int, broken: list
     notice = Delivered(session="s", user=user, message_ids=("m1",))
     steps.sent("receive", ("a",), notice, "b", AckIn("s", up_to))
     assert steps.broken == broken
+
+
+@pytest.mark.parametrize("to", [("b",), ("a", "b"), (), ("a",)])
+def test_what_became_of_a_message_is_told_to_all_devices_of_its_author_alone(to: tuple[str, ...]) -> None:
+    steps = three()
+    steps.connect("a2", "ann")
+    steps.stored(1, "b", "c")
+    notice = Delivered(session="s", user="bob", message_ids=("m1",))
+    steps.sent("receive", ("a", "a2"), notice, "b", AckIn("s", 1))
+    assert steps.broken == []
+    given_up = Undelivered(message_id="m1", session="s", user="cid", reason="left")
+    steps.sent("receive", to, given_up, "c", StatusIn("leave", "s"))
+    assert steps.broken == ["notices"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"body": Raw(b'"ho"')}, {"sender": "bob"}, {"seq": 2}, {"epoch": 2}, {"sent_at": 5.0}]
+)
+@pytest.mark.parametrize("retried", [False, True])
+def test_a_message_goes_out_as_it_was_written(wrong: dict[str, Any], retried: bool) -> None:
+    steps = three()
+    frame = replace(message(1), **wrong)
+    if retried:
+        steps.stored(1, "b", "c")
+        later(steps, 30.0)
+        steps.sent("wake", ("b", "c"), replace(frame, attempt=2))
+    else:
+        steps.step("appended", record(1), effects=(Send(("b", "c"), frame),))
+    assert "as_written" in steps.broken
 
 
 def test_an_author_has_no_retries_of_her_own() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from chatsim.core.handler import ChatHandler
+from chatsim.core.limiter import make_limiter
 from chatsim.verdict.invariants.insides import problems, states
 from tests.core.world import World
 
@@ -30,6 +31,16 @@ def test_a_sound_handler_shows_nothing() -> None:
     assert found(made.handler, made.now) == set()
     made.until(400.0)
     assert found(made.handler, made.now) == set()
+
+
+def test_who_is_gone_for_good_is_forgotten() -> None:
+    made = world()
+    made.until(400.0)
+    assert "cid" not in made.handler._users
+    assert found(made.handler, made.now) == set()
+    made.handler._users["cid"] = made.handler._users["ann"].__class__("cid", make_limiter(made.handler.config))
+    made.handler._users["cid"].gone_at = 0.0
+    assert found(made.handler, made.now) == {"leftovers"}
 
 
 def test_the_node_and_its_handler_agree() -> None:

@@ -25,11 +25,47 @@ def tell(steps: Steps, door: str, frame: Typing | Presence, at: float) -> None:
 def test_typing_is_told_once_an_interval_and_lapses() -> None:
     steps = two()
     tell(steps, "wake", Typing("s", "ann", True), 0.0)
-    tell(steps, "wake", Typing("s", "ann", False), 2.0)
     tell(steps, "wake", Typing("s", "ann", True), 3.0)
+    tell(steps, "wake", Typing("s", "ann", False), 13.0)
+    tell(steps, "wake", Typing("s", "ann", True), 16.0)
     assert steps.broken == []
-    tell(steps, "wake", Typing("s", "ann", True), 5.0)
+    tell(steps, "wake", Typing("s", "ann", True), 18.0)
     assert steps.broken == ["typing"]
+
+
+def test_who_types_still_is_not_said_to_have_stopped() -> None:
+    steps = two()
+    tell(steps, "wake", Typing("s", "ann", True), 0.0)
+    tell(steps, "wake", Typing("s", "ann", False), 9.9)
+    assert steps.broken == ["typing"]
+
+
+def test_a_stop_is_not_told_before_the_interval_is_over() -> None:
+    steps = two()
+    tell(steps, "wake", Typing("s", "ann", True), 0.0)
+    steps.step("receive", "a", TypingIn("s", False))
+    tell(steps, "wake", Typing("s", "ann", False), 2.9)
+    assert steps.broken == ["typing"]
+
+
+def test_typing_is_told_at_once_unless_it_was_within_the_interval() -> None:
+    steps = two()
+    told = Tell("s", Typing("s", "ann", True))
+    steps.step("receive", "a", TypingIn("s", True), effects=(told,))
+    steps.now = 2.0
+    steps.step("receive", "a", TypingIn("s", True))
+    steps.now = 4.0
+    steps.step("receive", "a", TypingIn("s", True), effects=(told,))
+    assert steps.broken == []
+    steps.now = 8.0
+    steps.step("receive", "a", TypingIn("s", True))
+    assert steps.broken == ["typing"]
+
+
+def test_typing_where_she_is_not_is_told_to_nobody() -> None:
+    steps = two()
+    steps.step("receive", "a", TypingIn("elsewhere", True))
+    assert steps.broken == []
 
 
 @pytest.mark.parametrize(("renewed", "broken"), [(True, []), (False, ["typing"])])
@@ -38,7 +74,7 @@ def test_typing_that_is_not_renewed_ends(renewed: bool, broken: list[str]) -> No
     tell(steps, "wake", Typing("s", "ann", True), 0.0)
     steps.now = 9.0
     if renewed:
-        steps.step("receive", "a", TypingIn("s", True))
+        steps.step("receive", "a", TypingIn("s", True), effects=(Tell("s", Typing("s", "ann", True)),))
     steps.step("pong", "b")
     steps.now = 11.5
     steps.step("wake")
@@ -86,11 +122,20 @@ def test_the_others_hear_it(to: tuple[str, ...], broken: list[str]) -> None:
     assert steps.broken == broken
 
 
-def test_who_lags_may_be_spared() -> None:
+@pytest.mark.parametrize(("to", "broken"), [((), ["others"]), (("c",), []), (("b", "c"), ["others"])])
+def test_who_lags_is_spared_and_nobody_else(to: tuple[str, ...], broken: list[str]) -> None:
     steps = two()
+    steps.arrive("c", "cid")
     steps.step("pressure", "b", 600 * 1024)
     frame = Typing("s", "ann", True)
-    steps.step("told", "s", frame, effects=(Send((), frame),))
+    steps.step("told", "s", frame, effects=(Send(to, frame),) if to else ())
+    assert steps.broken == broken
+
+
+def test_where_all_others_lag_nobody_hears_it() -> None:
+    steps = two()
+    steps.step("pressure", "b", 600 * 1024)
+    steps.step("told", "s", Typing("s", "ann", True))
     assert steps.broken == []
 
 
