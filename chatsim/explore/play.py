@@ -94,6 +94,7 @@ def play_once(scenario: Scenario, wire: Wire, journal: Path | None) -> Played:
             lasted_s = outcome.lasted_s
     except Exception as problem:
         return Played(scenario.seed, wire, "", 0.0, 0, {}, sorted(reached.names), [_raised(problem)])
+    reached.finish(record)
     return Played(
         scenario.seed,
         wire,

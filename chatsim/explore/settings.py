@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from chatsim.explore.lots import Lots, Words
 
+HELD_MAX = 4
+"""So many tokens of a device may be revoked at once: the one that the node knows, and those on their way to it."""
+
 NONE_OF_TEN = 0.1
 """Where nothing at all makes sense, it is drawn in this share of the cases."""
 
@@ -99,4 +102,7 @@ def limits(lots: Lots, handler: Words, groups: list[Words], events: list[Words])
     if lots.chance(0.15):
         handler["participants_max"] = lots.whole(1, max(group["session_size"] for group in groups) + 1)
     if lots.chance(0.2):
-        handler["revocations_max"] = lots.whole(1, 4)
+        # A revocation for which there is no room is refused, which whoever orders it takes for a fault of the node: so
+        # there is room for each token that anybody may hold, and for that of `credentials: revoked`.
+        orders = sum(event["do"] == "revoke" for event in events)
+        handler["revocations_max"] = orders * connections * HELD_MAX + 1 + lots.whole(0, 3)
