@@ -63,7 +63,8 @@ class Sessions:
     def restore(self, state: SessionState) -> Session:
         """A session as the log has it; `jump` sets its end."""
         session = self.by_name[state.name] = Session(state.name, state.epoch, state.seq)
-        session.participants = dict.fromkeys(state.participants)
+        # Who takes part in a user's own session is never noted: she does, and nobody else.
+        session.participants = dict.fromkeys((state.name[1:],) if is_own(state.name) else state.participants)
         session.lasting = state.lasting
         session.expires_at = state.expires_at
         self._charge(session, state.opener)

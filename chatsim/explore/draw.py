@@ -9,18 +9,17 @@ Playing it, and whether it went well, is left to `play`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
-from chatsim.explore.lots import Lots
+from chatsim.explore.lots import Lots, Words
+from chatsim.explore.settings import limits, settings
+from chatsim.scenario.costs import WORDS as COSTS
 from chatsim.scenario.model import Scenario
-
-Words: TypeAlias = dict[str, Any]
-"""A scenario as its file would say it."""
 
 FAULTS_UNTIL: Final = 0.7
 """The share of a run within which faults begin and end; a part of what is left is spent on coming to rest."""
 
-FAULTS_MAX: Final = 8
+FAULTS_MAX: Final = 10
 
 
 def draw(seed: int) -> Scenario:
@@ -32,10 +31,12 @@ def words(seed: int) -> Words:
     """The scenario of a seed, in the words of a scenario file."""
     lots = Lots(seed)
     duration_s = lots.whole(40, 150)
-    handler = _handler(lots)
-    groups = [_group(lots, place, duration_s) for place in range(lots.pick((1, 1, 1, 2, 2, 3)))]
+    handler = settings(lots)
+    groups = [_group(lots, place, duration_s, handler) for place in range(lots.pick((1, 1, 1, 2, 2, 3)))]
     if lots.chance(0.25):
         _narrow(lots, handler, groups)
+    events = _events(lots, groups, duration_s)
+    limits(lots, handler, groups, events)
     made: Words = {
         "name": f"explore-{seed}",
         "description": "Drawn from a seed.",
@@ -43,11 +44,17 @@ def words(seed: int) -> Words:
         "duration": f"{duration_s}s",
         "handler": handler,
         "groups": groups,
-        "events": _events(lots, groups, duration_s),
+        "events": events,
         "expect": ["lost == 0"],
     }
     if lots.chance(0.7):
         made["costs"] = 0
+    elif lots.chance(0.5):
+        made["costs"] = {word: _cost(lots) for word in lots.some(COSTS, 0.6)}
+    if lots.chance(0.15):
+        made["tls"] = True
+    if lots.chance(0.1):
+        made["warmup"] = lots.duration(1, 20)
     if lots.chance(0.5):
         made["log"] = {"latency": _latency(lots, lots.pick((0.4, 0.4, 3.0)))}
     if lots.chance(0.8):
@@ -66,59 +73,25 @@ def _leave_to_the_sweep(lots: Lots, made: Words, duration_s: int) -> None:
     made["events"].append({"at": f"{lots.number(0.3, 0.5) * duration_s:g}s", "do": "vanish", "count": 1})
 
 
-def _handler(lots: Lots) -> Words:
-    """Settings within their legal bounds: short intervals, so that much happens in a minute, and small limits."""
-    made: Words = {}
-    ping_s, pong_s = lots.number(4, 20), lots.number(1.5, 8)
-    made["ping_interval"], made["pong_timeout"] = f"{ping_s:g}s", f"{pong_s:g}s"
-    retry_s, retries = lots.number(4, 15), lots.pick((0, 1, 2, 3, 3, 3, 3, 4))
-    # Finding a dead peer must not outlast the retries.
-    retry_s = max(retry_s, round((ping_s + pong_s) / (retries + 1) + 0.5, 3))
-    made["retry_interval"], made["retries"] = f"{retry_s:g}s", retries
-    # Kept for as long as finding a dead peer and coming back, 30 s, may take.
-    retention_s = ping_s + pong_s + 30.5 + (lots.number(0, 60) if lots.chance(0.6) else 0)
-    made["retention"] = f"{retention_s:g}s"
-    made["dedupe_for"] = f"{retention_s + lots.number(0, 60):g}s"
-    made["stale_after"] = f"{ping_s + pong_s + lots.number(5, 60):g}s"
-    made["sweep_interval"] = lots.duration(3, 30)
-    made["presence_grace"] = lots.duration(1, 20)
-    made["typing_interval"] = lots.duration(0.5, 4)
-    made["typing_lapse"] = lots.duration(4, 12)
-    made["token_warning"], made["token_grace"] = lots.duration(2, 20), lots.duration(1, 15)
-    if lots.chance(0.12):
-        made["reliability"] = "baseline"
-    if lots.chance(0.7):
-        made["rate_limit"] = f"{lots.whole(4, 30)}/min" if lots.chance(0.7) else f"{lots.whole(1, 3)}/s"
-    if lots.chance(0.3):
-        made["frame_limit"] = f"{lots.whole(30, 200)}/min" if lots.chance(0.5) else f"{lots.whole(4, 12)}/s"
-    if lots.chance(0.4):
-        made["violation_limit"] = f"{lots.whole(1, 5)}/min"
-    if lots.chance(0.4):
-        made["retention_messages"] = lots.whole(2, 40)
-    if lots.chance(0.2):
-        made["retention_bytes"] = f"{lots.whole(500, 5000)}B"
-    if lots.chance(0.5):
-        # So few that replays go out in parts.
-        low, high = lots.pick(((4, 12), (8, 60)))
-        made["outbound_frames"], made["outbound_bytes"] = lots.whole(low, high), f"{lots.whole(400, 6000)}B"
-    if lots.chance(0.4):
-        made["connections_per_user"] = lots.whole(1, 3)
-    if lots.chance(0.2):
-        made["drain_window"] = lots.duration(1, 10)
-    return made
+def _cost(lots: Lots) -> Words:
+    """Some time of the node's loop for one piece of work: always the same, or scattered."""
+    mean = f"{lots.pick((0.01, 0.1, 1.0))}ms"
+    return {"constant": mean} if lots.chance(0.5) else {"exponential": {"mean": mean}}
 
 
 def _latency(lots: Lots, mean_s_max: float) -> Words:
     """Latencies: none, all the same (moments coincide), or scattered."""
-    kind = lots.whole(0, 3)
+    kind = lots.whole(0, 4)
     if kind == 0:
         return {"constant": "0s"}
     if kind == 1:
         return {"constant": lots.pick(("5ms", "50ms", "250ms"))}
+    if kind == 2:
+        return {"lognormal": {"median": "20ms", "p99": f"{lots.number(0.05, mean_s_max + 0.1):g}s"}, "shift": "1ms"}
     return {"exponential": {"mean": f"{lots.number(0.002, mean_s_max):g}s"}}
 
 
-def _group(lots: Lots, place: int, duration_s: int) -> Words:
+def _group(lots: Lots, place: int, duration_s: int, handler: Words) -> Words:
     users = lots.whole(1, 7)
     made: Words = {
         "name": f"g{place}",
@@ -132,8 +105,7 @@ def _group(lots: Lots, place: int, duration_s: int) -> Words:
         made["connections_per_user"] = lots.whole(2, 3)
     if lots.chance(0.9):
         made["messages"] = _messages(lots, duration_s)
-    if lots.chance(0.5):
-        made["body_bytes"] = lots.whole(2, 300)
+    _bodies(lots, made, handler)
     for word in ("typing", "presence"):
         if lots.chance(0.5):
             made[word] = True
@@ -141,18 +113,46 @@ def _group(lots: Lots, place: int, duration_s: int) -> Words:
         made["heartbeat"] = lots.duration(2, 20)
     if lots.chance(0.4):
         made["token_ttl"] = lots.duration(10, duration_s)
+    _oddities(lots, place, made)
+    return made
+
+
+def _oddities(lots: Lots, place: int, made: Words) -> None:
+    """What few groups are like."""
     if lots.chance(0.15):
         made["network"]["loss"] = f"{lots.number(0.5, 10):g}%"
     if lots.chance(0.1):
         made["acks"] = False
-    return made
+    if lots.chance(0.08):
+        made["reconnect"] = False
+    if place and lots.chance(0.15):
+        made["credentials"] = lots.pick(("missing", "forged", "expired", "alg_none", "revoked"))
+
+
+def _bodies(lots: Lots, made: Words, handler: Words) -> None:
+    if "message_bytes_max" in handler and lots.chance(0.6):
+        made["body_bytes"] = _near(lots, int(handler["message_bytes_max"][:-1]))
+    elif lots.chance(0.5):
+        made["body_bytes"] = lots.whole(2, 300)
+
+
+def _near(lots: Lots, bytes_max: int) -> Words:
+    """Bodies of which a few are as large as they may be, or with what is around them a little larger."""
+    rare = f"{lots.whole(1, 6)}%"
+    return {
+        "mixture": [
+            {"weight": "94%", "constant": f"{lots.whole(2, 300)}B"},
+            {"weight": rare, "uniform": {"low": f"{bytes_max - 150}B", "high": f"{bytes_max + 10}B"}},
+        ]
+    }
 
 
 def _narrow(lots: Lots, handler: Words, groups: list[Words]) -> None:
     """Links so narrow, and parts of a replay so small, that who comes back is behind for a while; what waits for her
     meanwhile is within her limits, or nobody would ever come to rest."""
     lots.pick(groups)["network"]["bandwidth"] = f"{lots.whole(6, 24)}kbit/s"
-    handler["outbound_frames"], handler["outbound_bytes"] = lots.whole(12, 40), f"{lots.whole(3000, 12000)}B"
+    least = 3000 if "message_bytes_max" not in handler else 9000
+    handler["outbound_frames"], handler["outbound_bytes"] = lots.whole(12, 40), f"{lots.whole(least, least + 9000)}B"
 
 
 def _messages(lots: Lots, duration_s: int) -> Words:
@@ -181,6 +181,10 @@ def _vanish(lots: Lots, left_s: float) -> Words:
     return {} if lots.chance(0.3) else {"for": _for(lots, left_s, 0.5, 60)}
 
 
+def _and_back(lots: Lots, left_s: float) -> Words:
+    return {} if lots.chance(0.3) else {"for": _for(lots, left_s, 0.1, 30)}
+
+
 def _bandwidth(lots: Lots, left_s: float) -> Words:
     return {"bandwidth": f"{lots.whole(2000, 20_000)}bit/s", "for": _for(lots, left_s, 5, 40)}
 
@@ -202,6 +206,11 @@ _KINDS: Final[dict[str, _Fault]] = {
     "expire_tokens": lambda lots, left_s: {},
     "revoke": lambda lots, left_s: {},
     "bad_frames": lambda lots, left_s: {"rate": f"{lots.whole(1, 5)}/s", "for": _for(lots, left_s, 1, 8)},
+    "leave": _and_back,
+    "remove_participant": _and_back,
+    "end_session": _and_back,
+    "post": lambda lots, left_s: {},
+    "trespass": lambda lots, left_s: {},
     "restart_node": lambda lots, left_s: {"down": _for(lots, left_s, 0.5, 20)},
     "drain_node": lambda lots, left_s: {},
     "crash_node": lambda lots, left_s: {"down": _for(lots, left_s, 0.1, 20)},

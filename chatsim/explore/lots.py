@@ -7,11 +7,14 @@ file, so that a drawn scenario is one that a person could have written. What is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from chatsim.people.streams import Streams
 
 T = TypeVar("T")
+
+Words: TypeAlias = dict[str, Any]
+"""A scenario, or a part of it, as its file would say it."""
 
 
 class Lots:

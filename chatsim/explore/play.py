@@ -95,9 +95,9 @@ def play_once(scenario: Scenario, wire: Wire, journal: Path | None) -> Played:
             outcome = run_virtual(scenario, journal=journal, observers=(reached,))
             record, trace_hash, violations = outcome.record, outcome.trace_hash, outcome.violations
             lasted_s = outcome.lasted_s
-        reached.finish(record.fired)
     except Exception as problem:
         return Played(scenario.seed, wire, "", 0.0, 0, {}, sorted(reached.names), [_raised(problem)])
+    reached.finish(record)
     return Played(
         scenario.seed,
         wire,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from chatsim.errors import UsageError
-from chatsim.explore.draw import Words
+from chatsim.explore.lots import Words
 from chatsim.explore.play import Wire, play_once
 from chatsim.journal.steps import read
 from chatsim.scenario.model import Scenario

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from ruamel.yaml import YAML
 
-from chatsim.explore.draw import Words
+from chatsim.explore.lots import Words
 from chatsim.explore.play import Wire, play
 from chatsim.scenario import units
 from chatsim.scenario.faults import FaultsError

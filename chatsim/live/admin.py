@@ -13,7 +13,10 @@ import ssl
 from collections.abc import Sequence
 from urllib.parse import quote, urlsplit
 
+import msgspec
+
 from chatsim.errors import HarnessError
+from chatsim.people.strikes import Ending, Order, Posting, Removal
 
 ADMIN_S_MAX = 10.0
 """How long one order may take, however many tokens it names."""
@@ -21,6 +24,8 @@ ADMIN_S_MAX = 10.0
 _END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d{1,4})\r\n")
 _DONE, _FOUND = b"HTTP/1.1 204", b"HTTP/1.1 200"
+_FOLLOWED = (b"HTTP/1.1 202", _DONE)
+_NOT_TO_BE_FOLLOWED = (b"HTTP/1.1 404", b"HTTP/1.1 409", b"HTTP/1.1 503")
 _QUOTED_MAX = 100
 
 
@@ -52,6 +57,33 @@ class Admin:
                 await self._revoke(jtis)
         except (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError) as problem:
             raise HarnessError(f"The server did not take the order to revoke tokens: {problem!r}.") from problem
+
+    async def give(self, order: Order) -> bool:
+        """The order as a request of section 4 of protocol.md; returns whether it was followed.
+
+        One that cannot be (there is no such session or participant, no room, or the server ended on the way) is no
+        fault of anybody's. Raises HarnessError where the server answers what it should not.
+        """
+        method, path, body = _request(order)
+        head = self._head.removesuffix(b"\r\n") + b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
+        try:
+            async with asyncio.timeout(ADMIN_S_MAX):
+                reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls)
+                try:
+                    writer.write(method + b" " + path + head + body)
+                    said = (await reader.readuntil(_END)).partition(b"\r\n")[0]
+                finally:
+                    writer.close()
+                    with contextlib.suppress(OSError):
+                        await writer.wait_closed()
+        except (OSError, TimeoutError, EOFError):
+            return False
+        if said.startswith(_FOLLOWED):
+            return True
+        if not said.startswith(_NOT_TO_BE_FOLLOWED):
+            text = said.decode("ascii", "replace")[:_QUOTED_MAX]
+            raise HarnessError(f"The server answered {text!r} to {method.decode()} {path.decode()}.")
+        return False
 
     async def scrape(self) -> bytes:
         """What `GET /metrics` answers. Raises HarnessError where the server does not answer 200, or not in time."""
@@ -110,6 +142,23 @@ class Admin:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+
+
+def _request(order: Order) -> tuple[bytes, bytes, bytes]:
+    """Method, path and body."""
+    if isinstance(order, Posting):
+        return b"POST", b"/api/users/" + _quoted(order.user) + b"/messages", b'{"body":' + bytes(order.body) + b"}"
+    session = b"/api/sessions/" + _quoted(order.session)
+    if isinstance(order, Ending):
+        return b"DELETE", session, b""
+    people = session + b"/participants"
+    if isinstance(order, Removal):
+        return b"DELETE", people + b"/" + _quoted(order.user), b""
+    return b"POST", people, msgspec.json.encode({"user": order.user})
+
+
+def _quoted(name: str) -> bytes:
+    return quote(name, safe="").encode()
 
 
 async def _in_force(head: bytes, reader: asyncio.StreamReader) -> bool:

@@ -15,7 +15,7 @@ from chatsim.errors import UsageError
 from chatsim.live.crowd import Crowd
 from chatsim.live.peer import Peer
 from chatsim.people.people import Device, Person
-from chatsim.people.strikes import Choose, Strikes
+from chatsim.people.strikes import Choose, Order, Strikes
 from chatsim.scenario import events as ev
 
 LAST_MOMENT_S = 0.2
@@ -37,6 +37,11 @@ _HERE = (
     ev.ExpireTokens,
     ev.Revoke,
     ev.BadFrames,
+    ev.Leave,
+    ev.RemoveParticipant,
+    ev.EndSession,
+    ev.Post,
+    ev.Trespass,
     ev.Arrive,
     ev.LogOutage,
     *get_args(ev.NodeEvent),
@@ -63,6 +68,9 @@ class Orders(Protocol):
 
     async def revoke(self, devices: Sequence[Device]) -> None:
         """Have it refuse the tokens that these devices hold."""
+
+    async def give(self, order: Order) -> None:
+        """Have its session service do this."""
 
     async def end_node(self, event: ev.NodeEvent) -> bool:
         """Have it end as the event says, and begin again; returns whether it was there to end."""
@@ -163,6 +171,9 @@ class Mischief(Strikes[Peer[Device]]):
 
     def _revoke(self, now: float, event: ev.Revoke, victims: Sequence[Person]) -> None:
         self._order(self._server.revoke([device for person in victims for device in person.devices]))
+
+    def _give(self, now: float, order: Order) -> None:
+        self._order(self._server.give(order))
 
     def _order(self, work: Awaitable[object]) -> None:
         """Have something done that takes a while, beside what the crowd does."""

@@ -46,6 +46,7 @@ from chatsim.people.people import Device
 from chatsim.people.plan import Plan
 from chatsim.people.script import Script, settle_s_max
 from chatsim.people.streams import Streams
+from chatsim.people.strikes import Order
 from chatsim.people.ways import both_ways
 from chatsim.scenario import events as ev
 from chatsim.scenario.model import Scenario
@@ -279,6 +280,13 @@ class _Run:
         self.clock.ahead_s += by_s
         if self.lives.up:
             await self.admin.clock_jump(by_s)
+
+    async def give(self, order: Order) -> None:
+        """Have its session service do this."""
+        while not self.lives.up:  # noqa: ASYNC110 - a process begins when it begins, and nobody tells
+            # Whoever gives the order tries again until somebody is there to take it.
+            await asyncio.sleep(POLL_S)
+        await self.admin.give(order)
 
     async def hold_log(self, for_s: float) -> None:
         """Keep its log from being written for so long."""

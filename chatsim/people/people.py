@@ -15,7 +15,18 @@ from typing import Any, Protocol
 
 from chatsim.core.client import TRIED_AGAIN, ChatClient, ClientConfig
 from chatsim.core.effects import ClientEffects, Dial, HangUp, Show, Transmit
-from chatsim.core.frames import Ack, Body, ClientFrame, Error, HeartbeatIn, Joined, Message, ServerFrame, TokenExpiring
+from chatsim.core.frames import (
+    Ack,
+    Body,
+    ClientFrame,
+    Error,
+    HeartbeatIn,
+    Joined,
+    Left,
+    Message,
+    ServerFrame,
+    TokenExpiring,
+)
 from chatsim.journal.record import Outage
 from chatsim.people.memory import AGAIN, LATE, Memory
 from chatsim.people.sent import SentRows
@@ -91,10 +102,13 @@ class People:
         self.auth_refused = 0
         self.duplicates = 0
         self.out_of_order = 0
+        self.turned_away = 0
+        self._trespasses = 0
         self._notes: dict[type, Callable[[float, Device, Any], None]] = {
             Message: self._saw,
             Ack: self._acked,
             Joined: self._joined,
+            Left: self._left,
             Error: self._refusal,
             TokenExpiring: self._expiring,
         }
@@ -164,6 +178,27 @@ class People:
             device.wanted = False
             self.perform(now, device, device.client.hang_up(now))
 
+    def part(self, now: float, person: Person) -> None:
+        """She leaves her session on all her devices, and stays connected."""
+        for device in person.devices:
+            device.joined = False
+            # Who does not want to be there is not waited for.
+            device.lost_at = nan
+            self.perform(now, device, device.client.leave(now, person.session))
+
+    def rejoin(self, now: float, person: Person) -> None:
+        """She is in her session again on all devices that she has not laid aside."""
+        for device in person.devices:
+            if device.wanted and not device.client.wants(person.session):
+                self.perform(now, device, device.client.join(now, person.session))
+
+    def trespass(self, now: float, person: Person, session: str, body: Body) -> None:
+        """She asks to join a session that is not hers, and writes to it."""
+        client = person.devices[0].client
+        self._trespasses += 1
+        self.perform(now, person.devices[0], client.join(now, session))
+        self.perform(now, person.devices[0], client.say(now, f"trespass-{self._trespasses}", session, body))
+
     # What happens to devices.
 
     def opened(self, now: float, device: Device) -> None:
@@ -174,6 +209,8 @@ class People:
         """The dial was refused: `status` is that of the HTTP answer, 0 where there was none."""
         if status in (401, 403):
             self.auth_refused += 1
+        elif status == 503:
+            self.turned_away += 1
         self.perform(now, device, device.client.refused(now, status, retry_after_s))
 
     def closed(self, now: float, device: Device, code: int) -> None:
@@ -252,6 +289,11 @@ class People:
             if device.lost_at == device.lost_at:
                 self.outages.append(Outage(person.name, person.group, device.lost_at, now))
                 device.lost_at = nan
+
+    def _left(self, now: float, device: Device, frame: Left) -> None:
+        # Unless she has asked to come back already: then this was the answer to what she wanted before.
+        if frame.session == device.user.session and not device.client.wants(frame.session):
+            device.joined = False
 
     def _expiring(self, now: float, device: Device, frame: TokenExpiring) -> None:
         self._wire.refresh(now, device)

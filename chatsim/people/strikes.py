@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from msgspec import Raw
 
@@ -22,6 +22,40 @@ from chatsim.scenario import events as ev
 
 LOSS_MAX = 0.999
 FLOOD_BODY = Raw(b'"flood"')
+POST_BODY = Raw(b'"post"')
+NOWHERE = "nowhere"
+"""A session that nobody is in, and no token names."""
+
+
+class Removal(NamedTuple):
+    """An order: the user takes part in the session no more."""
+
+    session: str
+    user: str
+
+
+class Addition(NamedTuple):
+    """An order: the user takes part in the session."""
+
+    session: str
+    user: str
+
+
+class Ending(NamedTuple):
+    """An order: the session is over."""
+
+    session: str
+
+
+class Posting(NamedTuple):
+    """An order: this goes to all connections of the user, from the server."""
+
+    user: str
+    body: Raw = POST_BODY
+
+
+Order: TypeAlias = Removal | Addition | Ending | Posting
+"""What is done to sessions by order, over HTTP where there is HTTP."""
 
 PeopleEvent: TypeAlias = ev.VictimEvent | ev.Arrive
 """An event that touches people."""
@@ -90,6 +124,11 @@ class Strikes(ABC, Generic[C]):
             ev.ExpireTokens: self._expire_tokens,
             ev.Revoke: self._revoke,
             ev.BadFrames: self._bad_frames,
+            ev.Leave: self._leave,
+            ev.RemoveParticipant: self._remove_participant,
+            ev.EndSession: self._end_session,
+            ev.Post: self._post,
+            ev.Trespass: self._trespass,
             ev.Arrive: self._arrive,
         }
 
@@ -128,6 +167,10 @@ class Strikes(ABC, Generic[C]):
     def _expire_tokens(self, now: float, event: ev.ExpireTokens, victims: Sequence[Person]) -> None: ...
     @abstractmethod
     def _revoke(self, now: float, event: ev.Revoke, victims: Sequence[Person]) -> None: ...
+
+    @abstractmethod
+    def _give(self, now: float, order: Order) -> None:
+        """Have the order given to the node: as soon as there is one, if there is none."""
 
     def _of(self, victims: Sequence[Person]) -> list[C]:
         """Their connections."""
@@ -183,6 +226,46 @@ class Strikes(ABC, Generic[C]):
         for person in victims:
             for device in person.devices:
                 self._set(now, event.for_s, device.client, "acks", False)
+
+    def _leave(self, now: float, event: ev.Leave, victims: Sequence[Person]) -> None:
+        for person in victims:
+            self._people.part(now, person)
+            self._back(now, event.for_s, person)
+
+    def _remove_participant(self, now: float, event: ev.RemoveParticipant, victims: Sequence[Person]) -> None:
+        for person in victims:
+            self._give(now, Removal(person.session, person.name))
+            self._back(now, event.for_s, person, Addition(person.session, person.name))
+
+    def _end_session(self, now: float, event: ev.EndSession, victims: Sequence[Person]) -> None:
+        sessions = dict.fromkeys(person.session for person in victims)
+        for session in sessions:
+            self._give(now, Ending(session))
+        for person in self._people.persons:
+            if person.session in sessions:
+                self._back(now, event.for_s, person)
+
+    def _back(self, now: float, for_s: float | None, person: Person, order: Order | None = None) -> None:
+        if for_s is not None:
+            self._calendar.at(now + for_s, self._returns, person, order)
+
+    def _returns(self, now: float, person: Person, order: Order | None) -> None:
+        if order is not None:
+            self._give(now, order)
+        self._people.rejoin(now, person)
+
+    def _post(self, now: float, event: ev.Post, victims: Sequence[Person]) -> None:
+        for person in victims:
+            self._give(now, Posting(person.name))
+
+    def _trespass(self, now: float, event: ev.Trespass, victims: Sequence[Person]) -> None:
+        persons = self._people.persons
+        for person in victims:
+            # The next person's own session, the next session that others share, and one that nobody has.
+            others = [*persons[person.number + 1 :], *persons[: person.number]]
+            shared = [other.session for other in others if other.session != person.session]
+            for session in (*(f"@{other.name}" for other in others[:1]), *shared[:1], NOWHERE):
+                self._people.trespass(now, person, session, FLOOD_BODY)
 
     def _flooded(self, now: float, person: Person, _: Any = None) -> None:
         self._people.say(now, person, now, FLOOD_BODY)

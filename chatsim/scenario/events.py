@@ -147,6 +147,39 @@ class BadFrames(VictimEvent):
     for_s: PositiveDuration
 
 
+class Leave(VictimEvent):
+    """The person leaves her session on all her devices; after `for_s` she joins it again, without it never."""
+
+    do: Literal["leave"]
+    for_s: PositiveDuration | None = None
+
+
+class RemoveParticipant(VictimEvent):
+    """The person takes part in her session no more, by order; after `for_s` she does again, without it never."""
+
+    do: Literal["remove_participant"]
+    for_s: PositiveDuration | None = None
+
+
+class EndSession(VictimEvent):
+    """The victims' sessions are ended by order; after `for_s` all whose session it is join again, without it never."""
+
+    do: Literal["end_session"]
+    for_s: PositiveDuration | None = None
+
+
+class Post(VictimEvent):
+    """The server writes to each victim, in her own session."""
+
+    do: Literal["post"]
+
+
+class Trespass(VictimEvent):
+    """Each victim asks to join sessions that are not hers, and writes to them."""
+
+    do: Literal["trespass"]
+
+
 class RestartNode(EventBase):
     """The node is stopped in order and started again after `down_s`."""
 
@@ -202,6 +235,11 @@ Event: TypeAlias = (
     | ExpireTokens
     | Revoke
     | BadFrames
+    | Leave
+    | RemoveParticipant
+    | EndSession
+    | Post
+    | Trespass
     | RestartNode
     | DrainNode
     | CrashNode

@@ -8,19 +8,25 @@ crash) is the node's own doing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
 
 from chatsim.core.frames import Fault
 from chatsim.people.people import Person
-from chatsim.people.strikes import Choose, Strikes
+from chatsim.people.strikes import Addition, Choose, Ending, Order, Posting, Removal, Strikes
 from chatsim.scenario import events as ev
 from chatsim.sim.crowd import Crowd
 from chatsim.sim.engine import Engine
 from chatsim.sim.node import Node
 from chatsim.sim.pipe import Pipe
 
+_DOORS: Final[dict[type, str]] = {
+    Removal: "remove_participant",
+    Addition: "add_participant",
+    Ending: "end_session",
+    Posting: "post",
+}
 _GARBLED = Fault("bad_json", "not JSON")
 
 
@@ -83,6 +89,9 @@ class Faults(Strikes[Pipe]):
     def _revoke(self, now: float, event: ev.Revoke, victims: Sequence[Person]) -> None:
         for person in victims:
             self._node.revoke(now, person.name)
+
+    def _give(self, now: float, order: Order) -> None:
+        self._node.order(now, _DOORS[type(order)], tuple(order))
 
     def _bad_frames(self, now: float, event: ev.BadFrames, victims: Sequence[Person]) -> None:
         count = int(min(event.for_s, self._ends_at - now) * event.rate_per_s)

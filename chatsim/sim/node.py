@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from chatsim.core.admission import Admission
 from chatsim.core.effects import NOTHING, Append, Close, Effects, Note, Ping, Record, Send, Tell, Watch
-from chatsim.core.frames import ClientFrame, Fault, ServerFrame, encode
+from chatsim.core.frames import ClientFrame, Fault, Say, ServerFrame, encode
 from chatsim.core.handler import ChatHandler
 from chatsim.core.kept_log import KeptLog
 from chatsim.core.memory_log import MemoryLog
@@ -31,6 +31,9 @@ from chatsim.sim.pipe import Pipe, frame_bytes
 
 DRAIN_S_MAX = 30.0
 """The hard stop of a draining node (protocol.md, section 3)."""
+
+FRAME_BYTES_MAX = 512
+"""A message's frame without its body has no more: an id of 64 characters, and a session of 128."""
 
 CLOSE_S_MAX = 5.0
 """How long a closing connection may take to flush and to answer the close (protocol.md, section 3)."""
@@ -113,9 +116,13 @@ class Node:
         # A new life counts anew, as a new process does.
         self.departed: dict[int, int] = {}
         self.handshakes_refused: dict[str, int] = {}
+        self._posted = 0
         self._receive = handler.receive
         self._wake_at = handler.wake_at
         self._armed_at = inf
+        # What is around a body is no more than this.
+        self._bytes_max = handler.config.message_bytes_max
+        self._fits_bytes = self._bytes_max - FRAME_BYTES_MAX
 
     def serve(self, crowd: CrowdSide) -> None:
         """Know who is at the other end."""
@@ -161,6 +168,10 @@ class Node:
     def arrived(self, now: float, pipe: Pipe, frame: ClientFrame) -> None:
         """A frame arrived from the crowd."""
         if not pipe.server_open:
+            return
+        if frame.__class__ is Say and len(frame.body) > self._fits_bytes and len(encode(frame)) > self._bytes_max:
+            text = f"over {self._bytes_max} bytes"
+            self._work(now, self.cost_s("frame"), "malformed", self.handler.malformed, pipe.name, "too_large", text)
             return
         # This is `_work` written out: most of a run is spent here.
         if self._armed_at <= now:
@@ -254,6 +265,18 @@ class Node:
 
     def _revoke_again(self, now: float, user: str, _: Any) -> None:
         self.revoke(now, user)
+
+    def order(self, now: float, door: str, args: tuple[Any, ...]) -> None:
+        """An order to the session service, by the name of the handler's method; whoever gives it tries again until
+        somebody is there to take it."""
+        if not self.up:
+            self.engine.at(now + SETTLE_S, self.order, door, args)
+            return
+        if door == "post":
+            self._posted += 1
+            user, body = args
+            args = user, f"p{self._posted}", body
+        self._work(now, 0.0, door, getattr(self.handler, door), *args)
 
     def judged(self, now: float, claims: Claims) -> Refusal | None:
         """Why a genuine token that arrives now is refused by this node's clock; None if it is good."""

@@ -48,6 +48,7 @@ def collect(
         utilisation=[utilisation],
         counters={
             "auth_refused": people.auth_refused,
+            "turned_away": people.turned_away,
             "duplicates": people.duplicates,
             "out_of_order": people.out_of_order,
         },

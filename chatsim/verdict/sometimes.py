@@ -1,8 +1,8 @@
 """What many runs together must have come through: states that a bug likes to hide in.
 
-Decides which of them a run has reached. Rule: like the invariants it sees the steps of a node, and of the faults only
-what a node cannot know: that it was killed. That a property is reached proves nothing good or bad, that none of many
-runs reaches it means that they do not look there.
+Decides which of them a run has reached. Rule: like the invariants it sees the steps of a node, and at the end the
+record of the run; that a property is reached proves nothing good or bad, that none of many runs reaches it means that
+they do not look there.
 """
 
 from __future__ import annotations
@@ -12,20 +12,24 @@ from math import inf
 from typing import Any, Final
 
 from chatsim.core.config import HandlerConfig
-from chatsim.core.effects import Append, Close, Effects, Send, Tell
+from chatsim.core.effects import Append, Close, Effects, Note, Send, Tell
+from chatsim.core.facts import Added, Ended, Made, Removed
 from chatsim.core.frames import (
     Ack,
     Error,
     Joined,
+    Left,
     Message,
     Presence,
     Refreshed,
+    Say,
     StatusIn,
     TokenExpiring,
     Typing,
     Undelivered,
 )
-from chatsim.journal.record import Fired
+from chatsim.core.service import SERVER
+from chatsim.journal.record import RunRecord
 
 SOMETIMES: Final[dict[str, str]] = {
     "limiter_refuses": "A message is refused for the rate of its author.",
@@ -68,11 +72,24 @@ SOMETIMES: Final[dict[str, str]] = {
     "drain_cut_off": "A crash strikes a node that drains.",
     "began_again": "A node begins again with what its log knows.",
     "absent_receiver": "A message is stored while a receiver is away.",
+    "ended_owing": "A session ends while somebody still waits for a message of it.",
+    "began_anew": "A session that has ended is there again.",
+    "removed": "Somebody who is in a session is taken out of it by order.",
+    "added_again": "Somebody who was taken out takes part again.",
+    "left_owing": "Somebody leaves while a message waits for her.",
+    "left_and_back": "Somebody leaves a session and comes back on the same connection.",
+    "posted": "A message of the server reaches somebody.",
+    "posted_absent": "A message of the server is stored while its user has no connection.",
+    "trespass_refused": "Somebody asks for a session that is not hers, and is not let in.",
+    "written_elsewhere": "Somebody writes to a session that is not hers, and is refused.",
+    "too_large": "A connection that sends more than a message may have is closed.",
+    "turned_away": "Somebody who knocks is told that there is no room, or that the node drains.",
     "baseline": "A run goes by the rules as first specified.",
 }
 """Every property by name."""
 
 _CLOSES: Final = {
+    1009: "too_large",
     4000: "slow_reader_closed",
     4001: "no_pong",
     4002: "token_closed",
@@ -81,6 +98,9 @@ _CLOSES: Final = {
     4501: "revoked",
     4503: "violations_closed",
 }
+
+_REASONS: Final = {"expired": "expired", "ended": "ended_owing", "left": "left_owing"}
+"""What ends a message for a receiver, beside its retries."""
 
 
 class Reached:
@@ -102,6 +122,10 @@ class Reached:
         self._draining_since = inf
         # From when on a node drained, and when the next began.
         self._drains: list[tuple[float, float]] = []
+        # Sessions that have ended in this life, who left which of them on which connection, and who was taken out.
+        self._ended: set[str] = set()
+        self._left: set[tuple[str, str]] = set()
+        self._removed: set[tuple[str, str]] = set()
         self._last = (-1.0, "")
         self._on: dict[type, Callable[[str, Sequence[Any], Any], None]] = {
             Error: self._error,
@@ -111,6 +135,7 @@ class Reached:
             Ack: self._ack,
             TokenExpiring: lambda door, args, frame: self.names.add("token_warned"),
             Refreshed: self._refreshed,
+            Left: self._leave,
         }
         if config.reliability == "baseline":
             self.names.add("baseline")
@@ -137,6 +162,17 @@ class Reached:
                     self.names.add("limiter_relents")
             elif isinstance(effect, Tell):
                 self._tell(door, effect.session, effect.message)
+            elif isinstance(effect, Note):
+                self._note(effect.fact)
+
+    def finish(self, record: RunRecord) -> None:
+        """The run is over: what no step of a node can show stands in its record."""
+        if record.counters.get("turned_away"):
+            self.names.add("turned_away")
+        # Whether a node that drained was killed or came to the end of its patience, its steps do not tell.
+        kills = [fault.at for fault in record.fired if fault.do == "crash_node" and not fault.vain]
+        if any(since <= at < until for at in kills for since, until in self._drains):
+            self.names.add("drain_cut_off")
 
     def _input(self, now: float, door: str, args: Sequence[Any]) -> None:
         names = self.names
@@ -160,15 +196,10 @@ class Reached:
             self._epoch += args[0]
         elif door in ("appended", "append_failed"):
             self._logged(door, args[0])
+            if door == "appended" and args[0].sender == SERVER and args[0].session[1:] not in self._users.values():
+                names.add("posted_absent")
         elif door == "begin":
             self._begin(now, args[1])
-
-    def finish(self, fired: Sequence[Fired]) -> None:
-        """The run is over, and these were its faults: whether a node that drained was killed or came to the end of its
-        patience, its steps do not tell."""
-        kills = [fault.at for fault in fired if fault.do == "crash_node" and not fault.vain]
-        if any(since <= at < until for at in kills for since, until in self._drains):
-            self.names.add("drain_cut_off")
 
     def _begin(self, now: float, epoch: float) -> None:
         self.names.add("began_again")
@@ -181,6 +212,9 @@ class Reached:
         self._draining_since = inf
         self._users.clear()
         self._under_way.clear()
+        self._ended.clear()
+        self._left.clear()
+        self._removed.clear()
         self._gone_at.clear()
         self._epoch = epoch
 
@@ -215,8 +249,16 @@ class Reached:
             self.names.add("frame_rate_refuses")
         elif frame.code == "token_expired" and door == "receive":
             self.names.add("token_expired")
+        elif frame.code in ("not_a_participant", "no_such_session") and door == "receive":
+            asked = args[1]
+            if isinstance(asked, Say):
+                self.names.add("written_elsewhere")
+            elif isinstance(asked, StatusIn) and asked.action == "join":
+                self.names.add("trespass_refused")
 
     def _message(self, door: str, args: Sequence[Any], frame: Message) -> None:
+        if frame.sender == SERVER:
+            self.names.add("posted")
         if door == "wake":
             self.names.add("retried")
             if frame.attempt == 4:
@@ -233,12 +275,30 @@ class Reached:
     def _undelivered(self, door: str, args: Sequence[Any], frame: Undelivered) -> None:
         if frame.reason == "no_ack":
             self.names.add("given_up")
-        elif frame.reason == "expired":
-            self.names.add("expired")
+        elif frame.reason in _REASONS:
+            self.names.add(_REASONS[frame.reason])
+
+    def _leave(self, door: str, args: Sequence[Any], frame: Left) -> None:
+        if frame.reason == "left":
+            self._left.add((args[0], frame.session))
+        elif frame.reason == "removed":
+            self.names.add("removed")
+
+    def _note(self, fact: Any) -> None:
+        if isinstance(fact, Ended):
+            self._ended.add(fact.session)
+        elif isinstance(fact, Made) and fact.session in self._ended:
+            self.names.add("began_anew")
+        elif isinstance(fact, Removed):
+            self._removed.add((fact.session, fact.user))
+        elif isinstance(fact, Added) and (fact.session, fact.user) in self._removed:
+            self.names.add("added_again")
 
     def _joined(self, door: str, args: Sequence[Any], frame: Joined) -> None:
         if door == "receive":
             self._top[args[0], frame.session] = frame.seq
+            if (args[0], frame.session) in self._left:
+                self.names.add("left_and_back")
         asked = args[1] if door == "receive" else None
         if not isinstance(asked, StatusIn) or not isinstance(asked.last_seq, int):
             return

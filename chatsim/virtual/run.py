@@ -30,6 +30,7 @@ from chatsim.people.people import Device
 from chatsim.people.plan import Plan
 from chatsim.people.script import EPOCH, SETTLE_S, Script, settle_s_max
 from chatsim.people.streams import Streams
+from chatsim.people.strikes import Order
 from chatsim.people.ways import both_ways
 from chatsim.scenario import events as ev
 from chatsim.scenario.model import Scenario
@@ -220,6 +221,13 @@ class _Run:
             # Whoever gives the order tries again until somebody is there to take it.
             await asyncio.sleep(SETTLE_S)
         await self.admin.revoke([jti for device in devices for jti in self.purse.held(device, wall)])
+
+    async def give(self, order: Order) -> None:
+        """Have its session service do this."""
+        while not self.node.up:  # noqa: ASYNC110 - the clock is virtual, and looking costs nothing
+            # Whoever gives the order tries again until somebody is there to take it.
+            await asyncio.sleep(SETTLE_S)
+        await self.admin.give(order)
 
     async def hold_log(self, for_s: float) -> None:
         """Keep its log from being written for so long."""

@@ -244,3 +244,10 @@ def test_who_was_revoked_is_no_receiver_after_the_end_either() -> None:
     assert Note(Parted("s", "bob")) in effects
     world.until(5.0)
     assert [effect for at, effect in world.done if at > 0.0 and isinstance(effect, Note)] == []
+
+
+def test_a_user_takes_part_in_her_own_session_whoever_has_written_to_it() -> None:
+    world = World(snapshot=Snapshot(sessions=(SessionState("@ann", 3, 1, (), None, (), ()),)))
+    standing = world.handler.standing("@ann")
+    assert standing is not None
+    assert (standing.participants, standing.seq) == (("ann",), 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chatsim.explore.draw import Words
+from chatsim.explore.lots import Words
 from chatsim.explore.shrink import Shrinker, write
 from chatsim.scenario.load import load
 

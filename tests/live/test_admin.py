@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from msgspec import Raw
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.memory_log import MemoryLog
 from chatsim.errors import HarnessError
 from chatsim.live.admin import Admin
+from chatsim.people.strikes import Addition, Ending, Posting, Removal
 from tests.live.running import ADMIN, on_loop, running, token
 
 
@@ -136,3 +138,22 @@ async def with_server(
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server:
         await work(server.sockets[0].getsockname()[1])
+
+
+def test_orders_to_the_session_service_are_followed_where_they_can_be() -> None:
+    async def work() -> None:
+        async with running() as server:
+            admin = Admin(server.ws, ADMIN)
+            async with server.peer("ann") as ann:
+                await ann.join()
+                assert await admin.give(Posting("ann", Raw(b'{"a":1}')))
+                assert await admin.give(Addition("room", "b/b?"))
+                assert await admin.give(Removal("room", "b/b?"))
+                assert await admin.give(Ending("room"))
+                assert not await admin.give(Ending("room"))
+                assert not await admin.give(Removal("room", "ann"))
+            with pytest.raises(HarnessError, match="401"):
+                await Admin(server.ws, b"another key").give(Ending("room"))
+        assert not await Admin("ws://127.0.0.1:1/ws", ADMIN).give(Ending("room"))
+
+    on_loop(work)

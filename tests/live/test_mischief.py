@@ -12,6 +12,7 @@ from chatsim.core.config import HandlerConfig
 from chatsim.errors import HarnessError, UsageError
 from chatsim.live.mischief import Mischief, check_events
 from chatsim.people.people import Device, Person
+from chatsim.people.strikes import Order
 from chatsim.scenario import events as ev
 from chatsim.scenario.model import Scenario
 from tests.live.arena import Arena, play
@@ -37,6 +38,9 @@ def made_for(
 
         async def revoke(self, devices: Sequence[Device]) -> None:
             await revoke(devices)
+
+        async def give(self, order: Order) -> None:
+            raise HarnessError(f"{order} was given")
 
         async def end_node(self, event: ev.NodeEvent) -> bool:
             return isinstance(event, ev.CrashNode)

@@ -15,6 +15,7 @@ from chatsim.core.frames import (
     AckIn,
     Error,
     HeartbeatIn,
+    Left,
     PresenceIn,
     Say,
     StatusIn,
@@ -312,3 +313,38 @@ def test_a_delayed_ack_brings_the_alarm_nearer() -> None:
     assert world.sent(AckIn) == [(5.0, 0)]
     world.people.wake(5.2, world.device)
     assert world.wire.frames[-1] == (5.2, 0, AckIn("s", 2))
+
+
+def test_who_left_by_herself_or_by_order_is_not_there_until_she_is_back() -> None:
+    world = World()
+    device = world.ann.devices[0]
+    there = [device.joined]
+    world.people.part(5.0, world.ann)
+    there.append(device.joined)
+    world.people.rejoin(6.0, world.ann)
+    world.people.rejoin(6.0, world.ann)
+    asked = [frame.action for now, _, frame in world.wire.frames if now >= 5.0]
+    assert asked == ["leave", "join"]
+    # The answer to the leave comes late: she has asked to be back already.
+    world.people.receive(7.0, device, Left(session="s", reason="left"))
+    world.people.receive(7.0, device, joined())
+    there.append(device.joined)
+    world.people.receive(8.0, device, Left(session="s", reason="removed"))
+    there.append(device.joined)
+    assert there == [True, False, True, False]
+
+
+def test_who_left_is_not_said_to_be_lost() -> None:
+    world = World()
+    device = world.ann.devices[0]
+    world.people.vanished(4.0, device, returns=True)
+    world.people.part(5.0, world.ann)
+    world.people.finish()
+    assert world.people.outages == []
+
+
+def test_refusals_for_want_of_room_are_counted_apart() -> None:
+    world = World(away=True)
+    world.people.arrive(0.0, world.ann)
+    world.people.refused(1.0, world.ann.devices[0], 503, 2.0)
+    assert (world.people.turned_away, world.people.auth_refused) == (1, 0)

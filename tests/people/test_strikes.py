@@ -11,7 +11,7 @@ from chatsim.core.client import ClientConfig
 from chatsim.network.link import Link
 from chatsim.people.people import People, Person
 from chatsim.people.streams import UNIFORM, Streams
-from chatsim.people.strikes import LOSS_MAX, Strikes
+from chatsim.people.strikes import LOSS_MAX, NOWHERE, Addition, Ending, Order, Posting, Removal, Strikes
 from chatsim.scenario import events as ev
 from chatsim.scenario.model import Scenario
 from tests.people.fakes import FakeCalendar, NoWire
@@ -45,6 +45,7 @@ class Noted(Strikes[Wire]):
     """A wire that only notes what it should do in its own way."""
 
     own: list[tuple[str, list[str]]]
+    given: list[tuple[float, Order]]
 
     def _note(self, event: Any, victims: Sequence[Person]) -> None:
         self.own.append((event.do, [person.name for person in victims]))
@@ -61,6 +62,9 @@ class Noted(Strikes[Wire]):
     def _revoke(self, now: float, event: ev.Revoke, victims: Sequence[Person]) -> None:
         self._note(event, victims)
 
+    def _give(self, now: float, order: Order) -> None:
+        self.given.append((now, order))
+
 
 class World:
     """Ann with two devices and Bob with one, all connected; Cid is away. Events choose all who are there."""
@@ -72,7 +76,7 @@ class World:
         self.wires = {number: Wire() for number in range(3)}
         self.asked: list[tuple[int, Sequence[int]]] = []
         self.strikes = Noted(self.calendar, self.crowd, self.people, self.wires, self.choose)
-        self.strikes.own = []
+        self.strikes.own, self.strikes.given = [], []
 
     def choose(self, number: int, event: Any, there: Sequence[int]) -> Sequence[int]:
         self.asked.append((number, there))
@@ -163,6 +167,63 @@ def test_what_each_wire_does_in_its_own_way_is_left_to_it(words: dict[str, Any])
     world = World()
     world.strike(**words)
     assert world.strikes.own == [(words["do"], ["ann", "bob"])]
+
+
+def test_who_leaves_is_back_after_a_while_or_never() -> None:
+    world = World()
+    clients = [device.client for person in world.people.persons[:2] for device in person.devices]
+    for person in world.people.persons[:2]:
+        for device in person.devices:
+            device.wanted = True
+            device.client.join(0.0, person.session)
+    world.strike("leave", for_="5s")
+    assert not any(client.wants("s") for client in clients)
+    world.calendar.run(14.9)
+    assert not any(client.wants("s") for client in clients)
+    world.calendar.run(15.0)
+    assert all(client.wants("s") for client in clients)
+    world.strike("leave", 20.0)
+    assert not world.calendar.entries
+    assert world.strikes.given == []
+
+
+def test_who_is_removed_is_added_again_before_she_is_back() -> None:
+    world = World()
+    world.strike("remove_participant", for_="5s")
+    assert world.strikes.given == [(10.0, Removal("s", "ann")), (10.0, Removal("s", "bob"))]
+    world.calendar.run(15.0)
+    assert world.strikes.given[2:] == [(15.0, Addition("s", "ann")), (15.0, Addition("s", "bob"))]
+    world.strike("remove_participant", 20.0)
+    assert not world.calendar.entries
+
+
+def test_a_session_ends_once_for_all_and_all_are_back() -> None:
+    world = World()
+    for person in world.people.persons:
+        for device in person.devices:
+            device.wanted = True
+    world.strike("end_session", for_="5s")
+    assert world.strikes.given == [(10.0, Ending("s"))]
+    world.calendar.run(15.0)
+    # Cid too, who was away.
+    assert all(device.client.wants("s") for device in world.people.devices)
+
+
+def test_the_server_writes_to_each() -> None:
+    world = World()
+    world.strike("post")
+    assert world.strikes.given == [(10.0, Posting("ann")), (10.0, Posting("bob"))]
+
+
+def test_who_trespasses_asks_for_what_is_not_hers() -> None:
+    world = World()
+    world.people.add("dan", "g", "t", devices=1, seed=1, config=ClientConfig())
+    world.strike("trespass")
+    ann, bob = (person.devices[0].client for person in world.people.persons[:2])
+    assert [name for name in ("@bob", "t", NOWHERE) if ann.wants(name)] == ["@bob", "t", NOWHERE]
+    assert [name for name in ("@cid", "t", NOWHERE) if bob.wants(name)] == ["@cid", "t", NOWHERE]
+    assert (ann.unacked, bob.unacked) == (3, 3)
+    assert len(world.people.sent) == 0
 
 
 def test_an_arrival_is_only_reported() -> None:

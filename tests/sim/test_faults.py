@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from chatsim.core.effects import Send
+from chatsim.core.frames import Joined, Left
 from chatsim.journal.replay import replay
 from chatsim.journal.steps import Step
+from chatsim.people.script import SETTLE_S
 from tests.sim.worlds import (
     closes,
     counted,
@@ -415,3 +417,88 @@ def test_who_is_frozen_twice_reads_what_came_in_its_order() -> None:
         duration="60s",
     )
     assert everyone_has_everything_once(record)
+
+
+def _lefts(found: Sequence[Step]) -> list[tuple[float, str, int]]:
+    """Moment (s), reason and number of those told that they are in a session no more."""
+    sent = [(step.now, effect) for step in found for effect in step.effects if isinstance(effect, Send)]
+    return [(now, e.message.reason, len(e.to)) for now, e in sent if isinstance(e.message, Left)]
+
+
+def _joins(found: Sequence[Step], after: float) -> int:
+    sent = [effect for step in found if step.now > after for effect in step.effects if isinstance(effect, Send)]
+    return sum(isinstance(effect.message, Joined) for effect in sent)
+
+
+@pytest.mark.parametrize("back", [{}, {"for": "20s"}])
+def test_who_leaves_hears_no_more_until_she_is_back(back: dict[str, Any], tmp_path: Path) -> None:
+    record, found = steps(tmp_path, {"at": "1min", "do": "leave", "count": 1, **back})
+    assert [(round(now, 3), reason, count) for now, reason, count in _lefts(found)] == [(60.005, "left", 1)]
+    assert _joins(found, 60.0) == len(back)
+    (victim,) = record.fired[0].users
+    heard = [at for seen in record.receipts.values() for user, at in seen.items() if user == victim]
+    assert [at for at in heard if 60.02 < at < 80.0] == []
+    assert any(at > 80.0 for at in heard) == bool(back)
+
+
+@pytest.mark.parametrize("back", [{}, {"for": "20s"}])
+def test_who_is_removed_may_not_write_until_she_takes_part_again(back: dict[str, Any], tmp_path: Path) -> None:
+    _, found = steps(tmp_path, {"at": "1min", "do": "remove_participant", "count": 1, **back})
+    assert _lefts(found) == [(60.0, "removed", 1)]
+    refused = [now for now, code in errors(found) if code == "not_a_participant"]
+    # She writes every five seconds.
+    assert len(refused) == (4 if back else 12)
+    assert [step.door for step in found if step.door in ("remove_participant", "add_participant")] == [
+        "remove_participant",
+        "add_participant",
+    ][: 1 + len(back)]
+    assert _joins(found, 60.0) == len(back)
+
+
+def test_a_session_ends_for_all_and_begins_anew_with_those_who_are_back(tmp_path: Path) -> None:
+    record, found = steps(tmp_path, {"at": "1min", "do": "end_session", "count": 1, "for": "20s"})
+    assert _lefts(found) == [(60.0, "ended", 2)]
+    epochs = {
+        effect.message.epoch
+        for step in found
+        if step.now > 60.0
+        for effect in step.effects
+        if isinstance(effect, Send) and isinstance(effect.message, Joined)
+    }
+    assert epochs == {2}
+    assert {code for _, code in errors(found)} == {"no_such_session"}
+    assert counted(record)["out_of_order"] == counted(record)["duplicates"] == 0
+
+
+def test_the_server_writes_to_all_devices_of_a_user(tmp_path: Path) -> None:
+    record, found = steps(tmp_path, {"at": "1min", "do": "post", "count": 1}, group=QUIET | {"connections_per_user": 2})
+    (victim,) = record.fired[0].users
+    (posted,) = [step for step in found if step.door == "post"]
+    assert posted.args[:2] == (victim, "p1")
+    (seen,) = record.receipts.values()
+    assert seen == {victim: pytest.approx(60.005)}
+    assert record.owed == {"m1-1": {victim: "delivered"}}
+
+
+def test_an_order_waits_for_a_node_that_is_down(tmp_path: Path) -> None:
+    away = {"at": "59s", "do": "vanish"}
+    _, found = steps(tmp_path, away, {"at": "59s", "do": "crash_node", "down": "3s"}, {"at": "60s", "do": "post"})
+    (began,) = [step.now for step in found if step.door == "begin"]
+    posted = [step.now for step in found if step.door == "post"]
+    assert began == 62.0
+    assert len(posted) == 4
+    assert all(began <= now <= began + SETTLE_S for now in posted)
+
+
+def test_nobody_gets_into_what_is_not_hers(tmp_path: Path) -> None:
+    record, found = steps(tmp_path, {"at": "1min", "do": "trespass", "count": 1})
+    # Somebody else's own session, one that others share, and one that there is not: not to be joined, nor written to.
+    codes = [code for _, code in errors(found)]
+    assert sorted(codes) == ["no_such_session"] * 4 + ["not_a_participant"] * 2
+    assert everyone_has_everything_once(record)
+
+
+@pytest.mark.parametrize(("size", "closed"), [(900, 0), (1024, 4)])
+def test_who_writes_more_than_a_message_may_have_is_closed(size: int, closed: int, tmp_path: Path) -> None:
+    _, found = steps(tmp_path, group={"body_bytes": size}, handler={"message_bytes_max": "1KiB"})
+    assert [code for _, code in closes(found)] == [1009] * closed

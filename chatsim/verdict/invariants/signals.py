@@ -40,6 +40,12 @@ class SignalRules:
         self._stops.clear()
         self._spoken.clear()
 
+    def end(self, session: str) -> None:
+        """The session is over, and nobody is in it to hear more; the next of its name is another."""
+        for known in (self._typing, self._relayed, self._stops):
+            for key in [key for key in known if key[0] == session]:
+                del known[key]
+
     def types(self, now: float, peer: Peer, session: str, active: bool) -> None:
         """A user says that she is typing, or is not."""
         key = session, peer.user

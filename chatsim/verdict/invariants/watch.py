@@ -277,10 +277,14 @@ class Watch:
             self._roster.part(now, room, fact.user)
         elif isinstance(fact, Position):
             found = self._roster.rooms.get(fact.session)
+            if found is None and fact.session == "@" + fact.user:
+                # Her own session is there from the moment on at which it is asked to store something.
+                found = self._roster.room(fact.session, 1)
             if found is None or (fact.user not in found.here and fact.user not in found.absent):
                 self.findings.add("leftovers", now, f"the place of {fact.user} in {fact.session} is noted.")
         elif isinstance(fact, Ended):
             self._roster.end(fact.session)
+            self._signals.end(fact.session)
 
     def _message(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Message) -> None:
         author = ""
