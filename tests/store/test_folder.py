@@ -148,3 +148,10 @@ def test_without_out_results_go_to_results_runs(tmp_path: Path, monkeypatch: pyt
         pass
     assert folder.path.parent.parent == RUNS
     assert (tmp_path / "results" / "runs" / "steady").is_dir()
+
+
+def test_both_pictures_have_the_names_that_timeline_gives_them(tmp_path: Path) -> None:
+    with RunFolder("steady", "sim", 1, at=0.0, out=tmp_path) as folder:
+        folder.write_pictures("<svg/>", b"{}")
+    assert (folder.path / "timeline.svg").read_text(encoding="utf-8") == "<svg/>"
+    assert (folder.path / "timeline.json").read_bytes() == b"{}"
