@@ -1,14 +1,15 @@
 """The command `explore`: many seeds, and what is left of the first that fails.
 
 Decides what is shown and which code it ends with. Rule: a failure is told with everything that it takes to see it
-again; where nothing was played, nothing is a success. Drawing, playing and shrinking are `explore`'s.
+again, before anything else is done with it, and whatever happens then; where nothing was played, nothing is a success.
+Drawing, playing and shrinking are `explore`'s.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -17,19 +18,24 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from chatsim.cli.execute import FAILED, PASSED
-from chatsim.cli.output import emit
-from chatsim.errors import UsageError
+from chatsim.cli.execute import FAILED, INTERRUPTED, PASSED
+from chatsim.cli.finds import tell
+from chatsim.cli.interrupts import ends_as_interrupted
+from chatsim.cli.output import emit, say
+from chatsim.cli.places import check_file, check_folder
+from chatsim.errors import HarnessError, UsageError
 from chatsim.scenario import units
 
 if TYPE_CHECKING:
     from chatsim.explore.campaign import Totals
-    from chatsim.explore.play import Played
 
 FOUND: Final = Path("results") / "found"
 """Where the shrunk scenarios of failures go."""
 
 WIRES: Final = ("sim", "virtual", "both")
+
+TOLD_EVERY_S: Final = 10.0
+"""Where there is no terminal to draw a bar on, a line comes so often (s)."""
 
 
 def add(app: typer.Typer) -> None:
@@ -50,21 +56,32 @@ def add(app: typer.Typer) -> None:
         if on not in WIRES:
             raise UsageError(f"--on {on}: there is no such wire to explore on; say sim, virtual or both")
         for_s = _seconds(for_)
+        check_folder(out, "--out")
+        if report is not None:
+            check_file(report, "--report")
         from chatsim.explore.campaign import campaign
         from chatsim.explore.report import SEEDS_EXPECTED, missed, page
 
-        with _display(seeds) as told:
-            totals = campaign(
-                first, seeds, on=on, jobs=min(jobs, seeds), for_s=for_s, clock=time.monotonic, progress=told
-            )
+        with ends_as_interrupted():
+            with _display(seeds) as told:
+                totals = campaign(
+                    first, seeds, on=on, jobs=min(jobs, seeds), for_s=for_s, clock=time.monotonic, progress=told
+                )
+            emit(_summary(totals))
+            if early := _early(totals, seeds, judged=totals.seeds >= SEEDS_EXPECTED):
+                emit(early)
+            interrupted = totals.interrupted
+            if totals.failures:
+                interrupted |= tell(totals.failures[0], out, shrink=shrink and not interrupted)
         if report is not None:
-            report.parent.mkdir(parents=True, exist_ok=True)
-            report.write_text(page(totals), encoding="utf-8")
-        emit(_summary(totals))
-        if totals.failures:
-            _tell(totals.failures[0], on, out, shrink=shrink)
-            raise typer.Exit(FAILED)
+            _write(page(totals), report)
+        if interrupted:
+            raise typer.Exit(INTERRUPTED)
+        if totals.lost:
+            raise HarnessError(_lost(totals, on))
         never = missed(totals)
+        if totals.failures:
+            raise typer.Exit(FAILED)
         if never:
             emit(f"never reached: {', '.join(never)}")
         raise typer.Exit(FAILED if never and totals.seeds >= SEEDS_EXPECTED and on != "virtual" else PASSED)
@@ -93,46 +110,66 @@ def _summary(totals: Totals) -> str:
     )
 
 
-def _tell(failed: Played, on: str, out: Path, *, shrink: bool) -> None:
-    """Everything about the first failure."""
-    violation = failed.violations[0]
-    emit(f"seed {failed.seed} on {failed.wire}: {violation}")
-    for other in failed.violations[1:]:
-        emit(f"  also {other}")
-    emit(f"again: chatsim explore --seeds 1 --from {failed.seed} --on {failed.wire}")
-    if not shrink or violation.name == "same_again":
-        return
-    from chatsim.explore.draw import words
-    from chatsim.explore.scene import drawn
-    from chatsim.explore.shrink import shrunk, write
+def _early(totals: Totals, seeds: int, *, judged: bool) -> str:
+    """Why fewer were played than were asked for; nothing where a failure ended it, or nothing did."""
+    if totals.interrupted:
+        under_way = f", in the midst of {_named(totals.unfinished)}" if totals.unfinished else ""
+        return f"interrupted after {totals.seeds} of {seeds} seeds{under_way}"
+    if totals.failures or totals.lost or totals.seeds == seeds:
+        return ""
+    only = "" if judged else ": too few to call it a failure that something was never reached"
+    return f"time was up after {totals.seeds} of {seeds} seeds{only}"
 
-    path = out / f"{violation.name.replace('_', '-')}-{failed.seed}.yaml"
-    small = shrunk(words(failed.seed), failed.wire, violation.name)
-    write(small, path, violation.name, violation.sentence)
-    emit(f"shrunk: chatsim run {path} --on {failed.wire}")
-    pictures = drawn(small, failed.wire, violation.name, path)
-    if pictures:
-        emit(f"its last moments: {' and '.join(map(str, pictures))} (https://ui.perfetto.dev)")
+
+def _lost(totals: Totals, on: str) -> str:
+    """Which seeds have no answer, why, and what to do."""
+    [first, *others] = totals.lost
+    more = f" (and so with {_named(others)})" if others else ""
+    return (
+        f"seed {first} has no answer, {totals.lost[first]}{more}: see it by itself with `chatsim explore --seeds 1 "
+        f"--from {first} --jobs 1 --on {on}`, or try all of them with fewer --jobs"
+    )
+
+
+def _named(seeds: list[int]) -> str:
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
+
+
+def _write(text: str, report: Path) -> None:
+    """Write the page; where that is no longer possible, print it, since it may have taken hours."""
+    try:
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.write_text(text, encoding="utf-8")
+    except OSError as problem:
+        say(f"chatsim: {report} cannot be written ({problem.strerror}): here it is instead")
+        emit(text)
 
 
 @contextmanager
-def _display(total: int) -> Iterator[_Told]:
-    """A bar with the rate on a terminal's stderr; elsewhere nothing."""
+def _display(total: int) -> Iterator[Told]:
+    """A bar with the rate on a terminal's stderr; elsewhere a line now and then."""
     console = Console(stderr=True, highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        yield _Told(bars, total)
+        yield Told(total, bars if console.is_terminal else None, time.monotonic)
 
 
-class _Told:
-    """Shows how far a campaign is."""
+class Told:
+    """Shows how far a campaign is, on a bar, or without one in lines on stderr."""
 
-    def __init__(self, bars: Progress, total: int) -> None:
+    def __init__(self, total: int, bars: Progress | None, clock: Callable[[], float]) -> None:
+        self._total = total
         self._bars = bars
-        self._task = bars.add_task("seeds", total=total)
+        self._clock = clock
+        self._told_at = clock()
+        self._task = None if bars is None else bars.add_task("seeds", total=total)
 
     def __call__(self, totals: Totals) -> None:
         """So much has been played."""
         per_s = totals.seeds / totals.wall_s if totals.wall_s else 0.0
-        text = f"{totals.seeds} seeds, {per_s:.1f}/s, {totals.rate:.0f} simulated s/s"
-        self._bars.update(self._task, completed=totals.seeds, description=text)
+        rates = f"{per_s:.1f}/s, {totals.rate:.0f} simulated s/s"
+        if self._bars is not None and self._task is not None:
+            self._bars.update(self._task, completed=totals.seeds, description=f"{totals.seeds} seeds, {rates}")
+        elif self._clock() - self._told_at >= TOLD_EVERY_S:
+            self._told_at = self._clock()
+            say(f"{totals.seeds} of {self._total} seeds, {rates}")

@@ -8,7 +8,7 @@ goes beside it, or where it was told to. Whether a journal is whole is the journ
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -16,9 +16,7 @@ import typer
 from chatsim.cli.execute import FAILED, PASSED
 from chatsim.cli.output import emit, emit_document
 from chatsim.errors import HarnessError, UsageError
-
-SHOWN: Final = 160
-"""So many letters of a line are shown around its first difference."""
+from chatsim.journal.around import around
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, or a journal.")]
 
@@ -191,15 +189,7 @@ def _told(journal: dict[str, Any]) -> str:
         (
             f"{name}: step {found['step']:,} (line {found['step'] + 1:,}), at {found['at_s']:.6f} s, through the door "
             f"{found['door']}, goes otherwise",
-            f"  expected  {_around(expected, came)}",
-            f"  came      {_around(came, expected)}",
+            f"  expected  {around(expected, came)}",
+            f"  came      {around(came, expected)}",
         )
     )
-
-
-def _around(line: str, other: str) -> str:
-    """The part of a line in which it begins to differ from the other."""
-    same = next((place for place, (a, b) in enumerate(zip(line, other, strict=False)) if a != b), len(other))
-    begins = max(0, min(same, len(line)) - SHOWN // 3)
-    shown = line[begins : begins + SHOWN]
-    return f"{'…' if begins else ''}{shown}{'…' if begins + SHOWN < len(line) else ''}"

@@ -1,34 +1,33 @@
 """Many seeds, on as many processes as are asked for: what they have in common, and the first that failed.
 
-Decides which process plays what, and when it is enough. Rule: nothing that is found out about a seed depends on the
-number of processes; of several failures that are found together, the one of the lowest seed is told.
-Time is read from a clock that is handed in. What a failure is was decided by `play`.
+Decides when it is enough. Rule: nothing that is found out depends on the number of processes: seeds are counted in
+their order, up to the lowest that fails and no further. Only where it ends early, for want of a process or because
+somebody interrupts it, all counts that is known by then.
+Time is read from a clock that is handed in. What a failure is was decided by `play`, who plays is left to `workers`.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from itertools import islice
-from typing import Final
+from contextlib import closing
+from functools import partial
+from typing import TypeAlias
 
 import msgspec
 
 from chatsim.explore.play import Played, play_seed, wires_of
+from chatsim.explore.workers import Answer, Lost, answers
 
-CHUNK: Final = 10
-"""So many seeds are handed to a process at once."""
-
-AHEAD: Final = 2
-"""So many chunks wait for each process, so that none is idle and few are in vain after a failure."""
-
-Clock = Callable[[], float]
+Clock: TypeAlias = Callable[[], float]
+Play: TypeAlias = Callable[[int, str], list[Played]]
 
 
 class Totals(msgspec.Struct):
-    """What came of a campaign so far. Times in seconds: of the runs together, and of the wall clock."""
+    """What came of a campaign so far. Times in seconds: of the runs together, and of the wall clock.
+
+    `lost` says why there is no answer for a seed, `unfinished` are those being played when it was `interrupted`.
+    """
 
     seeds: int = 0
     runs: int = 0
@@ -40,6 +39,9 @@ class Totals(msgspec.Struct):
     fired: dict[str, int] = msgspec.field(default_factory=dict)
     reached: dict[str, int] = msgspec.field(default_factory=dict)
     failures: list[Played] = msgspec.field(default_factory=list)
+    lost: dict[int, str] = msgspec.field(default_factory=dict)
+    unfinished: list[int] = msgspec.field(default_factory=list)
+    interrupted: bool = False
 
     def add(self, played: list[Played]) -> None:
         """Count the runs of one seed."""
@@ -63,15 +65,9 @@ class Totals(msgspec.Struct):
         return self.simulated_s / self.wall_s if self.wall_s else 0.0
 
 
-def play_chunk(seeds: range, on: str) -> list[list[Played]]:
-    """Each seed's runs, in the order of the seeds; it ends with the first seed that fails."""
-    found = []
-    for seed in seeds:
-        played = [play_seed(seed, wire) for wire in wires_of(seed, on)]
-        found.append(played)
-        if any(run.violations for run in played):
-            break
-    return found
+def play_wires(seed: int, on: str) -> list[Played]:
+    """The runs of one seed, on each of its wires."""
+    return [play_seed(seed, wire) for wire in wires_of(seed, on)]
 
 
 def campaign(
@@ -83,47 +79,81 @@ def campaign(
     for_s: float,
     clock: Clock,
     progress: Callable[[Totals], None] = lambda totals: None,
+    play: Play = play_wires,
 ) -> Totals:
     """Play seeds `first` to `first + seeds - 1` until one fails or `for_s` seconds of `clock` are over.
 
-    `progress` hears the totals after each chunk.
+    `progress` hears the totals after each seed, and now and then where one takes long. An interrupt (KeyboardInterrupt)
+    ends it, and is told in the totals. `play` gives the runs of a seed. Raises HarnessError where no process can be
+    started.
     """
-    totals = Totals()
-    began_at = clock()
-    for chunk in _results(_chunks(first, seeds), on, jobs):
-        for played in chunk:
-            totals.add(played)
-        totals.wall_s = clock() - began_at
-        progress(totals)
-        if totals.failures or totals.wall_s >= for_s:
-            break
-    totals.failures.sort(key=lambda run: run.seed)
+    under_way = _Campaign(first, seeds, for_s, clock)
+    totals = under_way.totals
+    try:
+        with closing(answers(under_way.seeds(), partial(_on, play, on), jobs)) as heard:
+            for found in heard:
+                if found is not None:
+                    under_way.hear(*found)
+                totals.wall_s = under_way.lasted_s()
+                progress(totals)
+                if totals.failures:
+                    break
+    except KeyboardInterrupt:
+        totals.interrupted = True
+    if not totals.failures:
+        under_way.take_all()
+    totals.wall_s = under_way.lasted_s()
     return totals
 
 
-def _chunks(first: int, seeds: int) -> Iterator[range]:
-    end = first + seeds
-    return (range(start, min(start + CHUNK, end)) for start in range(first, end, CHUNK))
+def _on(play: Play, on: str, seed: int) -> list[Played]:
+    return play(seed, on)
 
 
-def _results(chunks: Iterator[range], on: str, jobs: int) -> Iterator[list[list[Played]]]:
-    """What came of the chunks, as they are done."""
-    if jobs <= 1:
-        for chunk in chunks:
-            yield play_chunk(chunk, on)
-        return
-    # Started anew, not forked: a fork takes along whatever threads the display has.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        waiting: set[Future[list[list[Played]]]] = set()
-        try:
-            while True:
-                for chunk in islice(chunks, jobs * AHEAD - len(waiting)):
-                    waiting.add(pool.submit(play_chunk, chunk, on))
-                if not waiting:
-                    return
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                yield [played for future in done for played in future.result()]
-        finally:
-            for future in waiting:
-                future.cancel()
+class _Campaign:
+    """Which seeds are out, which are answered, and which are counted."""
+
+    def __init__(self, first: int, seeds: int, for_s: float, clock: Clock) -> None:
+        self.totals = Totals()
+        self._range = range(first, first + seeds)
+        self._for_s = for_s
+        self._clock = clock
+        self._began_at = clock()
+        self._next = first
+        self._out: set[int] = set()
+        self._ahead: dict[int, Answer] = {}
+        self._enough = False
+
+    def lasted_s(self) -> float:
+        """How long it has been under way (s)."""
+        return self._clock() - self._began_at
+
+    def seeds(self) -> Iterator[int]:
+        """Those to be played, as somebody is free to: none once it is enough. All below one that is out are out too."""
+        for seed in self._range:
+            if self._enough or (seed > self._range.start and self.lasted_s() >= self._for_s):
+                return
+            self._out.add(seed)
+            yield seed
+
+    def hear(self, seed: int, answer: Answer) -> None:
+        """Keep the answer until its turn has come, which it has when all lower ones are counted."""
+        self._ahead[seed] = answer
+        self._enough = self._enough or isinstance(answer, Lost) or any(run.violations for run in answer)
+        while self._next in self._ahead and not self.totals.failures:
+            self._count(self._next)
+            self._next += 1
+
+    def take_all(self) -> None:
+        """Count what is known, whether or not its turn has come: nothing that was found is lost."""
+        for seed in sorted(self._ahead):
+            self._count(seed)
+        self.totals.unfinished = sorted(self._out)
+
+    def _count(self, seed: int) -> None:
+        answer = self._ahead.pop(seed)
+        self._out.discard(seed)
+        if isinstance(answer, Lost):
+            self.totals.lost[seed] = answer.why
+        else:
+            self.totals.add(answer)

@@ -8,7 +8,6 @@ What is done with many seeds is left to `campaign`, what is left of a failing on
 from __future__ import annotations
 
 import tempfile
-import traceback
 from collections import Counter
 from itertools import zip_longest
 from pathlib import Path
@@ -17,11 +16,13 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from chatsim.explore.draw import draw
+from chatsim.journal.around import around
 from chatsim.journal.record import RunRecord
 from chatsim.people.script import EPOCH
 from chatsim.scenario.model import Scenario
 from chatsim.sim.run import simulate
 from chatsim.verdict.invariants.catalogue import Violation
+from chatsim.verdict.raised import raised
 from chatsim.verdict.sometimes import Reached
 from chatsim.virtual.run import run_virtual
 
@@ -32,12 +33,6 @@ VIRTUAL_EVERY: Final = 20
 
 TWICE_EVERY: Final = 20
 """One seed in so many is played twice and compared."""
-
-FRAMES_TOLD: Final = 3
-"""So many of the places where something was raised are told."""
-
-
-PACKAGE: Final = Path(__file__).parents[1]
 
 
 class Played(msgspec.Struct):
@@ -96,7 +91,7 @@ def play_once(scenario: Scenario, wire: Wire, journal: Path | None) -> Played:
             record, trace_hash, violations = outcome.record, outcome.trace_hash, outcome.violations
             lasted_s = outcome.lasted_s
     except Exception as problem:
-        return Played(scenario.seed, wire, "", 0.0, 0, {}, sorted(reached.names), [_raised(problem)])
+        return Played(scenario.seed, wire, "", 0.0, 0, {}, sorted(reached.names), [raised(problem)])
     reached.finish(record)
     return Played(
         scenario.seed,
@@ -110,20 +105,6 @@ def play_once(scenario: Scenario, wire: Wire, journal: Path | None) -> Played:
     )
 
 
-def _raised(problem: BaseException) -> Violation:
-    """What was raised, and where: at its origin, and not where somebody passed it on."""
-    while problem.__cause__ is not None:
-        problem = problem.__cause__
-    frames = traceback.extract_tb(problem.__traceback__)[-FRAMES_TOLD:]
-    where = ", ".join(f"{_place(Path(frame.filename))}:{frame.lineno} {frame.name}" for frame in reversed(frames))
-    return Violation("calm", 0.0, f"{type(problem).__name__}: {problem} ({where})")
-
-
-def _place(file: Path) -> str:
-    """Which file: one of the package from its top on, the name alone of any other."""
-    return file.relative_to(PACKAGE).as_posix() if file.is_relative_to(PACKAGE) else file.name
-
-
 def _fired(record: RunRecord) -> dict[str, int]:
     return dict(Counter(fired.do for fired in record.fired if not fired.vain))
 
@@ -135,5 +116,6 @@ def _divergence(first: Path, second: Path) -> tuple[float, str]:
             if line != again:
                 step = (line or again).decode()
                 at = float(step[1:].partition(",")[0]) if step.startswith("[") else 0.0
-                return at, f"step {number} was {line.decode()[:200]!r} and then {again.decode()[:200]!r}"
+                was, then = line.decode().rstrip("\n"), again.decode().rstrip("\n")
+                return at, f"step {number} was {around(was, then) or 'none'} and then {around(then, was) or 'none'}"
     return 0.0, "the journals are equal, and their hashes are not"

@@ -35,7 +35,9 @@ def journals(run: Path) -> tuple[Path, ...]:
     if run.is_file():
         return (run,)
     if not run.is_dir():
-        raise UsageError(f"there is no {run}: name the folder of a run, as `chatsim run` prints it, or a journal")
+        raise UsageError(
+            f"there is no file or folder {run}: name the folder of a run, as `chatsim run` prints it, or a journal"
+        )
     first = run / NAME
     if not first.is_file():
         inner = sorted(path.parent for path in (*run.glob(f"*/{NAME}"), *run.glob(f"*/*/{NAME}")))

@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from chatsim.errors import UnbalancedError
+from chatsim.errors import UnbalancedError, UsageError
 from chatsim.journal.record import RunRecord
+from chatsim.runner.wreck import kept
 from chatsim.scenario.model import Scenario
 from chatsim.store.folder import RunFolder
 from chatsim.telemetry.prometheus import exposition
@@ -117,7 +118,8 @@ def run(
     """Play a scenario on a wire and judge it; writes a folder below `out` (default `results/runs`).
 
     `progress` hears the share that is done. A run that was played to its end is always written, whether or not it may
-    be judged. Raises UsageError where the wire cannot play the scenario, HarnessError where it failed on the way.
+    be judged; of one that broke on the way there are its journal and its last moments. Raises UsageError where the wire
+    cannot play the scenario, HarnessError where it failed on the way.
     """
     if seed is not None:
         scenario = scenario.with_seed(seed)
@@ -128,11 +130,14 @@ def run(
                 if on == "live"
                 else _play(scenario, on, folder.journal, progress)
             )
-        except UnbalancedError as problem:
-            # The wire could make no rows of it, but its journal says what happened.
-            head = {"scenario": scenario.name, "wire": on, "seed": scenario.seed, "verdict": "invalid"}
-            folder.write_document(head | {"valid": False, "why_invalid": str(problem)})
-            raise UnbalancedError(f"{problem} (the run is kept in {folder.commit()})") from problem
+        except UsageError:
+            raise
+        except Exception as problem:
+            # Nothing can be judged, but its journal says what happened.
+            told = kept(folder, {"scenario": scenario.name, "wire": on, "seed": scenario.seed}, problem)
+            if told is None:
+                raise
+            raise told from problem
         result = _judged(played, on)
         folder.write_scenario(scenario.words)
         _write(folder, result)

@@ -45,7 +45,8 @@ class EventBase(Words):
     @property
     def lasts_s(self) -> float:
         """How long it goes on (s): 0 for what is done in a moment, inf for what nobody takes back."""
-        return float(getattr(self, "for_s", getattr(self, "down_s", 0.0)))
+        lasts_s: float | None = getattr(self, "for_s", getattr(self, "down_s", 0.0))
+        return inf if lasts_s is None else lasts_s
 
 
 class VictimEvent(EventBase):
@@ -67,11 +68,6 @@ class Vanish(VictimEvent):
 
     do: Literal["vanish"]
     for_s: PositiveDuration | None = None
-
-    @property
-    def lasts_s(self) -> float:
-        """Until the person is back (s)."""
-        return inf if self.for_s is None else self.for_s
 
 
 class Freeze(VictimEvent):

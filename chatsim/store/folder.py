@@ -98,6 +98,11 @@ class RunFolder:
         """Write `metrics.prom`, Prometheus' text exposition."""
         self._write("metrics.prom", exposition.decode("utf-8"))
 
+    def write_pictures(self, chart: str, trace: bytes) -> None:
+        """Write `timeline.svg`, a sequence chart, and `timeline.json`, a trace for Perfetto."""
+        self._write("timeline.svg", chart)
+        self._write("timeline.json", trace.decode("utf-8"))
+
     def write_table(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Write `NAME.csv` with a header line; each row has one value per column."""
         target = self.path / f"{safe_name(name)}.csv"

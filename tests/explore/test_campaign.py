@@ -6,10 +6,10 @@ from itertools import count
 
 import pytest
 
-from chatsim.explore import campaign as module
-from chatsim.explore.campaign import Totals, campaign, play_chunk
-from chatsim.explore.play import Played
+from chatsim.explore.campaign import Totals, campaign, play_wires
 from chatsim.verdict.invariants.catalogue import Violation
+from tests.explore import seeds
+from tests.explore.seeds import played
 
 FOREVER = float("inf")
 
@@ -18,22 +18,16 @@ def clock() -> float:
     return 0.0
 
 
-def played(seed: int, *violations: Violation) -> Played:
-    return Played(seed, "sim", f"h{seed}", 10.0, 3, {"drop": 1}, ["retried"], list(violations))
-
-
 def test_one_process_and_two_find_the_same() -> None:
     one, two = (campaign(0, 12, on="sim", jobs=jobs, for_s=FOREVER, clock=clock) for jobs in (1, 2))
-    # A sum depends on the order of its parts, in its last digit.
-    one.simulated_s, two.simulated_s = round(one.simulated_s, 6), round(two.simulated_s, 6)
     assert one == two
     assert (one.seeds, one.runs, one.failures) == (12, 12, [])
 
 
-def test_chunks_have_the_same_hashes_wherever_they_are_played() -> None:
-    hashes = [run.trace_hash for runs in play_chunk(range(4), "sim") for run in runs]
-    again = [run.trace_hash for seed in range(4) for run in play_chunk(range(seed, seed + 1), "sim")[0]]
-    assert hashes == again
+def test_a_seed_has_one_hash_whatever_was_played_before() -> None:
+    hashes = [run.trace_hash for seed in range(4) for run in play_wires(seed, "sim")]
+    again = [run.trace_hash for seed in reversed(range(4)) for run in play_wires(seed, "sim")]
+    assert hashes == again[::-1]
     assert len(set(hashes)) == 4
 
 
@@ -54,18 +48,53 @@ def test_it_ends_when_time_is_up() -> None:
         100,
         on="sim",
         jobs=1,
-        for_s=2.0,
+        for_s=9.0,
         clock=lambda: float(next(ticks)),
         progress=lambda totals: heard.append(totals.seeds),
+        play=seeds.holds,
     )
-    assert totals.seeds == 2 * module.CHUNK
-    assert heard == [module.CHUNK, 2 * module.CHUNK]
+    assert 1 < totals.seeds < 10
+    assert heard == list(range(1, totals.seeds + 1))
 
 
-def test_it_ends_with_the_first_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(seed: int, wire: str) -> Played:
-        return played(seed, *([Violation("seq", 1.0, ".")] if seed >= 13 else []))
+def test_one_seed_is_played_however_little_time_there_is() -> None:
+    ticks = count()
+    totals = campaign(5, 9, on="sim", jobs=1, for_s=0.0, clock=lambda: float(next(ticks)), play=seeds.holds)
+    assert totals.seeds == 1
 
-    monkeypatch.setattr(module, "play_seed", fails)
-    totals = campaign(0, 100, on="sim", jobs=1, for_s=FOREVER, clock=clock)
+
+@pytest.mark.parametrize("jobs", [1, 2, 3])
+def test_it_ends_with_the_lowest_that_fails_however_many_play(jobs: int) -> None:
+    totals = campaign(0, 100, on="sim", jobs=jobs, for_s=FOREVER, clock=clock, play=seeds.fails)
     assert (totals.seeds, [run.seed for run in totals.failures]) == (14, [13])
+    assert (totals.lost, totals.unfinished, totals.interrupted) == ({}, [], False)
+
+
+def test_a_process_that_dies_ends_it_and_everything_else_is_counted() -> None:
+    totals = campaign(0, 100, on="sim", jobs=2, for_s=FOREVER, clock=clock, play=seeds.is_killed)
+    assert list(totals.lost) == [5]
+    assert "SIGKILL" in totals.lost[5]
+    # The seeds below it, and those that the other process has played meanwhile.
+    assert 5 <= totals.seeds <= 99
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_seed_that_cannot_be_played_at_all_is_named(jobs: int) -> None:
+    totals = campaign(0, 10, on="sim", jobs=jobs, for_s=FOREVER, clock=clock, play=seeds.raises)
+    assert totals.lost == {3: "it could not be drawn or played (ValueError: not drawn)"}
+    assert totals.seeds >= 3
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_interrupt_keeps_what_was_found_by_then(jobs: int) -> None:
+    def interrupted(totals: Totals) -> None:
+        if totals.seeds >= 4:
+            raise KeyboardInterrupt
+
+    totals = campaign(0, 100, on="sim", jobs=jobs, for_s=FOREVER, clock=clock, progress=interrupted, play=seeds.holds)
+    assert totals.interrupted
+    # Two processes may be far apart: one plays on while the other is at the seed that is to be counted next.
+    assert totals.seeds == 4 if jobs == 1 else 4 <= totals.seeds <= 100
+    assert (totals.simulated_s, totals.failures) == (10.0 * totals.seeds, [])
+    # With two processes, one is still at a seed.
+    assert len(totals.unfinished) <= jobs - 1

@@ -9,18 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from chatsim.errors import HarnessError
 from chatsim.explore.draw import draw
-from chatsim.explore.play import Played, _divergence, _raised, play, play_seed, wires_of
-from chatsim.network.link import Link
+from chatsim.explore.play import Played, _divergence, play, play_seed, wires_of
 
 SEED, RUNS = 20, 5
 """A seed for both wires, and how often each process plays it."""
 
 PRINTED = f"""
-from chatsim.explore.campaign import _results
-chunks = iter([range({SEED}, {SEED + 1})] * {RUNS})
-print(*(run.trace_hash for chunk in _results(chunks, "both", {{jobs}}) for runs in chunk for run in runs))
+from functools import partial
+from chatsim.explore.campaign import play_wires
+from chatsim.explore.workers import answers
+
+if __name__ == "__main__":
+    found = answers(iter([{SEED}] * {RUNS}), partial(play_wires, on="both"), {{jobs}})
+    print(*(run.trace_hash for answer in found if answer is not None for run in answer[1]))
 """
 
 
@@ -56,33 +58,27 @@ def test_whatever_raises_is_a_failure_that_says_where() -> None:
     assert ".py:" in played.violations[0].detail
 
 
-def test_what_is_raised_is_named_where_it_came_from() -> None:
-    def broken() -> None:
-        try:
-            dict[str, int]()["here"]
-        except KeyError as problem:
-            raise HarnessError("passed on") from problem
-
-    with pytest.raises(HarnessError) as raised:
-        broken()
-    found = _raised(raised.value)
-    assert found.detail.startswith("KeyError: 'here' (test_play.py:")
-    assert "broken" in found.detail
-
-
-def test_a_file_of_the_package_is_named_from_its_top_on() -> None:
-    with pytest.raises(AssertionError) as raised:
-        Link(loss=2.0)
-    assert "(network/link.py:" in _raised(raised.value).detail
-
-
 def test_the_first_divergence_is_named(tmp_path: Path) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
     one.write_text('{}\n[1.0,"wake"]\n[2.0,"wake"]\n')
     other.write_text('{}\n[1.0,"wake"]\n[2.5,"wake"]\n')
     at, detail = _divergence(one, other)
     assert at == 2.0
-    assert detail.startswith("step 2 was")
+    assert detail == 'step 2 was [2.0,"wake"] and then [2.5,"wake"]'
+
+
+def test_a_divergence_far_into_a_line_is_shown_and_so_is_a_line_that_is_missing(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    long = "x" * 1000
+    one.write_text(f'{{}}\n[1.0,"{long}left"]\n')
+    other.write_text(f'{{}}\n[1.0,"{long}right"]\n')
+    _, detail = _divergence(one, other)
+    assert 'xleft"]' in detail
+    assert 'xright"]' in detail
+    other.write_text("{}\n")
+    at, detail = _divergence(one, other)
+    assert (at, detail.endswith("and then none")) == (1.0, True)
+    assert f'step 1 was [1.0,"{"x" * 20}' in detail
 
 
 @pytest.mark.parametrize("hashes", ["1", "2"])

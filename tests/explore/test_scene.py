@@ -10,7 +10,8 @@ import pytest
 
 from chatsim.explore.draw import words
 from chatsim.explore.play import Wire
-from chatsim.explore.scene import AFTER_S, BEFORE_S, drawn
+from chatsim.explore.scene import drawn
+from chatsim.timeline.moments import AFTER_S, BEFORE_S
 
 
 @pytest.mark.parametrize("wire", ["sim", "virtual"])

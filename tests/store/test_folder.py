@@ -154,3 +154,10 @@ def test_a_scenario_is_written_as_a_file_would_say_it(tmp_path: Path) -> None:
     folder = RunFolder("steady", "sim", 1, at=AT, out=tmp_path)
     folder.write_scenario({"name": "steady", "seed": 1})
     assert (folder.path / "scenario.json").read_text(encoding="utf-8") == '{\n  "name": "steady",\n  "seed": 1\n}\n'
+
+
+def test_both_pictures_have_the_names_that_timeline_gives_them(tmp_path: Path) -> None:
+    with RunFolder("steady", "sim", 1, at=0.0, out=tmp_path) as folder:
+        folder.write_pictures("<svg/>", b"{}")
+    assert (folder.path / "timeline.svg").read_text(encoding="utf-8") == "<svg/>"
+    assert (folder.path / "timeline.json").read_bytes() == b"{}"

@@ -1,0 +1,150 @@
+"""Processes that play seeds: one seed at a time each, so that it is known what every one of them is at.
+
+Decides who plays what, and what is said of a process that goes away. Rule: every seed that is taken has an answer, the
+runs or the reason why there are none, in whatever order they are done. What becomes of the answers is left to
+`campaign`.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Final, TypeAlias
+
+import msgspec
+
+from chatsim.errors import HarnessError
+from chatsim.explore.play import Played
+
+TICK_S: Final = 1.0
+"""Whoever waits is told so often that nothing new is there (s of the wall clock)."""
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """There is no answer for a seed, and why: a part of a sentence about it."""
+
+    why: str
+
+
+Answer: TypeAlias = list[Played] | Lost
+Play: TypeAlias = Callable[[int], list[Played]]
+
+
+def answers(seeds: Iterator[int], play: Play, jobs: int) -> Generator[tuple[int, Answer] | None, None, None]:
+    """Each seed with its answer, as they are done; None where there was none for a while.
+
+    `play` must be known to other processes by its name. With one job it is called here. A seed is asked for when
+    somebody is free to play it. Closing this ends all processes. Raises HarnessError where they cannot be started.
+    """
+    if jobs <= 1:
+        for seed in seeds:
+            yield seed, _answer(play, seed)
+        return
+    with _started(play, jobs) as workers:
+        while True:
+            for worker in workers:
+                if worker.seed is None and not worker.gone and (next_ := next(seeds, None)) is not None:
+                    worker.take(next_)
+            busy = {worker.connection: worker for worker in workers if worker.seed is not None}
+            if not busy:
+                return
+            ready = [busy[end] for end in wait(list(busy), TICK_S) if isinstance(end, Connection)]
+            if not ready:
+                yield None
+            for worker in ready:
+                assert worker.seed is not None
+                yield worker.seed, worker.answer()
+
+
+class _Worker:
+    """One process; `seed` is what it plays (None: nothing), `gone` says that it will play no more."""
+
+    def __init__(self, process: BaseProcess, connection: Connection) -> None:
+        self.connection = connection
+        self.seed: int | None = None
+        self.gone = False
+        self._process = process
+
+    def take(self, seed: int) -> None:
+        """Have it play this one."""
+        self.seed = seed
+        try:
+            self.connection.send(seed)
+        except OSError:
+            # It went away while it had nothing to do, and its end is heard of as if it had begun.
+            self.gone = True
+
+    def answer(self) -> Answer:
+        """What it has to say, and be free again."""
+        self.seed = None
+        try:
+            found: Answer = self.connection.recv()
+        except (EOFError, OSError):
+            self.gone = True
+            self._process.join()
+            return Lost(_end(self._process.exitcode))
+        return found
+
+    def end(self) -> None:
+        """End the process, whatever it is at."""
+        self.connection.close()
+        self._process.kill()
+        self._process.join()
+
+
+@contextmanager
+def _started(play: Play, jobs: int) -> Iterator[list[_Worker]]:
+    """So many processes, which are gone afterwards."""
+    # Started anew, not forked: a fork takes along whatever threads the display has.
+    context = multiprocessing.get_context("spawn")
+    workers: list[_Worker] = []
+    try:
+        for _ in range(jobs):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_work, args=(theirs, play), daemon=True)
+            try:
+                process.start()
+            except OSError as problem:
+                ours.close()
+                raise HarnessError(
+                    f"{jobs} processes cannot be started ({problem.strerror}): say fewer with --jobs"
+                ) from problem
+            finally:
+                # With our copy of its end open we would never hear that it is gone.
+                theirs.close()
+            workers.append(_Worker(process, ours))
+        yield workers
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+def _work(connection: Connection, play: Play) -> None:
+    """Play what is asked for, until nobody is there to ask."""
+    # Ctrl-C reaches every process of a terminal; the one that started us tells us when it is over.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        try:
+            connection.send(_answer(play, connection.recv()))
+        except (EOFError, OSError):
+            return
+
+
+def _answer(play: Play, seed: int) -> Answer:
+    try:
+        return play(seed)
+    except Exception as problem:  # what a run raises is a finding; this is something that is wrong with the explorer
+        return Lost(f"it could not be drawn or played ({type(problem).__name__}: {problem})")
+
+
+def _end(code: int | None) -> str:
+    """Why a process is no more, by its exit code: negative for a signal."""
+    if code is None or code >= 0:
+        return f"its process ended with code {code}"
+    name = signal.Signals(-code).name
+    hint = ", most likely because memory ran out" if -code == signal.SIGKILL else ""
+    return f"its process was killed by {name}{hint}"

@@ -1,0 +1,43 @@
+"""Processes that play seeds: each seed has an answer, and a process that dies is a reason and no end of the others."""
+
+from __future__ import annotations
+
+import os
+import signal
+from itertools import count
+
+import pytest
+
+from chatsim.explore.workers import Lost, _end, answers
+from tests.explore.seeds import killed_when_told, names_its_process
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_every_seed_has_its_answer(jobs: int) -> None:
+    found = dict(one for one in answers(iter(range(7)), names_its_process, jobs) if one is not None)
+    runs = [answer[0] for answer in found.values() if not isinstance(answer, Lost)]
+    assert sorted(run.seed for run in runs) == list(range(7))
+    processes = {int(run.trace_hash) for run in runs}
+    assert (processes == {os.getpid()}) == (jobs == 1)
+
+
+def test_a_process_that_is_killed_is_told_with_its_seed_and_the_other_goes_on() -> None:
+    found = dict(one for one in answers(iter(range(12)), killed_when_told, 2) if one is not None)
+    assert sorted(found) == list(range(12))
+    lost = {seed: answer for seed, answer in found.items() if isinstance(answer, Lost)}
+    assert lost == {5: Lost("its process was killed by SIGKILL, most likely because memory ran out")}
+
+
+def test_whoever_is_no_longer_asked_leaves_no_process() -> None:
+    told = answers(iter(count()), names_its_process, 2)
+    found = [one for one in (next(told) for _ in range(8)) if one is not None]
+    processes = {int(answer[0].trace_hash) for _, answer in found if not isinstance(answer, Lost)}
+    told.close()
+    for process in processes:
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
+
+
+def test_how_a_process_ended_is_said() -> None:
+    assert _end(1) == "its process ended with code 1"
+    assert _end(-signal.SIGTERM) == "its process was killed by SIGTERM"
