@@ -7,6 +7,7 @@ traceback (CHATSIM_DEBUG=1 shows it). What a command does stands in the module o
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -77,7 +78,14 @@ def entry() -> None:
         # A name that this terminal cannot show is shown escaped: it must not cost the result.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(main(sys.argv[1:]))
+    try:
+        code = main(sys.argv[1:])
+    except KeyboardInterrupt:
+        # Another Ctrl-C while the first was answered.
+        code = INTERRUPTED
+    # All is said: whatever is still cleaned up, Ctrl-C ends it without a word.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.exit(code)
 
 
 def _refuse(sentence: str, code: int, error: BaseException) -> int:

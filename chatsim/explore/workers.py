@@ -11,6 +11,7 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Final, TypeAlias
@@ -107,7 +108,8 @@ def _started(play: Play, jobs: int) -> Iterator[list[_Worker]]:
             ours, theirs = context.Pipe()
             process = context.Process(target=_work, args=(theirs, play), daemon=True)
             try:
-                process.start()
+                with _deaf_to_ctrl_c():
+                    process.start()
             except OSError as problem:
                 ours.close()
                 raise HarnessError(
@@ -123,10 +125,23 @@ def _started(play: Play, jobs: int) -> Iterator[list[_Worker]]:
             worker.end()
 
 
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """What is started within never hears of Ctrl-C, from its first moment on.
+
+    On a terminal that reaches every process; the one that started them tells them when it is over.
+    """
+    # It lets Ctrl-C through when it is started, so it has to be there before.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _work(connection: Connection, play: Play) -> None:
     """Play what is asked for, until nobody is there to ask."""
-    # Ctrl-C reaches every process of a terminal; the one that started us tells us when it is over.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
         try:
             connection.send(_answer(play, connection.recv()))

@@ -40,6 +40,30 @@ sys.exit(main(sys.argv[2:], Doors(load=REAL.load, run=run)))
 """The command, with a signal to itself as soon as a run is under way."""
 
 
+IMPORTING = """
+import sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "{module}":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupting())
+from chatsim.__main__ import entry
+sys.argv[1:] = ["--version"]
+entry()
+"""
+"""The command, with a Ctrl-C while it imports something."""
+
+
+@pytest.mark.parametrize("module", ["chatsim.cli.main", "typer", "chatsim.cli.exploring"])
+def test_ctrl_c_before_anything_is_there_is_one_sentence_too(module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTING.format(module=module)], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "chatsim: interrupted\n")
+
+
 def interrupted(number: int, wire: str, folder: Path, *, ignoring: tuple[int, ...] = ()) -> tuple[int, str, list[Path]]:
     """Exit code, stderr, and what is left of a run that was ended so."""
     file, out, temporary = folder / "long.yaml", folder / "out", folder / "temporary"
@@ -65,7 +89,7 @@ def interrupted(number: int, wire: str, folder: Path, *, ignoring: tuple[int, ..
     return done.returncode, done.stderr, [*(out / "long").iterdir(), *temporary.iterdir()]
 
 
-@pytest.mark.parametrize("wire", ["sim", "live"])
+@pytest.mark.parametrize("wire", ["sim", "virtual", "live"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_run_that_is_ended_cleans_up(number: signal.Signals, wire: str, tmp_path: Path) -> None:
     code, err, left = interrupted(number, wire, tmp_path)

@@ -153,6 +153,9 @@ def test_no_journal_is_three_and_a_damaged_one_is_four(command: str, run: Path, 
     assert call(command, run.parent) == 3
     assert "holds no journal.jsonl: name one of the runs below it" in capsys.readouterr().err
     assert call(command, run / "nothing") == 3
+    assert capsys.readouterr().err.startswith(
+        f"chatsim: there is no file or folder {run / 'nothing'}: name the folder of"
+    )
     for damaged, sentence in (
         (whole[:-400], "the journal is cut short within this line: copy it again"),
         (b"", "not a journal"),

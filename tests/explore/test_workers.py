@@ -38,6 +38,16 @@ def test_whoever_is_no_longer_asked_leaves_no_process() -> None:
             os.kill(process, 0)
 
 
+def test_ctrl_c_is_for_the_one_who_asks_and_not_for_those_who_play() -> None:
+    told = answers(iter(range(12)), names_its_process, 2)
+    first = next(one for one in told if one is not None)
+    assert not isinstance(first[1], Lost)
+    os.kill(int(first[1][0].trace_hash), signal.SIGINT)
+    rest = [one for one in told if one is not None]
+    assert not any(isinstance(answer, Lost) for _, answer in rest)
+    assert len(rest) == 11
+
+
 def test_how_a_process_ended_is_said() -> None:
     assert _end(1) == "its process ended with code 1"
     assert _end(-signal.SIGTERM) == "its process was killed by SIGTERM"
