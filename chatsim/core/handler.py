@@ -36,7 +36,7 @@ from chatsim.core.credentials import Credentials
 from chatsim.core.dedupe import Dedupe
 from chatsim.core.delivery import Ledger, Outgoing, message_of
 from chatsim.core.effects import NOTHING, Append, Close, Conn, Effect, Effects, Note, Ping, Record, Send
-from chatsim.core.facts import Made, Revoked
+from chatsim.core.facts import Ended, Made, Revoked
 from chatsim.core.frame_rate import FrameRate
 from chatsim.core.frames import (
     Ack,
@@ -393,7 +393,7 @@ class ChatHandler:
         """The log has the record: ack it to the sender's connection, and send it to everyone joined."""
         found = self._sessions.by_name.get(record.session)
         if record.epoch < (self._sessions.newest_epoch if found is None else found.epoch):
-            return self._too_late(record)
+            return self._too_late(record, over=found is None)
         session, effects = (found, []) if found is not None else self._session(record.session)
         session.epoch = record.epoch
         session.seq = record.seq
@@ -427,13 +427,17 @@ class ChatHandler:
             self._next_at = due_at
         return tuple(effects)
 
-    def _too_late(self, record: Record) -> Effects:
-        """The session ended while its message was on its way: it was accepted, and nobody is left to have it."""
+    def _too_late(self, record: Record, *, over: bool) -> Effects:
+        """The session ended while its message was on its way: it was accepted, and nobody is left to have it.
+
+        Where it is `over` and no other has its name, the log has just made it again, and is told to forget it.
+        """
         self.counters.accepted += 1
+        notes = (Note(Ended(record.session)),) if over else NOTHING
         if record.conn not in self._connections:
-            return NOTHING
+            return notes
         ack = Ack(record.id, record.message_id, record.session, record.epoch, record.seq, False)
-        return (Send((record.conn,), ack),)
+        return (*notes, Send((record.conn,), ack))
 
     def append_failed(self, now: float, record: Record) -> Effects:
         """The log could not take the record: nothing was accepted, and the same id may be tried again."""

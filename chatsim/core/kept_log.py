@@ -46,6 +46,8 @@ class KeptLog(MemoryLog):
         """The record with its place in the session."""
         stored = super().append(record)
         session = self._session(record.session)
+        if stored.epoch < session.epoch:
+            return stored
         session.begin(stored.epoch)
         session.seq = stored.seq
         self.newest_epoch = max(self.newest_epoch, stored.epoch)

@@ -77,12 +77,16 @@ class MemoryLog:
     def append(self, record: Record) -> Record:
         """The record with its place in the session; `message_id` is unique in the log's life.
 
-        A record of a newer epoch than the session's begins it anew.
+        A record of a newer epoch than the session's begins it anew; one of an older is stored nowhere.
         """
         place = self._places.get(record.session)
         if place is None:
             place = self._places[record.session] = _Place()
         epoch = max(self.epoch, record.epoch)
+        if epoch < place.epoch:
+            # Its session has ended on its way, and another has the name: it is none of that one's.
+            self._count += 1
+            return record.placed(epoch, 1, f"m{self.epoch}-{self._count}")
         if epoch > place.epoch:
             place.epoch, place.seq = epoch, 0
             place.kept.clear()

@@ -219,6 +219,7 @@ _KINDS: Final[dict[str, _Fault]] = {
     "arrive": lambda lots, left_s: {"users": lots.whole(1, 3)},
 }
 _WITHOUT_VICTIMS: Final = frozenset({"restart_node", "drain_node", "crash_node", "log_outage", "clock_jump"})
+_IN_ORDER: Final = frozenset({"restart_node", "drain_node"})
 _CAPPED: Final = frozenset({"crash_node", "restart_node", "drain_node"})
 """Of these two in a run are enough: each makes everybody start again."""
 
@@ -246,6 +247,9 @@ def _events(lots: Lots, groups: list[Words], duration_s: int) -> list[Words]:
         elif kind not in _WITHOUT_VICTIMS:
             _victims(lots, groups, event)
         made.append(event)
+        if kind in _IN_ORDER and lots.chance(0.3):
+            # A node that is on its way out is killed before it has got there.
+            made.append({"at": f"{last_s + lots.number(0, 1.2):g}s", "do": "crash_node", "down": lots.duration(0.1, 5)})
     return made
 
 

@@ -133,3 +133,13 @@ def test_the_log_knows_of_every_session_what_the_handler_does(story: list[Draw])
     assert {name: known for name, known in told.items() if name[0] != "@"} == {
         name: known for name, known in believed.items() if name[0] != "@"
     }
+
+
+def test_what_comes_after_the_end_of_its_session_is_not_kept_in_the_next() -> None:
+    log = KeptLog()
+    log.note(Made("s", ("ann",), None, 1))
+    log.note(Ended("s"))
+    log.note(Made("s", ("ann",), None, 2))
+    assert log.append(record(1)).epoch == 1
+    (state,) = log.snapshot(CONFIG, WALL).sessions
+    assert (state.epoch, state.seq, state.records) == (2, 0, ())

@@ -127,3 +127,17 @@ def test_history_is_bounded_and_has_no_gaps(story: list[str]) -> None:
             assert found == list(range(newest - len(found) + 1, newest + 1))
             assert len(found) <= 3
         assert sum(len(seqs(log, session)) for session in "stu") <= 7
+
+
+def test_what_an_ended_session_had_under_way_is_none_of_the_next_of_its_name() -> None:
+    log = MemoryLog(history_messages=10, history_messages_max=10)
+    older = record("s", "late")
+    log.append(record("s"))
+    log.note(Ended("s"))
+    newer = Record("s", "ann", "c1", "new", Raw(b'"hi"'), 12.5, 2)
+    first = log.append(newer)
+    late = log.append(older)
+    second = log.append(newer)
+    assert [(r.epoch, r.seq) for r in (first, late, second)] == [(2, 1), (1, 1), (2, 2)]
+    assert len({r.message_id for r in (first, late, second)}) == 3
+    assert log.history("s", 0, 10) == [first, second]

@@ -216,7 +216,10 @@ def test_what_the_log_answers_after_the_end_is_acked_and_goes_to_nobody() -> Non
     world = opened("ann", "bob", slow_log=True)
     world.say("ann", "1")
     world.do("end_session", "s")
-    assert [(to, frame.epoch) for to, frame in sends(world.log_answers(), Ack)] == [(("ann",), 1)]
+    answered = world.log_answers()
+    assert [(to, frame.epoch) for to, frame in sends(answered, Ack)] == [(("ann",), 1)]
+    # The log has made the session again, to put its message there.
+    assert notes(answered) == [Ended("s")]
     world.do("open_session", "s", ("ann", "bob"), None)
     world.join("ann")
     world.say("ann", "2")

@@ -171,6 +171,8 @@ class Roster:
         self.users: dict[str, dict[Conn, Peer]] = {}
         self.rooms: dict[str, Room] = {}
         self.said: dict[str, Said] = {}
+        # The epochs in which sessions have ended: what was on its way then comes too late.
+        self.ended: dict[str, int] = {}
         self.lives = 1
         # What ended while no node was there to say so: its retention, or retries that outlast it.
         self.expired_while_down: set[str] = set()
@@ -210,6 +212,7 @@ class Roster:
         """The session is over."""
         room = self.rooms.pop(name, None)
         if room is not None:
+            self.ended[name] = room.epoch
             for conn in room.joined:
                 peer = self.peers[conn]
                 del peer.rooms[name]
@@ -221,8 +224,13 @@ class Roster:
             room.leave(peer, now)
         room.absent.pop(user, None)
 
-    def store(self, now: float, record: Record) -> Room:
-        """A message was stored; returns its session, which knows nothing of it yet."""
+    def store(self, now: float, record: Record) -> Room | None:
+        """A message was stored; returns its session, which knows nothing of it yet (None: that has ended)."""
+        if record.session not in self.rooms and record.epoch <= self.ended.get(record.session, 0):
+            self.said[record.message_id] = Said(
+                record.session, record.epoch, record.seq, record.sender, record.id, now, frozenset(), ()
+            )
+            return None
         room = self.room(record.session, record.epoch)
         self.said[record.message_id] = Said(
             record.session,
@@ -249,6 +257,7 @@ class Roster:
         self.peers.clear()
         self.users.clear()
         self.rooms.clear()
+        self.ended.clear()
         kept: set[str] = set()
         for state in snapshot.sessions:
             room = self.room(state.name, state.epoch)

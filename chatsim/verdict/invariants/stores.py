@@ -77,6 +77,8 @@ class StoreRules:
         """The log has a record: it has the next place in its session, which is returned if it is still that session."""
         self.under_way.pop((record.sender, record.session, record.id), None)
         room = self._roster.store(now, record)
+        if room is None:
+            return None
         if record.epoch > room.epoch:
             room.epoch, room.seq = record.epoch, 0
             room.acks.clear()
@@ -99,6 +101,14 @@ class StoreRules:
                 count += len(moments)
         if count < self._limit:
             self._add("limit_reached", now, f"{user} was refused after {count} messages.")
+
+    def counts_since(self, now: float, user: str) -> float | None:
+        """The moment of the oldest message that counts against the user, who has as many as she may have; None where
+        that is not known."""
+        moments = self._let_through.get(user, ())
+        if not self._exact or len(moments) < self._limit or self._failed.get(user):
+            return None
+        return moments[-self._limit]
 
     def ack(self, now: float, to: tuple[Conn, ...], frame: Ack) -> None:
         """The node acks a message to connections of its author."""

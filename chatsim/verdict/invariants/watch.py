@@ -37,6 +37,7 @@ from chatsim.journal.record import DELIVERED, FORGOTTEN, RunRecord
 from chatsim.verdict.invariants import insides
 from chatsim.verdict.invariants.catalogue import Findings, Violation
 from chatsim.verdict.invariants.deliveries import DeliveryRules
+from chatsim.verdict.invariants.orders import OrderRules
 from chatsim.verdict.invariants.peers import PeerRules
 from chatsim.verdict.invariants.roster import Peer, Roster
 from chatsim.verdict.invariants.signals import SignalRules
@@ -74,6 +75,7 @@ class Watch:
         self._stores = StoreRules(roster, self.findings)
         self._deliveries = DeliveryRules(roster, self.findings, slack_s)
         self._signals = SignalRules(roster, self.findings)
+        self._orders = OrderRules(roster, self.findings)
         self._every_s = self._peers.silence_s_max / SWEEPS
         self._sweep_at = self._every_s
         self._sweeps = 0
@@ -172,6 +174,10 @@ class Watch:
             self._stores.failed(now, args[0])
         elif door == "clock_jump":
             self._peers.jump(now, args[0])
+        elif door == "end_session":
+            self._orders.ended(now, args[0], effects)
+        elif door == "remove_participant":
+            self._orders.removed(now, args[0], args[1], effects)
 
     def _no_chat(self, now: float, door: str, peer: Peer | None, effects: Effects) -> None:
         """A frame came in that is handed to no part of the chat: broken, or with a new token."""
@@ -252,6 +258,7 @@ class Watch:
             if rule is not None:
                 rule(now, door, args, to, message)  # type: ignore[arg-type]
         elif isinstance(effect, Append):
+            self._orders.append(now, effect.record)
             self._stores.append(now, effect.record)
         elif isinstance(effect, Tell):
             self._signals.tell(now, door, effect.session, effect.message, self.slack_s)
@@ -259,6 +266,7 @@ class Watch:
             if not self._known >= set(effect.to):
                 self.findings.add("gone", now, "somebody who is gone is pinged.")
         elif isinstance(effect, Close):
+            self._orders.close(now, effect)
             self._peers.close(now, effect)
         elif isinstance(effect, WatchEffect):
             self._deliveries.watch(effect.to)
@@ -316,6 +324,7 @@ class Watch:
                 self._stores.refused(now, peer.user)
             elif frame.code == "token_expired":
                 self._peers.early(now, peer)
+            self._orders.refused(now, peer, frame, self._stores.counts_since(now, peer.user))
 
     def _draining(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Draining) -> None:
         for conn in to:

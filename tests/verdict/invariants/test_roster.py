@@ -57,3 +57,14 @@ def test_what_the_log_has_lost_is_not_excused() -> None:
     made.store(9.0, record(1))
     made.begin(11.0, Snapshot((SessionState("s", 1, 1, ("ann",), None, (("ann", 0),), ()),)), EPOCH, 10.0)
     assert made.expired_while_down == set()
+
+
+def test_what_comes_after_the_end_of_its_session_makes_none() -> None:
+    made = roster()
+    made.room("s", 1)
+    made.end("s")
+    assert made.store(1.0, record(1)) is None
+    assert "s" not in made.rooms
+    assert made.said["m1"].present == frozenset()
+    made.room("s", 2)
+    assert made.store(2.0, record(2)) is not None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chatsim.core.effects import Send, Tell
+from chatsim.core.effects import Note, Send, Tell
+from chatsim.core.facts import Ended
 from chatsim.core.frames import Presence, PresenceState, Typing, TypingIn
 from tests.verdict.invariants.steps import EPOCH, Steps
 
@@ -155,3 +156,16 @@ def test_a_stop_is_told_when_the_interval_allows(at: float, broken: list[str]) -
     steps.step("receive", "a", TypingIn("s", False))
     tell(steps, "wake", Typing("s", "ann", False), at)
     assert steps.broken == broken
+
+
+def test_a_session_that_is_over_takes_its_typing_along() -> None:
+    steps = two()
+    tell(steps, "wake", Typing("s", "ann", True), 0.0)
+    steps.step("wake", effects=(Note(Ended("s")),))
+    steps.join("a", "ann")
+    steps.join("b", "bob")
+    tell(steps, "wake", Typing("s", "ann", True), 1.0)
+    tell(steps, "wake", Typing("s", "ann", False), 5.0)
+    steps.now = 20.0
+    steps.step("wake")
+    assert "typing" not in steps.broken

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from chatsim.core.effects import Append, Note, Record
+from chatsim.core.facts import Position
 from chatsim.core.snapshot import Snapshot
 from chatsim.verdict.invariants.watch import Watch
 from tests.core.world import EPOCH as WORLD_EPOCH
 from tests.core.world import World
 from tests.sim.worlds import play, scenario, steps
-from tests.verdict.invariants.steps import EPOCH, Steps, nothing_seen
+from tests.verdict.invariants.steps import BODY, EPOCH, Steps, nothing_seen
 
 
 def test_a_run_with_faults_breaks_nothing() -> None:
@@ -63,3 +65,13 @@ def test_while_a_node_is_down_nobody_is_late() -> None:
     steps_.step("begin", Snapshot(), EPOCH, 1, 2)
     steps_.step("wake")
     assert steps_.broken == []
+
+
+def test_a_users_own_session_is_there_from_the_first_word_on() -> None:
+    steps_ = Steps()
+    steps_.connect("a", "ann")
+    note, asked = Note(Position("@ann", "ann", 0)), Append(Record("@ann", "@server", "", "p1", BODY, EPOCH, 1))
+    steps_.step("post", "ann", "p1", BODY, effects=(note, asked))
+    assert steps_.broken == []
+    steps_.step("wake", effects=(Note(Position("@bob", "ann", 0)),))
+    assert steps_.broken == ["leftovers"]

@@ -1,0 +1,151 @@
+"""What is watched of authors, orders, evictions, and of when to try again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec import UNSET
+
+from chatsim.core.config import HandlerConfig
+from chatsim.core.effects import Append, Close, Effect, Note, Record, Send
+from chatsim.core.facts import Ended, Made, Removed
+from chatsim.core.frames import Error, HeartbeatIn, Left, Say
+from chatsim.core.service import SERVER
+from tests.verdict.invariants.steps import BODY, EPOCH, Steps
+
+
+def two(**words: Any) -> Steps:
+    """Ann and Bob are in "s", and Cid is in none."""
+    steps = Steps(HandlerConfig(**words))
+    steps.arrive("a", "ann")
+    steps.arrive("b", "bob")
+    steps.connect("c", "cid")
+    return steps
+
+
+def left(*to: str, reason: str = "ended") -> Send:
+    return Send(to, Left(session="s", reason=reason))
+
+
+@pytest.mark.parametrize(
+    ("conn", "sender", "session", "broken"),
+    [
+        ("a", "ann", "s", []),
+        ("a", "ann", "@ann", []),
+        ("", SERVER, "@ann", []),
+        ("c", "cid", "s", ["author"]),
+        ("c", "cid", "@ann", ["author"]),
+        ("c", "cid", "nowhere", ["author"]),
+        ("", SERVER, "s", ["author"]),
+    ],
+)
+def test_who_writes_takes_part(conn: str, sender: str, session: str, broken: list[str]) -> None:
+    steps = two()
+    record = Record(session, sender, conn, "1", BODY, EPOCH, 1)
+    steps.step("receive", conn, Say("1", session, BODY), effects=(Append(record),))
+    assert steps.broken == broken
+
+
+def test_a_token_that_does_not_name_the_session_lets_nobody_write() -> None:
+    steps = two()
+    steps.step("wake", effects=(Note(Made("t", ("ann",), None, 1)),))
+    steps.step("receive", "a", Say("1", "t", BODY), effects=(Append(Record("t", "ann", "a", "1", BODY, EPOCH, 1)),))
+    assert steps.broken == ["author"]
+
+
+@pytest.mark.parametrize(
+    ("effects", "broken"),
+    [
+        ((Note(Ended("s")), left("a", "b")), []),
+        ((Note(Ended("s")), left("a")), ["ordered"]),
+        ((left("a", "b"),), ["ordered"]),
+        ((), ["ordered"]),
+    ],
+)
+def test_a_session_that_is_ended_ends_for_all(effects: tuple[Effect, ...], broken: list[str]) -> None:
+    steps = two()
+    steps.step("end_session", "s", effects=effects)
+    assert steps.broken == broken
+
+
+def test_what_is_not_there_and_what_is_somebodys_own_does_not_end() -> None:
+    steps = two()
+    steps.step("end_session", "nowhere")
+    steps.step("end_session", "@ann")
+    steps.step("remove_participant", "s", "cid")
+    assert steps.broken == []
+
+
+@pytest.mark.parametrize(
+    ("effects", "broken"),
+    [
+        ((Note(Removed("s", "bob")), left("b", reason="removed")), []),
+        ((Note(Ended("s")), left("a", "b", reason="removed")), []),
+        ((Note(Removed("s", "bob")),), ["ordered"]),
+        ((left("b", reason="removed"),), ["ordered"]),
+    ],
+)
+def test_who_is_removed_is_told_and_is_out(effects: tuple[Effect, ...], broken: list[str]) -> None:
+    steps = two()
+    steps.step("remove_participant", "s", "bob", effects=effects)
+    assert steps.broken == broken
+
+
+@pytest.mark.parametrize(("victim", "broken"), [("a", []), ("a2", ["eviction"])])
+def test_the_oldest_connection_makes_room(victim: str, broken: list[str]) -> None:
+    steps = two(connections_per_user=2)
+    steps.connect("a2", "ann")
+    steps.connect("a3", "ann", None, Close(victim, 4502, "connection limit"))
+    assert steps.broken == broken
+
+
+def test_nobody_goes_where_there_is_room() -> None:
+    steps = two(connections_per_user=2)
+    steps.connect("a2", "ann", None, Close("a", 4502, "connection limit"))
+    assert steps.broken == ["eviction"]
+
+
+def refused(steps: Steps, told: Any, code: Any = "rate_limited") -> None:
+    frame = Say("x", "s", BODY) if code == "rate_limited" else HeartbeatIn()
+    steps.step("receive", "a", frame, effects=(Send(("a",), Error(code, "", "x", told)),))
+
+
+@pytest.mark.parametrize(("told", "broken"), [(50_000, []), (50_001, []), (49_000, ["retry_after"]), (UNSET, None)])
+def test_who_is_limited_is_told_when_the_window_is_free(told: Any, broken: list[str] | None) -> None:
+    steps = two(rate_limit=2)
+    for seq, at in enumerate((0.0, 4.0), 1):
+        steps.now = at
+        steps.say(seq)
+        steps.stored(seq, "b")
+    steps.now = 10.0
+    refused(steps, told)
+    assert steps.broken == (["retry_after"] if broken is None else broken)
+
+
+@pytest.mark.parametrize(("told", "broken"), [(10_000, []), (20_000, ["retry_after"])])
+def test_a_fixed_window_is_free_at_its_edge(told: int, broken: list[str]) -> None:
+    steps = two(rate_algorithm="fixed", rate_window_s=20.0)
+    steps.now = 30.0
+    steps.step("pong", "a")
+    refused(steps, told)
+    assert steps.broken == broken
+
+
+@pytest.mark.parametrize(("told", "broken"), [(1, []), (1000, []), (1100, ["retry_after"])])
+def test_a_bucket_has_a_token_soon(told: int, broken: list[str]) -> None:
+    steps = two(rate_algorithm="token_bucket")
+    refused(steps, told)
+    assert steps.broken == broken
+
+
+@pytest.mark.parametrize(("told", "broken"), [(58_000, []), (60_000, ["retry_after"]), (UNSET, [])])
+def test_a_frame_too_many_is_told_when_one_is_let_through(told: Any, broken: list[str]) -> None:
+    # Those of 6 s and of 8 s count.
+    steps = two(frame_limit=2)
+    for at in (4.0, 6.0):
+        steps.now = at
+        steps.step("receive", "a", HeartbeatIn())
+    steps.now = 8.0
+    refused(steps, told, "frame_rate")
+    assert steps.broken == broken
