@@ -65,9 +65,11 @@ class Step(msgspec.Struct, array_like=True):
 
 
 class Footer(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Last line of a journal that was closed in order: what the node measured of itself, in seconds."""
+    """Last line of a journal that was closed in order: what the node measured of itself, in seconds, and the names of
+    the connections that it, and not its handler, had open then (None: it does not say)."""
 
     loop_lag_s: tuple[float, ...] = ()
+    open: tuple[str, ...] | None = None
 
 
 class JournalWriter:

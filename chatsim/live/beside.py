@@ -84,7 +84,7 @@ async def abeside(play: Play[T], progress: Progress) -> T:
         return await asyncio.wrap_future(thread.future)
     finally:
         # Cancelled once more while it waits, it goes on waiting: nothing is left behind.
-        ended = asyncio.ensure_future(asyncio.to_thread(thread.end))
+        ended = asyncio.create_task(asyncio.to_thread(thread.end), name="the end of the run beside")
         while not ended.done():
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.shield(ended)

@@ -295,7 +295,7 @@ class Chat:
             return
         url = resuming(self._url, self._client.former)
         peer = self._peer = Peer[None](self, self._calendar, None, url, self._token, (Link(), Link()))
-        self._start(self._dialled(peer))
+        self._start(self._dialled(peer), "the dial")
 
     async def _dialled(self, peer: Peer[None]) -> None:
         try:
@@ -309,7 +309,7 @@ class Chat:
                 self.refused(self._now(), peer, 0, None)
 
     def _renew(self, now: float, *_: Any) -> None:
-        self._start(self._renewed())
+        self._start(self._renewed(), "the renewal")
 
     async def _renewed(self) -> None:
         assert self._source is not None
@@ -328,8 +328,8 @@ class Chat:
             self._token = token
             self._do(self._client.renewed(self._now(), token, _expires_in_s(token, time.time())))
 
-    def _start(self, work: Any) -> None:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
+    def _start(self, work: Any, what: str) -> None:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work, name=f"{what} of a chat")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -165,7 +165,7 @@ class Crowd:
         token = self.token(device, self.wall())
         peer = Peer(self, self.calendar, device, resuming(self._url, device.client.former), token, links)
         self._all.add(peer)
-        task = self.calendar.loop.create_task(self._open(peer))
+        task = self.calendar.loop.create_task(self._open(peer), name=f"the dial of {device.user.name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -374,6 +374,10 @@ class Driver:
         """How many are connected, those that are closing included."""
         return len(self._outlets.by_name)
 
+    def open(self) -> list[str]:
+        """The names of the connections that are open, those that are closing not included."""
+        return [name for name, outlet in self._outlets.by_name.items() if not outlet.closing]
+
     def reply(self, outlet: Outlet, data: bytes) -> None:
         """Send what the WebSocket layer itself answers, in its turn."""
         self._outlets.queue((outlet.name,), data)

@@ -1,7 +1,8 @@
 """Reading along in the journal of a server that lives: what it has counted, and what it still owes.
 
 Decides both by giving a handler of its own the same inputs (the Replay law): its ledger is the server's ledger, and the
-first difference between the two is kept. Rule: never longer at it than told, because the crowd shares the loop.
+first difference between the two is kept. As long as there is none, what is inside this handler is inside the server's,
+and is watched as such. Rule: never longer at it than told, because the crowd shares the loop.
 """
 
 from __future__ import annotations
@@ -36,7 +37,14 @@ class Follower:
         self.handler = handler_of(self.header)
         self.tally = Tally()
         header = self.header
-        self.watch = Watch(header.config, header.epoch, header.snapshot, slack_s=SLACK_S)
+        self.watch = Watch(
+            header.config,
+            header.epoch,
+            header.snapshot,
+            slack_s=SLACK_S,
+            handler=lambda: None if self.difference is not None else self.handler,
+            clock=lambda now: self._now,
+        )
         self.difference: Difference | None = None
         self.steps = 0
         self._lag_s: list[float] = []
@@ -53,6 +61,8 @@ class Follower:
             pass
         self._lag_s = self.loop_lag_s
         self._hashes.append(self._reader.trace_hash)
+        if self._open is not None:
+            self.watch.ended(self._open)
         self.close()
         self._reader = JournalReader(path)
         self._steps = iter(())
@@ -60,6 +70,7 @@ class Follower:
         # Moments stay those of the first life's clock.
         self._ahead_s = header.clock_at - self.header.clock_at
         self.handler = handler_of(header)
+        self._now = 0.0
         assert header.snapshot is not None, "a server that begins again has a log that lasts"
         self.tally.begin(header.snapshot, self.handler.ledger.pairs())
         # The wall time of this line's 0, by the clock of the life that begins.
@@ -83,16 +94,29 @@ class Follower:
 
     def _take(self, step: Step) -> None:
         self.steps += 1
-        self.tally.step(step.now + self._ahead_s, step.door, step.args, step.effects)
-        self.watch.step(step.now + self._ahead_s, step.door, step.args, step.effects)
         self._now = step.now
         found = difference(self.handler, self.steps, step)
         if found is not None and self.difference is None:
             self.difference = found
+        self.tally.step(step.now + self._ahead_s, step.door, step.args, step.effects)
+        self.watch.step(step.now + self._ahead_s, step.door, step.args, step.effects)
 
-    def violations(self, record: RunRecord) -> list[Violation]:
-        """The invariants that did not hold, once all is read; `record` is that of the whole run."""
-        return self.watch.finish(self._now + self._ahead_s, record, handler=self.handler, ahead_s=self._ahead_s)
+    def violations(self, record: RunRecord, *, settled: bool | None = None) -> list[Violation]:
+        """The invariants that did not hold, once all is read; `record` is that of the whole run, which `settled` within
+        its bound or not (None: that was not looked at)."""
+        return self.watch.finish(
+            self._now + self._ahead_s,
+            record,
+            handler=None if self.difference is not None else self.handler,
+            open_=self._open,
+            settled=settled,
+        )
+
+    @property
+    def _open(self) -> tuple[str, ...] | None:
+        """The connections that the server had at the end of its last life, if that ended in order."""
+        footer = self._reader.footer
+        return None if footer is None else footer.open
 
     @property
     def trace_hash(self) -> str:

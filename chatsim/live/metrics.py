@@ -6,11 +6,16 @@ Names are left to `chatsim.telemetry`.
 
 from __future__ import annotations
 
+import re
+
 from chatsim.core.handler import ChatHandler
+from chatsim.errors import HarnessError
 from chatsim.live.driver import Driver
 from chatsim.live.gate import Gate
 from chatsim.telemetry.figures import Shell, families
 from chatsim.telemetry.prometheus import exposition
+
+_CONNECTIONS = re.compile(rb"(?m)^(chatsim_connections|chatsim_sockets) (\S+)$")
 
 
 def scrape(handler: ChatHandler, driver: Driver, gate: Gate) -> bytes:
@@ -18,11 +23,24 @@ def scrape(handler: ChatHandler, driver: Driver, gate: Gate) -> bytes:
     return exposition(families(handler, shell_of(driver, gate)))
 
 
+def connections(exposition: bytes) -> tuple[int, int]:
+    """How many connections a node's handler knew at a scrape, and how many its driver had: the same, or one is wrong.
+
+    Raises HarnessError where the text tells neither.
+    """
+    found = dict(_CONNECTIONS.findall(exposition))
+    try:
+        return int(float(found[b"chatsim_connections"])), int(float(found[b"chatsim_sockets"]))
+    except KeyError:
+        raise HarnessError("The server's metrics do not tell how many connections it has.") from None
+
+
 def shell_of(driver: Driver, gate: Gate) -> Shell:
     """What the shell of a live node has counted."""
     statistics = driver.counts()
     frames, size = driver.waiting()
     return Shell(
+        open=len(driver.open()),
         departed=driver.departed,
         refused=gate.refused,
         refused_requests=gate.refused_requests,

@@ -124,17 +124,17 @@ class Mischief(Strikes[Peer[Device]]):
 
     def _strike(self, now: float, number: int, event: Any) -> None:
         if isinstance(event, ev.NodeEvent):
-            self._order(self._node_ends(now, event))
+            self._order(self._node_ends(now, event), event.do)
             return
         if isinstance(event, ev.LogOutage):
             self.strike_thing(now, event)
-            self._order(self._server.hold_log(event.for_s))
+            self._order(self._server.hold_log(event.for_s), event.do)
             return
         if isinstance(event, ev.ClockJump):
             assert self._clock_jump is not None, "it was checked that the clock can be set"
             order = self._clock_jump(event.by_s)
             if order is not None:
-                self._order(order)
+                self._order(order, event.do)
             self.strike_thing(now, event)
             return
         self.touch(now, number, event)
@@ -170,14 +170,14 @@ class Mischief(Strikes[Peer[Device]]):
             self._crowd.transmit(now, peer.device, StatusIn("refresh", token=token))
 
     def _revoke(self, now: float, event: ev.Revoke, victims: Sequence[Person]) -> None:
-        self._order(self._server.revoke([device for person in victims for device in person.devices]))
+        self._order(self._server.revoke([device for person in victims for device in person.devices]), event.do)
 
     def _give(self, now: float, order: Order) -> None:
-        self._order(self._server.give(order))
+        self._order(self._server.give(order), type(order).__name__.lower())
 
-    def _order(self, work: Awaitable[object]) -> None:
+    def _order(self, work: Awaitable[object], what: str) -> None:
         """Have something done that takes a while, beside what the crowd does."""
-        order = self._loop.create_task(self._ordered(work))
+        order = self._loop.create_task(self._ordered(work), name=f"the order {what}")
         self._orders.add(order)
         order.add_done_callback(self._orders.discard)
 

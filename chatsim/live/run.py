@@ -31,8 +31,9 @@ from chatsim.journal.record import RunRecord
 from chatsim.live.admin import Admin
 from chatsim.live.calendar import Calendar
 from chatsim.live.crowd import Crowd
-from chatsim.live.follower import Follower
+from chatsim.live.follower import SLACK_S, Follower
 from chatsim.live.lives import Lives
+from chatsim.live.metrics import connections
 from chatsim.live.mischief import Mischief, check_events
 from chatsim.live.node import Node
 from chatsim.live.pauses import no_full_collections
@@ -207,6 +208,9 @@ class _Run:
             self.utilisation = (self.lives.cpu_s() - cpu_s) / calendar.now()
             await self._settle()
         watch.end()
+        if self.lives.up:
+            # While people are still there: at the end nobody is left to be forgotten, or to be taken for another.
+            self.follower.watch.rest(*connections(await self.admin.scrape()))
         self.crowd.people.finish()
         await self.mischief.end()
         await self.crowd.end()
@@ -224,7 +228,8 @@ class _Run:
 
     async def _settle(self) -> None:
         """Go on until nothing is in flight: every message has its end, and everybody is where she wants to be."""
-        bound = self.calendar.now() + settle_s_max(self.scenario)
+        # The server may be late by as much as its watch allows.
+        bound = self.calendar.now() + settle_s_max(self.scenario) + SLACK_S
         poke_at = 0.0
         while (now := self.calendar.now()) < bound:
             self._check()
@@ -241,6 +246,8 @@ class _Run:
     def _is_settled(self, now: float) -> bool:
         crowd = self.crowd
         if self.follower.handler.ledger.waiting or crowd.away() or self.mischief.busy():
+            return False
+        if self.follower.watch.unanswered:
             return False
         closed = self.follower.tally.closed
         if any(gone.vanished and gone.name not in closed for gone in crowd.gone):
@@ -331,7 +338,7 @@ class _Run:
             "journal_steps": follower.steps,
         }
         busy = bool(why) and follower.difference is None
-        violations = follower.violations(record)
+        violations = follower.violations(record, settled=self.settled)
         return LiveOutcome(record, follower.trace_hash, self.exposition, not why, why, busy, health, violations, stalls)
 
     def _record(self) -> RunRecord:

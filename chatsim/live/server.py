@@ -282,7 +282,7 @@ async def _drive(
     def end() -> None:
         driver.close()
         if writer is not None:
-            writer.close(Footer(loop_lag_s=driver.statistics()["loop_lag_s"]))
+            writer.close(Footer(loop_lag_s=driver.statistics()["loop_lag_s"], open=tuple(driver.open())))
 
     stack.callback(end)
     return handler, driver
@@ -336,8 +336,8 @@ async def _until(
     server: _Server, listener: socket.socket, driver: Driver, stop: asyncio.Event, drain_s_max: float
 ) -> None:
     """Run uvicorn's server, and end it in good order, draining for so long at most, once `stop` is set."""
-    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
-    stopping = asyncio.ensure_future(stop.wait())
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name="the server")
+    stopping = asyncio.create_task(stop.wait(), name="the order to stop")
     try:
         await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
         tell(logging.INFO, "draining", connections=driver.connections())

@@ -14,7 +14,7 @@ import signal
 import ssl as tls
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -62,9 +62,9 @@ def run(
     return asyncio.run(work())
 
 
-async def _first_of(*works: Awaitable[Any]) -> None:
+async def _first_of(*works: Coroutine[Any, Any, Any]) -> None:
     """Until the first of them is done; raises what it raised."""
-    tasks = [asyncio.ensure_future(work) for work in works]
+    tasks = [asyncio.create_task(work, name=getattr(work, "__qualname__", None)) for work in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:

@@ -121,10 +121,14 @@ class _World:
             now,
             record,
             handler=self.node.handler if self.node.up else None,
-            open_=[name for name, pipe in self.node.pipes.items() if pipe.server_open],
+            open_=self._open(),
             settled=now >= scenario.duration_s and self._settled(),
         )
         return Simulated(record, self.journal.trace_hash, self._families(), violations, now)
+
+    def _open(self) -> list[str]:
+        """The connections that the node has, by name."""
+        return [name for name, pipe in self.node.pipes.items() if pipe.server_open]
 
     def _families(self) -> list[Family]:
         node = self.node
@@ -132,6 +136,7 @@ class _World:
         for lag_s in self.lags:
             lag.observe(lag_s)
         shell = Shell(
+            open=len(self._open()),
             departed=node.departed,
             refused=node.handshakes_refused,
             loop_lag=lag,

@@ -36,11 +36,12 @@ Samples: TypeAlias = Mapping[str, float] | Histogram | float | None
 class Shell(msgspec.Struct, kw_only=True):
     """What only the handler's shell knows; None where it does not.
 
-    `departed` are the connections that ended without the handler's asking, by close code, `refused` the handshakes by
-    error code, and `refused_requests` the other requests whose token or key was no good; `loop_lag` is in seconds, and
-    what is queued waits to be written.
+    `open` is how many connections it has open, by its own count and not the handler's; `departed` are those that ended
+    without the handler's asking, by close code, `refused` the handshakes by error code, and `refused_requests` the
+    other requests whose token or key was no good; `loop_lag` is in seconds, and what is queued waits to be written.
     """
 
+    open: int | None = None
     departed: Mapping[int, int] = {}
     refused: Mapping[str, int] = {}
     refused_requests: Mapping[str, int] = {}
@@ -80,6 +81,7 @@ def _people(handler: ChatHandler, shell: Shell) -> list[Family]:
     resumes = {"recovered": counters.recovered, "unrecovered": counters.unrecovered}
     return [
         Family("chatsim_connections", "gauge", "Open connections.", connections),
+        Family("chatsim_sockets", "gauge", "WebSockets that are open: as many as connections.", shell.open),
         Family("chatsim_connections_peak", "gauge", "Most open connections at once.", counters.connections_peak),
         Family("chatsim_connections_total", "counter", "Connections opened.", handler.connected),
         Family("chatsim_users", "gauge", "Users with a connection.", users),

@@ -26,8 +26,19 @@ Args = TypeVarTuple("Args")
 ROUNDING_S = 1e-6
 """A sum of waits may miss the moment it was meant for by less than this: the clock then shows the moment itself."""
 
+UNNAMED = "Task-"
+"""How asyncio begins the name of a task that was given none."""
+
 WAITING_NAMED_MAX = 8
 """So many of those who wait are named where nothing can happen any more."""
+
+
+def _name(task: asyncio.Task[Any]) -> str:
+    """Who the task is: the name that it was given, or what it does where somebody else has made it without one."""
+    name = task.get_name()
+    if not name.startswith(UNNAMED):
+        return name
+    return getattr(task.get_coro(), "__qualname__", name)
 
 
 class DeadlockError(HarnessError):
@@ -115,7 +126,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _advance(self, timeout_s: float | None) -> None:
         if timeout_s is None:
-            names = sorted(task.get_name() for task in asyncio.all_tasks(self))
+            names = sorted(map(_name, asyncio.all_tasks(self)))
             more = f" and {len(names) - WAITING_NAMED_MAX} more" if len(names) > WAITING_NAMED_MAX else ""
             raise DeadlockError(
                 f"Nothing can happen any more at {self._now:g} s, and these wait: "

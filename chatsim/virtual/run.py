@@ -79,8 +79,10 @@ async def _play(
     progress: Callable[[float], None] | None,
     observers: tuple[Observer, ...],
 ) -> VirtualOutcome:
-    loop = asyncio.get_running_loop()
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert isinstance(loop, VirtualLoop)
+    assert task is not None
+    task.set_name(f"the run of {scenario.name}")
     run = _Run(loop, scenario, journal, observers)
     try:
         return await run.play(progress)
@@ -155,7 +157,11 @@ class _Run:
         record = self._record()
         now = self.loop.time()
         violations = self.watch.finish(
-            now, record, handler=self.node.handler if self.node.up else None, settled=self._settled(now)
+            now,
+            record,
+            handler=self.node.handler if self.node.up else None,
+            open_=self.node.driver.open(),
+            settled=self._settled(now),
         )
         outcome = VirtualOutcome(record, self.journal.trace_hash, self.node.scrape(), violations, now)
         await self.mischief.end()

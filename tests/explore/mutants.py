@@ -327,79 +327,79 @@ MUTANTS = (
         "self.due_at = acks_at if acks_at < self._again_at else self._again_at",
         "self.due_at = min(self.due_at, acks_at)",
     ),
-    _one(
+    one(
         "an ended session stays",
         SERVICE,
         "effects += self._notices.undelivered(self._ledger.end(session, reason))",
         "return effects\n        effects += self._notices.undelivered(self._ledger.end(session, reason))",
     ),
-    _one(
+    one(
         "the end of a session is not followed",
         SERVICE,
         'return [] if session is None or is_own(name) else self.end(session, "ended")',
         "return []",
     ),
-    _one(
+    one(
         "what an ended session owed is forgotten",
         SERVICE,
         "effects += self._notices.undelivered(self._ledger.end(session, reason))",
         "self._ledger.end(session, reason)",
     ),
-    _one(
+    one(
         "the removal of a participant is ignored",
         SERVICE,
         "if session.lasting and len(session.participants) == 1:",
         "if session:\n            return []\n        if session.lasting and len(session.participants) == 1:",
     ),
-    _one(
+    one(
         "who is removed goes on receiving",
         SERVICE,
         'return [Note(Removed(name, user)), *self.expel(now, wall, session, user, "removed")]',
         "return [Note(Removed(name, user))]",
     ),
-    _one(
+    one(
         "who is removed may still write",
         SERVICE,
         "del session.participants[user]\n        session.told = None",
         "session.told = None",
     ),
-    _one(
+    one(
         "a foreign session is joined",
         SESSIONS,
         "return name in connection.allowed",
         "return name in connection.allowed or name in self.by_name",
     ),
-    _one(
+    one(
         "a foreign session is written to",
         HANDLER,
         "or user.name not in session.participants\n            or (connection.allowed is not None",
         "or (connection.allowed is None",
     ),
-    _one(
+    one(
         "the newest connection makes room",
         HANDLER,
         "next(iter(user.connections.values()))",
         "next(reversed(user.connections.values()))",
     ),
-    _one(
+    one(
         "a wait in seconds",
         HANDLER,
         "max(1, ceil(wait_s * 1000)) if wait_s < inf",
         "max(1, ceil(wait_s)) if wait_s < inf",
     ),
-    _one(
+    one(
         "a wait of a whole window of frames",
         HANDLER,
         "max(1, ceil(excess_s * 1000))",
         "max(1, ceil(window_s * 1000))",
     ),
-    _one(
+    one(
         "a post misses who came after the first",
         HANDLER,
         'own = self._sessions.by_name.get("@" + user.name)',
         "own = None",
     ),
-    _one(
+    one(
         "who leaves is owed for ever",
         HANDLER,
         'effects += self._notices.undelivered(self.ledger.forsake(member, "left"))',

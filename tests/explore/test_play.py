@@ -7,10 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from chatsim.explore.draw import draw
-from chatsim.explore.play import Played, _divergence, play, play_seed, wires_of
+from chatsim.explore.play import Played, Wire, _divergence, play, play_seed, wires_of
+from chatsim.scenario.distributions import Exponential
+from chatsim.scenario.model import Log
 
 SEED, RUNS = 20, 5
 """A seed for both wires, and how often each process plays it."""
@@ -48,6 +52,26 @@ def test_the_virtual_wire_plays_it_too_and_one_in_twenty_twice() -> None:
     played = play_seed(20, "virtual")
     assert (played.violations, played.twice, played.wire) == ([], True, "virtual")
     assert not play_seed(0, "virtual").twice
+
+
+class Fickle(Exponential, frozen=True, kw_only=True, tag="fickle"):
+    """Latencies that hang on what was drawn before, whatever the seed: what no distribution may do."""
+
+    drawn: list[int]
+
+    def _draw(self, generator: np.random.Generator, n: int) -> NDArray[np.float64]:
+        self.drawn.append(n)
+        return np.full(n, 0.001 * len(self.drawn))
+
+
+@pytest.mark.parametrize("wire", ["sim", "virtual"])
+def test_a_run_that_goes_otherwise_when_played_again_is_a_failure_that_says_where(wire: Wire) -> None:
+    scenario = draw(3)
+    fickle = scenario.model_copy(update={"log": Log.model_construct(latency=Fickle(scale=0.01, drawn=[]))})
+    played = play(fickle, wire, twice=True)
+    assert [violation.name for violation in played.violations] == ["same_again"]
+    assert " and then " in played.violations[0].detail
+    assert play(scenario, wire, twice=True).violations == []
 
 
 def test_whatever_raises_is_a_failure_that_says_where() -> None:

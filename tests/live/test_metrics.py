@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.exceptions import InvalidStatus
 
+from chatsim.errors import HarnessError
+from chatsim.live.metrics import connections
 from tests.live.running import Running, on_loop, running, token
 
 
@@ -40,7 +43,7 @@ def test_a_scrape_tells_what_happened() -> None:
                 while (await ann.read()).get("status") != "delivered":
                     pass
                 found = await scraped(server)
-                assert found["chatsim_connections"] == found["chatsim_users"] == 2
+                assert found["chatsim_connections"] == found["chatsim_sockets"] == found["chatsim_users"] == 2
                 assert found["chatsim_ack_seconds_count"] == found["chatsim_delivery_seconds_count"] == 1
                 assert found["chatsim_outbound_queue_frames"] == found["chatsim_outbound_queue_bytes"] == 0
                 assert found["chatsim_frames_out_total"] >= 7
@@ -54,6 +57,19 @@ def test_a_scrape_tells_what_happened() -> None:
             assert found["chatsim_connections"] == 0
 
     on_loop(work)
+
+
+def test_a_scrape_tells_how_many_connections_the_handler_knows_and_how_many_the_driver_has() -> None:
+    async def work() -> None:
+        async with running() as server, server.peer("ann"), server.peer("bob"):
+            text = (await server.request("GET", "/metrics")).content
+            assert connections(text) == (2, 2)
+            # A handler that has forgotten one.
+            assert connections(text.replace(b"chatsim_connections 2.0", b"chatsim_connections 1.0")) == (1, 2)
+
+    on_loop(work)
+    with pytest.raises(HarnessError, match="how many connections"):
+        connections(b"# HELP chatsim_connections Open connections.\n")
 
 
 def test_refused_requests_are_counted_by_reason() -> None:

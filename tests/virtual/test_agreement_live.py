@@ -57,7 +57,7 @@ AT_ONCE = ("delivered", "undelivered", "presence_events")
 SCALES = {"authentication": 0.03, "limiter": 0.02, "retries": 0.025}
 """How fast they are played: some four seconds each."""
 
-ATTEMPTS = 3
+ATTEMPTS = 5
 """A live run says itself when the machine was too busy for it, which is no verdict about the server."""
 
 
@@ -71,15 +71,16 @@ def faster(name: str, folder: Path) -> Scenario:
 
 
 def live(scenario: Scenario, folder: Path) -> LiveOutcome:
-    """The first run that may be believed, else the last."""
-    attempt = 1
-    while True:
+    """The first run that may be believed; skips where the machine was too busy for any."""
+    why = ""
+    for attempt in range(ATTEMPTS):
         out_dir = folder / str(attempt)
         out_dir.mkdir()
         outcome = run_live(scenario, seed=scenario.seed, out_dir=out_dir)
-        if outcome.valid or attempt == ATTEMPTS:
+        if outcome.valid:
             return outcome
-        attempt += 1
+        why = outcome.why_invalid
+    pytest.skip(f"{ATTEMPTS} runs, none of them valid: {why}")
 
 
 @pytest.mark.parametrize("name", SCALES)

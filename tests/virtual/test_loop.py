@@ -107,6 +107,18 @@ def test_who_waits_for_what_never_comes_is_named() -> None:
         play(scene)
 
 
+def test_who_waits_is_named_by_what_it_does_where_nobody_gave_it_a_name() -> None:
+    async def scene(loop: VirtualLoop) -> None:
+        async def waits_for_nothing() -> None:
+            await loop.create_future()
+
+        await asyncio.wait([loop.create_task(waits_for_nothing())])
+
+    with pytest.raises(DeadlockError, match=r"waits_for_nothing") as raised:
+        play(scene)
+    assert "Task-" not in str(raised.value)
+
+
 def test_a_task_that_waits_for_ever_beside_others_hinders_nobody() -> None:
     async def scene(loop: VirtualLoop) -> None:
         for_ever = loop.create_task(asyncio.Event().wait())

@@ -14,13 +14,18 @@ from typing import Any
 import msgspec
 import pytest
 
+from chatsim.core.effects import Effects
+from chatsim.core.handler import ChatHandler
 from chatsim.errors import HarnessError, UsageError
 from chatsim.journal.record import RunRecord
 from chatsim.journal.replay import replay
 from chatsim.journal.steps import Step, read
+from chatsim.people.people import Device
+from chatsim.people.script import EPOCH
 from chatsim.scenario.load import discover, load
 from chatsim.verdict.judge import judge
-from chatsim.virtual.run import VirtualOutcome, run_virtual
+from chatsim.virtual.loop import DeadlockError, VirtualLoop
+from chatsim.virtual.run import VirtualOutcome, _Run, run_virtual
 from tests.sim.worlds import counted, everyone_has_everything_once, scenario, worst
 
 BUSY = {
@@ -167,6 +172,79 @@ def test_what_fails_in_a_callback_ends_the_run() -> None:
 
     with pytest.raises(HarnessError, match="a fault of ours"):
         run_virtual(scenario(), progress=later)
+
+
+def test_a_run_in_which_nothing_can_happen_any_more_names_who_waits() -> None:
+    async def never(devices: Sequence[Device]) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def wait() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        run = _Run(loop, scenario({"at": "1s", "do": "revoke"}, group=ONE, duration="10s"), None, ())
+        run.revoke = never  # type: ignore[method-assign]
+        await run.play(None)
+        # Everybody is gone, and with them all that could happen: but for an order that nobody answers.
+        run.mischief._order(never(()), "revoke")
+        await asyncio.wait(run.mischief._orders)
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner, pytest.raises(DeadlockError) as raised:
+        runner.run(wait())
+    assert "the order revoke" in str(raised.value)
+    assert "Task-" not in str(raised.value)
+
+
+def test_a_connection_that_only_the_node_or_only_its_handler_has_is_told() -> None:
+    async def watched(forget: bool) -> list[str]:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        run = _Run(loop, scenario(duration="10s"), None, ())
+
+        def bend(share: float) -> None:
+            if forget and share > 0.5:
+                # The node takes a connection to be closed of which its handler has heard nothing.
+                next(iter(run.node.driver._outlets.by_name.values())).closing = True
+
+        outcome = await run.play(bend)
+        return [violation.name for violation in outcome.violations]
+
+    for forget, names in ((False, []), (True, ["pool"])):
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            assert runner.run(watched(forget)) == names
+
+
+def test_a_log_that_never_answers_lets_nothing_come_to_rest() -> None:
+    outcome = run_virtual(scenario(duration="10s", log={"latency": {"constant": "10h"}}))
+    assert [violation.name for violation in outcome.violations] == ["convergence", "answered"]
+    assert "under way since" in outcome.violations[1].detail
+
+
+class Restless(ChatHandler):
+    """A handler that wants to be woken once more at the moment at which it was woken, for once."""
+
+    woken = 0
+
+    def wake(self, now: float) -> Effects:
+        self.woken += 1
+        self.at = now
+        return super().wake(now)
+
+    def wake_at(self) -> float:
+        return self.at if self.woken == 1 else super().wake_at()
+
+
+def test_a_handler_that_does_not_rest_is_told() -> None:
+    async def watched() -> list[str]:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        run = _Run(loop, scenario(duration="1min"), None, ())
+        run.node._server.kill()
+        run.node._serve(Restless(run.scenario.handler, epoch=EPOCH, seed=1))
+        outcome = await run.play(None)
+        return [violation.name for violation in outcome.violations]
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        assert runner.run(watched()) == ["rest"]
 
 
 def test_what_this_wire_cannot_play_is_refused_before_it_begins() -> None:

@@ -22,8 +22,8 @@ _DEAD_MAX = 64
 def problems(handler: ChatHandler, now: float, open_: Collection[str] | None, slack_s: float) -> Iterator[_Problem]:
     """Everything that is wrong inside: pairs of an invariant's name and a sentence.
 
-    `open_` are the connections that the node has (None: not known), `slack_s` how late the node may be (inf: it was not
-    just woken, and something may be due).
+    `open_` are the connections that the node has (None: not known), `slack_s` how late the node may be: what was due
+    longer ago has been done.
     """
     yield from _pool(handler, open_)
     for session in handler._sessions.by_name.values():

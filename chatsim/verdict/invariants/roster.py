@@ -87,6 +87,22 @@ class Said(NamedTuple):
     sent_at: float
 
 
+def _said(record: Record, at: float, present: frozenset[str] = frozenset(), absent: tuple[str, ...] = ()) -> Said:
+    """A message that was stored at that moment (s)."""
+    return Said(
+        record.session,
+        record.epoch,
+        record.seq,
+        record.sender,
+        record.id,
+        at,
+        present,
+        absent,
+        crc32(record.body),
+        record.sent_at,
+    )
+
+
 class Room:
     """One session. `joined` are its connections, `behind` those of them that have not caught up; `here` maps users to
     how many joined connections they have, `absent` those who were members to when the last of theirs went; `acks` maps
@@ -227,23 +243,11 @@ class Roster:
     def store(self, now: float, record: Record) -> Room | None:
         """A message was stored; returns its session, which knows nothing of it yet (None: that has ended)."""
         if record.session not in self.rooms and record.epoch <= self.ended.get(record.session, 0):
-            self.said[record.message_id] = Said(
-                record.session, record.epoch, record.seq, record.sender, record.id, now, frozenset(), ()
-            )
+            self.said[record.message_id] = _said(record, now)
             return None
         room = self.room(record.session, record.epoch)
-        self.said[record.message_id] = Said(
-            record.session,
-            record.epoch,
-            record.seq,
-            record.sender,
-            record.id,
-            now,
-            room.receivers(),
-            tuple(user for user, gone_at in room.absent.items() if now < gone_at + self.config.retention_s),
-            crc32(record.body),
-            record.sent_at,
-        )
+        absent = tuple(user for user, gone_at in room.absent.items() if now < gone_at + self.config.retention_s)
+        self.said[record.message_id] = _said(record, now, room.receivers(), absent)
         room.kept.append(Kept(record.seq, now, len(record.body)))
         return room
 
@@ -269,21 +273,7 @@ class Roster:
                 room.kept.append(Kept(record.seq, since, len(record.body)))
                 if since + self.config.retention_s > now:
                     kept.add(record.message_id)
-                self.said.setdefault(
-                    record.message_id,
-                    Said(
-                        state.name,
-                        record.epoch,
-                        record.seq,
-                        record.sender,
-                        record.id,
-                        since,
-                        frozenset(),
-                        (),
-                        crc32(record.body),
-                        record.sent_at,
-                    ),
-                )
+                self.said.setdefault(record.message_id, _said(record, since))
             for user, seq in state.positions:
                 room.absent[user] = now
                 # Nobody has heard of her going: she has the grace to be back.

@@ -64,12 +64,15 @@ class Watch:
         snapshot: Snapshot | None = None,
         *,
         slack_s: float = SLACK_S,
-        handler: Callable[[], ChatHandler] | None = None,
+        handler: Callable[[], ChatHandler | None] = lambda: None,
+        clock: Callable[[float], float] = lambda now: now,
     ) -> None:
-        """`epoch` is the wall time of 0; `handler` is the one of the moment, where it may be looked into on the way."""
+        """`epoch` is the wall time of 0; `handler` is the one of the moment, where it may be looked into on the way,
+        and `clock` what its own clock shows at a moment of the node's (s)."""
         self.findings = Findings()
         self.slack_s = slack_s
         self._handler = handler
+        self._clock = clock
         self._roster = roster = Roster(config, epoch)
         self._peers = PeerRules(roster, self.findings)
         self._stores = StoreRules(roster, self.findings)
@@ -230,19 +233,21 @@ class Watch:
             self._signals.silent(now, args[0], args[1])
 
     def _woken(self, now: float, args: Sequence[Any], effects: Effects) -> None:
-        if self._handler is None:
-            return
         handler = self._handler()
-        if handler.wake_at() <= now:
-            self.findings.add("rest", now, f"It wants to be woken at {handler.wake_at():g} s.")
+        if handler is None:
+            return
+        wake_at, woken_at = handler.wake_at(), self._clock(now)
+        if wake_at <= woken_at:
+            self.findings.add("rest", now, f"It was woken at {woken_at:g} s, and wants to be at {wake_at:g} s.")
         # What was due has just been done, so that whatever is due still has been forgotten.
         if self._sweeps >= SWEEPS and len(self._known) <= INSIDE_MAX:
             self._sweeps = 0
-            self._look_inside(now, handler)
+            self._look_inside(now, handler, self._known)
 
     def _drained(self, now: float, args: Sequence[Any], effects: Effects) -> None:
-        if self._handler is not None:
-            self._deliveries.compare(now, self._handler().ledger)
+        handler = self._handler()
+        if handler is not None:
+            self._deliveries.compare(now, handler.ledger)
 
     # Effects.
 
@@ -339,11 +344,27 @@ class Watch:
         self._peers.sweep(now, self.slack_s)
         self._signals.sweep(now, self.slack_s)
 
-    def _look_inside(self, now: float, handler: ChatHandler) -> None:
-        """Look into a handler that was just woken."""
-        for name, detail in insides.problems(handler, now, self._known, self.slack_s):
+    def _look_inside(self, now: float, handler: ChatHandler, open_: Collection[str]) -> None:
+        """Look into a handler between two of its steps; its node has these connections."""
+        for name, detail in insides.problems(handler, self._clock(now), open_, self.slack_s):
             self.findings.add(name, now, detail)
         self._deliveries.compare(now, handler.ledger)
+
+    def rest(self, known: int, open_: int) -> None:
+        """All has come to rest: look into the handler while people are still there. Its node tells how many connections
+        its handler knows, and how many of its own are open, both at one moment."""
+        handler = self._handler()
+        if handler is not None:
+            self._look_inside(self._now, handler, self._known)
+        if known != open_:
+            detail = f"its handler knows {known} connections, and the node has {open_}."
+            self.findings.add("pool", self._now, detail)
+
+    def ended(self, open_: Collection[str]) -> None:
+        """A life of the node ended in order, with these connections open."""
+        handler = self._handler()
+        if handler is not None:
+            self._look_inside(self._now, handler, open_)
 
     @property
     def unanswered(self) -> bool:
@@ -358,25 +379,20 @@ class Watch:
         handler: ChatHandler | None = None,
         open_: Collection[str] | None = None,
         settled: bool | None = None,
-        ahead_s: float = 0.0,
     ) -> list[Violation]:
         """The run is over: everything that did not hold, each invariant once.
 
         `handler` is the one that is up (None: none is), `open_` the connections of its node, `settled` whether all came
-        to rest within its bound (None: that is not known, or not promised), `ahead_s` how far the handler's clock is
-        behind `now` (s).
+        to rest within its bound (None: that is not known, or not promised).
         """
         self._sweep(now)
         add = self.findings.add
         if settled is False:
             add("convergence", now, "The run was cut off.")
-        if settled:
+        if settled is not None:
             self._stores.finish(now)
         if handler is not None:
-            known = self._known if open_ is None else open_
-            for name, detail in insides.problems(handler, now - ahead_s, known, inf):
-                add(name, now, detail)
-            self._deliveries.compare(now, handler.ledger)
+            self._look_inside(now, handler, self._known if open_ is None else open_)
             self._signals.check_states(now, insides.states(handler))
         self._account(now, record)
         for name, counter in (("seen_once", "duplicates"), ("seen_in_order", "out_of_order")):

@@ -93,6 +93,19 @@ def bend_questions(handler: ChatHandler) -> None:
     handler._ids._asked["x", "y", "z"] = ("c",)
 
 
+def bend_participants_max(handler: ChatHandler) -> None:
+    handler._sessions.by_name["s"].participants.update((f"u{n}", None) for n in range(handler.config.participants_max))
+
+
+def bend_retained(handler: ChatHandler) -> None:
+    session = handler._sessions.by_name["s"]
+    session.retained.extend([session.retained[0]] * handler.config.retention_messages)
+
+
+def bend_violations(handler: ChatHandler) -> None:
+    handler._connections["bob"].violations = [0.0] * (handler.config.violation_limit + 1)
+
+
 @pytest.mark.parametrize(
     ("bend", "name"),
     [
@@ -107,6 +120,9 @@ def bend_questions(handler: ChatHandler) -> None:
         (bend_owed, "ledger"),
         (bend_participants, "participant"),
         (bend_questions, "leftovers"),
+        (bend_participants_max, "bounded"),
+        (bend_retained, "bounded"),
+        (bend_violations, "bounded"),
     ],
 )
 def test_a_bent_one_shows_where(bend: Callable[[ChatHandler], None], name: str) -> None:

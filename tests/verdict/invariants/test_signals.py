@@ -165,7 +165,7 @@ def test_a_session_that_is_over_takes_its_typing_along() -> None:
     steps.join("a", "ann")
     steps.join("b", "bob")
     tell(steps, "wake", Typing("s", "ann", True), 1.0)
-    tell(steps, "wake", Typing("s", "ann", False), 5.0)
+    tell(steps, "wake", Typing("s", "ann", False), 11.0)
     steps.now = 20.0
     steps.step("wake")
     assert "typing" not in steps.broken
