@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from chatsim.analysis.intervals import LEVEL, t_interval
-from chatsim.analysis.numbers import Replication, named
+from chatsim.analysis.numbers import Replication, named, promised
 from chatsim.analysis.slo import Looks, Ruling, Verdict, rule, together
 from chatsim.analysis.tables import with_form, write_table
 from chatsim.scenario.expectations import Expectation
@@ -66,14 +66,22 @@ class Replicated:
         rows = [{"replication": r.number, "seed": r.seed, **r.numbers} for r in self.replications]
         return pd.DataFrame(rows)
 
+    def promised(self) -> list[str]:
+        """The names of the numbers that the expectations are about."""
+        return promised(self.expect)
+
+    def name(self, metric: str) -> str:
+        """The name of a number that is given by it, or as an expectation writes it. Raises UsageError with the nearest
+        name."""
+        return named(metric, [str(name) for name in self.frame if name not in ("replication", "seed")])
+
     def values(self, metric: str) -> npt.NDArray[np.float64]:
         """The number of each replication, float64 of shape (n,), nan where one had no sample; `metric` is its name, or
         what an expectation would write.
 
         Raises UsageError with the nearest name.
         """
-        names = [str(name) for name in self.frame if name not in ("replication", "seed")]
-        return self.frame[named(metric, names)].to_numpy(dtype=np.float64)
+        return self.frame[self.name(metric)].to_numpy(dtype=np.float64)
 
     def summary(self, level: float = LEVEL) -> pd.DataFrame:
         """The mean of every metric with its interval: the columns of `SUMMARY`. Raises UsageError for fewer than two
