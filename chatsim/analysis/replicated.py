@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from html import escape
-from math import isnan
+from math import isnan, nan
 from pathlib import Path
 from typing import Final
 
@@ -66,6 +66,12 @@ class Replicated:
         rows = [{"replication": r.number, "seed": r.seed, **r.numbers} for r in self.replications]
         return pd.DataFrame(rows)
 
+    @cached_property
+    def numbers(self) -> dict[str, npt.NDArray[np.float64]]:
+        """The numbers of all replications by their names, each float64 of shape (n,), nan where one had no sample."""
+        names = dict.fromkeys(name for r in self.replications for name in r.numbers)
+        return {name: np.array([r.numbers.get(name, nan) for r in self.replications]) for name in names}
+
     def promised(self) -> list[str]:
         """The names of the numbers that the expectations are about."""
         return promised(self.expect)
@@ -73,7 +79,7 @@ class Replicated:
     def name(self, metric: str) -> str:
         """The name of a number that is given by it, or as an expectation writes it. Raises UsageError with the nearest
         name."""
-        return named(metric, [str(name) for name in self.frame if name not in ("replication", "seed")])
+        return named(metric, self.numbers)
 
     def values(self, metric: str) -> npt.NDArray[np.float64]:
         """The number of each replication, float64 of shape (n,), nan where one had no sample; `metric` is its name, or
@@ -81,14 +87,13 @@ class Replicated:
 
         Raises UsageError with the nearest name.
         """
-        return self.frame[self.name(metric)].to_numpy(dtype=np.float64)
+        return self.numbers[self.name(metric)].copy()
 
     def summary(self, level: float = LEVEL) -> pd.DataFrame:
         """The mean of every metric with its interval: the columns of `SUMMARY`. Raises UsageError for fewer than two
         replications."""
         rows = []
-        for metric in self.frame.columns.drop(["replication", "seed"]):
-            values = self.values(metric)
+        for metric, values in self.numbers.items():
             there = values[~np.isnan(values)]
             if there.size >= 2:
                 interval = t_interval(there, level, independent=True)
