@@ -155,7 +155,7 @@ BENCHES: dict[str, Callable[[], None]] = {
     "queue": queue,
     "quiet": quiet,
     "compiled": compiled,
-    "sweep": lambda: sweeping(min(PAIRS, 3)),
+    "sweep": lambda: sweeping(min(PAIRS, 2)),
     "rooms": lambda: live.rooms(PAIRS),
     "outstanding": lambda: live.outstanding(PAIRS),
     "thousand": lambda: live.thousand(PAIRS),
