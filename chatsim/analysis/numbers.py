@@ -13,7 +13,7 @@ from math import nan
 import msgspec
 
 from chatsim.errors import UsageError
-from chatsim.scenario.expectations import AGGREGATES, COUNTERS, METRICS, NODE_METRICS, parse_expectation
+from chatsim.scenario.expectations import AGGREGATES, COUNTERS, METRICS, NODE_METRICS, Expectation, parse_expectation
 from chatsim.scenario.faults import FaultsError, did_you_mean
 
 
@@ -68,6 +68,11 @@ def named(text: str, known: Collection[str]) -> str:
     if name not in known:
         raise UsageError(f"there is no metric {text}{did_you_mean(name, known)}")
     return name
+
+
+def promised(expect: Iterable[Expectation]) -> list[str]:
+    """The names of the numbers that expectations are about, each once."""
+    return list(dict.fromkeys(name_of(each.metric, each.aggregate, each.group) for each in expect))
 
 
 def numbers_of(

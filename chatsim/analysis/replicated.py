@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from html import escape
-from math import isnan
+from math import isnan, nan
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from chatsim.analysis.intervals import LEVEL, t_interval
-from chatsim.analysis.numbers import Replication, named
+from chatsim.analysis.numbers import Replication, named, promised
 from chatsim.analysis.slo import Looks, Ruling, Verdict, rule, together
 from chatsim.analysis.tables import with_form, write_table
 from chatsim.scenario.expectations import Expectation
@@ -66,21 +66,34 @@ class Replicated:
         rows = [{"replication": r.number, "seed": r.seed, **r.numbers} for r in self.replications]
         return pd.DataFrame(rows)
 
+    @cached_property
+    def numbers(self) -> dict[str, npt.NDArray[np.float64]]:
+        """The numbers of all replications by their names, each float64 of shape (n,), nan where one had no sample."""
+        names = dict.fromkeys(name for r in self.replications for name in r.numbers)
+        return {name: np.array([r.numbers.get(name, nan) for r in self.replications]) for name in names}
+
+    def promised(self) -> list[str]:
+        """The names of the numbers that the expectations are about."""
+        return promised(self.expect)
+
+    def name(self, metric: str) -> str:
+        """The name of a number that is given by it, or as an expectation writes it. Raises UsageError with the nearest
+        name."""
+        return named(metric, self.numbers)
+
     def values(self, metric: str) -> npt.NDArray[np.float64]:
         """The number of each replication, float64 of shape (n,), nan where one had no sample; `metric` is its name, or
         what an expectation would write.
 
         Raises UsageError with the nearest name.
         """
-        names = [str(name) for name in self.frame if name not in ("replication", "seed")]
-        return self.frame[named(metric, names)].to_numpy(dtype=np.float64)
+        return self.numbers[self.name(metric)].copy()
 
     def summary(self, level: float = LEVEL) -> pd.DataFrame:
         """The mean of every metric with its interval: the columns of `SUMMARY`. Raises UsageError for fewer than two
         replications."""
         rows = []
-        for metric in self.frame.columns.drop(["replication", "seed"]):
-            values = self.values(metric)
+        for metric, values in self.numbers.items():
             there = values[~np.isnan(values)]
             if there.size >= 2:
                 interval = t_interval(there, level, independent=True)

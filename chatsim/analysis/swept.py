@@ -12,6 +12,7 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from chatsim.analysis.intervals import LEVEL
@@ -55,7 +56,7 @@ def swept(
         head = [shown(value) if kinds[path] == "string" else value for path, value in point.items()]
         summary = {row[0]: row for row in each.summary(level).itertuples(index=False, name=None)}
         for name in known:
-            there = int(each.frame[name].notna().sum()) if name in each.frame else 0
+            there = 0 if name in summary or name not in each.numbers else int(np.sum(~np.isnan(each.numbers[name])))
             rows.append((*head, *summary.get(name, (name, nan, nan, nan, there))))
     return Sweep(pd.DataFrame(rows, columns=[*kinds, *SUMMARY]).astype(kinds | SUMMARY))
 

@@ -22,7 +22,7 @@ USAGE: Final = 3
 BROKEN: Final = 4
 INTERRUPTED: Final = 130
 
-_CODES: Final = {"pass": PASSED, "fail": FAILED, "inconclusive": INCONCLUSIVE, "invalid": BROKEN}
+CODES: Final = {"pass": PASSED, "fail": FAILED, "inconclusive": INCONCLUSIVE, "invalid": BROKEN}
 _WORST_FIRST: Final = (BROKEN, USAGE, FAILED, INCONCLUSIVE, PASSED)
 _VERDICTS: Final = {PASSED: "pass", FAILED: "fail", INCONCLUSIVE: "inconclusive", USAGE: "invalid", BROKEN: "invalid"}
 
@@ -44,6 +44,16 @@ class Outcome:
     def verdict(self) -> str:
         """The one word for it."""
         return _VERDICTS[self.code]
+
+    @property
+    def path(self) -> Path | None:
+        """The folder that was written; None where none was."""
+        return None if self.result is None else self.result.path
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether there is something to show, and not only a sentence."""
+        return self.result is not None
 
     def document(self) -> Mapping[str, Any]:
         """The run as `--json` shows it; a run without a result is `invalid` and has no figures."""
@@ -104,7 +114,7 @@ def execute(
 
 def outcome_of(result: Result) -> Outcome:
     """A result with its exit code; a run that is not valid proves nothing, whatever its expectations say."""
-    code = _CODES[result.verdict] if result.valid else BROKEN
+    code = CODES[result.verdict] if result.valid else BROKEN
     why = "" if result.valid else result.why_invalid or "the run is not valid"
     return Outcome(result.scenario, result.wire, result.seed, result, code, why)
 

@@ -49,7 +49,7 @@ def emit_columns(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right
     for name in columns:
         table.add_column(name, justify="right" if name in right else "left", overflow="fold")
     for row in rows:
-        style = STYLES.get(row[-1], "")
+        style = STYLES.get(row[-1].partition(" ")[0], "")
         last = _literal(row[-1])
         table.add_row(*(_literal(value) for value in row[:-1]), f"[{style}]{last}[/]" if style else last)
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)

@@ -10,17 +10,19 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from chatsim.cli import options
 from chatsim.cli.doors import Doors, Scenario, Wire
 from chatsim.cli.doors import Progress as Told
 from chatsim.cli.execute import Outcome, document, execute, loaded, worst
 from chatsim.cli.interrupts import ends_as_interrupted
 from chatsim.cli.output import STYLES, emit, emit_document, emit_table
+from chatsim.cli.repeating import repeated
 from chatsim.errors import HarnessError, UsageError
 from chatsim.store.folder import RUNS, make_place
 
@@ -30,11 +32,15 @@ On = Annotated[
         "--on", metavar="sim|virtual|live", help="Simulated, the real server on a virtual clock, or real sockets."
     ),
 ]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Replaces the scenario's seed.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Attempts = Annotated[
     int,
     typer.Option("--attempts", min=1, help="How often to play a live run for which the machine was too busy to judge."),
+]
+Replications = Annotated[
+    str | None,
+    typer.Option(
+        "--replications", metavar="N|auto", help="Judge by so many runs with other luck; auto: until all is decided."
+    ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where results go, instead of results/runs.")]
 
@@ -47,23 +53,30 @@ def add(app: typer.Typer, doors: Doors) -> None:
 
     @app.command()
     def run(
-        file: Annotated[Path, typer.Argument(metavar="FILE", help="A scenario file.")],
+        file: options.File,
         on: On = "sim",
-        seed: Seed = None,
-        json: Json = False,
+        seed: options.Seed = None,
+        json: options.Json = False,
         attempts: Attempts = 1,
+        replications: Replications = None,
+        jobs: options.Jobs = -1,
         out: Out = None,
     ) -> None:
         """Run one scenario and judge it."""
         wire = _wire(on)
+        many = _many(replications, wire, jobs)
         if file.is_dir():
             raise UsageError(f"{file} is a folder: run takes one file, check takes folders")
         scenarios = loaded(doors.load([file]))
-        outcomes = _play(doors, [(scenario, wire) for scenario in scenarios], seed, out, attempts)
+        outcomes = (
+            _repeat(scenarios, wire, many, seed, out, jobs)
+            if many is not None
+            else _play(doors, [(scenario, wire) for scenario in scenarios], seed, out, attempts)
+        )
         # What nobody could play has no document; a run that failed on the way has one, which says so.
         if json and outcomes[0].code != UsageError.exit_code:
             emit_document(outcomes[0].document())
-        if outcomes[0].result is None:
+        if not outcomes[0].is_judged:
             _raise(outcomes[0])
         if not json:
             _show(outcomes, out)
@@ -75,15 +88,22 @@ def add(app: typer.Typer, doors: Doors) -> None:
             list[Path] | None, typer.Argument(metavar="[PATH]...", help="Files and folders; the shipped scenarios.")
         ] = None,
         on: On = "sim",
-        seed: Seed = None,
-        json: Json = False,
+        seed: options.Seed = None,
+        json: options.Json = False,
         attempts: Attempts = 1,
+        replications: Replications = None,
+        jobs: options.Jobs = -1,
         out: Out = None,
     ) -> None:
         """Run many scenarios and judge them all."""
         wire = _wire(on)
+        many = _many(replications, wire, jobs)
         scenarios = loaded(doors.load(paths or []))
-        outcomes = _play(doors, [(scenario, wire) for scenario in scenarios], seed, out, attempts)
+        outcomes = (
+            _repeat(scenarios, wire, many, seed, out, jobs)
+            if many is not None
+            else _play(doors, [(scenario, wire) for scenario in scenarios], seed, out, attempts)
+        )
         if json:
             emit_document(document(outcomes))
         else:
@@ -91,7 +111,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
         raise typer.Exit(worst(outcomes))
 
     @app.command(hidden=True)
-    def demo(seed: Seed = None, out: Out = None) -> None:
+    def demo(seed: options.Seed = None, out: Out = None) -> None:
         """Run every shipped scenario in simulation, then one on real sockets over TLS."""
         scenarios = loaded(doors.load([]))
         plays: list[tuple[Scenario, Wire]] = [(scenario, "sim") for scenario in scenarios]
@@ -110,6 +130,37 @@ def _wire(text: str) -> Wire:
     if text == "live":
         return "live"
     raise UsageError(f"--on {text}: there is no such wire; say sim, virtual or live")
+
+
+def _many(replications: str | None, wire: Wire, jobs: int) -> int | Literal["auto"] | None:
+    """How many runs of each scenario, None for one that is judged by itself. Raises UsageError."""
+    if replications is None:
+        return None
+    options.check_jobs(jobs)
+    if wire == "live":
+        raise UsageError("--replications plays in virtual time: say --on sim or --on virtual")
+    return options.number(replications)
+
+
+def _repeat(
+    scenarios: Sequence[Scenario],
+    wire: Wire,
+    replications: int | Literal["auto"],
+    seed: int | None,
+    out: Path | None,
+    jobs: int,
+) -> list[Outcome]:
+    """Run each many times, with the display of `_play`. Raises UsageError where the results could not be written."""
+    make_place(out)
+    outcomes: list[Outcome] = []
+    with ends_as_interrupted(), _display(len(scenarios)) as display:
+        for scenario in scenarios:
+            started_at = time.monotonic()
+            told = display.begins(scenario, wire)
+            outcome = repeated(scenario, wire, replications, seed=seed, out=out, jobs=jobs, progress=told)
+            display.ends(outcome, time.monotonic() - started_at, again=False)
+            outcomes.append(outcome)
+    return outcomes
 
 
 def _play(
@@ -141,7 +192,7 @@ def _show(outcomes: Sequence[Outcome], out: Path | None) -> None:
     told = [line for outcome in outcomes if (line := outcome.events())]
     if told:
         emit("\n" + "\n".join(told))
-    paths = [outcome.result.path for outcome in outcomes if outcome.result is not None and outcome.result.path]
+    paths = [outcome.path for outcome in outcomes if outcome.path is not None]
     if len(paths) == 1:
         emit(f"\nwritten to {paths[0]}")
     elif paths:

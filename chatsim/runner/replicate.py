@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, Literal
 
-from joblib import Parallel, delayed
+from joblib import Parallel
 
 from chatsim.analysis.compared import Compared
 from chatsim.analysis.numbers import Replication, name_of
@@ -18,7 +18,7 @@ from chatsim.analysis.sequential import Precision, stopping
 from chatsim.analysis.slo import FIRST, N_MAX, Looks
 from chatsim.errors import UsageError
 from chatsim.runner.desk import WIRES, Played, load
-from chatsim.runner.replication import replication
+from chatsim.runner.pool import playing
 from chatsim.scenario.model import Scenario
 
 REPLICATIONS: Final = 10
@@ -91,10 +91,11 @@ class _Runs:
     def extend_to(self, n: int) -> None:
         """Play on until there are n."""
         numbers = range(len(self.found), n)
-        for made in self._pool(delayed(replication)(self.scenario, self.wire, number) for number in numbers):
-            self.found.append(made)
-            if self._progress is not None:
-                self._progress(len(self.found))
+        with playing(self._pool, self.wire, [(number, (self.scenario, number)) for number in numbers]) as results:
+            for _, made in results:
+                self.found.append(made)
+                if self._progress is not None:
+                    self._progress(len(self.found))
 
     def judged(self, looks: Looks) -> Replicated:
         """All of them as one finding."""

@@ -15,17 +15,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from joblib import Parallel, delayed
+from joblib import Parallel
 
 from chatsim.analysis.numbers import Replication, named, names
 from chatsim.analysis.replicated import Replicated
 from chatsim.analysis.slo import Looks
 from chatsim.analysis.swept import Point, Sweep, shown, swept
-from chatsim.errors import ChatsimError, HarnessError, UsageError
+from chatsim.errors import HarnessError, UsageError
 from chatsim.runner.desk import WIRES, Played, load
 from chatsim.runner.kept import Kept, key_of
+from chatsim.runner.pool import PlaceError, playing
 from chatsim.runner.progress import bar
-from chatsim.runner.replication import replication, seed_of
+from chatsim.runner.replication import seed_of
 from chatsim.scenario.faults import FaultsError
 from chatsim.scenario.model import Scenario
 
@@ -201,17 +202,17 @@ class _Work:
         told(done, total)
         if not left:
             return
-        # In the order in which they end, so that what is done is kept at once. Who plays answers with what went wrong,
-        # because not every backend hands an exception on.
-        with Parallel(n_jobs=jobs, return_as="generator_unordered") as pool:
-            for at, number, made in pool(
-                delayed(_played)(self.scenarios[at], self.wire, at, number) for at, number in left
-            ):
-                if isinstance(made, str):
-                    raise HarnessError(f"{made} (at {_said(self.points[at])})")
-                self._keep(at, number, made)
-                done += 1
-                told(done, total)
+        # In the order in which they end, so that what is done is kept at once.
+        tasks = [((at, number), (self.scenarios[at], number)) for at, number in left]
+        pool = Parallel(n_jobs=jobs, return_as="generator_unordered")
+        try:
+            with pool, playing(pool, self.wire, tasks) as results:
+                for (at, number), made in results:
+                    self._keep(at, number, made)
+                    done += 1
+                    told(done, total)
+        except PlaceError as error:
+            raise HarnessError(f"{error} (at {_said(self.points[error.place[0]])})") from error
 
     def found(self) -> list[Replicated]:
         """The replications of each point, in their order."""
@@ -239,11 +240,3 @@ class _Work:
             about = {"scenario": self.scenarios[at].name, "wire": self.wire, "replication": number}
             grid = {path: shown(value) for path, value in self.points[at].items()}
             self.kept.keep(self._keys[at, number], made, about | {"point": grid})
-
-
-def _played(scenario: Scenario, wire: str, at: int, number: int) -> tuple[int, int, Replication | str]:
-    """Play one replication of one point, wherever this is called: what came of it, or why nothing did."""
-    try:
-        return at, number, replication(scenario, wire, number)
-    except ChatsimError as error:
-        return at, number, str(error)

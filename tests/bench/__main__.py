@@ -22,6 +22,7 @@ from chatsim.sim.engine import Engine
 from chatsim.sim.event_loop import EventLoop
 from tests.bench import live
 from tests.bench.naive import NaiveChat, Process
+from tests.bench.sweeping import sweeping
 from tests.bench.worlds import World
 
 PAIRS = int(os.environ.get("CHATSIM_BENCH_PAIRS", "5"))
@@ -154,6 +155,7 @@ BENCHES: dict[str, Callable[[], None]] = {
     "queue": queue,
     "quiet": quiet,
     "compiled": compiled,
+    "sweep": lambda: sweeping(min(PAIRS, 2)),
     "rooms": lambda: live.rooms(PAIRS),
     "outstanding": lambda: live.outstanding(PAIRS),
     "thousand": lambda: live.thousand(PAIRS),

@@ -43,6 +43,21 @@ def test_replicate_prints_verdicts_and_intervals(file: Path, capsys: Capture) ->
     assert any(line.startswith("delivery_latency_p95_s") and line.split()[-1] == "5" for line in lines)
 
 
+def test_replicate_prints_the_numbers_that_are_expected_and_the_rest_when_asked(file: Path, capsys: Capture) -> None:
+    words = ["replicate", f"{file}", "-n", "2", "--jobs", "1"]
+    main([*words, "--metric", "mean(ack_latency)"])
+    out = capsys.readouterr().out
+    numbers = [line.split()[0] for line in out.partition("number")[2].splitlines()[1:] if line.endswith(" 2")]
+    assert numbers == ["delivery_latency_p95_s", "lost", "ack_latency_mean_s"]
+    assert "more numbers: --all prints them" in out
+    main([*words, "--all"])
+    out = capsys.readouterr().out
+    numbers = [line.split()[0] for line in out.partition("number")[2].splitlines()[1:]]
+    assert numbers[:2] == ["delivery_latency_p95_s", "lost"]
+    assert {"delivery_latency_p95_s{group=people}", "sent"} <= set(numbers)
+    assert "more numbers" not in out
+
+
 def test_the_code_is_that_of_the_verdict(file: Path, capsys: Capture) -> None:
     file.write_text(WORDS.replace("LIMIT", "1ms"), encoding="utf-8")
     assert main(["replicate", f"{file}", "-n", "10", "--jobs", "1"]) == 1
@@ -63,6 +78,8 @@ def test_json_is_one_document_and_csv_has_every_number(file: Path, tmp_path: Pat
     table = pd.read_csv(csv)
     assert table.seed.tolist() == document["seeds"]
     assert "delivery_latency_p95_s" in table
+    assert main([*words, "--parquet", f"{tmp_path / 'numbers.parquet'}"]) == 0
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "numbers.parquet"), table)
 
 
 def test_until_goes_on_until_it_is_precise(file: Path, capsys: Capture) -> None:
@@ -82,6 +99,7 @@ def test_until_goes_on_until_it_is_precise(file: Path, capsys: Capture) -> None:
         (["--until", "200%"], "--until 200%"),
         (["--until", "5%", "-n", "7"], "give one of them"),
         (["--jobs", "0"], "--jobs 0"),
+        (["--csv", "x.xlsx"], "end in .csv"),
         (["--on", "live"], "virtual time"),
         (["--until", "5%", "--metric", "ack_latency_mean"], "did you mean ack_latency_mean_s?"),
     ],

@@ -1,0 +1,90 @@
+"""What several commands are told in the same words: the options, and what is made of their texts.
+
+Decides how a text of the command line becomes a number, a change or a grid. Rule: an option has one name, one meaning
+and one sentence of help in every command; what cannot be is refused in one sentence that names the option.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from chatsim.errors import UsageError
+from chatsim.scenario import units
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A scenario file.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Replaces the scenario's seed.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Jobs = Annotated[int, typer.Option("--jobs", metavar="J", help="How many processes play; -1 is one a processor.")]
+Virtual = Annotated[str, typer.Option("--on", metavar="sim|virtual", help="Which wire, both in virtual time.")]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change B: handler.rate_limit=30/min.")
+]
+Grid = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=V,V,...", help="A path and its values: handler.rate_limit=30/min,60/min."),
+]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option("--metric", metavar="NAME", help="A number: lost, or 'p99(delivery_latency, group=mobile)'."),
+]
+
+
+def number(text: str) -> int | Literal["auto"]:
+    """How many replications."""
+    if text == "auto":
+        return "auto"
+    if not text.isdecimal() or int(text) < 2:
+        raise UsageError(f"--replications {text}: give a whole number of at least 2, or auto")
+    return int(text)
+
+
+def share(text: str) -> float:
+    """How narrow an interval shall be."""
+    try:
+        found = units.share(text)
+    except ValueError as problem:
+        raise UsageError(f"--until {text}: {problem}") from None
+    if not 0 < found < 1:
+        raise UsageError(f"--until {text}: give a share between 0% and 100%, such as 5%")
+    return found
+
+
+def check_jobs(jobs: int) -> None:
+    """Raise UsageError for no process at all."""
+    if jobs == 0:
+        raise UsageError("--jobs 0: give the number of processes, or -1 for one a processor")
+
+
+def changes(texts: Sequence[str]) -> dict[str, Any]:
+    """Paths of a scenario and their new values, which are what a file would say."""
+    return {path: _value(text, value) for text, path, value in map(_parts, texts)}
+
+
+def grid(texts: Sequence[str]) -> dict[str, list[Any]]:
+    """Paths of a scenario and the values that each shall have; a comma within brackets divides nothing."""
+    found: dict[str, list[Any]] = {}
+    for text, path, value in map(_parts, texts):
+        if path in found:
+            raise UsageError(f"--set {text}: {path} has values already; say them all at once, with commas between")
+        found[path] = _value(text, f"[{value}]")
+    return found
+
+
+def _parts(text: str) -> tuple[str, str, str]:
+    path, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--set {text}: write a path, an equals sign and a value, such as handler.rate_limit=30/min")
+    return text, path, value
+
+
+def _value(text: str, value: str) -> Any:
+    from chatsim.scenario.yaml import YamlError, parse_yaml
+
+    try:
+        return parse_yaml(value, f"--set {text.partition('=')[0]}", may_be_empty=True).value
+    except YamlError as problem:
+        raise UsageError(f"{problem}") from None

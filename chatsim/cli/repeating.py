@@ -1,0 +1,124 @@
+"""A scenario that `run` and `check` judge by many runs instead of one: `--replications auto`, or a number.
+
+Decides what is shown and written of such a scenario. Rule: its verdict is one of three, wrong with a probability of at
+most 5 % over all of its expectations together; a run among them that is not valid makes the whole invalid. Playing and
+judging are the runner's and the analysis' affair.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from chatsim.cli.doors import Progress, Wire
+from chatsim.cli.execute import CODES, Outcome, Row
+from chatsim.errors import ChatsimError
+from chatsim.scenario.units import quantity
+from chatsim.store.folder import RunFolder
+
+if TYPE_CHECKING:
+    from chatsim.analysis.replicated import Replicated
+    from chatsim.analysis.slo import Ruling
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated(Outcome):
+    """What became of a scenario that was played many times; `folder` is where that is written."""
+
+    found: Replicated | None = None
+    folder: Path | None = None
+
+    @property
+    def path(self) -> Path | None:
+        return self.folder
+
+    @property
+    def is_judged(self) -> bool:
+        return self.found is not None
+
+    def document(self) -> Mapping[str, Any]:
+        # Not `super()`, which a class with slots has lost: it is made anew.
+        head = Outcome.document(self)
+        return head if self.found is None else {**head, "valid": True, **_document(self.found)}
+
+    def rows(self) -> Iterator[Row]:
+        if self.found is None:
+            yield from Outcome.rows(self)
+            return
+        for text, mean, low, high, limit, verdict in judged_rows(self.found):
+            shown = mean if low == mean == high else f"{mean} ({low} .. {high})"
+            yield self.scenario, self.wire, text, shown, limit, verdict
+
+
+def repeated(
+    scenario: Any,
+    wire: Wire,
+    replications: int | Literal["auto"],
+    *,
+    seed: int | None,
+    out: Path | None,
+    jobs: int,
+    progress: Progress,
+) -> Repeated:
+    """Play it so many times, or until it is decided; `progress` hears the share of what it may take at most."""
+    from chatsim.analysis.slo import N_MAX
+    from chatsim.runner.replicate import replicate
+
+    most = N_MAX if replications == "auto" else replications
+    played = scenario if seed is None else scenario.with_seed(seed)
+    try:
+        found = replicate(played, replications, on=wire, jobs=jobs, progress=lambda done: progress(done / most))
+        with RunFolder(played.name, wire, played.seed, at=time.time(), out=out) as folder:
+            folder.write_document(_document(found))
+            folder.write_table("replications", list(found.frame.columns), found.frame.itertuples(index=False))
+    except ChatsimError as error:
+        return Repeated(scenario.name, wire, seed, None, error.exit_code, str(error))
+    return Repeated(scenario.name, wire, played.seed, None, CODES[found.verdict], found=found, folder=folder.path)
+
+
+def judged_rows(found: Replicated) -> Iterator[tuple[str, str, str, str, str, str]]:
+    """Each expectation with the mean over replications, its bounds, the limit, and the verdict with what there is to
+    know beside it."""
+    for expectation, ruling in zip(found.expect, found.rulings, strict=True):
+        values = (ruling.mean, ruling.low, ruling.high, expectation.limit)
+        mean, low, high, limit = (quantity(value, expectation.unit) for value in values)
+        yield expectation.text, mean, low, high, limit, ruling.verdict + _more(ruling)
+
+
+def _more(ruling: Ruling) -> str:
+    if ruling.infinite:
+        return f" (infinite in {ruling.infinite} of {ruling.n})"
+    if ruling.empty:
+        return f" (no sample in {ruling.empty} of {ruling.n})"
+    return f" ({ruling.would_do:g} would probably do)" if ruling.verdict == "inconclusive" else ""
+
+
+def _document(found: Replicated) -> dict[str, Any]:
+    """It as JSON shows it: `observed` is the mean over replications, `low` and `high` are its one-sided bounds."""
+    return {
+        "scenario": found.scenario,
+        "wire": found.wire,
+        "seed": found.replications[0].seed,
+        "verdict": found.verdict,
+        "replications": len(found),
+        "seeds": [replication.seed for replication in found.replications],
+        "expectations": [
+            {
+                "text": expectation.text,
+                "observed": ruling.mean,
+                "low": ruling.low,
+                "high": ruling.high,
+                "limit": expectation.limit,
+                "verdict": ruling.verdict,
+                "n": ruling.n,
+                "infinite": ruling.infinite,
+                "would_do": ruling.would_do,
+                "unit": "" if expectation.unit == "count" else expectation.unit,
+            }
+            for expectation, ruling in zip(found.expect, found.rulings, strict=True)
+        ],
+        "numbers": found.summary().to_dict("records"),
+    }

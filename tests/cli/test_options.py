@@ -1,0 +1,51 @@
+"""A text of the command line is read as a file would be, and refused in one sentence that names its option."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chatsim.cli.options import changes, check_jobs, grid, number, share
+from chatsim.errors import UsageError
+
+
+def test_values_of_a_grid_stay_as_a_file_says_them() -> None:
+    assert grid(["groups.mobile.users=100,200, 400", "handler.rate_limit=30/min,60/min"]) == {
+        "groups.mobile.users": [100, 200, 400],
+        "handler.rate_limit": ["30/min", "60/min"],
+    }
+
+
+def test_a_comma_within_brackets_divides_nothing() -> None:
+    latencies = "network.latency={lognormal: {median: 15ms, p99: 45ms}},{constant: 5ms}"
+    found = grid([latencies, "expect=[lost == 0, sent > 1]"])
+    assert found["network.latency"] == [{"lognormal": {"median": "15ms", "p99": "45ms"}}, {"constant": "5ms"}]
+    assert found["expect"] == [["lost == 0", "sent > 1"]]
+
+
+def test_a_change_has_one_value() -> None:
+    assert changes(["typing=true", "handler.rate_limit=30/min"]) == {"typing": True, "handler.rate_limit": "30/min"}
+
+
+@pytest.mark.parametrize(
+    ("read", "given", "text"),
+    [
+        (grid, ["users"], "--set users: write a path"),
+        (grid, ["users=1", "users=2"], "users has values already"),
+        (grid, ["users=[1"], "--set users"),
+        (changes, ["users=[1"], "--set users"),
+        (number, "1", "at least 2, or auto"),
+        (number, "-3", "at least 2, or auto"),
+        (share, "0%", "--until 0%"),
+        (share, "x", "--until x"),
+        (check_jobs, 0, "--jobs 0"),
+    ],
+)
+def test_what_cannot_be_is_refused(read: Any, given: Any, text: str) -> None:
+    with pytest.raises(UsageError, match=text):
+        read(given)
+
+
+def test_numbers_and_shares() -> None:
+    assert (number("auto"), number("12"), share("5%")) == ("auto", 12, 0.05)
