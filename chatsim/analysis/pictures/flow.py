@@ -83,7 +83,8 @@ def herd(
     """How many came back in each interval of `bin_s`: connections whose user had lost one before.
 
     `connections` is `run.connections`; intervals lie on multiples of `bin_s`; `from_s` and `to_s` choose the time (s).
-    Without them it is that of the greatest herd, where several lie more than ten seconds apart. The busiest interval is named. Raises UsageError with the nearest name of a column, or for an interval that is none.
+    Without them it is that of the greatest herd, where several lie more than ten seconds apart. The busiest interval
+    is named. Raises UsageError with the nearest name of a column, or for an interval that is none.
     """
     canvas.needs(connections, ["user", "opened_at_s", "closed_at_s", "end"], "the table of connections")
     if not bin_s > 0:
