@@ -15,7 +15,18 @@ from typing import Annotated
 
 import typer
 
-from chatsim.cli import chatting, exploring, looking, reading, replicating, running, serving, sweeping, tokens
+from chatsim.cli import (
+    chatting,
+    exploring,
+    looking,
+    reading,
+    replicating,
+    reporting,
+    running,
+    serving,
+    sweeping,
+    tokens,
+)
 from chatsim.cli.doors import REAL, Doors
 from chatsim.cli.execute import BROKEN, INTERRUPTED, PASSED, USAGE
 from chatsim.cli.output import emit, say
@@ -48,6 +59,7 @@ def build(doors: Doors) -> typer.Typer:
     exploring.add(app)
     replicating.add(app)
     sweeping.add(app)
+    reporting.add(app)
     serving.add(app)
     tokens.add(app)
     chatting.add(app)

@@ -160,7 +160,7 @@ def shade(ax: Axes, events: pd.DataFrame | None) -> None:
 def _fault(event: str, at: float, lasts: float, users: int) -> str:
     whom = f", {users} {'person' if users == 1 else 'people'}" if users else ""
     how_long = "" if lasts == 0 else " for good" if not isfinite(lasts) else f" for {quantity(lasts, 's')}"
-    return f"{event.replace('_', ' ')} at {quantity(at, 's')}{how_long}{whom}"
+    return f"{plain_text(event).replace('_', ' ')} at {quantity(at, 's')}{how_long}{whom}"
 
 
 EVENTS: Final = ("event", "at_s", "users", "vain", "lasts_s")

@@ -123,16 +123,17 @@ def quantiles(
                 markersize=6,
                 label=label,
             )
-            ax.plot(
-                places[~finite] + shift,
-                np.full((~finite).sum(), 0.97),
-                marker=6,
-                linestyle="",
-                color=colour,
-                markersize=7,
-                transform=ax.get_xaxis_transform(),
-                clip_on=False,
-            )
+            if not finite.all():
+                ax.plot(
+                    places[~finite] + shift,
+                    np.full((~finite).sum(), 0.97),
+                    marker=6,
+                    linestyle="",
+                    color=colour,
+                    markersize=7,
+                    transform=ax.get_xaxis_transform(),
+                    clip_on=False,
+                )
             drawn += heights[finite].tolist()
         if limit_s is not None:
             drawn.append(limit_s * unit.per_s)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from matplotlib import pyplot
 from matplotlib.axes import Axes
 
 from chatsim.analysis import pictures
@@ -39,6 +41,18 @@ def test_a_real_run_is_drawn_with_words_that_do_not_cover_each_other(name: str) 
     assert box.y1 <= ax.xaxis.label.get_window_extent().y0 + 2.0
     edges = ax.figure.bbox
     assert (box.x0 >= edges.x0, box.x1 <= edges.x1, box.y0 >= edges.y0 - 1) == (True, True, True)
+
+
+def test_the_example_of_the_readme_runs() -> None:
+    text = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    [example] = [block for block in text.split("```python\n")[1:] if "cs.pictures.ecdf" in block.partition("```")[0]]
+    pyplot.switch_backend("agg")
+    there = set(pyplot.get_fignums())
+    exec(example.partition("```")[0], {})
+    made = set(pyplot.get_fignums()) - there
+    assert len(made) == 3
+    for number in made:
+        pyplot.close(number)
 
 
 def test_everything_that_it_names_is_there() -> None:

@@ -103,6 +103,12 @@ def test_quantiles_stand_beside_each_other_with_the_band_of_the_first() -> None:
     assert np.asarray(corners)[:, 1].max() == pytest.approx(125.0)
 
 
+def test_the_axes_have_the_width_of_the_picture() -> None:
+    ax = quantiles({"sim": tables.messages(0.01, 0.02)}, ax=tables.axes())
+    ax.figure.canvas.draw()
+    assert ax.get_position().width > 0.85
+
+
 def test_a_quantile_that_was_never_delivered_is_at_the_top() -> None:
     ax = quantiles({"sim": tables.messages(*[0.01] * 97, inf, inf, inf)}, ax=tables.axes())
     assert len(tables.line(ax, "sim")[0]) == 3

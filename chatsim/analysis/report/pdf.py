@@ -1,0 +1,125 @@
+"""The same report in short, as PDF: the verdicts, then each run's promises and its pictures.
+
+Decides what fits on a page. Rule: as `build`; matplotlib draws it, so that nothing else has to be installed.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from io import BytesIO
+from typing import Final
+
+from matplotlib.backends.backend_pdf import PdfPages
+
+from chatsim.analysis.kept import KeptResult
+from chatsim.analysis.pictures.canvas import GREEN, GREY, INK, VERMILLION
+from chatsim.analysis.report import build, figures, sentences
+from chatsim.analysis.report.figures import Picture
+from chatsim.analysis.results import Run
+from chatsim.scenario.units import quantity
+
+PAGE_IN: Final = (8.27, 11.69)
+"""A4, upright."""
+LINES: Final = 62
+"""Lines of text on a page."""
+COLUMNS: Final = 96
+
+Line = tuple[str, str, str]
+"""A line of text: its weight, its colour and its words."""
+
+
+def document(results: Sequence[KeptResult]) -> bytes:
+    """The report as PDF."""
+    out = BytesIO()
+    with PdfPages(
+        out, metadata={"Title": build.title_of(results), "CreationDate": None, "Creator": None, "Producer": None}
+    ) as pages:
+        _text(pages, _verdicts(results))
+        for _, named in build.together(results):
+            _pictures(pages, build.several(named))
+        for result in results:
+            _text(pages, _of(result))
+            _pictures(pages, figures.of_run(Run(result, None), result))
+    return out.getvalue()
+
+
+def _verdicts(results: Sequence[KeptResult]) -> Iterator[Line]:
+    yield from _wrapped(build.title_of(results), weight="bold")
+    yield "normal", INK, ""
+    for result in results:
+        held = sum(judged.verdict == "pass" for judged in result.expectations)
+        text = f"{result.verdict.upper()}  {result.scenario} on {result.wire}, seed {result.seed}: "
+        yield from _wrapped(
+            f"{text}{held} of {len(result.expectations)} promises hold.", colour=_colour(result.verdict)
+        )
+        for text in sentences.meaning(result):
+            yield from _wrapped(f"- {build.without_path(text, result)}")
+        yield "normal", INK, ""
+
+
+def _of(result: KeptResult) -> Iterator[Line]:
+    yield from _wrapped(f"{result.scenario} on {result.wire}, seed {result.seed}", weight="bold")
+    yield from _wrapped(f"{build.without_paths(result.words).get('description', '')}")
+    yield "normal", INK, ""
+    for judged in result.expectations:
+        observed = quantity(judged.observed, judged.unit)
+        yield from _wrapped(f"{judged.verdict:<13}{judged.text}: {observed}", colour=_colour(judged.verdict))
+    yield "normal", INK, ""
+    for fired in result.record.fired:
+        yield from _wrapped(f"{quantity(fired.at, 's')}: {fired.do.replace('_', ' ')}, {len(fired.users)} people")
+    yield "normal", INK, ""
+    for text in sentences.assumptions(result):
+        yield from _wrapped(text, colour=GREY)
+    yield from _wrapped(f"Not modelled: {sentences.NOT_MODELLED.get(result.wire, '')}.", colour=GREY)
+    yield "normal", INK, ""
+    yield from _wrapped(f"To see it again: {build.again(result)}")
+
+
+def _colour(verdict: str) -> str:
+    return GREEN if verdict == "pass" else VERMILLION
+
+
+def _wrapped(text: str, *, weight: str = "normal", colour: str = INK) -> Iterator[Line]:
+    for line in textwrap.wrap(build.printable(text), COLUMNS, subsequent_indent="  ") or [""]:
+        yield weight, colour, line
+
+
+def _text(pages: PdfPages, lines: Iterator[Line]) -> None:
+    """As many pages as the lines need."""
+    left = list(lines)
+    while left:
+        now, left = left[:LINES], left[LINES:]
+        nothing = Picture("", lambda ax: ax)
+        with figures.drawn(nothing) as figure:
+            figure.clear()
+            figure.set_size_inches(*PAGE_IN)
+            for place, (weight, colour, words) in enumerate(now):
+                figure.text(
+                    0.08,
+                    0.94 - 0.0142 * place,
+                    words,
+                    weight=weight,
+                    color=colour,
+                    fontsize=9,
+                    va="top",
+                    parse_math=False,
+                )
+            pages.savefig(figure)  # type: ignore[no-untyped-call]
+
+
+def _pictures(pages: PdfPages, found: Iterator[Picture]) -> None:
+    """A picture a page would be much paper: three stand on one."""
+    left = list(found)
+    while left:
+        now, left = left[:3], left[3:]
+
+        with figures.drawn(Picture("", lambda ax: ax)) as figure:
+            figure.clear()
+            figure.set_size_inches(*PAGE_IN)
+            height = 0.3 * len(now)
+            figure.set_layout_engine("constrained", rect=(0.07, 0.95 - height, 0.86, height), hspace=0.04)
+            for axes, picture in zip(figure.subplots(len(now), 1, squeeze=False)[:, 0], now, strict=True):
+                picture.draw(axes)
+                axes.set_title(picture.title)
+            pages.savefig(figure)  # type: ignore[no-untyped-call]

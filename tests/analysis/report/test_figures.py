@@ -1,0 +1,82 @@
+"""A picture in a page is the same every time, and knows the limits of its scenario."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import msgspec
+import pytest
+from matplotlib.axes import Axes
+
+from chatsim.analysis.report import figures
+from chatsim.analysis.report.figures import Picture
+from chatsim.analysis.results import Run
+from chatsim.verdict.judge import Judged
+from tests.analysis.report import kept
+
+
+def drawing(text: str) -> Picture:
+    def draw(ax: Axes) -> Axes:
+        ax.plot([1, 2], [3, 4], marker="o")
+        ax.set_title(text)
+        return ax
+
+    return Picture("t", draw)
+
+
+def test_it_is_plain_svg_and_the_same_every_time() -> None:
+    text = figures.svg(drawing("a < b & c"), 1)
+    assert text == figures.svg(drawing("a < b & c"), 1)
+    root = ElementTree.fromstring(text)
+    assert root.tag.endswith("svg")
+    assert "viewBox" in root.attrib
+    assert not {"width", "height"} & set(root.attrib)
+    assert "a < b & c" in "".join(root.itertext())
+    assert "matplotlib" not in text.lower().replace("matplotlib.axis", "")
+    assert "metadata" not in text
+
+
+def test_letters_that_the_font_lacks_are_no_news() -> None:
+    assert "svg" in figures.svg(drawing("中文 العربية \U0001f600"), 1)
+
+
+def test_the_limit_is_that_on_the_highest_quantile() -> None:
+    def limited(*texts: str) -> float | None:
+        found = [Judged(text, 0.0, float(place + 1), "pass", 1, "s") for place, text in enumerate(texts)]
+        return figures.limit_of(msgspec.structs.replace(kept.result(), expectations=found))
+
+    assert limited("p50(delivery_latency) <= 50ms", "p99(delivery_latency) <= 100ms", "nonsense") == 2.0
+    assert limited("max(delivery_latency) < 1s", "p99(delivery_latency) <= 100ms") == 1.0
+    assert limited("lost == 0", "p99(delivery_latency) >= 1ms", "p99(ack_latency) <= 100ms") is None
+
+
+def test_the_handler_is_that_which_was_played() -> None:
+    one = kept.result()
+    config = figures.config_of(one)
+    assert config is not None
+    assert (config.rate_limit, config.rate_window_s) == (30, 60.0)
+    live = figures.config_of(msgspec.structs.replace(one, wire="live"))
+    assert live is not None
+    assert live.rate_window_s == 6.0
+    assert figures.config_of(msgspec.structs.replace(one, words={})) is None
+    assert figures.config_of(msgspec.structs.replace(one, words={"name": 3})) is None
+
+
+@pytest.mark.parametrize(("wire", "shaded"), [("sim", True), ("live", False)])
+def test_faults_are_shaded_where_the_clock_is_theirs(wire: str, shaded: bool) -> None:
+    one = msgspec.structs.replace(kept.result(), wire=wire)
+    load = next(picture for picture in figures.of_run(Run(one, None), one) if picture.title.startswith("Connections"))
+    assert ("drop at 10 s" in figures.svg(load, 1)) == shaded
+
+
+def test_runs_have_names_that_tell_them_apart() -> None:
+    one = kept.result()
+    other = msgspec.structs.replace(one, seed=2)
+    assert figures.names([one, other, one]) == ["sim, seed 1 (1)", "sim, seed 2", "sim, seed 1 (2)"]
+
+
+def test_a_picture_leaves_no_file_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    figures.svg(drawing("x"), 1)
+    assert list(tmp_path.iterdir()) == []
