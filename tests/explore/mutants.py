@@ -357,7 +357,7 @@ def explored(mutant: Mutant, folder: Path, seeds: int = SEEDS) -> Found:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=1200,
     )
     return found_in(done.returncode, done.stdout, done.stderr)
 
