@@ -38,12 +38,14 @@ class Edit(NamedTuple):
 
 
 class Mutant(NamedTuple):
-    """One planted bug, the wire that it is looked for on, and the invariants that may find it (none named: any)."""
+    """One planted bug, the wire that it is looked for on, the invariants that may find it (none named: any), and the
+    seed that is played first."""
 
     name: str
     edits: tuple[Edit, ...]
     wire: Wire = "sim"
     by: tuple[str, ...] = ()
+    first: int = 0
 
 
 class Found(NamedTuple):
@@ -64,9 +66,11 @@ class Found(NamedTuple):
         return self.invariant != "calm" or self.raised_in.startswith(("core/", "live/"))
 
 
-def one(name: str, file: str, old: str, new: str, *, wire: Wire = "sim", by: tuple[str, ...] = ()) -> Mutant:
+def one(
+    name: str, file: str, old: str, new: str, *, wire: Wire = "sim", by: tuple[str, ...] = (), first: int = 0
+) -> Mutant:
     """A mutant in one place."""
-    return Mutant(name, (Edit(file, old, new),), wire, by)
+    return Mutant(name, (Edit(file, old, new),), wire, by, first)
 
 
 HANDLER, DELIVERY, SIGNALS, REPLAYS = "core/handler.py", "core/delivery.py", "core/signals.py", "core/replays.py"
@@ -346,9 +350,10 @@ def plant(mutant: Mutant, folder: Path) -> None:
 
 
 def explored(mutant: Mutant, folder: Path, seeds: int = SEEDS) -> Found:
-    """Plant a mutant and explore it: which invariant found it, and what was said."""
+    """Plant a mutant and explore it, up to seed `seeds`: which invariant found it, and what was said."""
     plant(mutant, folder)
-    command = [sys.executable, "-m", "chatsim", "explore", "--seeds", f"{seeds}", "--on", mutant.wire]
+    span = ["--from", f"{mutant.first}", "--seeds", f"{seeds - mutant.first}"]
+    command = [sys.executable, "-m", "chatsim", "explore", *span, "--on", mutant.wire]
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     done = subprocess.run(
         [*command, "--jobs", "1", "--no-shrink"],
