@@ -58,7 +58,7 @@ def page(totals: Totals, mutants: tuple[int, int] | None = None, machine: str = 
             [(name, f"{totals.reached.get(name, 0):,}", sentence) for name, sentence in SOMETIMES.items()],
         )
     )
-    parts.append("## Invariants\n\nChecked in every run, on every wire.\n")
+    parts.append("## Invariants\n\nChecked in every run; `written` and `heard` where bytes are written: on virtual.\n")
     parts.append(_table(("invariant", "sentence"), list(INVARIANTS.items())))
     return "\n".join(parts)
 

@@ -2,8 +2,8 @@
 
 Rule: a mutant is a mistake that somebody could make, in one place where it could be made, and everything else stays as
 it is. It is planted in a copy of the package, and explored by a process that knows only the copy. It is killed by an
-invariant that does not hold, or by what raises in the core or the shell, and by nothing else: a run that fails in any
-other way proves nothing. `CONTROL` is planted and explored likewise, and must survive.
+invariant that does not hold, or by what raises in the core or a shell of it, and by nothing else: a run that fails in
+any other way proves nothing. `CONTROL` is planted and explored likewise, and must survive.
 Those of the core and of the simulation stand here, those of the asyncio shell in `shell_mutants`.
 """
 
@@ -60,10 +60,10 @@ class Found(NamedTuple):
 
     @property
     def kills(self) -> bool:
-        """Whether that is a kill: a rule did not hold, or the core or the shell has raised."""
+        """Whether that is a kill: a rule did not hold, or the core or a shell of it has raised."""
         if self.status != 1 or not self.invariant:
             return False
-        return self.invariant != "calm" or self.raised_in.startswith(("core/", "live/"))
+        return self.invariant != "calm" or self.raised_in.startswith(("core/", "live/", "sim/"))
 
 
 def one(
@@ -266,12 +266,25 @@ MUTANTS = (
         "victims = [*holders, *(() if known is None else known.connections.values())]",
         "victims = [*holders[:0], *(() if known is None else ())]",
     ),
-    one("an index of the pool leaks", HANDLER, "del user.connections[connection.name]", "connection.number += 0"),
+    one(
+        "an index of the pool leaks",
+        HANDLER,
+        "del user.connections[connection.name]",
+        "connection.number += 0",
+        by=("calm", "pool", "gone"),
+    ),
     one(
         "an unbounded queue",
         HANDLER,
         "if queued_bytes > config.outbound_bytes or queued_frames > config.outbound_frames:",
         "if queued_bytes < 0:",
+    ),
+    one(
+        "the simulated node never hears of pressure",
+        "sim/node.py",
+        "self.engine.at(at, self._pressed, pipe, (int(queued), len(leaving)))",
+        "assert leaving",
+        by=("queue_limit",),
     ),
     one(
         "draining drops what waits",
@@ -329,6 +342,8 @@ MUTANTS = (
         "core/client.py",
         "self.due_at = acks_at if acks_at < self._again_at else self._again_at",
         "self.due_at = min(self.due_at, acks_at)",
+        by=("calm",),
+        first=120,
     ),
 )
 """All of them."""
