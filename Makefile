@@ -29,7 +29,8 @@ check: $(INSTALLED)
 bench: $(INSTALLED) $(if $(shell command -v cc),compiled)
 	$(BIN)/python -m tests.bench
 
-# Plants the mutants, plays 20,000 seeds (EXPLORE_SEEDS says otherwise) and writes results/explore.md.
+# Plants the mutants, and the control that has none, plays 20,000 seeds (EXPLORE_SEEDS says otherwise) and writes
+# results/explore.md.
 explore: $(INSTALLED)
 	$(BIN)/python -m tests.explore
 

@@ -54,6 +54,11 @@ class KeptLog(MemoryLog):
         session.records.append(stored)
         return stored
 
+    def newest(self, session: str) -> Record | None:
+        """What the session took last, of what it was told to keep; None where that is nothing."""
+        known = self._known.get(session)
+        return known.records[-1] if known is not None and known.records else None
+
     def note(self, fact: Fact) -> None:
         """Keep a fact."""
         if isinstance(fact, Revoked):

@@ -24,8 +24,9 @@ It is played, and every invariant is checked at every step. `make explore` makes
 
 _CHECKED: Final = """\
 Checked in every run, on every wire. `same_again` takes a second run: one seed in twenty has one, a run on real sockets
-none. There the server is a process of its own: what is inside its handler is looked at in the one that its journal is
-replayed into, how many connections are open is asked of the server, and whatever has a bound in time has 5 s more."""
+none. `written` and `heard` look at transports in memory, which are those of virtual. On real sockets the server is a
+process of its own: what is inside its handler is looked at in the one that its journal is replayed into, how many
+connections are open is asked of the server, and whatever has a bound in time has 5 s more."""
 
 
 def missed(totals: Totals) -> list[str]:

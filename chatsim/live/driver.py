@@ -25,7 +25,7 @@ from chatsim.live.deflate import PACKED_FROM_BYTES, pack
 from chatsim.live.events import Often, tell
 from chatsim.live.framing import PING_FRAME, text_frame
 from chatsim.live.log import LATER, Log
-from chatsim.live.outlets import CLOSE_TIMEOUT_S, Outlet, Outlets
+from chatsim.live.outlets import CLOSE_TIMEOUT_S, OUTBOUND_BYTES, OUTBOUND_FRAMES, Outlet, Outlets
 from chatsim.telemetry.figures import LAG_EDGES_S
 
 LAG_INTERVAL_S = 0.1
@@ -93,13 +93,16 @@ class Driver:
         life: int = 0,
         zero_at: float | None = None,
         close_timeout_s: float = CLOSE_TIMEOUT_S,
+        outbound_frames: int = OUTBOUND_FRAMES,
+        outbound_bytes: int = OUTBOUND_BYTES,
     ) -> None:
         """`epoch` is the wall time of `now` = 0, in seconds since the Unix epoch; the handler was given the same. That
         is this moment, unless `zero_at` names another of the loop's time (s).
 
         `life` counts the starts of a log that lasts: it becomes part of the connections' names, so that a client that
         comes back after a restart cannot name somebody else's by chance. A peer that is told to close has
-        `close_timeout_s` to do so.
+        `close_timeout_s` to do so. The handler takes a reader for too slow for whom more than `outbound_frames` or
+        `outbound_bytes` wait.
         """
         self.loop = loop
         self.draining = False
@@ -111,7 +114,13 @@ class Driver:
         self._epoch = epoch
         self._start = loop.time() if zero_at is None else zero_at
         self._now = 0.0
-        self._outlets = Outlets(loop, self._pressed, close_timeout_s=close_timeout_s)
+        self._outlets = Outlets(
+            loop,
+            self._pressed,
+            close_timeout_s=close_timeout_s,
+            frames_max=outbound_frames,
+            bytes_max=outbound_bytes,
+        )
         self._todo: deque[Effects] = deque()
         self._held: dict[tuple[tuple[str, ...], str, str], list[str]] | None = None
         self._timer: asyncio.TimerHandle | None = None

@@ -24,6 +24,9 @@ CLOSE_TIMEOUT_S = 5.0
 WRITE_HIGH_BYTES = 32 * 1024
 """What the transport may hold before it pauses us; it resumes us only when empty, so that what waits can be counted."""
 
+OUTBOUND_FRAMES, OUTBOUND_BYTES = 256, 1024 * 1024
+"""What may wait for one connection where nobody says otherwise (protocol.md, section 3)."""
+
 LINGER_S = 0.05
 """How long a frame that nobody waits for stays for company, at most; the ack that caused it was free to take 0.2 s."""
 
@@ -106,14 +109,19 @@ class Outlets:
         press: Callable[[Outlet], None],
         *,
         close_timeout_s: float = CLOSE_TIMEOUT_S,
+        frames_max: int = OUTBOUND_FRAMES,
+        bytes_max: int = OUTBOUND_BYTES,
     ) -> None:
         """`press` is told once a flush of each connection that cannot take what waits for it; who is to close and does
-        not within `close_timeout_s` is dropped."""
+        not within `close_timeout_s` is dropped. Of `frames_max` and `bytes_max`, which may wait for one connection, a
+        transport holds no more than half without being looked at."""
         self.by_name: dict[str, Outlet] = {}
         self.frames_out = self.bytes_out = self.flushes = 0
         self._loop = loop
         self._press = press
         self._close_timeout_s = close_timeout_s
+        self._look_frames = min(LOOK_FRAMES, frames_max // 2)
+        self._high_bytes = min(WRITE_HIGH_BYTES, bytes_max // 2)
         self._dirty: list[Outlet] = []
         self._suspects: list[Outlet] = []
         self._flush_due = False
@@ -125,7 +133,7 @@ class Outlets:
 
     def add(self, name: str, transport: asyncio.Transport) -> Outlet:
         """A connection of this name opened."""
-        transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES, low=0)
+        transport.set_write_buffer_limits(high=self._high_bytes, low=0)
         outlet = self.by_name[name] = Outlet(name, transport)
         return outlet
 
@@ -137,14 +145,17 @@ class Outlets:
         del self.by_name[outlet.name]
 
     def paused(self, outlet: Outlet) -> None:
-        """The transport holds as much as it should: what follows waits here."""
+        """The transport holds as much as it should: what follows waits here, and what it holds is reported."""
         outlet.paused = True
+        if not outlet.suspect:
+            # Else it is looked at anyway.
+            self._soil(outlet)
 
     def resumed(self, outlet: Outlet) -> None:
         """The transport is empty again."""
         outlet.paused = False
         outlet.writes.clear()
-        outlet.transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES, low=0)
+        outlet.transport.set_write_buffer_limits(high=self._high_bytes, low=0)
         if outlet.queue:
             self._soil(outlet)
 
@@ -241,7 +252,7 @@ class Outlets:
             waiting = outlet.in_transport() + count
         writes.append((count, len(data)))
         transport.write(data)
-        if waiting > LOOK_FRAMES and not outlet.suspect:
+        if waiting > self._look_frames and not outlet.suspect:
             outlet.suspect = True
             if not self._suspects:
                 # A transport may write at the end of the turn: what it still holds in the next, nobody takes.
@@ -252,13 +263,14 @@ class Outlets:
         """Who has not taken what she was given is paused, so that what follows waits here and is reported."""
         suspects, self._suspects = self._suspects, []
         for outlet in suspects:
-            outlet.suspect = False
             transport = outlet.transport
-            if outlet.paused or outlet.closing or transport.is_closing() or outlet.in_transport() <= LOOK_FRAMES:
-                continue
-            # Over its limit it pauses us at once, however small its bytes are; when it is empty, it resumes us.
-            transport.set_write_buffer_limits(high=0, low=0)
-            self._press(outlet)
+            over = not outlet.paused and outlet.in_transport() > self._look_frames
+            if (over or outlet.paused) and not outlet.closing and not transport.is_closing():
+                if over:
+                    # Over its limit it pauses us at once, however small its bytes are; when it is empty, it resumes us.
+                    transport.set_write_buffer_limits(high=0, low=0)
+                self._press(outlet)
+            outlet.suspect = False
 
     def _flush(self) -> None:
         """One write per connection that has something to say; those that cannot take it are reported."""
@@ -286,7 +298,7 @@ class Outlets:
         self.flushes += written
         self.bytes_out += size
         for outlet in slow:
-            if outlet.queue and not outlet.closing:
+            if outlet.paused and not outlet.closing:
                 self._press(outlet)
 
     def _soil(self, outlet: Outlet) -> None:

@@ -271,7 +271,15 @@ async def _drive(
     log: Log = settings.log or pruned
     life = 0 if lasting is None else lasting.life
     driver = Driver(
-        handler, log, loop=loop, epoch=epoch, journal=writer, life=life, close_timeout_s=settings.close_timeout_s
+        handler,
+        log,
+        loop=loop,
+        epoch=epoch,
+        journal=writer,
+        life=life,
+        close_timeout_s=settings.close_timeout_s,
+        outbound_frames=config.outbound_frames,
+        outbound_bytes=config.outbound_bytes,
     )
     driver.watch_lag()
     if lasting is not None:

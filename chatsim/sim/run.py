@@ -181,6 +181,10 @@ class _World:
         self.lags.append(lag_s)
         # Who waits for the loop is served no sooner than that, and no rule promises otherwise.
         self.watch.slack_s = max(self.watch.slack_s, SLACK_S + lag_s)
+        if self.node.limits:
+            for pipe in self.node.pipes.values():
+                if pipe.limited:
+                    self.watch.holds(now, pipe.name, int(pipe.down.queued_bytes(now)))
         if now + LAG_SAMPLE_S <= self.scenario.duration_s:
             self.engine.at(now + LAG_SAMPLE_S, self._sample)
 

@@ -85,7 +85,10 @@ class _Timer(asyncio.TimerHandle):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """`time()` is in virtual seconds from 0; servers and connections made here are of this loop alone."""
+    """`time()` is in virtual seconds from 0; servers and connections made here are of this loop alone.
+
+    `on_settled` is called whenever all of a moment is done, and time is about to pass.
+    """
 
     def __init__(self, ties: int | None = None) -> None:
         """`ties` is the seed of the order in which timers of one moment ring, as far as they have different owners
@@ -96,6 +99,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._turns = 0
         self._listeners: dict[int, MemoryServer] = {}
         self._ports = count(1)
+        self.on_settled: Callable[[], object] = lambda: None
         super().__init__(_Idle(self._advance))
 
     def time(self) -> float:
@@ -132,6 +136,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 f"Nothing can happen any more at {self._now:g} s, and these wait: "
                 f"{', '.join(names[:WAITING_NAMED_MAX]) or 'nobody'}{more}."
             )
+        self.on_settled()
         until, moments = self._now + timeout_s, self._moments
         while moments and moments[0] <= self._now:
             heappop(moments)

@@ -32,6 +32,7 @@ from chatsim.live.metrics import scrape
 from chatsim.live.protocol import HANDSHAKE_TIMEOUT_S
 from chatsim.live.server import DRAIN_S_MAX, uvicorn_config
 from chatsim.people.streams import Draws
+from chatsim.virtual.carried import Carried
 from chatsim.virtual.loop import VirtualLoop
 from chatsim.virtual.transport import MemoryServer
 
@@ -98,9 +99,11 @@ class Node:
         lasting: bool,
         observers: tuple[Observer, ...],
         on_begin: Callable[[Snapshot], None],
+        carried: Carried | None = None,
     ) -> None:
         """`epoch` is the wall time of moment 0, `latency` how long an append takes (s); a node that is not `lasting`
-        never begins again, and is told nothing of what its log keeps. `on_begin` hears of each further life."""
+        never begins again, and is told nothing of what its log keeps. `on_begin` hears of each further life, `carried`
+        of every connection and of each end."""
         self.loop = loop
         self.log = SlowLog(loop, latency)
         self._config = config
@@ -109,6 +112,7 @@ class Node:
         self._admin_key = admin_key
         self._observers = observers
         self._on_begin = on_begin
+        self._carried = carried
         self._life = 0
         self._port = 0
         self.handler: ChatHandler
@@ -137,7 +141,15 @@ class Node:
         loop = self.loop
         self.handler = handler
         self.driver = driver = Driver(
-            handler, self.log, loop=loop, epoch=self._epoch, journal=self, life=self._life, zero_at=0.0
+            handler,
+            self.log,
+            loop=loop,
+            epoch=self._epoch,
+            journal=self,
+            life=self._life,
+            zero_at=0.0,
+            outbound_frames=self._config.outbound_frames,
+            outbound_bytes=self._config.outbound_bytes,
         )
         self.log.driver = driver
         self._gate = gate = Gate(driver, self._keys, self._config, seed=self._life)
@@ -146,6 +158,8 @@ class Node:
         made = uvicorn_config(app, gate, None, HANDSHAKE_TIMEOUT_S)
         state = ServerState()
         self._server = loop.listen(lambda: Front(made, state, {}, loop), self._port)
+        if self._carried is not None:
+            self._server.on_accept = self._carried.accepted
         self._port = self._server.port
         self.up = True
 
@@ -182,6 +196,8 @@ class Node:
         self.up = False
         self._life += 1
         self.log.driver = None
+        if self._carried is not None:
+            self._carried.ended()
         self._server.kill()
         self.driver.close()
         # Whoever waits until everybody has gone waits no longer.

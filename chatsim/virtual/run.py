@@ -38,6 +38,7 @@ from chatsim.verdict.collect import collect
 from chatsim.verdict.invariants.catalogue import Violation
 from chatsim.verdict.invariants.watch import Watch
 from chatsim.verdict.tally import Tally
+from chatsim.virtual.carried import Carried
 from chatsim.virtual.loop import VirtualLoop
 from chatsim.virtual.node import Node, Observer
 from chatsim.virtual.ties import ShuffledCalendar
@@ -109,7 +110,14 @@ class _Run:
             journal, Header(config=scenario.handler, epoch=EPOCH, seed=scenario.seed, snapshot=snapshot)
         )
         self.watch = Watch(scenario.handler, EPOCH, snapshot, handler=lambda: self.node.handler)
-        observers: tuple[Observer, ...] = (self.tally, self.journal, self.watch, *more)
+        carried = Carried(
+            scenario.handler,
+            self.watch.findings,
+            now=loop.time,
+            newest=lambda session: self.node.log.kept.newest(session),
+        )
+        loop.on_settled = carried.settle
+        observers: tuple[Observer, ...] = (self.tally, self.journal, self.watch, carried, *more)
         self.node = Node(
             loop,
             scenario.handler,
@@ -121,6 +129,7 @@ class _Run:
             lasting=lasting,
             observers=observers,
             on_begin=lambda snapshot: self.tally.begin(snapshot, self.node.handler.ledger.pairs()),
+            carried=carried,
         )
         self.admin = Admin(self.node.url, ADMIN_KEY)
         make = Calendar if scenario.ties is None else partial(ShuffledCalendar, ties=scenario.ties)

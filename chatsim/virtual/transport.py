@@ -34,6 +34,7 @@ class MemoryTransport(asyncio.Transport):
         self._eof_sent = False
         self._lost = False
         self.on_lost: Callable[[MemoryTransport], object] = lambda transport: None
+        self.on_write: Callable[[bytes], object] = lambda data: None
 
     @staticmethod
     def pair(
@@ -51,6 +52,7 @@ class MemoryTransport(asyncio.Transport):
         """Queue the bytes for the other end."""
         if self._closing or self._eof_wanted or not data:
             return
+        self.on_write(bytes(data))
         self._queue.append(bytes(data))
         self._queued_bytes += len(data)
         self._pump_soon()
@@ -186,9 +188,11 @@ class MemoryServer(asyncio.AbstractServer):
         self.factory = factory
         self._listeners = listeners
         self._open: dict[MemoryTransport, None] = {}
+        self.on_accept: Callable[[MemoryTransport, MemoryTransport], object] = lambda server, client: None
 
     def accepted(self, transport: MemoryTransport) -> None:
-        """A connection was made."""
+        """A connection was made; `on_accept` is told both ends, the server's first."""
+        self.on_accept(transport, transport._other)
         self._open[transport] = None
         transport.on_lost = self._open.pop
 

@@ -48,6 +48,17 @@ def test_the_snapshot_is_what_was_noted() -> None:
     )
 
 
+def test_the_newest_of_a_session_is_what_it_took_last() -> None:
+    log = KeptLog()
+    assert log.newest("s") is None
+    log.append(record(1))
+    stored = log.append(record(2))
+    log.append(record(3, "t"))
+    assert log.newest("s") == stored
+    log.note(Ended("s"))
+    assert log.newest("s") is None
+
+
 def test_what_is_too_old_to_be_replayed_or_repeated_is_left_out() -> None:
     log = KeptLog()
     for number, age_s in ((1, 100.0), (2, 99.0), (3, 0.0)):

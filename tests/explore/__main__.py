@@ -18,6 +18,7 @@ from pathlib import Path
 from chatsim.explore.campaign import Totals, campaign
 from chatsim.explore.report import SEEDS_EXPECTED, missed, page
 from tests.explore.mutants import CONTROL, MUTANTS, Mutant, explored
+from tests.explore.shell_mutants import CONTROL_ON_VIRTUAL, SHELL_MUTANTS
 
 PAGE = Path(__file__).parents[2] / "results" / "explore.md"
 TOLD_EVERY_S = 30.0
@@ -48,11 +49,12 @@ def main() -> int:
     """Everything, one after the other."""
     seeds = int(os.environ.get("EXPLORE_SEEDS", "20000"))
     jobs = os.cpu_count() or 1
+    mutants = (*MUTANTS, *SHELL_MUTANTS)
     with ThreadPoolExecutor(jobs) as pool:
-        sound = pool.submit(clean, CONTROL)
-        dead = sum(pool.map(killed, MUTANTS))
-        dead = dead if sound.result() else 0
-    sys.stderr.write(f"{dead} of {len(MUTANTS)} mutants killed\n")
+        sound = [pool.submit(clean, control) for control in (CONTROL, CONTROL_ON_VIRTUAL)]
+        dead = sum(pool.map(killed, mutants))
+        dead = dead if all(control.result() for control in sound) else 0
+    sys.stderr.write(f"{dead} of {len(mutants)} mutants killed\n")
     told_at = time.monotonic()
 
     def told(totals: Totals) -> None:
@@ -66,11 +68,11 @@ def main() -> int:
         sys.stderr.write(f"seed {failed.seed} on {failed.wire}: {failed.violations[0]}\n")
     machine = f"CPython {platform.python_version()}, {platform.machine()}, {jobs} processes."
     PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text(page(totals, (dead, len(MUTANTS)), machine), encoding="utf-8")
+    PAGE.write_text(page(totals, (dead, len(mutants)), machine), encoding="utf-8")
     never = missed(totals) if seeds >= SEEDS_EXPECTED else []
     if never:
         sys.stderr.write(f"never reached: {', '.join(never)}\n")
-    return 1 if totals.failures or never or dead < len(MUTANTS) else 0
+    return 1 if totals.failures or never or dead < len(mutants) else 0
 
 
 if __name__ == "__main__":

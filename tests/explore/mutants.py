@@ -2,8 +2,8 @@
 
 Rule: a mutant is a mistake that somebody could make, in one place where it could be made, and everything else stays as
 it is. It is planted in a copy of the package, and explored by a process that knows only the copy. It is killed by an
-invariant that does not hold, or by what raises in the core or the shell, and by nothing else: a run that fails in any
-other way proves nothing. `CONTROL` is planted and explored likewise, and must survive.
+invariant that does not hold, or by what raises in the core or a shell of it, and by nothing else: a run that fails in
+any other way proves nothing. `CONTROL` is planted and explored likewise, and must survive.
 Those of the core and of the simulation stand here, those of the asyncio shell in `shell_mutants`.
 """
 
@@ -38,12 +38,14 @@ class Edit(NamedTuple):
 
 
 class Mutant(NamedTuple):
-    """One planted bug, the wire that it is looked for on, and the invariants that may find it (none named: any)."""
+    """One planted bug, the wire that it is looked for on, the invariants that may find it (none named: any), and the
+    seed that is played first."""
 
     name: str
     edits: tuple[Edit, ...]
     wire: Wire = "sim"
     by: tuple[str, ...] = ()
+    first: int = 0
 
 
 class Found(NamedTuple):
@@ -58,15 +60,17 @@ class Found(NamedTuple):
 
     @property
     def kills(self) -> bool:
-        """Whether that is a kill: a rule did not hold, or the core or the shell has raised."""
+        """Whether that is a kill: a rule did not hold, or the core or a shell of it has raised."""
         if self.status != 1 or not self.invariant:
             return False
-        return self.invariant != "calm" or self.raised_in.startswith(("core/", "live/"))
+        return self.invariant != "calm" or self.raised_in.startswith(("core/", "live/", "sim/"))
 
 
-def one(name: str, file: str, old: str, new: str, *, wire: Wire = "sim", by: tuple[str, ...] = ()) -> Mutant:
+def one(
+    name: str, file: str, old: str, new: str, *, wire: Wire = "sim", by: tuple[str, ...] = (), first: int = 0
+) -> Mutant:
     """A mutant in one place."""
-    return Mutant(name, (Edit(file, old, new),), wire, by)
+    return Mutant(name, (Edit(file, old, new),), wire, by, first)
 
 
 HANDLER, DELIVERY, SIGNALS, REPLAYS = "core/handler.py", "core/delivery.py", "core/signals.py", "core/replays.py"
@@ -263,12 +267,25 @@ MUTANTS = (
         "victims = [*holders, *(() if known is None else known.connections.values())]",
         "victims = [*holders[:0], *(() if known is None else ())]",
     ),
-    one("an index of the pool leaks", HANDLER, "del user.connections[connection.name]", "connection.number += 0"),
+    one(
+        "an index of the pool leaks",
+        HANDLER,
+        "del user.connections[connection.name]",
+        "connection.number += 0",
+        by=("calm", "pool", "gone"),
+    ),
     one(
         "an unbounded queue",
         HANDLER,
         "if queued_bytes > config.outbound_bytes or queued_frames > config.outbound_frames:",
         "if queued_bytes < 0:",
+    ),
+    one(
+        "the simulated node never hears of pressure",
+        "sim/node.py",
+        "self.engine.at(at, self._pressed, pipe, (int(queued), len(leaving)))",
+        "assert leaving",
+        by=("queue_limit",),
     ),
     one(
         "draining drops what waits",
@@ -326,6 +343,8 @@ MUTANTS = (
         "core/client.py",
         "self.due_at = acks_at if acks_at < self._again_at else self._again_at",
         "self.due_at = min(self.due_at, acks_at)",
+        by=("calm",),
+        first=120,
     ),
     one(
         "an ended session stays",
@@ -425,9 +444,10 @@ def plant(mutant: Mutant, folder: Path) -> None:
 
 
 def explored(mutant: Mutant, folder: Path, seeds: int = SEEDS) -> Found:
-    """Plant a mutant and explore it: which invariant found it, and what was said."""
+    """Plant a mutant and explore it, up to seed `seeds`: which invariant found it, and what was said."""
     plant(mutant, folder)
-    command = [sys.executable, "-m", "chatsim", "explore", "--seeds", f"{seeds}", "--on", mutant.wire]
+    span = ["--from", f"{mutant.first}", "--seeds", f"{seeds - mutant.first}"]
+    command = [sys.executable, "-m", "chatsim", "explore", *span, "--on", mutant.wire]
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     done = subprocess.run(
         [*command, "--jobs", "1", "--no-shrink"],
@@ -436,7 +456,7 @@ def explored(mutant: Mutant, folder: Path, seeds: int = SEEDS) -> Found:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=1200,
     )
     return found_in(done.returncode, done.stdout, done.stderr)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,10 +19,10 @@ MANY = EAGER_MAX + 1
 class Ways:
     """Outlets on a fake loop, with as many connections as wanted: `c0`, `c1` ..."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, **limits: int) -> None:
         self.loop = FakeLoop()
         self.pressed: list[tuple[str, int, int]] = []
-        self.outlets = Outlets(cast(asyncio.AbstractEventLoop, self.loop), self._press)
+        self.outlets = Outlets(cast(asyncio.AbstractEventLoop, self.loop), self._press, **limits)
         self.transports = [FakeTransport() for _ in range(count)]
         self.each = [
             self.outlets.add(f"c{place}", cast(asyncio.Transport, transport))
@@ -191,10 +192,11 @@ class Stuck(FakeTransport):
             self.ways.outlets.paused(self.ways.each[0])
 
 
-def stuck() -> tuple[Ways, Stuck]:
+def stuck(**limits: int) -> tuple[Ways, Stuck]:
     """A way to somebody who does not read."""
-    ways, transport = Ways(1), Stuck()
+    ways, transport = Ways(1, **limits), Stuck()
     transport.ways = ways
+    transport.high = ways.outlets._high_bytes
     ways.transports[0] = transport
     ways.each[0].transport = cast(asyncio.Transport, transport)
     return ways, transport
@@ -209,6 +211,29 @@ def test_what_waits_for_who_does_not_read_is_counted_frame_by_frame() -> None:
         assert ways.each[0].pending_bytes() == 100 * (number + 1)
     assert transport.buffered < WRITE_HIGH_BYTES
     assert ways.pressed == [("c0", 100 * count, count) for count in range(LOOK_FRAMES + 1, 301)]
+
+
+@pytest.mark.parametrize(("frames_max", "bytes_max"), [(4, WRITE_HIGH_BYTES), (256, 500)])
+def test_small_limits_are_kept_as_well(frames_max: int, bytes_max: int) -> None:
+    ways, transport = stuck(frames_max=frames_max, bytes_max=bytes_max)
+    for _ in range(6):
+        ways.outlets.send(("c0",), b"x" * 100)
+        ways.loop.turn()
+        ways.loop.turn()
+    assert [pressed for pressed in ways.pressed if pressed[2] in (4, 5, 6)] == [
+        ("c0", 400, 4),
+        ("c0", 500, 5),
+        ("c0", 600, 6),
+    ]
+    assert transport.buffered <= 300
+
+
+def test_what_a_transport_holds_when_it_pauses_us_is_reported_without_another_word() -> None:
+    ways, _ = stuck()
+    ways.outlets.send(("c0",), b"x" * (WRITE_HIGH_BYTES + 1))
+    assert ways.pressed == []
+    ways.loop.turn()
+    assert ways.pressed == [("c0", WRITE_HIGH_BYTES + 1, 1)]
 
 
 def test_frames_that_have_left_the_transport_wait_no_more() -> None:

@@ -55,6 +55,18 @@ def test_timers_of_one_moment_ring_in_the_order_of_asking_and_before_what_they_l
     play(scene)
 
 
+def test_that_all_of_a_moment_is_done_is_told_before_time_passes() -> None:
+    async def scene(loop: VirtualLoop) -> None:
+        done: list[object] = []
+        loop.call_at(1.0, lambda: loop.call_soon(done.append, "work"))
+        loop.call_at(2.0, done.append, "more")
+        loop.on_settled = lambda: done.append(loop.time())
+        await asyncio.sleep(2.5)
+        assert done == [0.0, "work", 1.0, "more", 2.0]
+
+    play(scene)
+
+
 def test_moments_are_shown_as_they_were_asked_for() -> None:
     """Sums of tenths drift; a timer of a moment shows that moment, bit by bit."""
 

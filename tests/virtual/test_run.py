@@ -208,9 +208,9 @@ def test_a_connection_that_only_the_node_or_only_its_handler_has_is_told() -> No
         outcome = await run.play(bend)
         return [violation.name for violation in outcome.violations]
 
-    for forget, names in ((False, []), (True, ["pool"])):
+    for forget in (False, True):
         with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-            assert runner.run(watched(forget)) == names
+            assert ("pool" in runner.run(watched(forget))) == forget
 
 
 def test_a_log_that_never_answers_lets_nothing_come_to_rest() -> None:

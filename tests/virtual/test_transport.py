@@ -241,6 +241,24 @@ def test_a_connection_that_ended_is_not_killed_again() -> None:
     play(scene)
 
 
+def test_who_wants_to_know_is_told_of_both_ends_and_of_every_write() -> None:
+    async def scene(here: Side, there: Side, server: MemoryServer) -> None:
+        ends: list[tuple[MemoryTransport, MemoryTransport]] = []
+        written: list[bytes] = []
+        server.on_accept = lambda one, other: ends.append((one, other))
+        server.accepted(there.transport)
+        assert ends == [(there.transport, here.transport)]
+        here.transport.on_write = written.append
+        here.transport.write(b"one")
+        here.transport.write(b"two")
+        there.transport.write(b"another")
+        here.transport.close()
+        here.transport.write(b"too late")
+        assert written == [b"one", b"two"]
+
+    play(scene)
+
+
 def test_a_protocol_can_be_replaced() -> None:
     async def scene(here: Side, there: Side, _: MemoryServer) -> None:
         other = Side()

@@ -46,6 +46,8 @@ INVARIANTS: Final[dict[str, str]] = {
     "detection": "Every peer that has fallen silent is closed within its bound.",
     "closed_for_cause": "Who is closed as silent, stale or expired has been so for as long as the settings say.",
     "queue_limit": "Nobody stays connected with more waiting for her than the settings allow.",
+    "written": "What the handler sends is written at once, all of it and in that order, and before the close.",
+    "heard": "What a client writes reaches the handler at once, all of it and in that order.",
     "farewell": "Every connection hears that the node drains before it is closed for it.",
     "presence": "The others hear of who comes at once, of who went after the grace, and never otherwise.",
     "typing": "Typing is told at once and once an interval at most, and ends when it is stopped or not renewed.",

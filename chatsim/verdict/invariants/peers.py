@@ -119,6 +119,19 @@ class PeerRules:
             self._add("queue_limit", now, f"{queued_frames} frames and {queued_bytes} bytes wait for {conn}.")
         peer.shed = 2 * queued_bytes > config.outbound_bytes or 2 * queued_frames > config.outbound_frames
 
+    def holds(self, now: float, conn: Conn, queued_bytes: float, within_s: float) -> None:
+        """So much is seen to wait for a connection, whatever the handler was told: over the limit it is closed in
+        time."""
+        peer = self._roster.peers.get(conn)
+        if peer is None:
+            return
+        if queued_bytes <= self._roster.config.outbound_bytes:
+            peer.over_since = inf
+            return
+        peer.over_since = min(peer.over_since, now)
+        if now >= peer.over_since + within_s:
+            self._add("queue_limit", now, f"{queued_bytes:g} bytes wait for {conn} since {peer.over_since:g} s.")
+
     def close(self, now: float, effect: Close) -> None:
         """The node closes a connection, which is gone from now on."""
         peer = self._roster.peers.get(effect.to)

@@ -21,7 +21,7 @@ from chatsim.core.tokens import Claims
 class Peer:
     """One open connection; `rooms` maps the sessions it has joined to the seq after which it was sent everything, and
     `behind` those in which it has not caught up to the seqs that it is to have next; `frames` are the moments of its
-    newest frames, as many as the limit."""
+    newest frames, as many as the limit; `over_since` is when more than the settings allow was first seen to wait."""
 
     __slots__ = (
         "allowed",
@@ -33,6 +33,7 @@ class Peer:
         "iat",
         "jti",
         "name",
+        "over_since",
         "rooms",
         "shed",
         "told",
@@ -52,6 +53,7 @@ class Peer:
         self.exp_at = inf
         self.ends_at = inf
         self.shed = False
+        self.over_since = inf
         self.told = 0
 
     def hold(self, claims: Claims, epoch: float, grace_s: float) -> None:

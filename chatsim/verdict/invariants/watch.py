@@ -136,6 +136,10 @@ class Watch:
         if after is not None:
             after(now, args, effects)
 
+    def holds(self, now: float, conn: str, queued_bytes: float) -> None:
+        """So many bytes wait for a connection, as whoever carries them has counted, and not as the node reports it."""
+        self._peers.holds(now, conn, queued_bytes, self.slack_s)
+
     # Inputs.
 
     def _receive(self, now: float, args: Sequence[Any], effects: Effects) -> None:

@@ -146,6 +146,18 @@ def test_too_much_that_waits_ends_a_connection() -> None:
     assert steps.broken == ["queue_limit"]
 
 
+@pytest.mark.parametrize(("then", "broken"), [(100, []), (101, ["queue_limit"])])
+def test_what_is_seen_to_wait_counts_whatever_was_reported(then: int, broken: list[str]) -> None:
+    steps = Steps(HandlerConfig(outbound_bytes=100))
+    steps.connect("a", "ann")
+    steps.watch.holds(0.0, "a", 101)
+    steps.watch.holds(0.9, "a", then)
+    assert steps.broken == []
+    steps.watch.holds(1.1, "a", 101)
+    steps.watch.holds(1.1, "gone", 101)
+    assert steps.broken == broken
+
+
 def test_everybody_is_told_of_a_drain() -> None:
     steps = Steps()
     steps.connect("a", "ann")

@@ -1,0 +1,36 @@
+"""Every bug planted in the asyncio shell and in the driver of its clients is found on the virtual wire."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chatsim.verdict.invariants.catalogue import INVARIANTS
+from tests.explore.mutants import MUTANTS, PACKAGE, Mutant, explored
+from tests.explore.shell_mutants import CONTROL_ON_VIRTUAL, SHELL_MUTANTS
+
+
+@pytest.mark.parametrize("mutant", SHELL_MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
+def test_each_is_found_by_what_it_breaks(mutant: Mutant, tmp_path: Path) -> None:
+    found = explored(mutant, tmp_path)
+    assert found.kills, f"{mutant.name} survived: {found.said}"
+    assert not mutant.by or found.invariant in mutant.by, found.said
+
+
+def test_where_nothing_is_planted_nothing_is_found(tmp_path: Path) -> None:
+    found = explored(CONTROL_ON_VIRTUAL, tmp_path)
+    assert (found.invariant, found.status) == ("", 0), found.said
+
+
+def test_there_are_enough_of_them_and_each_is_another_program() -> None:
+    names = {mutant.name for mutant in (*MUTANTS, *SHELL_MUTANTS)}
+    assert len(names) == len(MUTANTS) + len(SHELL_MUTANTS)
+    assert len(SHELL_MUTANTS) >= 6
+    for mutant in SHELL_MUTANTS:
+        assert mutant.wire == "virtual"
+        assert set(mutant.by) <= INVARIANTS.keys()
+        for edit in mutant.edits:
+            assert edit.file.startswith("live/")
+            assert (PACKAGE / edit.file).read_text(encoding="utf-8").count(edit.old) == 1, mutant.name
+            assert edit.new != edit.old
