@@ -85,7 +85,7 @@ class Watch:
             Message: self._message,
             Ack: lambda now, door, args, to, frame: self._stores.ack(now, to, frame),
             Delivered: self._delivered,
-            Undelivered: lambda now, door, args, to, frame: self._deliveries.undelivered(now, frame),
+            Undelivered: lambda now, door, args, to, frame: self._undelivered(now, frame),
             Joined: self._joined,
             Left: self._left,
             Error: self._error,
@@ -298,6 +298,10 @@ class Watch:
     def _delivered(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Delivered) -> None:
         peer = self._roster.peers.get(args[0]) if door == "receive" else None
         self._deliveries.delivered(now, door, peer, args[1] if door == "receive" else None, frame)
+
+    def _undelivered(self, now: float, frame: Undelivered) -> None:
+        self._orders.undelivered(now, frame)
+        self._deliveries.undelivered(now, frame)
 
     def _joined(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Joined) -> None:
         asked = args[1] if door == "receive" else None
