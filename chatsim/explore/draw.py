@@ -33,9 +33,14 @@ def words(seed: int) -> Words:
     duration_s = lots.whole(40, 150)
     handler = settings(lots)
     groups = [_group(lots, place, duration_s, handler) for place in range(lots.pick((1, 1, 1, 2, 2, 3)))]
-    if lots.chance(0.25):
-        _narrow(lots, handler, groups)
+    narrow = ""
+    if lots.chance(0.4):
+        narrow = _narrow(lots, handler, groups)
     events = _events(lots, groups, duration_s)
+    if narrow:
+        # Whoever has a narrow link is to be behind while retries are due.
+        at_s = lots.number(0.2, 0.4) * duration_s
+        events.append({"at": f"{at_s:g}s", "do": "vanish", "group": narrow, "for": lots.duration(4, 0.25 * duration_s)})
     limits(lots, handler, groups, events)
     made: Words = {
         "name": f"explore-{seed}",
@@ -147,12 +152,15 @@ def _near(lots: Lots, bytes_max: int) -> Words:
     }
 
 
-def _narrow(lots: Lots, handler: Words, groups: list[Words]) -> None:
-    """Links so narrow, and parts of a replay so small, that who comes back is behind for a while; what waits for her
-    meanwhile is within her limits, or nobody would ever come to rest."""
-    lots.pick(groups)["network"]["bandwidth"] = f"{lots.whole(6, 24)}kbit/s"
+def _narrow(lots: Lots, handler: Words, groups: list[Words]) -> str:
+    """Give a group links so narrow, and replays parts so small, that who comes back is behind for a while; what waits
+    for her meanwhile is within her limits, or nobody would ever come to rest. Returns the group's name."""
+    group = lots.pick(groups)
+    group["network"]["bandwidth"] = f"{lots.whole(6, 24)}kbit/s"
     least = 3000 if "message_bytes_max" not in handler else 9000
     handler["outbound_frames"], handler["outbound_bytes"] = lots.whole(12, 40), f"{lots.whole(least, least + 9000)}B"
+    name: str = group["name"]
+    return name
 
 
 def _messages(lots: Lots, duration_s: int) -> Words:

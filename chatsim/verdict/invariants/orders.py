@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from chatsim.core.effects import Close, Conn, Effects, Note, Record, Send
 from chatsim.core.facts import Ended, Removed
-from chatsim.core.frames import Error, Left
+from chatsim.core.frames import Error, Left, Undelivered
 from chatsim.core.service import SERVER
 from chatsim.verdict.invariants.catalogue import Findings
 from chatsim.verdict.invariants.roster import Peer, Roster
@@ -90,6 +90,15 @@ class OrderRules:
             self._add("eviction", now, f"{effect.to} of {peer.user} goes, and there was room.")
         elif oldest != effect.to:
             self._add("eviction", now, f"{effect.to} of {peer.user} goes, and {oldest} is older.")
+
+    def undelivered(self, now: float, notice: Undelivered) -> None:
+        """A message is given up for somebody: who has left by herself is owed nothing any more, and so has nothing
+        given up for her later."""
+        room = self._roster.rooms.get(notice.session)
+        if room is None or notice.reason not in ("no_ack", "expired") or self._roster.config.reliability == "baseline":
+            return
+        if notice.user not in room.here and notice.user not in room.absent:
+            self._add("given_up", now, f"{notice.message_id} is {notice.reason} for {notice.user}, who had left.")
 
     def refused(self, now: float, peer: Peer, frame: Error, counts_since: float | None) -> None:
         """A message, or a frame, was one too many; `counts_since` is the moment of the oldest message that counts

@@ -317,6 +317,7 @@ class Watch:
 
     def _undelivered(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Undelivered) -> None:
         self._deliveries.notified(now, to, (frame.message_id,))
+        self._orders.undelivered(now, frame)
         self._deliveries.undelivered(now, frame)
 
     def _joined(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Joined) -> None:

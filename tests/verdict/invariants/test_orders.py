@@ -10,7 +10,7 @@ from msgspec import UNSET
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Append, Close, Effect, Note, Record, Send
 from chatsim.core.facts import Ended, Made, Removed
-from chatsim.core.frames import Error, HeartbeatIn, Left, Say
+from chatsim.core.frames import Error, HeartbeatIn, Left, Say, Undelivered
 from chatsim.core.service import SERVER
 from tests.verdict.invariants.steps import BODY, EPOCH, Steps
 
@@ -104,6 +104,16 @@ def test_nobody_goes_where_there_is_room() -> None:
     steps = two(connections_per_user=2)
     steps.connect("a2", "ann", None, Close("a", 4502, "connection limit"))
     assert steps.broken == ["eviction"]
+
+
+@pytest.mark.parametrize(("user", "broken"), [("bob", []), ("cid", ["given_up"])])
+def test_who_has_left_has_nothing_given_up_for_her_later(user: str, broken: list[str]) -> None:
+    steps = two(retention_messages=1)
+    steps.stored(1, "a", "b")
+    steps.stored(2, "a", "b")
+    notice = Undelivered(message_id="m1", session="s", user=user, reason="expired")
+    steps.step("wake", effects=(Send(("a",), notice),))
+    assert [name for name in steps.broken if name == "given_up"] == broken
 
 
 def refused(steps: Steps, told: Any, code: Any = "rate_limited") -> None:
