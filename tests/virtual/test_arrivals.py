@@ -20,15 +20,17 @@ from chatsim.journal.steps import Header, JournalWriter, read
 from chatsim.live.run import run_live
 from chatsim.scenario.model import Scenario
 from chatsim.verdict.metrics import counters
-from chatsim.virtual.arrivals import play_again
+from chatsim.virtual.arrivals import LATE_S_MAX, play_again
 from chatsim.virtual.run import run_virtual
 from tests.sim.worlds import scenario as simulated
 
 EPOCH = 1.7e9
+ATTEMPTS = 3
+"""A machine that stands still for longer than a timer may be late is no verdict about the server."""
 
 
 def played(tmp_path: Path, *events: dict[str, Any], **words: Any) -> Path:
-    """The folder of a real run of six people who say more than they may."""
+    """The folder of a real run of six people who say more than they may, the first that the machine did not hold up."""
     said = {
         "name": "arrivals",
         "duration": "20s",
@@ -54,9 +56,14 @@ def played(tmp_path: Path, *events: dict[str, Any], **words: Any) -> Path:
         "live": {"time_scale": 0.1},
     }
     scenario = Scenario.of(said | {"events": list(events)} | words)
-    record = run_live(scenario, seed=3, out_dir=tmp_path).record
-    assert counters(record)["accepted"] > 30
-    return tmp_path
+    for attempt in range(ATTEMPTS):
+        folder = tmp_path / f"{attempt}"
+        folder.mkdir()
+        outcome = run_live(scenario, seed=3, out_dir=folder)
+        if outcome.valid and outcome.stalls.longest_s < LATE_S_MAX:
+            break
+    assert counters(outcome.record)["accepted"] > 30
+    return folder
 
 
 def test_the_arrivals_of_a_real_run_come_to_the_same_counts(tmp_path: Path) -> None:
