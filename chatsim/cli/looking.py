@@ -28,14 +28,17 @@ def add(app: typer.Typer) -> None:
     def replay(
         run: Run,
         json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+        arrivals: Annotated[
+            bool, typer.Option("--arrivals", help="Play what came in a live run on the virtual clock, and count.")
+        ] = False,
     ) -> None:
         """Feed a run's journal to a fresh handler, and name the first step that goes otherwise."""
-        found = replayed(run)
+        found = played_again(run) if arrivals else replayed(run)
         if json:
             emit_document(found)
         else:
             for journal in found["journals"]:
-                emit(_told(journal))
+                emit(_counted(journal) if arrivals else _told(journal))
         raise typer.Exit(PASSED if found["verdict"] == "pass" else FAILED)
 
     @app.command()
@@ -84,6 +87,35 @@ def replayed(run: Path) -> dict[str, Any]:
             for path, one in found
         ],
     }
+
+
+def played_again(run: Path) -> dict[str, Any]:
+    """What arrived in every journal of the run, played again on the virtual clock, as `--json` shows it.
+
+    Raises UsageError where there is none, or it is none of a live run, HarnessError where one is damaged.
+    """
+    from chatsim.journal.lives import journals
+    from chatsim.virtual.arrivals import play_again
+
+    found = [(path, play_again(path)) for path in journals(run)]
+    return {
+        "run": run,
+        "verdict": "fail" if any(again.differences for _, again in found) else "pass",
+        "journals": [
+            {"journal": path, "arrivals": again.arrivals, "then": again.then, "again": again.now}
+            for path, again in found
+        ],
+    }
+
+
+def _counted(journal: dict[str, Any]) -> str:
+    """What came of playing one journal's arrivals again: a line, and one for each count that is otherwise."""
+    then, again = journal["then"], journal["again"]
+    head = f"{journal['journal']}: {journal['arrivals']} arrivals, "
+    odd = [name for name in sorted(then.keys() | again.keys()) if then.get(name, 0) != again.get(name, 0)]
+    if not odd:
+        return f"{head}counted alike: " + ", ".join(f"{count} {name}" for name, count in then.items())
+    return "\n".join([f"{head}counted otherwise", *(f"  {n}: {then.get(n, 0)}, now {again.get(n, 0)}" for n in odd)])
 
 
 def drawn(

@@ -10,6 +10,7 @@ import pytest
 
 from chatsim.cli.doors import REAL
 from chatsim.cli.main import main
+from chatsim.core.snapshot import Snapshot
 from chatsim.journal.lives import of_life
 from chatsim.journal.steps import Header, JournalWriter
 from tests.cli.fakes import Fakes
@@ -63,6 +64,29 @@ def test_a_run_that_replays_is_zero(run: Path, capsys: Capture) -> None:
     assert document["verdict"] == "pass"
     assert document["journals"][0]["closed"] is True
     assert document["journals"][0]["difference"] is None
+
+
+def test_arrivals_that_are_counted_alike_are_zero_and_otherwise_one(run: Path, capsys: Capture) -> None:
+    assert call("replay", run, "--arrivals") == 0
+    assert " arrivals, counted alike: 1 accepted, 1 acked, " in capsys.readouterr().out
+    path = run / "journal.jsonl"
+    path.write_text(path.read_text().replace('"no_ack"', '"left"'))
+    assert call("replay", run, "--arrivals") == 1
+    told = capsys.readouterr().out
+    assert "counted otherwise" in told
+    assert "  undelivered left: 1, now 0\n  undelivered no_ack: 0, now 1\n" in told
+    assert call("replay", run, "--arrivals", "--json") == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["verdict"] == "fail"
+    assert document["journals"][0]["again"]["undelivered no_ack"] == 1
+
+
+def test_arrivals_of_several_lives_in_virtual_time_are_refused(tmp_path: Path, capsys: Capture) -> None:
+    talk = unheard()
+    talk.restart(200.0, Snapshot())
+    write(tmp_path / "journal.jsonl", talk)
+    assert call("replay", tmp_path, "--arrivals") == 3
+    assert "name a run on real sockets" in capsys.readouterr().err
 
 
 def test_the_first_difference_is_named_and_one(run: Path, capsys: Capture) -> None:

@@ -235,6 +235,16 @@ def test_names_count_up_and_are_known() -> None:
         assert not world.driver.knew(name, "ann")
 
 
+def test_who_closes_or_has_left_is_not_open() -> None:
+    world = World()
+    first, second, third = (world.join()[0] for _ in range(3))
+    assert world.driver.open() == ["c1", "c2", "c3"]
+    world.driver.hang_up(second, 1002, "bad framing")
+    world.driver.lost(third)
+    assert world.driver.open() == [first.name]
+    assert world.driver.connections() == 2, "one of them is still closing"
+
+
 def test_a_name_is_worth_something_only_to_one_who_may_have_had_it() -> None:
     world = World()
     world.join()

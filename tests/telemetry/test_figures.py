@@ -55,6 +55,13 @@ def test_a_conversation_is_counted() -> None:
     assert found["chatsim_messages_waiting"] == 0
 
 
+def test_how_many_connections_are_open_is_the_shells_to_say() -> None:
+    world = World()
+    world.arrive("ann", "bob")
+    assert read(world, open=1)["chatsim_sockets"] == 1
+    assert read(world)["chatsim_sockets"] is None
+
+
 def test_a_message_that_nobody_acks_is_retried_and_given_up() -> None:
     world = World()
     world.arrive("ann", "bob")
