@@ -23,7 +23,8 @@ class Scenario(Protocol):
 
 
 class Judged(Protocol):
-    """One expectation with its verdict. `observed` and `limit` are in `unit` (`s`, `share`, or nothing for a count)."""
+    """One expectation with its verdict. `observed` and `limit` are in `unit` (`s`, `share`, or nothing for a count),
+    over `n` samples."""
 
     @property
     def text(self) -> str: ...
@@ -33,6 +34,8 @@ class Judged(Protocol):
     def limit(self) -> float: ...
     @property
     def verdict(self) -> str: ...
+    @property
+    def n(self) -> int: ...
     @property
     def unit(self) -> str: ...
 
