@@ -22,19 +22,31 @@ def entry_points() -> dict[str, str]:
     return found
 
 
-def test_it_is_on_by_itself_where_chatsim_is_installed(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # An installation that says what this project says of itself, whatever is installed here.
+@pytest.fixture
+def installed(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installation that says what this project says of itself, whatever is installed here."""
     told = pytester.path / "site" / "chatsim_told-1.dist-info"
     told.mkdir(parents=True)
     (told / "METADATA").write_text("Metadata-Version: 2.1\nName: chatsim-told\nVersion: 1\n", encoding="utf-8")
     lines = "\n".join(f"{name} = {place}" for name, place in entry_points().items())
     (told / "entry_points.txt").write_text(f"[pytest11]\n{lines}\n", encoding="utf-8")
+    (told / "RECORD").write_text("chatsim/__init__.py,,\n", encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", f"{told.parent}:{ROOT}")
+
+
+@pytest.mark.usefixtures("installed")
+def test_it_is_on_by_itself_where_chatsim_is_installed(pytester: pytest.Pytester) -> None:
     write(pytester.path, "small", "lost == 0")
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
     assert pytester.runpytest_subprocess("-p", "no:chatsim").ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+@pytest.mark.usefixtures("installed")
+def test_who_imported_chatsim_before_is_not_warned(pytester: pytest.Pytester) -> None:
+    write(pytester.path, "small", "lost == 0")
+    code = "import chatsim, pytest, sys; sys.exit(pytest.main(['-W', 'error', '-p', 'no:cacheprovider']))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=pytester.path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_to_import_it_costs_nothing() -> None:
