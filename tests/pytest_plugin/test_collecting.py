@@ -147,21 +147,24 @@ def test_the_first_failure_ends_the_session_and_the_last_failures_are_played_aga
     session(pytester, "--lf", *cached).assert_outcomes(failed=2)
 
 
-def test_seed_and_replications_reach_the_run_and_the_line(pytester: pytest.Pytester) -> None:
+def test_the_seed_reaches_the_run_and_the_line(pytester: pytest.Pytester) -> None:
     write(pytester.path, "small", "max(delivery_latency) <= 1ms")
     result = session(pytester, "--chatsim-seed", "7")
     result.stdout.fnmatch_lines(["*seed 7, on sim; again: chatsim run small.yaml --seed 7"])
-    result = session(pytester, "--chatsim-replications", "5", "--chatsim-seed", "7", "--chatsim-on", "virtual")
-    result.assert_outcomes(failed=1)
-    told = "observed * in the mean, between * and *, limit 1 ms, n 5 replications, seed 7, on virtual"
-    result.stdout.fnmatch_lines([f"small.yaml:*{told}; again: chatsim replicate small.yaml -n 5 --on virtual --seed 7"])
 
 
-def test_what_replications_cannot_decide_is_not_green(pytester: pytest.Pytester) -> None:
-    write(pytester.path, "small", "mean(delivery_latency) <= 40ms")
-    result = session(pytester, "--chatsim-replications", "2")
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["small.yaml:*: inconclusive: observed *would probably decide*"])
+def test_replications_have_an_interval_and_what_they_cannot_decide_is_not_green(pytester: pytest.Pytester) -> None:
+    write(pytester.path, "small", "sent == 1", "mean(delivery_latency) <= 40ms", "lost == 0")
+    result = session(pytester, "--chatsim-replications", "2", "--chatsim-seed", "7", "--chatsim-on", "virtual")
+    result.assert_outcomes(failed=2, passed=1)
+    of_what = "n 2 replications, seed 7, on virtual"
+    again = "again: chatsim replicate small.yaml -n 2 --on virtual --seed 7"
+    result.stdout.fnmatch_lines(
+        [
+            f"small.yaml:*: sent == 1: observed * in the mean, between * and *, limit 1, {of_what}; {again}",
+            f"small.yaml:*: inconclusive: observed *, limit 40 ms, {of_what}, * would probably decide; {again}",
+        ]
+    )
 
 
 def test_a_run_that_proves_nothing_is_an_error_and_no_failure(pytester: pytest.Pytester) -> None:
