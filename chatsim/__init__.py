@@ -2,6 +2,8 @@
 
 What stands here is the client library, and what an analyst says in a notebook; each is imported when it is first asked
 for, so that `import chatsim` costs nothing, and who chats gets no server and no tables.
+
+PYTEST_DONT_REWRITE, because whoever imports this and then starts pytest would be warned that it cannot be rewritten.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["pytester"]
+
 _SLOW = [HealthCheck.too_slow]
 
 # A property that fails in these does so because of a change, and not because of the day.

@@ -13,7 +13,7 @@ from typing import Any, Final
 from chatsim.cli.doors import Progress, Runner, Scenario, Wire
 from chatsim.errors import ChatsimError, UsageError
 from chatsim.scenario.units import quantity
-from chatsim.verdict.result import Result
+from chatsim.verdict.result import Result, Ruling
 
 PASSED: Final = 0
 FAILED: Final = 1
@@ -49,6 +49,11 @@ class Outcome:
     def path(self) -> Path | None:
         """The folder that was written; None where none was."""
         return None if self.result is None else self.result.path
+
+    @property
+    def rulings(self) -> Sequence[Ruling] | None:
+        """What was found over many runs; None for one that was judged by itself, or not at all."""
+        return None
 
     @property
     def is_judged(self) -> bool:

@@ -8,7 +8,7 @@ judging are the runner's and the analysis' affair.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -34,6 +34,10 @@ class Repeated(Outcome):
     @property
     def path(self) -> Path | None:
         return self.folder
+
+    @property
+    def rulings(self) -> Sequence[Ruling] | None:
+        return None if self.found is None else self.found.rulings
 
     @property
     def is_judged(self) -> bool:

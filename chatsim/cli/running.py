@@ -20,6 +20,7 @@ from chatsim.cli import options
 from chatsim.cli.doors import Doors, Scenario, Wire
 from chatsim.cli.doors import Progress as Told
 from chatsim.cli.execute import Outcome, document, execute, loaded, worst
+from chatsim.cli.findings import Csv, Html, JsonFile, Junit, Reports
 from chatsim.cli.interrupts import ends_as_interrupted
 from chatsim.cli.output import STYLES, emit, emit_document, emit_table
 from chatsim.cli.repeating import repeated
@@ -61,18 +62,23 @@ def add(app: typer.Typer, doors: Doors) -> None:
         replications: Replications = None,
         jobs: options.Jobs = -1,
         out: Out = None,
+        junit: Junit = None,
+        json_file: JsonFile = None,
+        csv: Csv = None,
+        html: Html = None,
     ) -> None:
         """Run one scenario and judge it."""
-        wire = _wire(on)
-        many = _many(replications, wire, jobs)
-        if file.is_dir():
-            raise UsageError(f"{file} is a folder: run takes one file, check takes folders")
-        scenarios = loaded(doors.load([file]))
-        outcomes = (
-            _repeat(scenarios, wire, many, seed, out, jobs)
-            if many is not None
-            else _play(doors, [(scenario, wire) for scenario in scenarios], seed, out, attempts)
-        )
+        with Reports(junit=junit, json_file=json_file, csv=csv, html=html) as reports:
+            wire = _wire(on)
+            many = _many(replications, wire, jobs)
+            if file.is_dir():
+                raise UsageError(f"{file} is a folder: run takes one file, check takes folders")
+            scenarios = reports.loaded(doors.load([file]), wire, seed, many)
+            outcomes = (
+                _repeat(scenarios, wire, many, seed, out, jobs, reports)
+                if many is not None
+                else _play(doors, [(scenario, wire) for scenario in scenarios], seed, out, attempts, reports)
+            )
         # What nobody could play has no document; a run that failed on the way has one, which says so.
         if json and outcomes[0].code != UsageError.exit_code:
             emit_document(outcomes[0].document())
@@ -94,16 +100,21 @@ def add(app: typer.Typer, doors: Doors) -> None:
         replications: Replications = None,
         jobs: options.Jobs = -1,
         out: Out = None,
+        junit: Junit = None,
+        json_file: JsonFile = None,
+        csv: Csv = None,
+        html: Html = None,
     ) -> None:
         """Run many scenarios and judge them all."""
-        wire = _wire(on)
-        many = _many(replications, wire, jobs)
-        scenarios = loaded(doors.load(paths or []))
-        outcomes = (
-            _repeat(scenarios, wire, many, seed, out, jobs)
-            if many is not None
-            else _play(doors, [(scenario, wire) for scenario in scenarios], seed, out, attempts)
-        )
+        with Reports(junit=junit, json_file=json_file, csv=csv, html=html) as reports:
+            wire = _wire(on)
+            many = _many(replications, wire, jobs)
+            scenarios = reports.loaded(doors.load(paths or []), wire, seed, many)
+            outcomes = (
+                _repeat(scenarios, wire, many, seed, out, jobs, reports)
+                if many is not None
+                else _play(doors, [(scenario, wire) for scenario in scenarios], seed, out, attempts, reports)
+            )
         if json:
             emit_document(document(outcomes))
         else:
@@ -149,6 +160,7 @@ def _repeat(
     seed: int | None,
     out: Path | None,
     jobs: int,
+    reports: Reports,
 ) -> list[Outcome]:
     """Run each many times, with the display of `_play`. Raises UsageError where the results could not be written."""
     make_place(out)
@@ -158,13 +170,20 @@ def _repeat(
             started_at = time.monotonic()
             told = display.begins(scenario, wire)
             outcome = repeated(scenario, wire, replications, seed=seed, out=out, jobs=jobs, progress=told)
-            display.ends(outcome, time.monotonic() - started_at, again=False)
+            took_s = time.monotonic() - started_at
+            display.ends(outcome, took_s, again=False)
             outcomes.append(outcome)
+            reports.ended(outcome, took_s)
     return outcomes
 
 
 def _play(
-    doors: Doors, plays: Sequence[tuple[Scenario, Wire]], seed: int | None, out: Path | None, attempts: int = 1
+    doors: Doors,
+    plays: Sequence[tuple[Scenario, Wire]],
+    seed: int | None,
+    out: Path | None,
+    attempts: int = 1,
+    reports: Reports | None = None,
 ) -> list[Outcome]:
     """Run them in turn, with a progress display on stderr and a line for each that is done; what could not be judged
     for the machine's sake is run again, up to so many `attempts`, and the last one counts.
@@ -179,9 +198,12 @@ def _play(
                 started_at = time.monotonic()
                 [outcome] = execute([scenario], on=wire, seed=seed, out=out, runner=doors.run, watch=display.begins)
                 again = left > 0 and outcome.result is not None and outcome.result.busy
-                display.ends(outcome, time.monotonic() - started_at, again=again)
+                took_s = time.monotonic() - started_at
+                display.ends(outcome, took_s, again=again)
                 if not again:
                     outcomes.append(outcome)
+                    if reports is not None:
+                        reports.ended(outcome, took_s)
                     break
     return outcomes
 

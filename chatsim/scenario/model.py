@@ -324,7 +324,8 @@ class Scenario(Words):
         made._path, made._folder, made._lines = self._path, self._folder, self._lines
         made._source = merged(self._source)
         made._time_scale = float(self.live.get("time_scale", 1.0))
-        return made._with_expectation_lines().with_seed(self.seed if "seed" not in self.live else made.seed)
+        overridden = ("live", "expect") if "expect" in self.live else ("expect",)
+        return made._with_expectation_lines(overridden).with_seed(self.seed if "seed" not in self.live else made.seed)
 
     def scaled(self, time_scale: float | None = None) -> "Scenario":
         """The scenario played at `time_scale` (default: the one that `live:` asked for): 0.1 is ten times faster.
@@ -364,10 +365,10 @@ class Scenario(Words):
         made._time_scale = self._time_scale
         return made if "seed" in all_changes else made.with_seed(self.seed)
 
-    def _with_expectation_lines(self) -> "Scenario":
-        """The scenario whose expectations know their lines."""
+    def _with_expectation_lines(self, at: f.Path = ("expect",)) -> "Scenario":
+        """The scenario whose expectations know their lines; they stand at this path."""
         placed = tuple(
-            Expectation(**{**_fields(expectation), "line": self.line_of(("expect", index))})
+            Expectation(**{**_fields(expectation), "line": self.line_of((*at, index))})
             for index, expectation in enumerate(self.expect)
         )
         return self.model_copy(update={"expect": placed})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from chatsim.journal.record import RunRecord
@@ -29,6 +29,23 @@ class Judged(Protocol):
     def n(self) -> int: ...
     @property
     def unit(self) -> str: ...
+
+
+class Ruling(Protocol):
+    """One expectation that was judged over replications."""
+
+    @property
+    def verdict(self) -> Literal["pass", "fail", "inconclusive"]: ...
+    @property
+    def mean(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def n(self) -> int: ...
+    @property
+    def would_do(self) -> float: ...
 
 
 class Shown(Protocol):

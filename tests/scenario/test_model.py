@@ -257,6 +257,14 @@ def test_lines_are_those_of_the_nearest_thing() -> None:
     assert m.Scenario.of(mapping()).line_of(("x",)) == 0
 
 
+def test_what_is_expected_live_stands_where_it_is_overridden() -> None:
+    lines = {(): 1, ("expect",): 5, ("expect", 0): 6, ("live", "expect", 0): 9}
+    made = m.Scenario.of(mapping(live={"expect": ["sent >= 1"]}), lines=lines)
+    assert (made.expect[0].line, made.with_live_overrides().expect[0].line) == (6, 9)
+    plain = m.Scenario.of(mapping(live={"time_scale": 0.5}), lines=lines)
+    assert plain.with_live_overrides().expect[0].line == 6
+
+
 KEYS = st.sampled_from(
     [
         "name",

@@ -1,0 +1,175 @@
+"""The reports that `run` and `check` write for machines: `--junit`, `--json-file`, `--csv`, `--html`, and what GitHub
+Actions shows.
+
+Decides when they are written. Rule: whatever happens, they say it: a file that could not be read, a run that failed and
+all that an interrupt kept from being played is an error in them, so that no old report of a good day is left to be
+read. What they say stands in `chatsim.findings`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import typer
+
+from chatsim.cli.doors import Scenario, Wire
+from chatsim.cli.execute import Outcome, loaded
+from chatsim.cli.output import say
+from chatsim.errors import ChatsimError, HarnessError, UsageError
+
+if TYPE_CHECKING:
+    from chatsim.findings.finding import Finding, Findings, Play
+
+Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit test case for each.")]
+JsonFile = Annotated[Path | None, typer.Option("--json-file", metavar="FILE", help="Write what was found as JSON.")]
+Csv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write a row for each expectation.")]
+Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page with one table.")]
+
+_FLAGS: Final = {"junit": "--junit", "json_file": "--json-file", "csv": "--csv", "html": "--html"}
+
+
+class Reports:
+    """The reports of one command; as a context manager it writes them at the end, whatever ends it."""
+
+    def __init__(self, environ: Mapping[str, str] = os.environ, **files: Path | None) -> None:
+        """`files` are the paths by the names of `_FLAGS`, None where one is not wanted; `environ` tells whether this is
+        a step of GitHub Actions."""
+        self._files = {name: path for name, path in files.items() if path is not None}
+        self._environ = environ
+        self._plays: list[Play] = []
+        self._found: list[Finding] = []
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody is to be told anything."""
+        return bool(self._files) or self._on_github
+
+    @property
+    def _on_github(self) -> bool:
+        return self._environ.get("GITHUB_ACTIONS") == "true"
+
+    def __enter__(self) -> Reports:
+        """Write that nothing is known yet, which is what is left where the process is killed.
+
+        Raises UsageError where a file cannot be written.
+        """
+        if self._files:
+            from chatsim.findings.finding import Findings, unreadable
+
+            self._write(Findings([unreadable("the command has not come to its end")]), UsageError)
+        return self
+
+    def loaded(
+        self,
+        found: tuple[Sequence[Scenario], Sequence[object]],
+        wire: Wire,
+        seed: int | None,
+        replications: int | Literal["auto"] | None = None,
+    ) -> Sequence[Scenario]:
+        """The scenarios that are to be played; raises UsageError for faults as `execute.loaded` does."""
+        if self.wanted:
+            from chatsim.findings.finding import Play, relative, unreadable
+
+            here = Path.cwd()
+            self._found = [unreadable(problem) for problem in found[1]]
+            for scenario in found[0]:
+                known: Any = scenario
+                file = "" if known.path is None else relative(known.path, here)
+                play = Play(scenario=known, wire=wire, seed=seed, replications=replications, file=file)
+                self._plays.append(play)
+        return loaded(found)
+
+    def ended(self, outcome: Outcome, took_s: float) -> None:
+        """The next of them has been played."""
+        if not self.wanted:
+            return
+        play = self._plays.pop(0)
+        if outcome.rulings is not None:
+            self._found += play.ruled(outcome.rulings, took_s)
+        elif outcome.result is not None:
+            self._found += play.judged(outcome.result, took_s)
+        else:
+            self._found += play.unjudged(outcome.why, took_s)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self.wanted:
+            return
+        from chatsim.findings.finding import Findings
+
+        self._give_up(error)
+        findings = Findings(self._found)
+        try:
+            self._write(findings, HarnessError)
+        except HarnessError as problem:
+            if error is None:
+                raise
+            # What ended the command is the graver news.
+            say(f"chatsim: {problem}")
+        if self._on_github:
+            self._tell_github(findings)
+
+    def _give_up(self, error: BaseException | None) -> None:
+        """What was to be played and was not, with the reason."""
+        if error is None:
+            return
+        from chatsim.findings.finding import unreadable
+
+        faults = [finding for finding in self._found if not finding.wire]
+        why = f"it was not played, because {faults[0].where} is wrong" if faults else _why(error)
+        for play in self._plays:
+            self._found += play.unjudged(why)
+        if not self._found:
+            self._found.append(unreadable(why))
+
+    def _write(self, findings: Findings, refusal: type[ChatsimError]) -> None:
+        from chatsim.findings.junit import junit
+        from chatsim.findings.page import page
+        from chatsim.findings.table import table
+        from chatsim.store.document import encode
+
+        formats = {
+            "junit": junit,
+            "json_file": lambda found: f"{encode(found.to_dict())}\n",
+            "csv": table,
+            "html": page,
+        }
+        for name, path in self._files.items():
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(formats[name](findings), encoding="utf-8", errors="backslashreplace")
+            except OSError as problem:
+                told = f"cannot write {path} ({problem.strerror}): name another file with {_FLAGS[name]}"
+                raise refusal(told) from problem
+
+    def _tell_github(self, findings: Findings) -> None:
+        """Annotations go to stderr, where GitHub reads them too: stdout is the result's."""
+        from chatsim.findings.github import SUMMARY_BYTES_MAX, annotated, summary
+
+        root = self._environ.get("GITHUB_WORKSPACE")
+        for line in annotated(findings, Path(root) if root else None):
+            say(line)
+        place = self._environ.get("GITHUB_STEP_SUMMARY")
+        if not place:
+            return
+        try:
+            path = Path(place)
+            there = path.stat().st_size if path.exists() else 0
+            with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(summary(findings, SUMMARY_BYTES_MAX - there))
+        except OSError as problem:
+            # The verdict does not depend on it.
+            say(f"chatsim: the summary of this step cannot be written to {place} ({problem.strerror})")
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "it was not played to its end, because the command was interrupted"
+    if isinstance(error, ChatsimError):
+        return f"{error}"
+    return f"something broke that should not: {type(error).__name__}: {error}"

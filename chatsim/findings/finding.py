@@ -1,0 +1,273 @@
+"""What was found of each expectation: the one object that every report for machines and for pytest is written from.
+
+Decides what a finding says of itself, and in which order the worst comes. Rule: one finding for each expectation of
+each scenario on each wire, and one for each fault of a file that could not be read; what was not judged is an error
+with its reason, never silently absent. Judging is the verdict's; how a report looks stands in the modules beside it.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from math import inf, isnan, nan
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from chatsim.scenario.units import quantity
+from chatsim.verdict.result import Ruling, Shown
+
+if TYPE_CHECKING:
+    from chatsim.scenario.expectations import Expectation
+    from chatsim.scenario.model import Scenario
+
+Verdict: TypeAlias = Literal["pass", "fail", "inconclusive", "error", "skipped"]
+
+VERDICTS: Final[tuple[Verdict, ...]] = ("error", "fail", "inconclusive", "skipped", "pass")
+"""All of them, the worst first."""
+
+BAD: Final = frozenset({"error", "fail", "inconclusive"})
+"""What is no success."""
+
+_UNJUDGED: Final = "it was not judged"
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One expectation on one wire, or one fault of a file (`expectation` is then empty, and so is `wire`).
+
+    `observed`, `limit` and the bounds `low` and `high` are in `unit` ("s", "share", or "" for a count), nan where there
+    is none; with replications `observed` is their mean and `n` counts them, else `n` counts samples. `file`, `line` and
+    `column` say where it is written, 0 where that is not known. `again` is the command that plays it once more,
+    `took_s` how long the whole run took (s on the wall).
+    """
+
+    scenario: str
+    wire: str
+    expectation: str
+    verdict: Verdict
+    file: str = ""
+    line: int = 0
+    column: int = 0
+    seed: int | None = None
+    observed: float = nan
+    limit: float = nan
+    unit: str = ""
+    n: int = 0
+    low: float = nan
+    high: float = nan
+    replications: int = 1
+    why: str = ""
+    again: str = ""
+    took_s: float = 0.0
+
+    @property
+    def where(self) -> str:
+        """`file:line:column`, as far as it is known."""
+        places = [self.file or self.scenario, *(f"{number}" for number in (self.line, self.column) if number)]
+        return ":".join(places)
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one line, with where it stands and how to see it again."""
+        told = [self.expectation] if self.expectation else []
+        if self.verdict in ("error", "skipped"):
+            told.append(f"{self.verdict}: {self.why or _UNJUDGED}" if self.expectation else self.why or _UNJUDGED)
+        else:
+            told.append(f"{self._mark}{self._seen}, limit {self._shown(self.limit)}, {self._of_what}")
+        again = f"; again: {self.again}" if self.again else ""
+        return _one_line(f"{self.where}: {': '.join(told)}{again}")
+
+    @property
+    def _mark(self) -> str:
+        return "inconclusive: " if self.verdict == "inconclusive" else ""
+
+    @property
+    def _seen(self) -> str:
+        if isnan(self.observed):
+            return "no sample"
+        if self.replications == 1:
+            return f"observed {self._shown(self.observed)}"
+        bounds = f"between {self._shown(self.low)} and {self._shown(self.high)}"
+        return f"observed {self._shown(self.observed)} in the mean, {bounds}"
+
+    @property
+    def _of_what(self) -> str:
+        n = f"n {self.n}" if self.replications == 1 else f"n {self.n} replications"
+        more = f", {self.why}" if self.why else ""
+        return f"{n}, seed {self.seed}, on {self.wire}{more}"
+
+    def _shown(self, value: float) -> str:
+        return quantity(value, self.unit)
+
+
+class Findings:
+    """All of them, in the order in which they were found."""
+
+    def __init__(self, found: Iterable[Finding] = ()) -> None:
+        self.found = tuple(found)
+
+    @property
+    def counts(self) -> dict[Verdict, int]:
+        """How many there are of each verdict, the worst first."""
+        return {verdict: sum(finding.verdict == verdict for finding in self.found) for verdict in VERDICTS}
+
+    @property
+    def verdict(self) -> str:
+        """The one word for all: `invalid` where there is an error or nothing was judged, else the worst of them."""
+        counts = self.counts
+        if counts["error"] or len(self.found) == counts["skipped"]:
+            return "invalid"
+        return next(verdict for verdict in VERDICTS if counts[verdict] and verdict != "skipped")
+
+    @property
+    def bad(self) -> list[Finding]:
+        """Those that are no success, as they were found."""
+        return [finding for finding in self.found if finding.verdict in BAD]
+
+    @property
+    def worst_first(self) -> list[Finding]:
+        """All of them, what is bad before what is good, and as they were found where they are equally bad."""
+        return sorted(self.found, key=lambda finding: VERDICTS.index(finding.verdict))
+
+    def runs(self) -> Iterator[tuple[tuple[str, str], list[Finding]]]:
+        """Those of one run together: the name (of the file, where it could not be read) and the wire, and what was
+        found."""
+        for key, found in groupby(self.found, key=lambda finding: (finding.scenario, finding.wire, finding.file)):
+            yield key[:2], list(found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it for a JSON document; how long it took is left out, so that the same finding is the same text."""
+        return {"verdict": self.verdict, "counts": self.counts, "findings": [to_dict(each) for each in self.found]}
+
+
+FIELDS: Final = tuple(name for name in Finding.__struct_fields__ if name != "took_s")
+"""What is told of a finding in JSON and CSV, in this order."""
+
+
+def to_dict(finding: Finding) -> dict[str, Any]:
+    """One finding by `FIELDS`."""
+    return {name: getattr(finding, name) for name in FIELDS}
+
+
+# Where they come from.
+
+
+class Play(msgspec.Struct, frozen=True, kw_only=True):
+    """One scenario on one wire, as it was asked for: `seed` None is the scenario's own, `replications` what was asked
+    (None: a single run), `file` how its file is called to people."""
+
+    scenario: Scenario
+    wire: str
+    seed: int | None = None
+    replications: int | Literal["auto"] | None = None
+    file: str = ""
+
+    @property
+    def expect(self) -> tuple[Expectation, ...]:
+        """What is promised on this wire; each knows the line where it is written."""
+        scenario = self.scenario.with_live_overrides() if self.wire == "live" else self.scenario
+        return scenario.expect
+
+    @property
+    def source(self) -> str:
+        """Its file as people call it; nothing where it has none."""
+        return self.file or ("" if self.scenario.path is None else f"{self.scenario.path}")
+
+    @property
+    def again(self) -> str:
+        """The command that plays it once more."""
+        words = ["chatsim", "run" if self.replications is None else "replicate", self.source or self.scenario.name]
+        words += [] if self.replications is None else ["-n", f"{self.replications}"]
+        words += [] if self.wire == "sim" else ["--on", self.wire]
+        return shlex.join([*words, "--seed", f"{self.scenario.seed if self.seed is None else self.seed}"])
+
+    def judged(self, result: Shown, took_s: float = 0.0) -> list[Finding]:
+        """What a single run found; one that is not valid proves nothing, so that all of it is in error."""
+        if not result.valid:
+            return self.unjudged(result.why_invalid or "the run is not valid", took_s)
+        return [
+            self._finding(
+                expectation,
+                took_s,
+                verdict=judged.verdict,
+                observed=judged.observed,
+                limit=judged.limit,
+                unit=judged.unit,
+                n=judged.n,
+            )
+            for expectation, judged in zip(self.expect, result.expectations, strict=True)
+        ]
+
+    def ruled(self, rulings: Sequence[Ruling], took_s: float = 0.0) -> list[Finding]:
+        """What replications found."""
+        return [
+            self._finding(
+                expectation,
+                took_s,
+                verdict=ruling.verdict,
+                observed=ruling.mean,
+                limit=expectation.limit,
+                unit="" if expectation.unit == "count" else expectation.unit,
+                n=ruling.n,
+                low=ruling.low,
+                high=ruling.high,
+                replications=ruling.n,
+                why=_would_do(ruling),
+            )
+            for expectation, ruling in zip(self.expect, rulings, strict=True)
+        ]
+
+    def unjudged(self, why: str, took_s: float = 0.0, verdict: Verdict = "error") -> list[Finding]:
+        """Every expectation with the reason why there is nothing to say about it."""
+        return [self._finding(expectation, took_s, verdict=verdict, why=why) for expectation in self.expect]
+
+    def _finding(self, expectation: Expectation, took_s: float, **found: Any) -> Finding:
+        return Finding(
+            scenario=self.scenario.name,
+            wire=self.wire,
+            expectation=expectation.text,
+            file=self.source,
+            line=expectation.line,
+            seed=self.scenario.seed if self.seed is None else self.seed,
+            again=self.again,
+            took_s=took_s,
+            **found,
+        )
+
+
+def unreadable(problem: object) -> Finding:
+    """A fault of a file (`chatsim.scenario.load.Problem`), or a sentence about something that is no scenario at all."""
+    file = f"{getattr(problem, 'file', '')}"
+    if not file:
+        return Finding(scenario="chatsim", wire="", expectation="", verdict="error", why=f"{problem}")
+    path, text = getattr(problem, "path", ""), getattr(problem, "text", "")
+    return Finding(
+        scenario=Path(file).stem,
+        wire="",
+        expectation="",
+        verdict="error",
+        file=file,
+        line=getattr(problem, "line", 0),
+        column=getattr(problem, "column", 0),
+        why=f"{path}: {text}" if path else f"{text}",
+    )
+
+
+def relative(path: Path, to: Path) -> str:
+    """A path as people see it from a folder: relative where it lies inside, else as it is."""
+    try:
+        return path.resolve().relative_to(to.resolve()).as_posix()
+    except (ValueError, OSError):
+        return f"{path}"
+
+
+def _would_do(ruling: Ruling) -> str:
+    if ruling.verdict != "inconclusive" or ruling.would_do == inf:
+        return ""
+    return f"{ruling.would_do:g} replications would probably decide"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

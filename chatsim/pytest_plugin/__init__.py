@@ -1,0 +1,85 @@
+"""The pytest plugin: scenario files are tests, one for each expectation, and people's own tests get a server, a
+simulation and a handler with manual time.
+
+Decides the options, and what the workers of pytest-xdist share. Rule: it is on wherever chatsim is installed, so that
+it costs nothing and changes nothing for those who have no scenarios: all that is heavy is imported when the first is
+collected. Collecting, playing and the fixtures stand in the modules beside this one.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from chatsim.pytest_plugin.fixtures import chat_clock, chat_server, chat_sim
+from chatsim.pytest_plugin.judged import Judged
+from chatsim.pytest_plugin.options import MARKER, WIRES, Options
+from chatsim.pytest_plugin.recognise import SUFFIXES, is_scenario
+
+__all__ = ["chat_clock", "chat_server", "chat_sim"]
+
+_SHARED: Final = pytest.StashKey[Path]()
+"""The folder in which the workers of xdist leave what they have played, in the process that started them."""
+
+_WORKER_INPUT: Final = "chatsim_shared"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options, in a group of their own."""
+    group = parser.getgroup("chatsim", "chatsim: scenarios as tests")
+    group.addoption(
+        "--chatsim-on",
+        metavar="WIRE,...",
+        help=f"Wires on which scenarios are played, out of {','.join(WIRES)} (default: sim).",
+    )
+    group.addoption("--chatsim-seed", metavar="N", help="Replaces the seed of every scenario.")
+    group.addoption(
+        "--chatsim-replications",
+        metavar="N|auto",
+        help="Judges over so many replications, with intervals; auto: until every expectation is decided.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the options. Raises pytest.UsageError for what they cannot be."""
+    config.stash[Options.KEY] = Options.of(config)
+    config.addinivalue_line("markers", f"{MARKER}: an expectation of a scenario file (chatsim)")
+    config.pluginmanager.register(Judged(), "chatsim-judged")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove what the workers shared."""
+    shared = config.stash.get(_SHARED, None)
+    if shared is not None:
+        shutil.rmtree(shared, ignore_errors=True)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of xdist where it shares what it has played."""
+    config: pytest.Config = node.config
+    if _SHARED not in config.stash:
+        config.stash[_SHARED] = Path(tempfile.mkdtemp(prefix="chatsim-pytest-"))
+    node.workerinput[_WORKER_INPUT] = str(config.stash[_SHARED])
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """A scenario file is collected, any other is left alone."""
+    if file_path.suffix not in SUFFIXES or not is_scenario(file_path):
+        return None
+    from chatsim.pytest_plugin.collecting import ScenarioFile
+    from chatsim.pytest_plugin.playing import Plays
+
+    config = parent.config
+    if Plays.KEY not in config.stash:
+        told: dict[str, Any] | None = getattr(config, "workerinput", None)
+        config.stash[Plays.KEY] = Plays(
+            shared=Path(told[_WORKER_INPUT]) if told else None,
+            # The workers are the processes already.
+            jobs=1 if told else -1,
+        )
+    return ScenarioFile.from_parent(parent, path=file_path)

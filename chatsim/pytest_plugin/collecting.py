@@ -1,0 +1,112 @@
+"""Scenario files as pytest collects them: one item for each expectation and wire, which share one run.
+
+Decides what an item is called, which markers it has, and what is a failure, an error or a skip. Rule: whatever a person
+is told is one line with the place in her file, and never a traceback of ours. Playing is `playing`'s.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from pytest import skip  # noqa: PT013 - no test of ours is passed over: that a person's may be, is told by this name
+
+from chatsim.findings.finding import Finding, Play, relative
+from chatsim.pytest_plugin.options import MARKER, Options
+from chatsim.pytest_plugin.playing import Plays
+from chatsim.store.document import cell
+
+if TYPE_CHECKING:
+    from chatsim.scenario.model import Scenario
+
+PYTESTS: Final = frozenset(
+    {"skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings", "xdist_group", "timeout", "flaky"}
+    | {"asyncio", "anyio", MARKER}
+)
+"""Markers by which pytest or a plugin does something: a tag of such a name marks as `tag_NAME`."""
+
+_PROPERTIES: Final = (
+    "verdict", "observed", "limit", "unit", "n", "low", "high", "replications", "seed", "wire", "why", "took_s",
+)  # fmt: skip
+"""What a report knows of an expectation, `--junitxml` included; `took_s` is of the whole run."""
+
+
+class ScenarioFile(pytest.File):
+    """One scenario file."""
+
+    def collect(self) -> Iterable[pytest.Item]:
+        """Its expectations on every wire that was asked for; every fault of a wrong file in a line of its own."""
+        from chatsim.scenario.load import load_all
+
+        shown = relative(self.path, Path.cwd())
+        found, problems = load_all([self.path])
+        if problems:
+            raise self.CollectError("\n".join(f"{problem._replace(file=shown)}" for problem in problems))
+        options = self.config.stash[Options.KEY]
+        scenario = found[0] if options.seed is None else found[0].with_seed(options.seed)
+        markers = self._markers(scenario)
+        for wire in options.wires:
+            play = Play(scenario=scenario, wire=wire, replications=options.replications, file=shown)
+            named: Counter[str] = Counter()
+            for place, expectation in enumerate(play.expect):
+                name = expectation.text if wire == "sim" else f"{expectation.text}[{wire}]"
+                named[name] += 1
+                name = name if named[name] == 1 else f"{name}#{named[name]}"
+                item = Expected.from_parent(self, name=name, play=play, place=place)
+                for marker in markers:
+                    item.add_marker(marker)
+                yield item
+
+    def _markers(self, scenario: Scenario) -> list[pytest.MarkDecorator]:
+        """A marker for each tag, known to pytest so that --strict-markers has nothing against it."""
+        names = [MARKER]
+        for tag in scenario.tags:
+            name = re.sub(r"[^\w.+-]", "_", tag)
+            name = f"tag_{name}" if name in PYTESTS else name
+            self.config.addinivalue_line("markers", f"{name}: scenarios with the tag {tag}")
+            names.append(name)
+        markers = [getattr(pytest.mark, name) for name in names]
+        if self.config.pluginmanager.hasplugin("xdist"):
+            # With --dist loadgroup, all of a scenario goes to one worker, so that no other waits for its run.
+            markers.append(pytest.mark.xdist_group(name=self.nodeid))
+        return markers
+
+
+class Expected(pytest.Item):
+    """One expectation of a scenario on one wire."""
+
+    def __init__(self, *, play: Play, place: int, **words: Any) -> None:
+        super().__init__(**words)
+        self._play = play
+        self._place = place
+        self._line = play.expect[place].line
+
+    def setup(self) -> None:
+        """Play the scenario, unless that was done for another expectation of it.
+
+        What came of no run is an error here, and a scenario that the wire refuses is skipped.
+        """
+        found = self._found()
+        self.user_properties.append((MARKER, self._play.file))
+        self.user_properties += [(name, cell(getattr(found, name))) for name in _PROPERTIES]
+        if found.verdict == "skipped":
+            skip(f"{self._play.file} on {self._play.wire}: {found.why}")
+        if found.verdict == "error":
+            pytest.fail(found.sentence, pytrace=False)
+
+    def runtest(self) -> None:
+        """A broken promise is a failure of one line, and so is one that replications cannot decide."""
+        found = self._found()
+        if found.verdict != "pass":
+            pytest.fail(found.sentence, pytrace=False)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Where the expectation stands."""
+        return self.path, max(0, self._line - 1), self.name
+
+    def _found(self) -> Finding:
+        return self.config.stash[Plays.KEY].found(self._play, self.path)[self._place]

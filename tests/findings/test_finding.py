@@ -1,0 +1,172 @@
+"""Findings: nothing is absent, the worst decides, and one line says it all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import inf, isnan, nan
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from chatsim.errors import UsageError
+from chatsim.findings.finding import FIELDS, Findings, relative, to_dict, unreadable
+from chatsim.scenario.load import Problem
+from chatsim.verdict.judge import Judged
+from tests.findings.examples import finding, play
+
+
+@dataclass
+class Result:
+    """A run that was played to its end."""
+
+    expectations: list[Judged] = field(default_factory=list)
+    seed: int = 1
+    valid: bool = True
+    why_invalid: str = ""
+    scenario: str = "steady"
+    wire: str = "sim"
+    verdict: str = "pass"
+    path: Path | None = None
+
+
+@dataclass
+class Ruling:
+    """A verdict over replications."""
+
+    verdict: Literal["pass", "fail", "inconclusive"] = "fail"
+    mean: float = 0.104
+    low: float = 0.101
+    high: float = 0.107
+    n: int = 10
+    would_do: float = 0
+
+
+def test_a_failure_is_one_line_with_everything_in_it() -> None:
+    assert finding().sentence == (
+        "scenarios/steady.yaml:17: p99(delivery_latency) <= 100ms: observed 104 ms, limit 100 ms, n 4384, seed 1, "
+        "on sim; again: chatsim run scenarios/steady.yaml --seed 1"
+    )
+
+
+def test_a_metric_without_a_sample_says_so() -> None:
+    assert "no sample, limit 100 ms, n 0" in finding(observed=nan, n=0).sentence
+
+
+def test_an_interval_is_told_where_there_are_replications() -> None:
+    told = finding(low=0.101, high=0.107, n=10, replications=10).sentence
+    assert "observed 104 ms in the mean, between 101 ms and 107 ms, limit 100 ms, n 10 replications, seed 1" in told
+
+
+@pytest.mark.parametrize("verdict", ["error", "skipped"])
+def test_what_was_not_judged_gives_its_reason_in_one_line(verdict: Literal["error", "skipped"]) -> None:
+    told = finding(verdict=verdict, why="the machine\nstood still").sentence
+    assert told.startswith(
+        f"scenarios/steady.yaml:17: p99(delivery_latency) <= 100ms: {verdict}: the machine stood still"
+    )
+    assert "observed" not in told
+
+
+def test_a_run_is_a_finding_for_each_expectation() -> None:
+    judged = [
+        Judged("p99(delivery_latency) <= 100ms", 0.104, 0.1, "fail", 30, "s"),
+        Judged("lost == 0", 0.0, 0.0, "pass", 1, ""),
+    ]
+    found = play().judged(Result(judged), took_s=2.0)
+    assert [(f.expectation, f.verdict, f.observed, f.n, f.line, f.took_s) for f in found] == [
+        ("p99(delivery_latency) <= 100ms", "fail", 0.104, 30, 5, 2.0),
+        ("lost == 0", "pass", 0.0, 1, 6, 2.0),
+    ]
+    assert {(f.scenario, f.wire, f.file, f.seed) for f in found} == {("small", "sim", "small.yaml", 1)}
+
+
+def test_a_run_that_is_not_valid_is_in_error_whatever_its_expectations_say() -> None:
+    judged = [Judged("a", 0.0, 0.0, "pass", 1, ""), Judged("b", 0.0, 0.0, "pass", 1, "")]
+    found = play().judged(Result(judged, valid=False, why_invalid="the machine stood still"))
+    assert [(f.verdict, f.why) for f in found] == [("error", "the machine stood still")] * 2
+    assert all(isnan(f.observed) for f in found)
+
+
+def test_replications_are_a_finding_for_each_expectation() -> None:
+    found = play(replications="auto", seed=7).ruled([Ruling(), Ruling("inconclusive", 1.0, 0.0, 2.0, 10, 40)])
+    assert [(f.verdict, f.n, f.replications, f.low, f.high, f.limit) for f in found] == [
+        ("fail", 10, 10, 0.101, 0.107, 0.1),
+        ("inconclusive", 10, 10, 0.0, 2.0, 0.0),
+    ]
+    assert found[0].again == "chatsim replicate small.yaml -n auto --seed 7"
+    assert "40 replications would probably decide" in found[1].sentence
+    assert "would probably" not in play().ruled([Ruling("inconclusive", would_do=inf), Ruling()])[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("wire", "more", "command"),
+    [
+        ("sim", {}, "chatsim run small.yaml --seed 1"),
+        ("live", {"seed": 9}, "chatsim run small.yaml --on live --seed 9"),
+        ("virtual", {"file": "my chats/a.yaml"}, "chatsim run 'my chats/a.yaml' --on virtual --seed 1"),
+    ],
+)
+def test_the_command_that_plays_it_again(wire: str, more: dict[str, object], command: str) -> None:
+    assert play(wire=wire, **more).again == command
+
+
+def test_a_fault_of_a_file_stands_where_the_file_has_it() -> None:
+    found = unreadable(Problem("bad.yaml", 3, 5, "groups.0.users", "should be a number"))
+    assert (found.scenario, found.verdict, found.where) == ("bad", "error", "bad.yaml:3:5")
+    assert found.sentence == "bad.yaml:3:5: groups.0.users: should be a number"
+    assert unreadable(Problem("bad.yaml", 1, 1, "", "is empty")).sentence == "bad.yaml:1:1: is empty"
+    assert unreadable(UsageError("nothing to run")).sentence == "chatsim: nothing to run"
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "word"),
+    [
+        ((), "invalid"),
+        (("skipped",), "invalid"),
+        (("pass", "error", "fail"), "invalid"),
+        (("pass", "fail", "inconclusive"), "fail"),
+        (("pass", "inconclusive"), "inconclusive"),
+        (("pass", "skipped"), "pass"),
+        (("pass",), "pass"),
+    ],
+)
+def test_the_worst_decides_and_nothing_judged_is_no_success(verdicts: tuple[str, ...], word: str) -> None:
+    assert Findings(finding(verdict=verdict) for verdict in verdicts).verdict == word
+
+
+def test_what_is_bad_comes_first_in_its_order() -> None:
+    found = Findings(
+        finding(verdict=verdict, line=line) for line, verdict in enumerate(["pass", "fail", "error", "fail", "skipped"])
+    )
+    assert [(f.verdict, f.line) for f in found.worst_first] == [
+        ("error", 2),
+        ("fail", 1),
+        ("fail", 3),
+        ("skipped", 4),
+        ("pass", 0),
+    ]
+    assert [f.line for f in found.bad] == [1, 2, 3]
+    assert sum(found.counts.values()) == 5
+
+
+def test_those_of_a_run_stand_together() -> None:
+    found = Findings([finding(line=1), finding(line=2), finding(wire="live"), finding(scenario="other")])
+    assert [(key, len(run)) for key, run in found.runs()] == [
+        (("steady", "sim"), 2),
+        (("steady", "live"), 1),
+        (("other", "sim"), 1),
+    ]
+
+
+def test_a_document_has_every_field_but_how_long_it_took() -> None:
+    document = Findings([finding(took_s=3.0)]).to_dict()
+    assert document["verdict"] == "fail"
+    assert document["counts"]["fail"] == 1
+    assert tuple(document["findings"][0]) == FIELDS
+    assert to_dict(finding(took_s=1.0)).keys() == to_dict(finding(took_s=2.0)).keys()
+    assert "took_s" not in FIELDS
+
+
+def test_paths_are_told_from_where_people_stand(tmp_path: Path) -> None:
+    assert relative(tmp_path / "a" / "b.yaml", tmp_path) == "a/b.yaml"
+    assert relative(tmp_path / "b.yaml", tmp_path / "a") == f"{tmp_path / 'b.yaml'}"

@@ -1,0 +1,206 @@
+"""Scenario files as tests: one for each expectation, and whatever is wrong is one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chatsim.pytest_plugin.collecting import PYTESTS
+from tests.pytest_plugin.sessions import GOOD, LINE, PLUGIN, WORDS, properties, remembered, session, write
+
+
+def ids(result: pytest.RunResult) -> list[str]:
+    """What `--collect-only -q` names."""
+    return [line for line in result.outlines if "::" in line]
+
+
+def test_one_test_for_each_expectation_with_an_id_that_says_it(pytester: pytest.Pytester) -> None:
+    write(pytester.path, "scenarios/small", *GOOD)
+    result = session(pytester, "scenarios", "--collect-only", "-q")
+    assert ids(result) == [f"scenarios/small.yaml::{text}" for text in GOOD]
+    result = session(pytester, "scenarios")
+    result.assert_outcomes(passed=3)
+    assert result.ret == 0
+
+
+def test_an_id_plays_that_expectation_alone(pytester: pytest.Pytester) -> None:
+    write(pytester.path, "small", *GOOD)
+    session(pytester, "small.yaml::lost == 0").assert_outcomes(passed=1)
+    session(pytester, "small.yaml::p99(delivery_latency) <= 2s").assert_outcomes(passed=1)
+
+
+def test_a_failure_is_one_line_that_says_everything(pytester: pytest.Pytester) -> None:
+    write(pytester.path, "small", "lost == 0", "max(delivery_latency) <= 1ms")
+    result = session(pytester)
+    result.assert_outcomes(passed=1, failed=1)
+    assert result.ret == 1
+    (line,) = [line for line in result.outlines if line.startswith("small.yaml:")]
+    result.stdout.no_fnmatch_line("*Traceback*")
+    result.stdout.no_fnmatch_line("*def runtest*")
+    assert line.startswith(f"small.yaml:{LINE + 1}: max(delivery_latency) <= 1ms: observed ")
+    for part in (" ms, limit 1 ms, n ", ", seed 1, on sim; again: chatsim run small.yaml --seed 1"):
+        assert part in line
+    result.stdout.fnmatch_lines(["FAILED small.yaml::max(delivery_latency) <= 1ms - *"])
+
+
+@pytest.mark.parametrize("style", ["--tb=native", "-lvv"])
+def test_there_is_no_traceback_in_any_style(style: str, pytester: pytest.Pytester) -> None:
+    write(pytester.path, "small", "max(delivery_latency) <= 1ms")
+    result = session(pytester, style)
+    result.assert_outcomes(failed=1)
+    assert not any("collecting.py" in line and "def " in line for line in result.outlines)
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_a_wrong_file_is_an_error_at_its_place_and_the_others_are_played_if_asked(pytester: pytest.Pytester) -> None:
+    write(pytester.path, "bad", "p99(delivery_latncy) <= 100ms", "lost == many")
+    write(pytester.path, "good", "lost == 0")
+    result = session(pytester, "--continue-on-collection-errors")
+    result.assert_outcomes(passed=1, errors=1)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        [f"bad.yaml:{LINE}:*: expect[[]0]: *(did you mean delivery_latency?)", f"bad.yaml:{LINE + 1}:*: expect[[]1]: *"]
+    )
+    result.stdout.no_fnmatch_line("*Traceback*")
+    assert session(pytester).ret == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "on: push\njobs: {}\n",
+        "name: ci\ngroups: [a]\n",
+        "name: x\ngroups: [[[\n",
+        "- name\n- groups\n- expect\n",
+        "",
+    ],
+)
+def test_other_yaml_is_left_alone(text: str, pytester: pytest.Pytester) -> None:
+    (pytester.path / "other.yaml").write_text(text, encoding="utf-8")
+    pytester.makepyfile("def test_mine(): pass")
+    result = session(pytester)
+    result.assert_outcomes(passed=1)
+    assert result.ret == 0
+    assert session(pytester, "-k", "nothing_of_that_name").ret == 5
+
+
+def test_nothing_collected_is_not_green(pytester: pytest.Pytester) -> None:
+    (pytester.path / "other.yaml").write_text("on: push\n", encoding="utf-8")
+    assert session(pytester).ret == 5
+    assert session(pytester, "other.yaml").ret != 0
+
+
+def test_every_wire_has_its_tests(pytester: pytest.Pytester) -> None:
+    write(pytester.path, "small", "lost == 0")
+    result = session(pytester, "--chatsim-on", "sim,virtual", "--collect-only", "-q")
+    assert ids(result) == ["small.yaml::lost == 0", "small.yaml::lost == 0[virtual]"]
+    session(pytester, "--chatsim-on", "sim,virtual").assert_outcomes(passed=2)
+    session(pytester, "--chatsim-on", "sim,virtual", "-k", "virtual").assert_outcomes(passed=1, deselected=1)
+
+
+def test_what_is_promised_live_alone_is_tested_there_alone(pytester: pytest.Pytester) -> None:
+    path = write(pytester.path, "small", "lost == 0")
+    path.write_text(path.read_text(encoding="utf-8").replace("live: {", "live: {expect: [sent >= 1], "))
+    result = session(pytester, "--chatsim-on", "sim,live", "--collect-only", "-q")
+    assert ids(result) == ["small.yaml::lost == 0", "small.yaml::sent >= 1[live]"]
+
+
+def test_a_live_run_is_judged_too_and_played_once(pytester: pytest.Pytester) -> None:
+    write(pytester.path, "small", "lost == 0", "sent >= 1", "connections_peak == 4")
+    result = session(pytester, "--chatsim-on", "live", "--junitxml", "out.xml")
+    result.assert_outcomes(passed=3)
+    found = properties(pytester.path / "out.xml")
+    assert {each["wire"] for each in found.values()} == {"live"}
+    assert len({each["took_s"] for each in found.values()}) == 1
+
+
+def test_tags_are_markers_that_strict_sessions_know(pytester: pytest.Pytester) -> None:
+    write(pytester.path, "small", "lost == 0")
+    write(pytester.path, "other", "lost == 0", words=WORDS.replace("[latency, half-open]", '["two words", skip]'))
+    for expression, passed in (
+        ("latency", 1),
+        ("half-open", 1),
+        ("two_words", 1),
+        ("tag_skip", 1),
+        ("chatsim", 2),
+        ("not latency", 1),
+    ):
+        result = session(pytester, "--strict-markers", "-m", expression)
+        result.assert_outcomes(passed=passed, deselected=2 - passed)
+    session(pytester, "--markers").stdout.fnmatch_lines(["@pytest.mark.chatsim: *"])
+
+
+def test_no_tag_makes_pytest_do_anything(pytester: pytest.Pytester) -> None:
+    tags = ", ".join(sorted(PYTESTS))
+    write(pytester.path, "small", "lost == 0", words=WORDS.replace("latency, half-open", tags))
+    session(pytester, "--strict-markers").assert_outcomes(passed=1)
+
+
+def test_the_first_failure_ends_the_session_and_the_last_failures_are_played_again(pytester: pytest.Pytester) -> None:
+    write(pytester.path, "a", "max(delivery_latency) <= 1ms", "lost == 0")
+    write(pytester.path, "b", "lost == 0", "p50(delivery_latency) <= 1ms")
+    cached = ("-p", "cacheprovider")
+    session(pytester, "-x", *cached).assert_outcomes(failed=1)
+    session(pytester, *cached).assert_outcomes(failed=2, passed=2)
+    assert remembered(pytester.path) == ["a.yaml::max(delivery_latency) <= 1ms", "b.yaml::p50(delivery_latency) <= 1ms"]
+    session(pytester, "--lf", *cached).assert_outcomes(failed=2)
+
+
+def test_the_seed_reaches_the_run_and_the_line(pytester: pytest.Pytester) -> None:
+    write(pytester.path, "small", "max(delivery_latency) <= 1ms")
+    result = session(pytester, "--chatsim-seed", "7")
+    result.stdout.fnmatch_lines(["*seed 7, on sim; again: chatsim run small.yaml --seed 7"])
+
+
+def test_replications_have_an_interval_and_what_they_cannot_decide_is_not_green(pytester: pytest.Pytester) -> None:
+    write(pytester.path, "small", "sent == 1", "mean(delivery_latency) <= 40ms", "lost == 0")
+    result = session(pytester, "--chatsim-replications", "2", "--chatsim-seed", "7", "--chatsim-on", "virtual")
+    result.assert_outcomes(failed=2, passed=1)
+    of_what = "n 2 replications, seed 7, on virtual"
+    again = "again: chatsim replicate small.yaml -n 2 --on virtual --seed 7"
+    result.stdout.fnmatch_lines(
+        [
+            f"small.yaml:*: sent == 1: observed * in the mean, between * and *, limit 1, {of_what}; {again}",
+            f"small.yaml:*: inconclusive: observed *, limit 40 ms, {of_what}, * would probably decide; {again}",
+        ]
+    )
+
+
+def test_a_run_that_proves_nothing_is_an_error_and_no_failure(pytester: pytest.Pytester) -> None:
+    more = "events: [{at: 0s, do: drop, group: people, count: 1}]\n"
+    write(pytester.path, "small", "lost == 0", "sent >= 1", more=more)
+    result = session(pytester)
+    result.assert_outcomes(errors=2)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines([f"small.yaml:{LINE}: lost == 0: error: *touched nobody*"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_what_a_wire_refuses_is_skipped_with_the_reason(pytester: pytest.Pytester) -> None:
+    words = WORDS.replace("tags:", "handler: {algorithms: [ES256]}\ntags:")
+    write(pytester.path, "small", "lost == 0", words=words)
+    result = session(pytester, "--chatsim-on", "sim,live", "-rs")
+    result.assert_outcomes(passed=1, skipped=1)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["SKIPPED *small.yaml on live: The crowd signs with HS256: *"])
+
+
+def test_a_promise_that_is_made_twice_is_two_tests(pytester: pytest.Pytester) -> None:
+    write(pytester.path, "small", "lost == 0", "lost == 0")
+    assert ids(session(pytester, "--collect-only", "-q")) == ["small.yaml::lost == 0", "small.yaml::lost == 0#2"]
+
+
+def test_values_are_properties_of_the_report(pytester: pytest.Pytester) -> None:
+    write(pytester.path, "small", "sent >= 1", "max(delivery_latency) <= 1ms")
+    session(pytester, "--junitxml", "out.xml")
+    found = properties(pytester.path / "out.xml")
+    assert found["sent >= 1"]["verdict"] == "pass"
+    assert float(found["sent >= 1"]["observed"]) >= 1
+    assert float(found["max(delivery_latency) <= 1ms"]["observed"]) > 0.001
+
+
+def test_the_tests_of_this_repository_are_no_scenarios(pytestconfig: pytest.Config) -> None:
+    assert pytestconfig.getini("testpaths") == ["tests"]
+    assert not list((Path(__file__).parents[1]).rglob("*.yaml"))
+    assert PLUGIN[1] == "no:chatsim"
