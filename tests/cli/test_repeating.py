@@ -98,3 +98,11 @@ def test_what_cannot_be_is_refused_in_one_sentence(command: str, words: list[str
     assert out == ""
     assert text in err
     assert len(err.splitlines()) == 1
+
+
+def test_a_report_for_machines_tells_it_with_its_bounds(tmp_path: Path) -> None:
+    assert main(["check", "small.yaml", "--replications", "3", "--jobs", "1", "--json-file", "found.json"]) == 0
+    found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["findings"]
+    assert [(each["verdict"], each["replications"], each["n"]) for each in found] == [("pass", 3, 3)] * 2
+    assert found[0]["low"] < found[0]["observed"] < found[0]["high"]
+    assert found[0]["again"] == "chatsim replicate small.yaml -n 3 --seed 3"

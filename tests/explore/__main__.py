@@ -64,6 +64,12 @@ def main() -> int:
             sys.stderr.write(f"{totals.seeds} seeds, {totals.rate:.0f} simulated seconds a second\n")
 
     totals = campaign(0, seeds, on="both", jobs=jobs, for_s=float("inf"), clock=time.monotonic, progress=told)
+    if totals.interrupted:
+        # A page about a part of it would look like one about all.
+        sys.stderr.write(f"interrupted after {totals.seeds} of {seeds} seeds\n")
+        return 130
+    for seed, why in totals.lost.items():
+        sys.stderr.write(f"seed {seed} has no answer, {why}\n")
     for failed in totals.failures:
         sys.stderr.write(f"seed {failed.seed} on {failed.wire}: {failed.violations[0]}\n")
     machine = f"CPython {platform.python_version()}, {platform.machine()}, {jobs} processes."
@@ -72,7 +78,7 @@ def main() -> int:
     never = missed(totals) if seeds >= SEEDS_EXPECTED else []
     if never:
         sys.stderr.write(f"never reached: {', '.join(never)}\n")
-    return 1 if totals.failures or never or dead < len(mutants) else 0
+    return 1 if totals.failures or totals.lost or never or dead < len(mutants) else 0
 
 
 if __name__ == "__main__":
