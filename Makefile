@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: run test check bench explore compiled test-compiled clean
+.PHONY: run test check bench explore notebook notebooks compiled test-compiled clean
 
 # What most of a run is spent in, and what mypyc can compile: msgspec needs its structs as Python makes them, and logs are
 # made out of one another.
@@ -33,6 +33,15 @@ bench: $(INSTALLED) $(if $(shell command -v cc),compiled)
 # results/explore.md.
 explore: $(INSTALLED)
 	$(BIN)/python -m tests.explore
+
+# Opens the notebooks in JupyterLab.
+notebook: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,notebook]'
+	$(BIN)/jupyter lab notebooks
+
+# Runs them all from top to bottom, and keeps what they show.
+notebooks: $(INSTALLED)
+	$(BIN)/python -m tests.notebooks
 
 # The package once more, its hot modules compiled (this wants a C compiler): PYTHONPATH=build/compiled runs it.
 # It stands beside the sources and never among them, where a module compiled yesterday would hide what is edited today.

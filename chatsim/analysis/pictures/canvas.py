@@ -12,7 +12,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Final
 
-import matplotlib.style
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
@@ -44,8 +44,15 @@ NAME_MAX: Final = 28
 @contextmanager
 def style() -> Iterator[None]:
     """The style of the pictures, for as long as the block lasts."""
-    with matplotlib.style.context(STYLE):
+    ours = matplotlib.rc_params_from_file(STYLE, use_default_template=False)
+    before = {name: matplotlib.rcParams[name] for name in ours}
+    matplotlib.rcParams.update(ours)
+    try:
         yield
+    finally:
+        # These alone, and not `rc_context`, which takes everything back: also what a notebook sets when the first
+        # figure is made, without which it shows no second one.
+        matplotlib.rcParams.update(before)
 
 
 @contextmanager

@@ -1,0 +1,72 @@
+"""Executing a notebook as `jupyter lab` would, and reading what it showed.
+
+Decides what counts as shown: the text of results and prints of the cells that play in virtual time. Cells tagged
+`live` show what real sockets and clocks did, which differs from run to run.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+TIMEOUT_S = 120
+"""For each cell."""
+
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+
+
+def notebooks() -> list[Path]:
+    """In the order in which they are to be read."""
+    return sorted(FOLDER.glob("*.ipynb"))
+
+
+def read(path: Path) -> Any:
+    """The notebook as it stands in its file."""
+    return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+
+
+def execute(path: Path) -> Any:
+    """A copy of it, run from top to bottom by a kernel of its own. Raises nbclient's CellExecutionError."""
+    notebook = read(path)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    client = NotebookClient(
+        notebook,
+        timeout=TIMEOUT_S,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(FOLDER)}},
+    )
+    client.execute()
+    return notebook
+
+
+def is_live(cell: Any) -> bool:
+    """Whether it shows what a real clock did."""
+    return "live" in cell.metadata.get("tags", [])
+
+
+def shown(notebook: Any) -> list[str]:
+    """The text that each cell of virtual time left, one string a cell."""
+    found = []
+    for cell in notebook.cells:
+        if cell.cell_type != "code" or is_live(cell):
+            continue
+        texts = []
+        for output in cell.outputs:
+            if output.output_type == "stream" and output.name == "stdout":
+                texts.append(output.text)
+            elif output.output_type in ("execute_result", "display_data"):
+                texts.append(output.data.get("text/plain", ""))
+        found.append("".join(texts))
+    return found
+
+
+def numbers(text: str) -> list[float]:
+    """Every number in a text, in its order: what a table says, however a version of pandas lays it out."""
+    return [float(number) for number in NUMBER.findall(text)]
