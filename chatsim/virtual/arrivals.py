@@ -82,9 +82,8 @@ def play_again(path: Path) -> Again:
     """
     with JournalReader(path) as reader:
         header = reader.header
-        then, steps = _Counts(header), []
+        steps = []
         for step in reader.steps():
-            then.step(step.now, step.door, step.args, step.effects)
             if step.door == "begin":
                 raise UsageError(f"{path} was played in virtual time: name a run on real sockets.")
             if step.door == "pressure" and any(step.args[1:]):
@@ -93,10 +92,20 @@ def play_again(path: Path) -> Again:
                     "without slow readers."
                 )
             steps.append(step)
-    again = _Counts(header)
+        if reader.footer is None:
+            steps = _complete(steps)
+    then, again = _Counts(header), _Counts(header)
+    for step in steps:
+        then.step(step.now, step.door, step.args, step.effects)
     with asyncio.Runner(loop_factory=_LateLoop) as runner:
         runner.run(_play(header, steps, again))
     return Again(sum(step.door not in _OWN for step in steps), then.all(), again.all())
+
+
+def _complete(steps: list[Step]) -> list[Step]:
+    """The steps of a server that was killed, up to the last arrival of which all that it led to was surely written."""
+    last = max((place for place, step in enumerate(steps) if step.door not in _OWN), default=0)
+    return steps[:last]
 
 
 async def _play(header: Header, steps: Iterable[Step], again: _Counts) -> None:

@@ -139,6 +139,20 @@ def test_the_timers_are_played_and_not_read(tmp_path: Path) -> None:
     assert again.differences["retries"] == (0, 2)
 
 
+def test_what_a_killed_server_did_not_come_to_write_is_not_counted(tmp_path: Path) -> None:
+    """The last that it wrote is that Bob joins: that Ann was told of it went with the process."""
+    lines = a_life(tmp_path / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    joins = next(place for place, line in enumerate(lines) if b'"receive",["c2"' in line)
+    assert b'"told"' in lines[joins + 1]
+    killed = tmp_path / "killed.jsonl"
+    killed.write_bytes(b"".join(lines[: joins + 1]))
+    again = play_again(killed)
+    assert again.differences == {}
+    assert again.arrivals == sum(b'"told"' not in line for line in lines[1:joins])
+    killed.write_bytes(lines[0])
+    assert play_again(killed).arrivals == 0
+
+
 def test_what_comes_at_another_moment_is_counted_otherwise(tmp_path: Path) -> None:
     path = a_life(tmp_path / "journal.jsonl")
     moved = tmp_path / "moved.jsonl"
