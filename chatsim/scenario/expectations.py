@@ -65,6 +65,7 @@ COUNTERS: Final = (
     "presence_events",
     "typing_events",
     "errors",
+    "turned_away",
     "connections_peak",
 )
 

@@ -9,6 +9,7 @@ import traceback
 from pathlib import Path
 from typing import Final
 
+from chatsim.errors import UnbalancedError
 from chatsim.verdict.invariants.catalogue import Violation
 
 FRAMES_TOLD: Final = 3
@@ -18,12 +19,15 @@ PACKAGE: Final = Path(__file__).parents[1]
 
 
 def raised(problem: BaseException, at: float = 0.0) -> Violation:
-    """The violation of `calm`; `at` is the moment (s), 0 where it is not known."""
+    """The violation of `calm`, or of `ledger` where messages are not conserved; `at` is the moment (s), 0 where it is
+    not known."""
     while problem.__cause__ is not None:
         problem = problem.__cause__
     frames = traceback.extract_tb(problem.__traceback__)[-FRAMES_TOLD:]
     where = ", ".join(f"{_place(Path(frame.filename))}:{frame.lineno} {frame.name}" for frame in reversed(frames))
-    return Violation("calm", at, f"{type(problem).__name__}: {problem} ({where})")
+    # What does not add up is told by raising, and is a broken promise of its own.
+    name = "ledger" if isinstance(problem, UnbalancedError) else "calm"
+    return Violation(name, at, f"{type(problem).__name__}: {problem} ({where})")
 
 
 def _place(file: Path) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any, Final
 
 from chatsim.core.config import HandlerConfig
@@ -287,11 +288,11 @@ class Carried:
 
     def _ends(self, name: str, *, left: bool = False) -> None:
         """The handler knows the connection no more: what was sent before is still written, in its order, or may be
-        where it is the peer who `left`."""
+        where it is the peer who `left`; notices may be in any case."""
         line = self._lines.get(name)
         if line is not None and line.open:
             line.open, line.left = False, left
-            line.notices.clear()
+            line.notice_at = inf
 
     # Before time passes.
 
@@ -309,7 +310,7 @@ class Carried:
             elif line.open:
                 self._is_within_limits(now, name, line)
             held = way is not None and way.transport.get_write_buffer_size()
-            if held or line.due or line.notices:
+            if held or line.due or (line.notices and line.open):
                 self._busy[name] = None
 
     def _nothing_waits(self, now: float, name: str, line: _Line) -> None:

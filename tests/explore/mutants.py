@@ -257,7 +257,7 @@ MUTANTS = (
         "users are never forgotten",
         HANDLER,
         "for name in idle(self._users, now, max(self.config.presence_grace_s, self.config.retention_s)):",
-        "for name in idle(self._users, -inf, max(self.config.presence_grace_s, self.config.retention_s)):",
+        "for name in idle(self._users, -1e9, max(self.config.presence_grace_s, self.config.retention_s)):",
         by=("leftovers",),
     ),
     one("the end of a token is not checked on frames", HANDLER, "if now >= connection.exp_at:", "if now < 0:"),
@@ -344,7 +344,7 @@ MUTANTS = (
         "self.due_at = acks_at if acks_at < self._again_at else self._again_at",
         "self.due_at = min(self.due_at, acks_at)",
         by=("calm",),
-        first=120,
+        first=40,
     ),
     one(
         "an ended session stays",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chatsim.errors import HarnessError
+from chatsim.errors import HarnessError, UnbalancedError
 from chatsim.network.link import Link
 from chatsim.verdict.raised import raised
 
@@ -22,6 +22,10 @@ def test_what_is_raised_is_named_where_it_came_from() -> None:
     assert (found.name, found.at) == ("calm", 2.5)
     assert found.detail.startswith("KeyError: 'here' (test_raised.py:")
     assert "broken" in found.detail
+
+
+def test_what_does_not_add_up_is_no_accident() -> None:
+    assert raised(UnbalancedError("7 receivers and 6 waiting")).name == "ledger"
 
 
 def test_a_file_of_the_package_is_named_from_its_top_on() -> None:

@@ -160,6 +160,16 @@ def test_other_notices_are_found(told: tuple[str, ...]) -> None:
     assert shell.broken == ["written"]
 
 
+@pytest.mark.parametrize("goes_out", [True, False])
+def test_notices_that_were_held_up_may_go_out_before_a_close(goes_out: bool) -> None:
+    shell = Shell()
+    shell.send(notice("m1"))
+    shell.step("wake", effects=(Close("c1", 4000, "too slow a reader"),))
+    shell.now = 2 * NOTICE_S_MAX
+    shell.write(*([text_frame(encode(notice("m1")))] if goes_out else []), close_frame(4000, "too slow a reader"))
+    assert shell.broken == []
+
+
 def test_the_first_that_is_written_is_a_welcome() -> None:
     shell = Shell()
     other, client = Transport(), Transport()
