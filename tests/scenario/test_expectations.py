@@ -102,6 +102,6 @@ def test_only_limits_on_the_handlers_own_durations_follow_the_scale() -> None:
 
 
 def test_the_tables_name_each_word_once() -> None:
-    assert len(set(COUNTERS)) == len(COUNTERS) == 24
+    assert len(set(COUNTERS)) == len(COUNTERS) == 25
     assert set(METRICS) >= NODE_METRICS
     assert not set(COUNTERS) & set(METRICS)

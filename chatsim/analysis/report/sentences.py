@@ -55,6 +55,7 @@ COUNTERS: Final = {
     "presence_events": "notices of presence",
     "typing_events": "notices of typing",
     "errors": "error frames",
+    "turned_away": "times somebody was told that there is no room",
     "connections_peak": "connections open at once, at most",
 }
 ADVICE: Final = {
