@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from chatsim.cli import chatting, exploring, looking, reading, replicating, running, serving, tokens
+from chatsim.cli import calibrating, chatting, exploring, looking, reading, replicating, running, serving, tokens
 from chatsim.cli.doors import REAL, Doors
 from chatsim.cli.execute import BROKEN, INTERRUPTED, PASSED, USAGE
 from chatsim.cli.output import emit, say
@@ -46,6 +46,7 @@ def build(doors: Doors) -> typer.Typer:
     looking.add(app)
     exploring.add(app)
     replicating.add(app)
+    calibrating.add(app)
     serving.add(app)
     tokens.add(app)
     chatting.add(app)

@@ -357,7 +357,7 @@ class Node:
             self._wake(ready_at, self._armed_at, None)
         loop = self.loop
         start_at = loop.start(ready_at)
-        self._cost = cost_s + self._waking_s(start_at)
+        self._cost = cost_s if self._waking is None else cost_s + self._waking_s(start_at)
         effects = call(start_at, *args)
         for observer in self._observers:
             observer.step(start_at, door, args, effects)
