@@ -138,9 +138,9 @@ class _Net:
         return line_through([count for count, _ in seen], [(one.cpu_s - one.loop_s) / one.ops for _, one in seen])
 
     def committed(self) -> float:
-        """How long a message alone waits for its commit (s, the median): what its ack takes longer than from memory."""
+        """How long a message alone waits for its commit (s, the mean): what its ack takes longer than from memory."""
         kept, said = self._seen["kept"].answered_s, self._seen["said"].answered_s
-        return float(np.median(kept) - np.median(said)) if kept and said else nan
+        return float(np.mean(kept) - np.mean(said)) if kept and said else nan
 
 
 _COSTS: Final[tuple[tuple[str, str, Callable[[_Net], float]], ...]] = (
