@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -193,7 +194,7 @@ def test_tls_costs_a_round_trip_and_a_handshake() -> None:
 def test_a_finer_cost_of_the_way_in_delays_who_comes_back(word: str, tls: bool, spent_s: float) -> None:
     """A handshake has its own cost, and over TLS so has the one frame that joins."""
 
-    def joined(costs: dict[str, object]) -> float:
+    def joined(costs: Mapping[str, object]) -> float:
         event = {"at": "1min", "do": "drop", "count": 1}
         (outage,) = play(event, tls=tls, costs=costs).outages
         return outage.joined_at

@@ -78,7 +78,8 @@ def _presence(server: Server, listeners: int, sessions: int = 1) -> Load:
 
 
 LOADS: Final = (
-    Load(name="silence", server="plain", say="nothing", frames=0),
+    # Long enough that what happens ten times a second happens in it.
+    Load(name="silence", server="plain", say="nothing", frames=0, gap_s=0.025),
     Load(name="typing", server="plain", say="typing"),
     Load(name="typing clump", server="plain", say="typing", frames=CLUMP, gap_s=0.002),
     Load(name="heartbeat", server="plain", say="heartbeat", heard=1),
