@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from chatsim.cli import (
+    calibrating,
     chatting,
     exploring,
     looking,
@@ -60,6 +61,7 @@ def build(doors: Doors) -> typer.Typer:
     replicating.add(app)
     sweeping.add(app)
     reporting.add(app)
+    calibrating.add(app)
     serving.add(app)
     tokens.add(app)
     chatting.add(app)

@@ -75,7 +75,7 @@ class Node:
         config: HandlerConfig,
         *,
         secret: bytes,
-        journal: Path,
+        journal: Path | None = None,
         log: Path,
         admin_key: bytes | None = None,
         data: Path | None = None,
@@ -100,7 +100,8 @@ class Node:
             flags = ["--host", "127.0.0.1", "--port", f"{port}", "--time-scale", repr(time_scale)]
             flags += ["--ephemeral"] if data is None else ["--data", f"{data}"]
             flags += ["--secret-file", f"{folder / 'secret'}", "--config", f"{folder / 'handler.yaml'}"]
-            flags += ["--journal", f"{journal}"]
+            if journal is not None:
+                flags += ["--journal", f"{journal}"]
             if clock_ahead_s is not None:
                 flags += ["--clock-ahead", repr(clock_ahead_s)]
             if stalls is not None:

@@ -106,6 +106,7 @@ def run_live(
         stalls = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chatsim-stalls-"))) / "stalls"
         # The log that lasts is what people run; what it holds is in the journal too, so it goes when the run is over.
         data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chatsim-data-")))
+        kept = None if told.log.store == "memory" else data
         tls = stack.enter_context(self_signed()) if played.tls else None
 
         def make(life: int, port: int) -> Node:
@@ -114,7 +115,7 @@ def run_live(
                 secret=secret,
                 admin_key=admin_key,
                 journal=of_life(journal, life),
-                data=data,
+                data=kept,
                 log=of_life(log, life),
                 port=port,
                 tls=tls,

@@ -17,6 +17,10 @@ from chatsim.scenario.faults import Fault, did_you_mean
 _NO_VICTIMS: Final = frozenset({"restart_node", "drain_node", "crash_node", "log_outage", "clock_jump"})
 
 
+_LOG_EVENTS: Final = ("restart_node", "drain_node", "crash_node", "log_outage")
+"""What asks for a log that outlives its server."""
+
+
 def contradictions(mapping: Mapping[str, Any]) -> list[Fault]:
     """The contradictions of a scenario's mapping, whatever else is wrong with it."""
     groups = [group for group in _list(mapping.get("groups")) if isinstance(group, Mapping)]
@@ -29,6 +33,9 @@ def contradictions(mapping: Mapping[str, Any]) -> list[Fault]:
     for index, group in enumerate(_list(mapping.get("groups"))):
         if isinstance(group, Mapping):
             found += [(("groups", index, *path), text) for path, text in _of_group(group, groups, duration_s)]
+    log = mapping.get("log")
+    if isinstance(log, Mapping) and log.get("store") == "memory":
+        found += _forgotten(mapping)
     for index, event in enumerate(_list(mapping.get("events"))):
         if isinstance(event, Mapping):
             found += [(("events", index, *path), text) for path, text in _of_event(event, users, duration_s)]
@@ -37,6 +44,14 @@ def contradictions(mapping: Mapping[str, Any]) -> list[Fault]:
         if named is not None and named not in users:
             found.append((("expect", index), f"names the unknown group {named!r}{did_you_mean(named, users)}"))
     return found
+
+
+def _forgotten(mapping: Mapping[str, Any]) -> list[Fault]:
+    """Events that want a log which lasts, where the scenario says that it does not."""
+    lasting = [e["do"] for e in _list(mapping.get("events")) if isinstance(e, Mapping) and e.get("do") in _LOG_EVENTS]
+    if not lasting:
+        return []
+    return [(("log", "store"), f"memory forgets everything, and {lasting[0]} wants a log that lasts: write sqlite")]
 
 
 def _of_group(group: Mapping[str, Any], groups: list[Mapping[str, Any]], duration_s: float | None) -> list[Fault]:

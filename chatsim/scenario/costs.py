@@ -1,13 +1,15 @@
 """What the node's event loop spends on each kind of work, in seconds: the words of `costs:`.
 
-Decides the shipped default numbers and reads others, given in the scenario or in a file that a calibration wrote.
-Rule: every cost is time during which the one event loop does nothing else. How costs are spent is the simulation's
-affair.
+Decides which words there are, and reads them: the shipped file, another that a calibration wrote, or the numbers
+themselves. Rule: every cost is time during which the one event loop does nothing else (but for `commit` and
+`commit_record`, which are the log's), and a word that may be left out changes nothing where it is. How costs are spent
+is the simulation's affair.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -19,27 +21,94 @@ from chatsim.scenario.faults import Fault, FaultsError, did_you_mean
 from chatsim.scenario.reading import find_file, read_distribution
 
 WORDS: Final = ("frame", "verify", "tls_handshake", "recipient", "write", "append", "ping")
+"""What every node spends; a mapping that leaves one out takes the shipped number."""
+
+BY_TYPE: Final = ("frame_ack", "frame_typing", "frame_presence", "frame_heartbeat", "frame_status")
+"""An inbound frame of this type, instead of `frame`."""
+
+FINER: Final = (
+    *BY_TYPE,
+    "handshake",
+    "wake",
+    "flush",
+    "collect",
+    "append_durable",
+    "commit",
+    "commit_record",
+    "tls_frame",
+    "tls_write",
+)
+"""What may be told apart beside them, and costs nothing (or what the word that it refines says) where it is not."""
+
+SHIPPED: Final = Path(__file__).with_name("costs.json")
+"""The file behind `costs: default`: one that `chatsim calibrate` wrote, or one in its form."""
+
+FORMAT: Final = "chatsim-calibration"
+VERSION: Final = 1
+"""Of the files that a calibration writes; files of other versions are refused."""
+
+
+def _shipped(word: str) -> Distribution:
+    cost: Distribution = getattr(default(), word)
+    return cost
 
 
 class Costs(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds of the event loop for each kind of work, as distributions.
+    """Seconds of the event loop for each kind of work, as distributions; the defaults are those of the shipped file.
 
-    The defaults are orders of magnitude measured on CPython 3.11, one core (HS256 verification 55 us, one `send` 8-11
-    us); a calibration replaces them by those of the machine at hand.
+    The seven of every node: `frame` parse and handle one inbound frame, `verify` one token, `tls_handshake`,
+    `recipient` owe one frame to one recipient, `write` one flush of one connection in one turn, `append` one message,
+    `ping` a ping and its pong. The others, None where they are not told apart: frames by type; `handshake` everything
+    of one beside token and TLS, the connection's end included; `wake` when the loop was asleep and is woken; `flush`
+    once in each turn that writes anything; `collect` the cycle collector, drawn for each stored message and mostly 0;
+    `append_durable` instead of `append`, and `commit` and `commit_record` (a commit's time, and more of it for each
+    record in it, both of the log's own thread) where `log.store` is sqlite; `tls_frame` and `tls_write` more for a
+    frame and for a flush over TLS.
     """
 
-    frame: Distribution = Constant(value=20e-6)
-    verify: Distribution = Constant(value=60e-6)
-    tls_handshake: Distribution = Constant(value=1e-3)
-    recipient: Distribution = Constant(value=1e-6)
-    write: Distribution = Constant(value=10e-6)
-    append: Distribution = Constant(value=5e-6)
-    ping: Distribution = Constant(value=8e-6)
+    frame: Distribution = msgspec.field(default_factory=lambda: _shipped("frame"))
+    verify: Distribution = msgspec.field(default_factory=lambda: _shipped("verify"))
+    tls_handshake: Distribution = msgspec.field(default_factory=lambda: _shipped("tls_handshake"))
+    recipient: Distribution = msgspec.field(default_factory=lambda: _shipped("recipient"))
+    write: Distribution = msgspec.field(default_factory=lambda: _shipped("write"))
+    append: Distribution = msgspec.field(default_factory=lambda: _shipped("append"))
+    ping: Distribution = msgspec.field(default_factory=lambda: _shipped("ping"))
+    frame_ack: Distribution | None = None
+    frame_typing: Distribution | None = None
+    frame_presence: Distribution | None = None
+    frame_heartbeat: Distribution | None = None
+    frame_status: Distribution | None = None
+    handshake: Distribution | None = None
+    wake: Distribution | None = None
+    flush: Distribution | None = None
+    collect: Distribution | None = None
+    append_durable: Distribution | None = None
+    commit: Distribution | None = None
+    commit_record: Distribution | None = None
+    tls_frame: Distribution | None = None
+    tls_write: Distribution | None = None
 
     @property
     def is_free(self) -> bool:
         """Whether no work costs anything."""
-        return all(getattr(self, word) == Constant(value=0.0) for word in WORDS)
+        nothing = Constant(value=0.0)
+        return all(getattr(self, word) in (nothing, None) for word in (*WORDS, *FINER))
+
+    def over_tls(self) -> Costs:
+        """The costs of a node all of whose connections use TLS: frames and flushes take so much longer, in the mean."""
+        made: dict[str, Distribution] = {}
+        if self.tls_frame is not None:
+            words = ("frame", *(word for word in BY_TYPE if getattr(self, word) is not None))
+            made |= {word: _longer(getattr(self, word), self.tls_frame.mean) for word in words}
+        if self.tls_write is not None:
+            made["write"] = _longer(self.write, self.tls_write.mean)
+        return msgspec.structs.replace(self, **made)
+
+
+def _longer(cost: Distribution, by_s: float) -> Distribution:
+    if isinstance(cost, Constant):
+        return Constant(value=cost.mean + by_s)
+    return msgspec.structs.replace(cost, shift=cost.shift + by_s)
 
 
 def free() -> Costs:
@@ -47,13 +116,20 @@ def free() -> Costs:
     return Costs(**dict.fromkeys(WORDS, Constant(value=0.0)))
 
 
-def read_costs(value: object, folder: Path | None = None) -> Costs:
-    """Costs out of `default`, 0, a path, or a mapping of costs; what a mapping leaves out keeps its default.
+@cache
+def default() -> Costs:
+    """The costs that are shipped."""
+    return _from_path(SHIPPED)
 
-    Raises FaultsError with paths inside `value`.
+
+def read_costs(value: object, folder: Path | None = None) -> Costs:
+    """Costs out of `default`, 0, a path, or a mapping of costs.
+
+    Of the seven words that every node needs, a mapping or file that leaves one out takes the shipped number; of the
+    finer ones it means that they are not told apart. Raises FaultsError with paths inside `value`.
     """
     if value == "default":
-        return Costs()
+        return default()
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if value == 0:
             return free()
@@ -69,9 +145,10 @@ def _from_mapping(value: Mapping[str, object], folder: Path | None) -> Costs:
     """Costs by name."""
     found: list[Fault] = []
     read: dict[str, Distribution] = {}
+    known = (*WORDS, *FINER)
     for word, given in value.items():
-        if word not in WORDS:
-            found.append(((word,), f"unknown cost {word!r}{did_you_mean(word, WORDS)}"))
+        if word not in known:
+            found.append(((word,), f"unknown cost {word!r}{did_you_mean(word, known)}"))
             continue
         try:
             read[word] = read_distribution(given, units.duration, folder)
@@ -84,14 +161,18 @@ def _from_mapping(value: Mapping[str, object], folder: Path | None) -> Costs:
 
 def _from_file(name: str, folder: Path | None) -> Costs:
     """Costs out of a YAML or JSON file: the same words, at the top or under `costs`."""
-    # Imported here because `load` imports this module, and files of costs are rare.
-    from chatsim.scenario.yaml import YamlError, read_yaml
-
     try:
         path = find_file(name, folder)
     except FaultsError:
         hint = did_you_mean(name, ("default",)) if len(name) < 12 else ""
         raise FaultsError([((), f"{name} is neither `default` nor a file beside the scenario{hint}")]) from None
+    return _from_path(path)
+
+
+def _from_path(path: Path) -> Costs:
+    # Imported here because `load` imports this module, and files of costs are rare.
+    from chatsim.scenario.yaml import YamlError, read_yaml
+
     try:
         document = read_yaml(path)
     except YamlError as error:
@@ -99,6 +180,8 @@ def _from_file(name: str, folder: Path | None) -> Costs:
     if document.problems:
         raise FaultsError([((), str(YamlError(str(path), list(document.problems))))])
     value = document.value
+    if isinstance(value, dict) and "format" in value:
+        _check_format(path, value)
     if isinstance(value, dict) and "costs" in value:
         value = value["costs"]
     if not isinstance(value, dict):
@@ -107,3 +190,14 @@ def _from_file(name: str, folder: Path | None) -> Costs:
         return _from_mapping(value, path.parent)
     except FaultsError as faults:
         raise FaultsError([((), f"{path}: {text}") for text in str(faults).splitlines()]) from None
+
+
+def _check_format(path: Path, value: Mapping[str, object]) -> None:
+    """Refuse what says of itself that it is something else."""
+    if value["format"] != FORMAT:
+        raise FaultsError([((), f"{path} is a file of format {value['format']}: give one that `calibrate` wrote")])
+    if value.get("version") != VERSION:
+        text = f"{path} has version {value.get('version')} of its format, and {VERSION} is read: calibrate again"
+        raise FaultsError([((), text)])
+    if "costs" not in value:
+        raise FaultsError([((), f"{path} holds no `costs`: it was cut off, so calibrate again")])

@@ -24,7 +24,7 @@ from chatsim.scenario import faults as f
 from chatsim.scenario import reading, units
 from chatsim.scenario.changes import changed
 from chatsim.scenario.contradictions import contradictions
-from chatsim.scenario.costs import Costs, read_costs
+from chatsim.scenario.costs import Costs, default, read_costs
 from chatsim.scenario.distributions import Constant, Distribution
 from chatsim.scenario.events import EVENTS, AnyEvent
 from chatsim.scenario.expectations import PATTERN, Expectation, parse_expectation
@@ -174,8 +174,10 @@ class Network(Words):
 
 
 class Log(Words):
-    """The log's time from an append to its answer."""
+    """The log's time from an append to its answer; `store` sqlite commits what comes meanwhile together, memory keeps
+    nothing (left out: whatever the wire's own way is)."""
 
+    store: Literal["memory", "sqlite"] | None = None
     latency: DurationDistribution = Constant(value=0.0)
 
 
@@ -232,7 +234,7 @@ class Scenario(Words):
     handler: Annotated[HandlerConfig, PlainValidator(_handler), WithJsonSchema({"type": "object"})] = HandlerConfig()
     nodes: Annotated[int, BeforeValidator(_one_node), WithJsonSchema({"const": 1})] = 1
     log: Log = Field(default_factory=Log)
-    costs: Annotated[Costs, PlainValidator(_costs), WithJsonSchema({"type": "object"})] = Costs()
+    costs: Annotated[Costs, PlainValidator(_costs), WithJsonSchema({"type": "object"})] = Field(default_factory=default)
     groups: Annotated[tuple[Group, ...], Field(min_length=1)]
     events: tuple[AnyEvent, ...] = ()
     expect: Annotated[

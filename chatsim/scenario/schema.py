@@ -12,7 +12,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from chatsim.core.config import ALGORITHMS, HandlerConfig
 from chatsim.scenario import handler
-from chatsim.scenario.costs import WORDS
+from chatsim.scenario.costs import FINER, WORDS
 from chatsim.scenario.model import MESSAGES, Scenario
 from chatsim.scenario.words import (
     DURATION_SCHEMA,
@@ -117,7 +117,7 @@ def _handler() -> dict[str, Any]:
 def _costs() -> dict[str, Any]:
     """Schema of the costs: `default`, 0, a file, or each by name."""
     cost = distribution_schema(DURATION_SCHEMA)
-    named = {"type": "object", "properties": dict.fromkeys(WORDS, cost), "additionalProperties": False}
+    named = {"type": "object", "properties": dict.fromkeys((*WORDS, *FINER), cost), "additionalProperties": False}
     return {"anyOf": [{"const": 0}, {"type": "string", "minLength": 1}, named]}
 
 

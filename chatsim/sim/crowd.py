@@ -186,6 +186,7 @@ class Crowd:
             return  # the node has ended since, and the device finds the connection cut
         knock = self._knocks[device.user.group]
         cost_s = self.node.cost_s("verify") if knock.verified else self.node.cost_s("frame")
+        cost_s += self.node.cost_s("handshake")
         if knock.tls:
             cost_s += self.node.cost_s("tls_handshake")
         reason, answer = self._refusal(now, device, claims)

@@ -15,7 +15,18 @@ from typing import Any, Protocol
 
 from chatsim.core.admission import Admission
 from chatsim.core.effects import NOTHING, Append, Close, Effects, Note, Ping, Record, Send, Tell, Watch
-from chatsim.core.frames import ClientFrame, Fault, Say, ServerFrame, encode
+from chatsim.core.frames import (
+    AckIn,
+    ClientFrame,
+    Fault,
+    HeartbeatIn,
+    PresenceIn,
+    Say,
+    ServerFrame,
+    StatusIn,
+    TypingIn,
+    encode,
+)
 from chatsim.core.handler import ChatHandler
 from chatsim.core.kept_log import KeptLog
 from chatsim.core.memory_log import MemoryLog
@@ -23,8 +34,9 @@ from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Claims, Refusal, untimely
 from chatsim.people.script import SETTLE_S
 from chatsim.people.streams import Draws, Streams
-from chatsim.scenario.costs import WORDS, Costs
+from chatsim.scenario.costs import FINER, WORDS, Costs
 from chatsim.scenario.distributions import Distribution
+from chatsim.sim.commits import Commits
 from chatsim.sim.engine import Engine
 from chatsim.sim.event_loop import EventLoop
 from chatsim.sim.pipe import Pipe, frame_bytes
@@ -34,6 +46,15 @@ DRAIN_S_MAX = 30.0
 
 FRAME_BYTES_MAX = 512
 """A message's frame without its body has no more: an id of 64 characters, and a session of 128."""
+
+FRAMES: dict[str, type[ClientFrame]] = {
+    "frame_ack": AckIn,
+    "frame_typing": TypingIn,
+    "frame_presence": PresenceIn,
+    "frame_heartbeat": HeartbeatIn,
+    "frame_status": StatusIn,
+}
+"""What each of the costs by type is the cost of."""
 
 CLOSE_S_MAX = 5.0
 """How long a closing connection may take to flush and to answer the close (protocol.md, section 3)."""
@@ -77,8 +98,11 @@ class Node:
         log_latency: Distribution,
         observers: tuple[Observer, ...],
         log: MemoryLog | None = None,
+        *,
+        durable: bool = False,
     ) -> None:
-        """`log` is a `KeptLog` where the node is to begin again after an end; else it forgets."""
+        """`log` is a `KeptLog` where the node is to begin again after an end; else it forgets. `durable` has it commit
+        many records together, as the log that lasts does: a commit takes the log's latency and what `costs` says."""
         self.engine = engine
         self.loop = EventLoop()
         self.log = MemoryLog() if log is None else log
@@ -101,15 +125,33 @@ class Node:
         self._take(handler)
         self._cost = 0.0
         self._out: list[Send | Ping | Close | Watch] = []
-        self._draws = {word: streams.draws(f"cost/{word}", 0, getattr(costs, word)) for word in WORDS}
-        self._fixed = {word: draws.constant for word, draws in self._draws.items()}
+        told_apart = [word for word in FINER if getattr(costs, word) is not None]
+        self._draws = {word: streams.draws(f"cost/{word}", 0, getattr(costs, word)) for word in (*WORDS, *told_apart)}
+        self._fixed: dict[str, float | None] = dict.fromkeys(FINER, 0.0)
+        self._fixed |= {word: draws.constant for word, draws in self._draws.items()}
         self._log_latency = streams.draws("log/latency", 0, log_latency)
         self._at = engine.at
         self._frame_s, self._recipient_s, self._write_s, self._ping_s, self._append_s = (
             self._rate(word) for word in ("frame", "recipient", "write", "ping", "append")
         )
 
+        self._price(durable=durable)
         self._plain = isinstance(self._recipient_s, float) and isinstance(self._write_s, float)
+        self._commits = Commits(engine, self._commit_s, self._committed) if durable else None
+
+    def _price(self, *, durable: bool) -> None:
+        """Where costs are told apart more finely, the rough ones are looked up and no longer plain numbers."""
+        draws = self._draws
+        self._flushed_turn = -1
+        self._waking, self._flushing, self._collecting = (draws.get(word) for word in ("wake", "flush", "collect"))
+        self._by_type = {kind: draws[word] for word, kind in FRAMES.items() if word in draws}
+        if self._by_type or self._waking is not None:
+            self._frame_s = draws["frame"]
+        if self._flushing is not None:
+            self._write_s = draws["write"]
+        self._appending = draws["append_durable"] if durable and "append_durable" in draws else draws["append"]
+        if self._collecting is not None or self._appending is not draws["append"]:
+            self._append_s = self._appending
 
     def _take(self, handler: ChatHandler) -> None:
         self.handler = handler
@@ -141,6 +183,31 @@ class Node:
         """What one piece of work of this kind costs now."""
         fixed = self._fixed[word]
         return self._draws[word].next() if fixed is None else fixed
+
+    def _frame_cost_s(self, start_at: float, frame: ClientFrame) -> float:
+        """What a frame costs where that is drawn, or depends on its type or on whether the loop was asleep."""
+        draws = self._by_type.get(type(frame)) or self._draws["frame"]
+        return draws.next() + self._waking_s(start_at)
+
+    def _waking_s(self, start_at: float) -> float:
+        """What it costs that work starts now: something only where the loop has had nothing to do before."""
+        if self._waking is None or self.loop.free_at >= start_at:
+            return 0.0
+        return self._waking.next()
+
+    def _flushes_s(self, flushed: int) -> float:
+        """What it costs to flush so many connections, where that is drawn or the first of a turn costs more."""
+        fixed, draws = self._fixed["write"], self._draws["write"]
+        total = sum(draws.next() for _ in range(flushed)) if fixed is None else fixed * flushed
+        if flushed and self._flushing is not None and self._flushed_turn != self.loop.turn:
+            self._flushed_turn = self.loop.turn
+            total += self._flushing.next()
+        return total
+
+    def _appending_s(self) -> float:
+        """What an append costs where that is drawn, or the cycle collector may run."""
+        collects_s = 0.0 if self._collecting is None else self._collecting.next()
+        return self._appending.next() + collects_s
 
     # Inputs, as the crowd's links bring them.
 
@@ -179,7 +246,7 @@ class Node:
         loop = self.loop
         start_at = loop.start(now)
         cost = self._frame_s
-        self._cost = cost_s = cost if cost.__class__ is float else cost.next()  # type: ignore[union-attr]
+        self._cost = cost_s = cost if cost.__class__ is float else self._frame_cost_s(start_at, frame)
         effects = self._receive(start_at, pipe.name, frame)
         for observer in self._observers:
             observer.step(start_at, "receive", (pipe.name, frame), effects)
@@ -314,7 +381,7 @@ class Node:
             self._wake(ready_at, self._armed_at, None)
         loop = self.loop
         start_at = loop.start(ready_at)
-        self._cost = cost_s
+        self._cost = cost_s if self._waking is None else cost_s + self._waking_s(start_at)
         effects = call(start_at, *args)
         for observer in self._observers:
             observer.step(start_at, door, args, effects)
@@ -368,6 +435,8 @@ class Node:
         self.pipes.clear()
         self.knocking.clear()
         self._parting.clear()
+        if self._commits is not None:
+            self._commits.forget()
         self.engine.at(now + down_s, self._begin)
         return True
 
@@ -445,12 +514,15 @@ class Node:
             if pipe.turn != turn:
                 pipe.turn = turn
                 flushed += 1
-        total += write * flushed if isinstance(write, float) else sum(write.next() for _ in range(flushed))
+        total += write * flushed if isinstance(write, float) else self._flushes_s(flushed)
         self._cost += total
 
     def _append(self, start_at: float, record: Record) -> None:
         cost = self._append_s
-        self._cost += cost if isinstance(cost, float) else cost.next()
+        self._cost += cost if isinstance(cost, float) else self._appending_s()
+        if self._commits is not None:
+            self._commits.add(start_at, record)
+            return
         latency_s = self._log_latency.next()
         if latency_s > 0.0 or start_at < self.log_down_until:
             self.engine.at(max(start_at + latency_s, self.engine.now), self._logged, record, self._life)
@@ -467,6 +539,15 @@ class Node:
             self._work(now, 0.0, "append_failed", self.handler.append_failed, record)
         else:
             self._work(now, 0.0, "appended", self.handler.appended, self.log.append(record))
+
+    def _commit_s(self, records: int) -> float:
+        """How long a commit of so many records takes."""
+        each_s = sum(self.cost_s("commit_record") for _ in range(records))
+        return self._log_latency.next() + self.cost_s("commit") + each_s
+
+    def _committed(self, now: float, batch: list[Record]) -> None:
+        for record in batch:
+            self._logged(now, record, self._life)
 
     def _note(self, now: float, door: str, args: tuple[Any, ...], effects: Effects) -> None:
         for observer in self._observers:

@@ -93,7 +93,9 @@ class _World:
         self.journal = JournalWriter(journal, header)
         self.watch = Watch(scenario.handler, EPOCH, snapshot, handler=lambda: self.node.handler)
         observers: tuple[Observer, ...] = (self.tally, self.journal, self.watch, *more)
-        self.node = Node(engine, handler, streams, scenario.costs, scenario.log.latency, observers, log)
+        costs = scenario.costs.over_tls() if scenario.tls else scenario.costs
+        durable = scenario.log.store == "sqlite"
+        self.node = Node(engine, handler, streams, costs, scenario.log.latency, observers, log, durable=durable)
         self.node.on_begin = lambda snapshot: self.tally.begin(snapshot, self.node.handler.ledger.pairs())
         knocks = {group.name: _knock(group, scenario, self.plan) for group in scenario.groups}
         self.crowd = Crowd(engine, self.node, self._links, knocks)

@@ -27,6 +27,7 @@ UNDRAWN: Mapping[type, Mapping[str, str]] = {
         "live": "neither wire of explore is live",
         "nodes": "there is one so far",
     },
+    Log: {"store": "it groups commits, which are long where a latency is drawn"},
 }
 """Words that need not vary, each with its reason."""
 

@@ -12,7 +12,7 @@ import pytest
 from chatsim.core.effects import Close
 from chatsim.errors import UsageError
 from chatsim.journal.replay import replay
-from chatsim.journal.steps import read
+from chatsim.journal.steps import read, read_header
 from chatsim.live.run import run_live
 from chatsim.scenario.model import Scenario
 from chatsim.verdict.metrics import counters
@@ -44,6 +44,16 @@ def test_every_message_is_delivered_over_tls_and_the_journal_replays(tmp_path: P
     assert 0.0 < outcome.record.utilisation[0] < 1.0
     assert heard == sorted(heard)
     assert heard[-1] == 1.0
+
+
+@pytest.mark.parametrize(("store", "lasts"), [("memory", False), ("sqlite", True), (None, True)])
+def test_the_log_is_the_one_that_the_scenario_names(store: str | None, lasts: bool, tmp_path: Path) -> None:
+    """A log that lasts gives its server something to begin with, if only an empty snapshot."""
+    log = {} if store is None else {"log": {"store": store}}
+    outcome = run_live(scenario(duration="3s", **log), seed=3, out_dir=tmp_path)
+    found = counters(outcome.record)
+    assert found["sent"] == found["accepted"] > 0
+    assert (read_header(tmp_path / "journal.jsonl").snapshot is not None) == lasts
 
 
 def test_faults_strike_heal_and_are_found(tmp_path: Path) -> None:

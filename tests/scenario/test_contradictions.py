@@ -31,6 +31,11 @@ from tests.scenario.examples import group, mapping
             "more than one: a, b",
         ),
         ({"expect": ["p99(ack_latency, group=b) <= 1s"]}, "expect[0]", "unknown group 'b'"),
+        (
+            {"log": {"store": "memory"}, "events": [{"at": "1s", "do": "crash_node", "down": "1s"}]},
+            "log.store",
+            "write sqlite",
+        ),
     ],
 )
 def test_each_contradiction(changes: dict[str, Any], path: str, hint: str) -> None:
@@ -45,6 +50,8 @@ def test_each_contradiction(changes: dict[str, Any], path: str, hint: str) -> No
     [
         {},
         {"warmup": "59s"},
+        {"log": {"store": "sqlite"}, "events": [{"at": "1s", "do": "crash_node", "down": "1s"}]},
+        {"log": {"store": "memory"}, "events": [{"at": "1s", "do": "drop"}]},
         {"groups": [group(session_size=3, arrive_over="60s")]},
         {"events": [{"at": "59s", "do": "drop", "group": "a", "count": 3}]},
         {"events": [{"at": "1s", "do": "arrive", "users": 100}]},

@@ -2,20 +2,67 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chatsim.scenario.costs import WORDS, Costs, free, read_costs
-from chatsim.scenario.distributions import Constant, Exponential
+from chatsim.scenario.costs import FINER, SHIPPED, WORDS, Costs, default, free, read_costs
+from chatsim.scenario.distributions import Constant, Exponential, Lognormal
 from chatsim.scenario.faults import FaultsError, dotted
+from chatsim.scenario.model import Scenario
 
 
 def test_the_shipped_numbers() -> None:
     made = read_costs("default")
     assert [getattr(made, word).mean for word in WORDS] == [20e-6, 60e-6, 1e-3, 1e-6, 10e-6, 5e-6, 8e-6]
     assert not made.is_free
+
+
+def test_the_default_is_a_file_that_is_shipped() -> None:
+    words = json.loads(SHIPPED.read_text(encoding="utf-8"))["costs"]
+    assert set(WORDS) <= set(words) <= {*WORDS, *FINER}
+    assert read_costs(SHIPPED.name, SHIPPED.parent) == default() == read_costs("default")
+    assert all(getattr(Costs(), word) == getattr(default(), word) for word in WORDS)
+    assert (
+        Scenario.of(
+            {"name": "x", "duration": "1s", "groups": [{"name": "g", "users": 1}], "expect": ["lost == 0"]}
+        ).costs
+        == default()
+    )
+
+
+@pytest.mark.parametrize("word", FINER)
+def test_a_finer_word_is_told_apart_only_where_it_is_said(word: str) -> None:
+    assert getattr(read_costs({"frame": "3us"}), word) is None
+    made = read_costs({word: {"lognormal": {"mean": "3us", "cv": 0.5}}})
+    assert isinstance(getattr(made, word), Lognormal)
+    assert getattr(made, word).mean == pytest.approx(3e-6)
+    assert made.frame == default().frame
+    assert not made.is_free
+
+
+def test_what_costs_nothing_is_free_however_finely_it_is_told() -> None:
+    assert read_costs(dict.fromkeys((*WORDS, *FINER), 0)).is_free
+
+
+def test_over_tls_frames_and_writes_take_longer_in_the_mean() -> None:
+    told = {
+        "frame": "3us",
+        "frame_ack": {"lognormal": {"mean": "2us", "cv": 0.5}},
+        "write": {"exponential": {"mean": "1us"}},
+    }
+    plain = read_costs(told | {"tls_frame": "10us", "tls_write": "20us"})
+    over = plain.over_tls()
+    assert isinstance(over.frame, Constant)
+    assert over.frame.mean == pytest.approx(13e-6)
+    assert over.frame_ack is not None
+    assert over.frame_ack.mean == pytest.approx(12e-6)
+    assert over.frame_typing is None
+    assert over.write.mean == pytest.approx(21e-6)
+    assert over.write.variance == pytest.approx(plain.write.variance)
+    assert read_costs(told).over_tls() == read_costs(told)
 
 
 @pytest.mark.parametrize("zero", [0, 0.0])
@@ -50,6 +97,11 @@ def test_a_file_beside_the_scenario(text: str, tmp_path: Path) -> None:
         ("list.yaml", "", "should be a mapping"),
         ("broken.yaml", "", "is not YAML"),
         ("twice.yaml", "", "given twice"),
+        ("other.yaml", "", "give one that `calibrate` wrote"),
+        ("newer.yaml", "", "version 2 of its format, and 1 is read: calibrate again"),
+        ("cut.yaml", "", "cut off, so calibrate again"),
+        ({"frame_mesage": "1us"}, "frame_mesage", "unknown cost"),
+        ({"wake": -1}, "wake", "write -1s"),
     ],
 )
 def test_refusals(value: Any, path: str, hint: str, tmp_path: Path) -> None:
@@ -58,6 +110,9 @@ def test_refusals(value: Any, path: str, hint: str, tmp_path: Path) -> None:
         "list": "[1]",
         "broken": "a: [",
         "twice": "frame: 1us\nframe: 2us",
+        "other": "format: prices\ncosts: {}",
+        "newer": "format: chatsim-calibration\nversion: 2\ncosts: {}",
+        "cut": "format: chatsim-calibration\nversion: 1",
     }.items():
         (tmp_path / f"{name}.yaml").write_text(text)
     with pytest.raises(FaultsError) as caught:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chatsim.core.config import HandlerConfig
 from chatsim.scenario import model as m
-from chatsim.scenario.costs import Costs, free
+from chatsim.scenario.costs import default, free
 from chatsim.scenario.distributions import Constant, Exponential
 from chatsim.scenario.faults import Fault, FaultsError, dotted
 from chatsim.scenario.yaml import parse_yaml
@@ -31,7 +31,7 @@ def test_the_defaults() -> None:
     made = m.Scenario.of(mapping())
     assert (made.seed, made.duration_s, made.warmup_s, made.tls, made.nodes) == (1, 60.0, 0.0, False, 1)
     assert made.handler == HandlerConfig()
-    assert made.costs == Costs()
+    assert made.costs == default()
     assert made.log.latency == Constant(value=0.0)
     people = made.group("a")
     assert (people.users, people.connections_per_user, people.session_size, people.arrive_over_s) == (3, 1, 1, 0.0)

@@ -12,7 +12,19 @@ from msgspec import Raw
 from chatsim.core.client import ChatClient, ClientConfig
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Tell
-from chatsim.core.frames import Ack, Error, Fault, HeartbeatIn, Message, Say, ServerFrame, StatusIn, Typing
+from chatsim.core.frames import (
+    Ack,
+    Error,
+    Fault,
+    Heartbeat,
+    HeartbeatIn,
+    Message,
+    Say,
+    ServerFrame,
+    StatusIn,
+    Typing,
+    TypingIn,
+)
 from chatsim.core.handler import ChatHandler
 from chatsim.core.tokens import Claims
 from chatsim.network.link import Link
@@ -58,14 +70,16 @@ class FakeCrowd:
 class World:
     """Connections of three users, joined to one session at 0 s, when everything is still free."""
 
-    def __init__(self, *, log_s: float = 0.0, config: HandlerConfig | None = None, **costs_s: float) -> None:
+    def __init__(
+        self, *, log_s: float = 0.0, config: HandlerConfig | None = None, durable: bool = False, **costs_s: float
+    ) -> None:
         self.engine = Engine(quantum_s=0.5)
         self.crowd = FakeCrowd()
         self.doors: list[tuple[float, str]] = []
         handler = ChatHandler(config or HandlerConfig(), epoch=EPOCH, seed=1)
         spent = {word: Constant(value=value) for word, value in costs_s.items()}
         costs = Costs(**{name: getattr(free(), name) for name in free().__struct_fields__} | spent)
-        self.node = Node(self.engine, handler, Streams(1), costs, Constant(value=log_s), (self,))
+        self.node = Node(self.engine, handler, Streams(1), costs, Constant(value=log_s), (self,), durable=durable)
         self.node.serve(self.crowd)
         self.pipes = [self._pipe(number, user) for number, user in enumerate(("ann", "bob", "cyd"), 1)]
         for pipe in self.pipes:
@@ -357,3 +371,76 @@ def test_a_node_that_is_down_has_a_clock_and_hears_of_a_revocation_when_it_is_ba
     [begin] = [step for step in found if step.door == "begin"]
     assert begin.args[1] == 1_700_000_040.0
     assert not [step for step in found if step.door == "clock_jump"]
+
+
+def test_a_frame_costs_what_its_type_does_and_others_what_frames_do() -> None:
+    world = World(frame=0.1, frame_heartbeat=0.01, frame_typing=0.02)
+    world.at(5.0, world.node.arrived, world.pipes[0], HeartbeatIn())
+    world.at(6.0, world.node.arrived, world.pipes[0], TypingIn("s", True))
+    world.say(7.0)
+    world.engine.run(8.0)
+    assert world.got(Heartbeat)[0][0] == pytest.approx(5.01)
+    assert world.got(Typing)[0][0] == pytest.approx(6.02)
+    assert world.got(Ack)[0][0] == pytest.approx(7.1)
+
+
+def test_a_loop_that_sleeps_costs_a_wake_up_and_one_at_work_does_not() -> None:
+    world = World(frame=0.1, wake=0.01)
+    world.say(5.0, 0, "a")
+    world.say(5.05, 1, "b")
+    world.say(6.0, 2, "c")
+    world.engine.run(7.0)
+    assert [now for now, _ in world.got(Ack)] == pytest.approx([5.11, 5.21, 6.11])
+
+
+def test_the_first_write_of_a_turn_costs_a_flush() -> None:
+    world = World(write=0.01, flush=0.1)
+    world.say(5.0, 0, "a")
+    world.say(5.0, 0, "b")
+    world.say(6.0, 0, "c")
+    world.engine.run(7.0)
+    # Three connections are written to, once for both messages of the first turn.
+    assert [now for now, _ in world.got(Ack)] == pytest.approx([5.13, 5.13, 6.13])
+
+
+def test_the_collector_stops_the_loop_at_a_stored_message() -> None:
+    world = World(append=0.01, collect=0.2)
+    world.say(5.0)
+    world.at(6.0, world.node.arrived, world.pipes[0], HeartbeatIn())
+    world.engine.run(7.0)
+    assert world.got(Ack)[0][0] == pytest.approx(5.21)
+    assert world.got(Heartbeat)[0][0] == pytest.approx(6.0), "nothing is stored"
+
+
+def test_a_log_that_lasts_answers_after_its_commit_and_together() -> None:
+    world = World(durable=True, log_s=0.5, append=9.0, append_durable=0.01, commit=0.2, commit_record=0.1)
+    world.say(5.0, 0, "a")
+    world.say(5.1, 1, "b")
+    world.say(5.2, 2, "c")
+    world.engine.run(9.0)
+    first, second, third = [now for now, _ in world.got(Ack)]
+    # 0.5 s of latency, 0.2 s of commit and 0.1 s a record; the other two share what begins when the first has ended.
+    assert first == pytest.approx(5.8)
+    assert second == third == pytest.approx(5.8 + 0.9)
+
+
+def test_a_log_that_lasts_loses_what_was_not_committed_when_the_node_ended() -> None:
+    world = World(durable=True, commit=0.5)
+    world.say(5.0)
+    world.at(5.2, world.node.crash, 100.0)
+    world.engine.run(7.0)
+    assert world.got(Ack) == []
+
+
+def test_costs_that_are_not_told_apart_change_nothing() -> None:
+    """The plain way and the finer one agree where the finer words say the same."""
+    rough = World(frame=0.01, recipient=0.001, write=0.002, append=0.003)
+    fine = World(
+        frame=0.01, recipient=0.001, write=0.002, append=0.003, frame_ack=0.01, flush=0.0, wake=0.0, collect=0.0
+    )
+    for world in (rough, fine):
+        for number in range(6):
+            world.say(5.0 + number * 0.01, number % 3, f"m{number}")
+        world.engine.run(9.0)
+    assert fine.crowd.frames == rough.crowd.frames
+    assert fine.node.loop.busy_s == rough.node.loop.busy_s

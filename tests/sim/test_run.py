@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -187,6 +188,26 @@ def test_tls_costs_a_round_trip_and_a_handshake() -> None:
         return outage.joined_at
 
     assert joined(tls=True) - joined(tls=False) == pytest.approx(0.010 + 0.030)
+
+
+@pytest.mark.parametrize(("word", "tls", "spent_s"), [("handshake", False, 0.03), ("tls_frame", True, 0.03)])
+def test_a_finer_cost_of_the_way_in_delays_who_comes_back(word: str, tls: bool, spent_s: float) -> None:
+    """A handshake has its own cost, and over TLS so has the one frame that joins."""
+
+    def joined(costs: Mapping[str, object]) -> float:
+        event = {"at": "1min", "do": "drop", "count": 1}
+        (outage,) = play(event, tls=tls, costs=costs).outages
+        return outage.joined_at
+
+    assert joined(FREE | {word: "30ms"}) - joined(FREE) == pytest.approx(spent_s)
+
+
+def test_a_log_that_lasts_commits_before_it_answers() -> None:
+    """Two ways of 5 ms each, 10 ms of the log and 50 ms of a commit; in memory the commit's cost is nobody's."""
+    costs, latency = FREE | {"commit": "50ms"}, {"constant": "10ms"}
+    for store, took_s in (("sqlite", 0.070), ("memory", 0.020)):
+        record = play(costs=costs, log={"store": store, "latency": latency})
+        assert min(row.acked_at - row.intended_at for row in record.sent) == pytest.approx(took_s)
 
 
 def test_progress_rises_to_the_whole() -> None:

@@ -244,7 +244,7 @@ class Roster:
 
     def store(self, now: float, record: Record) -> Room | None:
         """A message was stored; returns its session, which knows nothing of it yet (None: that has ended)."""
-        if record.session not in self.rooms and record.epoch <= self.ended.get(record.session, 0):
+        if record.epoch <= self.ended.get(record.session, 0):
             self.said[record.message_id] = _said(record, now)
             return None
         room = self.room(record.session, record.epoch)

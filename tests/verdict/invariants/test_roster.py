@@ -68,3 +68,13 @@ def test_what_comes_after_the_end_of_its_session_makes_none() -> None:
     assert made.said["m1"].present == frozenset()
     made.room("s", 2)
     assert made.store(2.0, record(2)) is not None
+
+
+def test_what_was_on_its_way_when_its_session_ended_is_nobodys_of_the_next_of_that_name() -> None:
+    # Found by exploring (seed 1099): it was counted to those who had joined the next session meanwhile.
+    made = roster()
+    made.room("s", 1).enter(made.open(0.0, "a", claims("ann")), 0)
+    made.end("s")
+    made.room("s", 2).enter(made.open(1.0, "b", claims("bob")), 0)
+    assert made.store(2.0, record(1)) is None
+    assert made.said["m1"].present == frozenset()

@@ -1,0 +1,393 @@
+"""The calibrating crowd: a few raw connections to one server, which do one load after the other and read the meters.
+
+Decides when each operation is done: a fixed time after the one before, whatever the server does; nothing is made up
+for. Rule: what a load promises must have come back, or it has not been the load that it says. Between two operations
+the server's CPU time is read, so that each of them has its own where the server slept in between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import select
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import msgspec
+
+from chatsim.core.tokens import issue
+from chatsim.errors import HarnessError
+from chatsim.live.calibration.line import Address, Line, frame, knock
+from chatsim.live.calibration.loads import CHURN, CLUMP, MANY_SESSIONS, PINGED, Load
+from chatsim.live.calibration.meters import Meter
+from chatsim.live.calibration.seen import Grown, Seen
+
+ANSWER_S_MAX = 5.0
+"""How long the last answers of a load may take."""
+
+LATE_MAX = 3.0
+"""A load takes at most so many times as long as it was meant to: what is left of it then is left out."""
+
+OPS_MIN = 12
+"""Fewest operations of a load."""
+
+QUIET_S = 0.004
+"""What a server takes at most to fall asleep again when all answers are there, and a margin."""
+
+REST_S = 0.06
+"""So long nothing comes of what waits for company (the notices of acks that a late crowd has sent together)."""
+
+SPARE_S = 0.00004
+"""So near to the next operation nothing more is read."""
+
+TOKEN_S = 3600.0
+WORDS = (
+    b"what people say in one message of a chat: a hundred and twenty bytes, as the scenarios have it unless they say it"
+)
+_TYPING = b'{"type":"typing","session":"%b","active":true}'
+_SAY = b'{"type":"message","id":"%b","session":"%b","body":"%b"}'
+_JOIN = b'{"type":"status","action":"join","session":"%b"}'
+_STATES = (b"away", b"online")
+
+Burst = list[tuple[Line, bytes]]
+"""What one operation sends, by connection."""
+
+
+class Crowd:
+    """All connections to one server. Leave it by `close`."""
+
+    def __init__(self, address: Address, meter: Meter, key: bytes, algorithm: str = "HS256") -> None:
+        self.address = address
+        self.meter = meter
+        self._key, self._algorithm = key, algorithm
+        self._poll = select.epoll()
+        self._lines: dict[int, Line] = {}
+        self._named: dict[str, Line] = {}
+        self._numbered = 0
+        # Sessions that the next token names beside those of its user.
+        self._open_to: tuple[str, ...] = ()
+
+    def close(self) -> None:
+        """Everybody leaves."""
+        for line in self._lines.values():
+            line.close()
+        self._lines.clear()
+        self._named.clear()
+        self._poll.close()
+
+    # Coming and going.
+
+    def token(self, user: str, *, ttl_s: float = TOKEN_S) -> str:
+        """A token for any session that the user takes part in, which ends so many seconds from now."""
+        self._numbered += 1
+        wall = time.time()
+        sessions = tuple(f"{user}-{number}" for number in range(MANY_SESSIONS))
+        return issue(
+            self._key,
+            self._algorithm,
+            sub=user,
+            exp=wall + ttl_s,
+            wall=min(wall, wall + ttl_s),
+            jti=f"t{self._numbered}",
+            sessions=(*sessions, *self._open_to),
+        )
+
+    def line(self, user: str, *sessions: str) -> Line:
+        """The connection of this user, joined to these sessions; it is opened where there is none."""
+        found = self._named.get(user)
+        if found is None:
+            self._open_to = sessions
+            found = Line(self.address, self.token(user))
+            self._named[user] = self._lines[found.fileno()] = found
+            self._poll.register(found.fileno(), select.EPOLLIN)
+            for session in sessions:
+                found.join(session)
+            self._open_to = ()
+        return found
+
+    def leave(self, users: list[str]) -> None:
+        """These users go."""
+        for user in users:
+            line = self._named.pop(user)
+            self._poll.unregister(line.fileno())
+            del self._lines[line.fileno()]
+            line.close()
+
+    def grown(self, count: int, chunks: int) -> list[Grown]:
+        """The server's memory that chunks of so many silent connections take, which then go again."""
+        users: list[str] = []
+        found = []
+        self.settle()
+        for chunk in range(chunks):
+            before = self.meter.memory_bytes()
+            fresh = [f"idle-{chunk}-{number}" for number in range(count)]
+            for user in fresh:
+                self.line(user, f"{user}-0")
+            users += fresh
+            self.settle()
+            found.append(Grown(count, self.meter.memory_bytes() - before))
+        self.leave(users)
+        return found
+
+    # Reading.
+
+    def read(self, wait_s: float = 0.0) -> int:
+        """How many frames have come by now, or within the wait."""
+        lines = self._lines
+        return sum(lines[number].read() for number, _ in self._poll.poll(wait_s))
+
+    def settle(self, quiet_s: float = 0.03) -> None:
+        """Wait until nothing more comes, and forget what did."""
+        until = time.perf_counter() + ANSWER_S_MAX
+        while self.read(quiet_s):
+            if time.perf_counter() > until:
+                raise HarnessError("The server does not fall silent: calibrate when nobody else uses it.")
+        time.sleep(QUIET_S)
+
+    # The loads.
+
+    def play(self, load: Load, ops: int, gap_s: float) -> Seen:
+        """So many operations of the load, so far apart (s), once the server is at rest.
+
+        Raises HarnessError where what must come back does not.
+        """
+        with _nobody_collects():
+            if load.say == "nothing":
+                self.settle()
+                return self._watched(0, 0, lambda: self._wait(ops * gap_s))
+            if load.say in ("refused", "let in"):
+                return self._doors(load, ops, gap_s)
+            if load.say == "pings":
+                return self._pings(ops * gap_s)
+            bursts = self._bursts(load, ops)
+            self.settle()
+            return self._paced(load, bursts, gap_s)
+
+    def _watched(self, ops: int, frames: int, act: Callable[[], int]) -> Seen:
+        """The meters before and after something that returns how much was heard."""
+        meter = self.meter
+        wakes, cpu_s, loop_s = meter.wakes(), meter.cpu_s(), meter.loop_s()
+        crowd_s, began = time.process_time(), time.perf_counter()
+        heard = act()
+        wall_s = time.perf_counter() - began
+        return Seen(
+            ops=ops,
+            frames=frames,
+            heard=heard,
+            wall_s=wall_s,
+            crowd_s=time.process_time() - crowd_s,
+            loop_s=meter.loop_s() - loop_s,
+            cpu_s=meter.cpu_s() - cpu_s,
+            wakes=meter.wakes() - wakes,
+        )
+
+    def _wait(self, for_s: float) -> int:
+        until, heard = time.perf_counter() + for_s, 0
+        while (left_s := until - time.perf_counter()) > 0:
+            heard += self.read(left_s)
+        return heard
+
+    def _paced(self, load: Load, bursts: list[Burst], gap_s: float) -> Seen:
+        """One operation every `gap_s`, and all answers to the last one."""
+        each: list[float] = []
+        answered: list[float] = []
+        late: list[float] = []
+        clock, cpu_s, want = time.perf_counter, self.meter.cpu_s, load.heard
+        bound_s = LATE_MAX * len(bursts) * gap_s
+
+        def act() -> int:
+            heard = owed = 0
+            asked_at, open_ = clock(), False
+            due_at = first_at = clock()
+            for burst in bursts:
+                if clock() - first_at > bound_s and len(each) >= OPS_MIN and not len(each) % 2:
+                    break
+                while (now := clock()) < due_at:
+                    if due_at - now > SPARE_S:
+                        heard += self.read()
+                        if open_ and heard >= owed:
+                            answered.append(clock() - asked_at)
+                            open_ = False
+                late.append(now - due_at)
+                each.append(cpu_s())
+                asked_at, open_ = clock(), load.timed
+                for line, data in burst:
+                    line.send(data)
+                owed += want
+                # Nothing is made up for: operations that come together would be another load.
+                due_at = max(due_at, now) + gap_s
+            least, until = load.heard_least * len(each) or owed, clock() + ANSWER_S_MAX
+            while heard < owed and clock() < until:
+                more = self.read(REST_S)
+                heard += more
+                if not more and heard >= least:
+                    break
+            time.sleep(max(QUIET_S, gap_s))
+            each.append(cpu_s())
+            return heard
+
+        seen = self._watched(0, 0, act)
+        ops = len(each) - 1
+        expected = want * ops
+        if not (load.heard_least * ops or expected) <= seen.heard <= expected:
+            raise HarnessError(
+                f"Of the load {load.name!r} {seen.heard} frames came back, and {expected} should: "
+                "calibrate again, on a quieter machine."
+            )
+        return msgspec.structs.replace(
+            seen,
+            ops=ops,
+            frames=load.frames * ops,
+            each_s=_between(each),
+            answered_s=tuple(answered),
+            late_s=sum(late) / len(late),
+        )
+
+    def _bursts(self, load: Load, ops: int) -> list[Burst]:
+        """What each operation sends; whoever is wanted for it is there afterwards."""
+        say, made = load.say, list[Burst]()
+        if say == "typing" and load.frames > 1:
+            lines = [self.line(f"clump{number}", f"clump{number}-0") for number in range(CLUMP)]
+            burst = [(line, frame(_TYPING % b"clump%d-0" % number)) for number, line in enumerate(lines)]
+            return [burst] * ops
+        if say == "typing":
+            line = self.line("typist", *(f"typist-{number}" for number in range(MANY_SESSIONS)))
+            return [[(line, frame(_TYPING % (b"typist-%d" % (op % MANY_SESSIONS))))] for op in range(ops)]
+        if say == "presence":
+            line = self._scene(load)
+            turns = [frame(b'{"type":"presence","state":"%b"}' % state) for state in _STATES]
+            # An even number, so that the next load begins where this one did.
+            return [[(line, turns[op % 2])] for op in range(ops + ops % 2)]
+        if say in ("heartbeat", "join"):
+            line = self.line("quiet", "quiet-0")
+            return [[(line, frame(b'{"type":"heartbeat","t":1}' if say == "heartbeat" else _JOIN % b"quiet-0"))]] * ops
+        if say == "again":
+            return self._again(ops)
+        session = b"pair" if say in ("told", "acked") else b"solo-0"
+        line = self._pair(acks=say == "acked") if session == b"pair" else self.line("solo", "solo-0")
+        per_op = load.frames if session != b"pair" else 1
+        for _ in range(ops):
+            made.append([(line, b"".join(self._message(session) for _ in range(per_op)))])
+        return made
+
+    def _message(self, session: bytes) -> bytes:
+        self._numbered += 1
+        return frame(_SAY % (b"m%d" % self._numbered, session, WORDS))
+
+    def _again(self, ops: int) -> list[Burst]:
+        """The same message again and again, which is acked and nothing else."""
+        known = "again" in self._named
+        line = self.line("again", "again-0")
+        words = frame(_SAY % (b"the same", b"again-0", WORDS))
+        if not known:
+            line.send(words)
+        return [[(line, words)]] * ops
+
+    def _pair(self, *, acks: bool) -> Line:
+        """One who speaks to another, who acks or does not."""
+        line, peer = self.line("speaker", "pair"), self.line("peer", "pair")
+        if acks:
+            # What a load without acks has left owing is acked by the first of this one.
+            self.settle()
+            peer.acks = True
+            line.send(self._message(b"pair"))
+            self.settle(0.1)
+        peer.acks = acks
+        return line
+
+    def _scene(self, load: Load) -> Line:
+        """One whose presence so many others hear of, in so many sessions each."""
+        name = f"stage{load.sessions}x{load.listeners}"
+        sessions = [f"{name}-{number}" for number in range(load.sessions)]
+        if name not in self._named:
+            for number in range(load.listeners):
+                self.line(f"{name}-hears-{number}", *sessions)
+        return self.line(name, *sessions)
+
+    def _doors(self, load: Load, ops: int, gap_s: float) -> Seen:
+        """Handshakes, one after the other, each with its connection's end."""
+        ttl_s = -60.0 if load.token == "expired" else TOKEN_S
+        users = [f"door{number % 40}" for number in range(ops)]
+        tokens = ["" if load.token == "missing" else self.token(user, ttl_s=ttl_s) for user in users]
+        wanted = b"HTTP/1.1 101 " if load.say == "let in" else b"HTTP/1.1 401 "
+        each: list[float] = []
+        self.settle()
+
+        def act() -> int:
+            due_at = time.perf_counter()
+            for token in tokens:
+                while (left_s := due_at - time.perf_counter()) > 0:
+                    time.sleep(left_s)
+                each.append(self.meter.cpu_s())
+                _in_and_out(self.address, token, wanted)
+                due_at = max(due_at + gap_s, time.perf_counter() + QUIET_S / 4)
+            time.sleep(QUIET_S)
+            each.append(self.meter.cpu_s())
+            return 0
+
+        seen = self._watched(ops, 0, act)
+        return msgspec.structs.replace(seen, each_s=_between(each))
+
+    def _pings(self, for_s: float) -> Seen:
+        """Connections that are pinged, and answer; the operations are the pings."""
+        users = [f"pinged{number}" for number in range(PINGED)]
+        lines = [self.line(user) for user in users]
+        # The first ping of each comes within one interval of its start.
+        self._wait(0.3)
+        before = sum(line.pinged for line in lines)
+        seen = self._watched(0, 0, lambda: self._wait(for_s))
+        pinged = sum(line.pinged for line in lines) - before
+        self.leave(users)
+        return msgspec.structs.replace(seen, ops=pinged)
+
+    def churn(self, count: int) -> int:
+        """Have so many messages stored, in many sessions, a few at a time; returns how many were."""
+        names = [f"churn{number}" for number in range(CHURN)]
+        lines = [self.line(name, f"{name}-0") for name in names]
+        self.settle()
+        done = heard = 0
+        burst = 10
+        while done < count:
+            for name, line in zip(names, lines, strict=True):
+                line.send(b"".join(self._message(f"{name}-0".encode()) for _ in range(burst)))
+                done += burst
+            until = time.perf_counter() + ANSWER_S_MAX
+            while heard < done and time.perf_counter() < until:
+                heard += self.read(0.01)
+            if heard < done:
+                raise HarnessError(f"Of {done} messages {heard} were acked: calibrate again, on a quieter machine.")
+        return done
+
+
+def _between(readings: list[float]) -> tuple[float, ...]:
+    return tuple(after - before for before, after in pairwise(readings))
+
+
+def _in_and_out(address: Address, token: str, wanted: bytes) -> None:
+    """One handshake, read to its end, and the end of its connection."""
+    made, came = knock(address, token)
+    try:
+        while wanted.startswith(b"HTTP/1.1 101") and b'"status":"welcome"' not in came:
+            piece = made.recv(65536)
+            if not piece:
+                break
+            came += piece
+    except OSError as problem:
+        raise HarnessError(f"The server broke off a handshake: {problem}.") from problem
+    finally:
+        made.close()
+    if not came.startswith(wanted):
+        raise HarnessError(f"The server answered a handshake with {came[:120]!r} instead of {wanted!r}.")
+
+
+@contextlib.contextmanager
+def _nobody_collects() -> Iterator[None]:
+    """No collection of the crowd's own garbage makes it late meanwhile."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()

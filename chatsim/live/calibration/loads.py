@@ -1,0 +1,145 @@
+"""The loads of a calibration: each differs from another in one thing, and that thing is what is measured.
+
+Decides what the crowd does in each, on which server, and what must come back. Rule: an estimate is a difference of two
+loads; the names here are those that the estimators know. How costs follow from them is left to the analysis.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from chatsim.core.config import HandlerConfig
+
+Server: TypeAlias = Literal["plain", "tls", "durable", "es256", "pinging", "collecting"]
+
+Say: TypeAlias = Literal[
+    "nothing", "typing", "presence", "heartbeat", "join", "again", "said", "told", "acked", "refused", "let in", "pings"
+]
+
+LISTENERS: Final = (0, 1, 2, 4, 16, 64)
+"""Who hears what is said in one turn: nobody, one alone, and more and more collected."""
+
+MANY_SESSIONS, MANY_LISTENERS = 8, 16
+"""The load that owes each listener several frames which leave in one write."""
+
+CLUMP = 32
+"""Connections that say something at once, so that the loop is woken once for many."""
+
+BURSTS: Final = (8, 32, 128)
+"""Messages in one read, which the log that lasts commits together."""
+
+PINGED = 100
+PING_INTERVAL_S = 0.25
+
+CHURN = 32
+"""Sessions among which the messages that keep the cycle collector busy are spread."""
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """One load. An operation is `frames` frames of the kind `say` in one go, and `heard` frames come back for it,
+    or at least `heard_least` where several may be told in one (0: exactly `heard`).
+
+    `gap_s` is the least time between two operations; `ops_max` bounds their number. With `timed`, how long each took to
+    be answered is looked at.
+    """
+
+    name: str
+    server: Server
+    say: Say
+    frames: int = 1
+    heard: int = 0
+    heard_least: int = 0
+    listeners: int = 0
+    sessions: int = 1
+    gap_s: float = 0.0002
+    ops_max: int = 4000
+    timed: bool = False
+    token: str = ""
+
+
+def _doors(server: Server, token: str) -> Load:
+    """Handshakes with a token of this kind."""
+    say: Say = "let in" if token == "good" else "refused"
+    return Load(name=f"door {token} {server}", server=server, say=say, frames=0, token=token, gap_s=0.003, ops_max=120)
+
+
+def _presence(server: Server, listeners: int, sessions: int = 1) -> Load:
+    """One who changes her presence, in so many sessions with so many others."""
+    return Load(
+        name=f"presence {sessions}x{listeners} {server}",
+        server=server,
+        say="presence",
+        listeners=listeners,
+        sessions=sessions,
+        heard=listeners * sessions,
+    )
+
+
+LOADS: Final = (
+    # Long enough that what happens ten times a second happens in it.
+    Load(name="silence", server="plain", say="nothing", frames=0, gap_s=0.025),
+    Load(name="typing", server="plain", say="typing"),
+    Load(name="typing clump", server="plain", say="typing", frames=CLUMP, gap_s=0.002),
+    Load(name="heartbeat", server="plain", say="heartbeat", heard=1),
+    Load(name="join", server="plain", say="join", heard=1),
+    Load(name="again", server="plain", say="again", heard=1),
+    Load(name="said", server="plain", say="said", heard=1, timed=True),
+    # Slow enough that the notice of each ack goes out at once, and waits for no company.
+    Load(name="told", server="plain", say="told", heard=2, gap_s=0.0025),
+    Load(name="acked", server="plain", say="acked", frames=2, heard=3, heard_least=2, gap_s=0.0025),
+    *(_presence("plain", listeners) for listeners in LISTENERS),
+    _presence("plain", 0, MANY_SESSIONS),
+    _presence("plain", MANY_LISTENERS, MANY_SESSIONS),
+    _presence("tls", 0),
+    _presence("tls", MANY_LISTENERS),
+    Load(name="kept", server="durable", say="said", heard=1, gap_s=0.004, timed=True),
+    *(
+        Load(name=f"kept {frames}", server="durable", say="said", frames=frames, heard=frames, gap_s=0.015, timed=True)
+        for frames in BURSTS
+    ),
+    _doors("plain", "missing"),
+    _doors("plain", "expired"),
+    _doors("plain", "good"),
+    _doors("es256", "missing"),
+    _doors("es256", "expired"),
+    _doors("tls", "missing"),
+    Load(name="pings", server="pinging", say="pings", frames=0),
+)
+"""All of them, each once a round."""
+
+BY_NAME: Final = {load.name: load for load in LOADS}
+
+HOUR_S = 3600.0
+
+RAISED: Final = HandlerConfig(
+    rate_limit=1_000_000,
+    rate_window_s=1.0,
+    frame_limit=1_000_000,
+    frame_window_s=1.0,
+    outbound_frames=1_000_000,
+    outbound_bytes=1024**3,
+    accept_rate_per_s=1_000_000.0,
+    ping_interval_s=600.0,
+    pong_timeout_s=600.0,
+    stale_after_s=HOUR_S,
+    sweep_interval_s=600.0,
+    retry_interval_s=HOUR_S,
+    retention_s=HOUR_S,
+    typing_interval_s=1e-6,
+    typing_lapse_s=HOUR_S,
+    presence_grace_s=HOUR_S,
+    drain_window_s=1.0,
+)
+"""The usual settings, but that no limit binds and no timer rings while something else is measured."""
+
+CONFIGS: Final[dict[Server, HandlerConfig]] = {
+    "plain": RAISED,
+    "tls": RAISED,
+    "durable": RAISED,
+    "es256": msgspec.structs.replace(RAISED, algorithms=("ES256",)),
+    "pinging": msgspec.structs.replace(RAISED, ping_interval_s=PING_INTERVAL_S),
+    # What is said stays, as it does for minutes with many sessions: it is what the collector has to look at.
+    "collecting": msgspec.structs.replace(RAISED, retention_messages=1_000_000, retention_bytes=1024**3),
+}

@@ -1,0 +1,196 @@
+"""One calibration from end to end: the servers, the rounds, and what was seen.
+
+Decides which servers there are, on which core they and the crowd run, how fast each load is played, and in which order.
+Rule: every load is bounded in number and time; a round plays all loads once, so that what is compared was measured in
+turn; the first pass is thrown away. Half of the rounds keep the server a fifth busy, the others half.
+What follows from it is left to the analysis.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import secrets
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from chatsim.live.calibration.crowd import OPS_MIN, Crowd
+from chatsim.live.calibration.line import Address
+from chatsim.live.calibration.loads import CONFIGS, LOADS, Load, Server
+from chatsim.live.calibration.meters import Meter, cores, held_to, reference_s
+from chatsim.live.calibration.seen import Measured, Seen
+from chatsim.live.calibration.watched import read as read_collections
+from chatsim.live.node import PROGRAM, Node
+from chatsim.live.tls import Files, client_context, self_signed
+
+LEVELS: Final = (0.2, 0.5)
+"""How busy the loads keep the server, by turns; what it can do at more is to be predicted, and not calibrated on."""
+
+REMEMBERED: Final[tuple[Server, ...]] = ("plain", "tls")
+"""Servers whose memory by connection is looked at."""
+
+SPARED, DESCRIPTORS_MAX = 700, 100_000
+"""Descriptors for everything but silent connections, and as many as are ever looked for."""
+
+WATCHED = (sys.executable, "-m", "chatsim.live.calibration.watched")
+
+
+class Effort(NamedTuple):
+    """How much is measured: rounds, seconds of a load, operations of each before it counts, connections whose memory is
+    looked at (in chunks), messages for the collector."""
+
+    rounds: int
+    load_s: float
+    warm_ops: int
+    idle: int
+    chunks: int
+    churn: int
+
+
+FULL: Final = Effort(rounds=10, load_s=0.25, warm_ops=20, idle=200, chunks=5, churn=150_000)
+QUICK: Final = Effort(rounds=3, load_s=0.05, warm_ops=12, idle=25, chunks=4, churn=25_000)
+
+Progress = Callable[[float], None]
+"""Told the share that is done, from 0 to 1."""
+
+
+class _Pace(NamedTuple):
+    """What an operation of a load costs the server, as far as is known (s)."""
+
+    load: Load
+    cost_s: float
+
+    def at(self, level: float, load_s: float) -> tuple[int, float]:
+        """How many operations, and how far apart (s), keep the server so busy for so long."""
+        gap_s = max(self.load.gap_s, self.cost_s / level)
+        ops = min(max(OPS_MIN, int(load_s / gap_s)), self.load.ops_max)
+        return ops + ops % 2, gap_s
+
+
+def measure(effort: Effort, data: Path, *, journal: bool, progress: Progress | None = None) -> Measured:
+    """Start the servers, play every load, and end them; `data` is where the log that lasts is (a new folder inside it).
+
+    `journal` has the servers write a journal, as those of live runs do. Raises HarnessError where that fails.
+    """
+    told = progress or (lambda share: None)
+    pair = cores()
+    found = Measured(pinned=pair is not None)
+    server_core, crowd_core = pair or (None, None)
+    with (
+        tempfile.TemporaryDirectory(prefix=".chatsim-calibrate-", dir=data) as name,
+        _descriptors() as most,
+        contextlib.ExitStack() as stack,
+    ):
+        idle = max(1, min(effort.idle, (most - SPARED) // effort.chunks))
+        home = Home(Path(name), server_core, journal=journal)
+        kinds = [server for server in CONFIGS if server != "collecting"]
+        crowds: dict[Server, Crowd] = {server: stack.enter_context(home.crowd(server)) for server in kinds}
+        stack.enter_context(held_to(crowd_core))
+        for server in REMEMBERED:
+            found.memory[server] = crowds[server].grown(idle, effort.chunks)
+        paces = [_warm(crowds[load.server], load, effort.warm_ops) for load in LOADS]
+        found.reference_s.append(reference_s())
+        for number in range(effort.rounds):
+            found.rounds.append(_round(crowds, paces, number, effort.load_s))
+            found.reference_s.append(reference_s())
+            told((number + 1) / (effort.rounds + 1))
+        with home.crowd("collecting") as crowd:
+            crowd.churn(effort.churn // 10)
+            before = len(read_collections(home.collections))
+            found.churned = crowd.churn(effort.churn)
+            found.collections = read_collections(home.collections)[before:]
+        found.reference_s.append(reference_s())
+    told(1.0)
+    return found
+
+
+@contextlib.contextmanager
+def _descriptors() -> Iterator[int]:
+    """How many descriptors this process may have open meanwhile: all that it is granted."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Some systems grant no end of them and then refuse the number: what was good enough before has to be then.
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    now = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    try:
+        yield DESCRIPTORS_MAX if now == resource.RLIM_INFINITY else now
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def _warm(crowd: Crowd, load: Load, ops: int) -> _Pace:
+    """Play the load a little and slowly, twice: who takes part comes, caches fill; the second says what it costs."""
+    gap_s = max(load.gap_s, 0.002)
+    crowd.play(load, ops, gap_s)
+    seen = crowd.play(load, ops, gap_s)
+    return _Pace(load, seen.cpu_s / seen.ops if seen.ops else 0.0)
+
+
+def _round(crowds: dict[Server, Crowd], paces: list[_Pace], number: int, load_s: float) -> dict[str, Seen]:
+    """Every load once. Each round begins with another, so that none is always measured after the same."""
+    level = LEVELS[number % len(LEVELS)]
+    first = number * len(paces) // 7 % len(paces)
+    seen = {}
+    for pace in paces[first:] + paces[:first]:
+        ops, gap_s = pace.at(level, load_s)
+        seen[pace.load.name] = crowds[pace.load.server].play(pace.load, ops, gap_s)
+    return seen
+
+
+class Home:
+    """Where the servers of one calibration keep their files, on which core they run, whether they write journals."""
+
+    def __init__(self, folder: Path, core: int | None, *, journal: bool) -> None:
+        self.folder = folder
+        self.core = core
+        self.journal = journal
+        self.collections = folder / "collections"
+
+    @contextlib.contextmanager
+    def crowd(self, server: Server) -> Iterator[Crowd]:
+        """A server of this kind, and the crowd that is to use it; both are gone afterwards."""
+        algorithm = CONFIGS[server].algorithms[0]
+        key = _private_key() if algorithm == "ES256" else secrets.token_urlsafe(48).encode()
+        with contextlib.ExitStack() as stack:
+            files = stack.enter_context(self_signed()) if server == "tls" else None
+            with held_to(self.core):
+                node = stack.enter_context(self._node(server, key, files))
+            url = urlsplit(node.url)
+            assert url.hostname is not None
+            assert url.port is not None
+            address = Address(url.hostname, url.port, None if files is None else client_context(files.cert))
+            crowd = Crowd(address, Meter(node.pid), key, algorithm)
+            stack.callback(crowd.close)
+            yield crowd
+            node.check()
+            # It has nothing to keep, and to be asked to go would take it seconds.
+            node.kill()
+
+    def _node(self, server: Server, key: bytes, files: Files | None) -> Node:
+        data = None
+        if server == "durable":
+            data = self.folder / "data"
+            data.mkdir()
+        return Node(
+            CONFIGS[server],
+            secret=key,
+            journal=self.folder / f"{server}.jsonl" if self.journal else None,
+            log=self.folder / f"{server}.log",
+            data=data,
+            tls=files,
+            program=(*WATCHED, f"{self.collections}") if server == "collecting" else PROGRAM,
+        )
+
+
+def _private_key() -> bytes:
+    """A new private key for ES256, in PEM."""
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )

@@ -1,0 +1,124 @@
+"""A calibration from end to end: measured, reckoned, and put into the words of a scenario.
+
+Decides how a cost is spelled. Rule: a cost's mean is the one that was measured, whatever its shape; what has no shape
+of its own is a constant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any, Final
+
+from chatsim.analysis.costing import Cost, Costing, costing
+from chatsim.analysis.fits import Line, Median, Shape, median_of
+from chatsim.errors import HarnessError
+from chatsim.live.calibration.measure import LEVELS
+from chatsim.live.calibration.meters import machine, versions
+from chatsim.live.calibration.seen import Measured
+from chatsim.scenario.costs import FINER, WORDS
+from chatsim.store.calibration import Calibration, Estimate, Fit, LineFit, Reference
+
+CV_MIN: Final = 0.01
+"""Less spread than this is none."""
+
+_LINES: Final[Mapping[str, str]] = {
+    "batch": "what a turn's writing costs the loop, over the connections written to",
+    "commit": "what a commit costs the log's thread, over the records in it",
+}
+
+
+def calibration(measured: Measured, *, chatsim: str, made_at: str, quick: bool, journal: bool) -> Calibration:
+    """The file of what was measured; `chatsim` is its version, `made_at` the date.
+
+    Raises HarnessError where one of the costs that every node has could not be told at all.
+    """
+    found = costing(measured)
+    missing = [word for word in WORDS if word not in found.costs]
+    if missing:
+        raise HarnessError(f"What {', '.join(missing)} cost could not be told: calibrate again, on a quieter machine.")
+    spelled: dict[str, Any] = {word: words_of(found.costs[word]) for word in (*WORDS, *FINER) if word in found.costs}
+    if found.collected:
+        spelled["collect"] = _collecting(found)
+    reference = measured.reference_s
+    return Calibration(
+        chatsim=chatsim,
+        made_at=made_at,
+        quick=quick,
+        journal=journal,
+        rounds=len(measured.rounds),
+        levels=list(LEVELS),
+        machine=machine(),
+        versions=versions(),
+        reference=Reference(before_s=reference[0], after_s=reference[-1], all_s=reference, drift=found.drift),
+        costs=spelled,
+        measured=_measured(found),
+        fits={name: _line(name, line, found.points[name]) for name, line in found.fits.items()},
+        warnings=found.warnings,
+    )
+
+
+def uncertain(made: Calibration) -> list[str]:
+    """Those of the costs that every node has whose interval reaches down to nothing: they say nothing."""
+    return [word for word in WORDS if made.measured[word].low <= 0.0]
+
+
+def words_of(cost: Cost) -> Any:
+    """A cost as a scenario spells it."""
+    shape = cost.shape
+    if shape is None or cost.value == 0.0 or shape.cv < CV_MIN:
+        return _us(cost.value)
+    if shape.family == "empirical":
+        return _bins(shape, cost.value)
+    return {shape.family: {"mean": _us(cost.value), "cv": float(f"{shape.cv:.3g}")}}
+
+
+def _bins(shape: Shape, mean_s: float) -> Any:
+    """Equally probable stretches, made so much longer or shorter that the mean is this one (s)."""
+    edges = shape.edges
+    now_s = (sum(edges) - (edges[0] + edges[-1]) / 2) / (len(edges) - 1)
+    at = [_us(edge * mean_s / now_s) for edge in edges]
+    return {"mixture": [{"weight": 1, "uniform": {"low": low, "high": high}} for low, high in pairwise(at)]}
+
+
+def _collecting(found: Costing) -> Any:
+    """What the cycle collector takes, by stored message: mostly nothing."""
+    share = found.collected_share
+    pause = {"uniform": {"low": _us(min(found.collected)), "high": _us(max(found.collected))}}
+    return {"mixture": [{"weight": 1 - share, "constant": 0}, {"weight": share, **pause}]}
+
+
+def _us(value_s: float) -> str:
+    return f"{value_s * 1e6:.4g}us"
+
+
+def _measured(found: Costing) -> dict[str, Estimate]:
+    made = {name: _estimate(cost.says, "s", cost.seen, cost.shape) for name, cost in found.costs.items()}
+    says = "share of a processor that a server uses which nobody says anything to"
+    made["overhead"] = _estimate(says, "share", found.overhead)
+    for server, memory in found.memory_bytes.items():
+        made[f"memory_{server}"] = _estimate(
+            f"resident memory of a joined, silent {server} connection", "bytes", memory
+        )
+    if found.collected:
+        pauses = median_of(found.collected)
+        made["collect"] = _estimate("one run of the cycle collector, of its CPU time", "s", pauses)
+    return made
+
+
+def _estimate(says: str, unit: Any, seen: Median, shape: Shape | None = None) -> Estimate:
+    fit = None
+    if shape is not None:
+        fit = Fit(family=shape.family, cv=shape.cv, distance=shape.distance, samples=shape.n, distances=shape.distances)
+    return Estimate(says=says, unit=unit, value=seen.value, low=seen.low, high=seen.high, n=seen.n, fit=fit)
+
+
+def _line(name: str, line: Line, points: list[tuple[float, float]]) -> LineFit:
+    return LineFit(
+        says=_LINES[name],
+        intercept_s=line.intercept,
+        slope_s=line.slope,
+        r2=line.r2,
+        worst=line.worst,
+        points=points,
+    )

@@ -1,0 +1,121 @@
+"""Counters of a calibration that never was: what the loads would show if the work cost exactly what is planted."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chatsim.live.calibration.loads import LOADS, Load
+from chatsim.live.calibration.seen import Collection, Grown, Measured, Seen
+
+IDLE = 0.002
+"""Share of a processor that a silent server uses."""
+
+COSTS_S = {
+    "wake": 5e-6,
+    "frame": 15e-6,
+    "frame_ack": 11e-6,
+    "frame_typing": 9e-6,
+    "frame_presence": 8e-6,
+    "frame_heartbeat": 7e-6,
+    "frame_status": 14e-6,
+    "recipient": 0.4e-6,
+    "flush": 6e-6,
+    "write": 7e-6,
+    "append": 20e-6,
+    "append_durable": 60e-6,
+    "commit": 800e-6,
+    "commit_record": 9e-6,
+    "verify": 55e-6,
+    "verify_es256": 144e-6,
+    "handshake": 240e-6,
+    "tls_handshake": 900e-6,
+    "tls_frame": 4e-6,
+    "tls_write": 3e-6,
+    "ping": 12e-6,
+}
+"""Planted costs (s), by the names of the estimates."""
+
+REFUSAL_S = 150e-6
+"""What a handshake costs that is refused without a look at a token."""
+
+COMMIT_CPU_S = 200e-6
+ANSWER_S = 90e-6
+"""After how long a message is acked by the log in memory."""
+
+
+def op_s(load: Load, costs: dict[str, float]) -> float:
+    """What the loop spends on one operation of the load, wake-ups apart."""
+    told = costs["flush"] + costs["write"] + costs["recipient"]
+    door = REFUSAL_S + {"expired": costs["verify_es256" if load.server == "es256" else "verify"]}.get(load.token, 0.0)
+    match load.say:
+        case "typing":
+            return load.frames * costs["frame_typing"]
+        case "presence":
+            owed = load.listeners * (costs["write"] + load.sessions * costs["recipient"])
+            tls = load.server == "tls"
+            more = costs["tls_frame"] + load.listeners * costs["tls_write"] if tls else 0.0
+            # What more sessions cost without anybody in them is none of the costs.
+            own = costs["frame_presence"] + (load.sessions - 1) * 1e-6
+            return own + owed + more + (costs["flush"] if load.listeners else 0.0)
+        case "heartbeat":
+            return costs["frame_heartbeat"] + told
+        case "join":
+            return costs["frame_status"] + told
+        case "again":
+            return costs["frame"] + told
+        case "said":
+            return load.frames * (
+                costs["frame"] + told + costs["append_durable" if load.server == "durable" else "append"]
+            )
+        case "told":
+            return 90e-6
+        case "acked":
+            return 90e-6 + costs["frame_ack"] + told
+        case "refused":
+            return door + (costs["tls_handshake"] if load.server == "tls" else 0.0)
+        case "let in":
+            return costs["handshake"] + costs["verify"] + told + 2 * costs["wake"]
+        case "pings":
+            return costs["ping"]
+        case _:
+            return 0.0
+
+
+def seen(load: Load, costs: dict[str, float], generator: np.random.Generator, noise: float, cv: float) -> Seen:
+    """One load, all of whose costs are `noise` off in the mean, and whose operations vary by `cv`."""
+    ops = 0 if load.say == "nothing" else 200
+    factor = 1 + noise * generator.standard_normal()
+    sigma = np.sqrt(np.log1p(cv**2))
+    each = op_s(load, costs) * factor * generator.lognormal(-(sigma**2) / 2, sigma, ops)
+    # A clump wakes the loop once for many frames; a door's wake-ups are part of what it costs.
+    doors = load.say in ("refused", "let in")
+    wakes = 0 if doors or not ops else 2 * ops if load.say in ("acked", "pings") else ops
+    wall_s = max(ops, 100) * 0.001
+    woken_s = (wakes - ops if load.say == "pings" else wakes) * costs["wake"]
+    loop_s = float(each.sum()) + woken_s + IDLE * wall_s
+    log_s = ops * (COMMIT_CPU_S + costs["commit_record"] * load.frames) if load.server == "durable" else 0.0
+    answered = ANSWER_S + (costs["commit"] + costs["commit_record"] if load.server == "durable" else 0.0)
+    return Seen(
+        ops=ops,
+        frames=load.frames * ops,
+        heard=load.heard * ops,
+        wall_s=wall_s,
+        cpu_s=loop_s + log_s,
+        loop_s=loop_s,
+        wakes=wakes,
+        each_s=tuple((each + (0.0 if doors else costs["wake"])).tolist()),
+        answered_s=(answered,) * ops if load.timed else (),
+    )
+
+
+def measured(rounds: int = 6, noise: float = 0.0, cv: float = 0.2, costs: dict[str, float] | None = None) -> Measured:
+    """A whole calibration."""
+    generator = np.random.default_rng(11)
+    said = COSTS_S | (costs or {})
+    return Measured(
+        rounds=[{load.name: seen(load, said, generator, noise, cv) for load in LOADS} for _ in range(rounds)],
+        collections=[Collection(0, 0.004), Collection(1, 0.008)],
+        churned=40_000,
+        memory={"plain": [Grown(100, 900_000), Grown(100, 1_000_000), Grown(100, 1_100_000)]},
+        reference_s=[0.010] * (rounds + 2),
+    )

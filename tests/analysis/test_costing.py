@@ -1,0 +1,111 @@
+"""Estimators give back what was planted, and say where they cannot."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from chatsim.analysis.costing import costing
+from chatsim.errors import UsageError
+from chatsim.live.calibration.seen import Measured
+from tests.analysis.planted import COMMIT_CPU_S, COSTS_S, IDLE, measured
+
+EXACT = measured(cv=0.0)
+
+
+@pytest.mark.parametrize("name", COSTS_S)
+def test_each_planted_cost_comes_back(name: str) -> None:
+    found = costing(EXACT)
+    assert found.costs[name].seen.value == pytest.approx(COSTS_S[name], rel=1e-6)
+    assert found.costs[name].value == found.costs[name].seen.value
+
+
+@pytest.mark.parametrize("name", COSTS_S)
+def test_a_cost_that_is_doubled_is_seen_and_no_other_is_moved(name: str) -> None:
+    """The loads differ in one thing: what is planted in one cost shows in that one alone."""
+    found = costing(measured(rounds=3, cv=0.0, costs={name: 2 * COSTS_S[name]}))
+    for other, planted in COSTS_S.items():
+        expected = 2 * planted if other == name else planted
+        assert found.costs[other].seen.value == pytest.approx(expected, rel=1e-6), other
+
+
+def test_one_alone_is_the_sum_of_its_parts_and_a_turn_is_a_line() -> None:
+    found = costing(EXACT)
+    alone = COSTS_S["flush"] + COSTS_S["write"] + COSTS_S["recipient"]
+    assert found.costs["alone"].value == pytest.approx(alone)
+    batch = found.fits["batch"]
+    assert batch.intercept == pytest.approx(COSTS_S["flush"])
+    assert batch.slope == pytest.approx(COSTS_S["write"] + COSTS_S["recipient"])
+    assert batch.r2 == pytest.approx(1.0)
+    assert found.fits["commit"].intercept == pytest.approx(COMMIT_CPU_S)
+    assert found.fits["commit"].slope == pytest.approx(COSTS_S["commit_record"])
+
+
+def test_noisy_rounds_give_intervals_that_hold_what_was_planted() -> None:
+    """A hundredth of noise in each load: the frames' costs are differences of two of them, and stay within 15 %."""
+    found = costing(measured(rounds=15, noise=0.01))
+    for name in ("frame", "frame_typing", "frame_status", "write", "append", "handshake", "tls_handshake", "ping"):
+        cost = found.costs[name]
+        assert cost.seen.low < cost.seen.value < cost.seen.high
+        assert cost.value == pytest.approx(COSTS_S[name], rel=0.15), name
+        assert cost.seen.low <= COSTS_S[name] * 1.05, name
+        assert cost.seen.high >= COSTS_S[name] * 0.95, name
+
+
+def test_costs_that_are_most_of_what_they_are_seen_in_have_a_shape() -> None:
+    found = costing(measured(cv=0.3))
+    for name in ("frame_typing", "handshake", "tls_handshake"):
+        shape = found.costs[name].shape
+        assert shape is not None, name
+        assert shape.distance < 0.05
+    typing = found.costs["frame_typing"].shape
+    assert typing is not None
+    assert (typing.family, round(typing.cv, 1)) == ("lognormal", 0.3)
+    assert found.costs["verify"].shape is None, "what is seen of it is the handshake around it"
+    assert found.costs["write"].shape is None
+
+
+def test_a_silent_server_its_memory_and_its_collector() -> None:
+    found = costing(EXACT)
+    assert found.overhead.value == pytest.approx(IDLE)
+    assert found.memory_bytes["plain"].value == 10_000
+    assert found.collected == [0.004, 0.008]
+    assert found.collected_share == 2 / 40_000
+    assert found.warnings == []
+
+
+def test_less_than_nothing_is_nothing_and_said() -> None:
+    found = costing(measured(cv=0.0, costs={"frame_heartbeat": -3e-6}))
+    assert found.costs["frame_heartbeat"].seen.value == pytest.approx(-3e-6)
+    assert found.costs["frame_heartbeat"].value == 0.0
+    assert any(text.startswith("frame_heartbeat came out as -3 us") for text in found.warnings)
+
+
+def changed(load: str, **changes: float) -> Measured:
+    """The exact counters, one load of which is another in every round."""
+    made = measured(rounds=3, cv=0.0)
+    made.rounds = [seen | {load: msgspec.structs.replace(seen[load], **changes)} for seen in made.rounds]
+    return made
+
+
+def test_a_crowd_that_never_let_the_server_sleep_cannot_tell_wake_ups() -> None:
+    found = costing(changed("typing", wakes=10))
+    assert found.costs["wake"].value == 0.0
+    assert any("left the server asleep" in text for text in found.warnings)
+
+
+def test_a_late_crowd_a_drifting_machine_and_one_core_are_told() -> None:
+    made = changed("join", late_s=0.01)
+    made.reference_s = [0.010, 0.013]
+    made.pinned = False
+    made.collections = []
+    told = " ".join(costing(made).warnings)
+    assert "late in join" in told
+    assert "1.30 times as long" in told
+    assert "use two cores" in told
+    assert "did not run once" in told
+
+
+def test_no_round_shows_nothing() -> None:
+    with pytest.raises(UsageError, match="at least one"):
+        costing(Measured())

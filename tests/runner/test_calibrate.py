@@ -1,0 +1,76 @@
+"""What was measured becomes costs of a scenario, mean for mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chatsim.analysis.costing import Cost
+from chatsim.analysis.fits import Median, Shape, shape_of
+from chatsim.errors import HarnessError
+from chatsim.live.calibration.seen import Measured
+from chatsim.runner.calibrate import calibration, uncertain, words_of
+from chatsim.scenario import units
+from chatsim.scenario.costs import FINER, WORDS, read_costs
+from chatsim.scenario.reading import read_distribution
+from chatsim.store.calibration import Calibration, write
+from tests.analysis.planted import COSTS_S, measured
+
+
+def made(seen: Measured) -> Calibration:
+    return calibration(seen, chatsim="0.1.0", made_at="2026-01-02", quick=False, journal=False)
+
+
+def test_a_scenario_reads_every_planted_cost_from_the_file(tmp_path: Path) -> None:
+    write(tmp_path / "calibration.json", made(measured(cv=0.3)))
+    costs = read_costs("calibration.json", tmp_path)
+    for word in (*WORDS, *FINER):
+        found = getattr(costs, word)
+        assert found is not None, word
+        if word != "collect":
+            # A third of spread over 200 operations and 6 rounds: within a tenth of what is planted, or of a frame.
+            assert found.mean == pytest.approx(COSTS_S[word], rel=0.1, abs=3e-6), word
+
+
+def test_the_collector_stops_as_often_and_as_long_as_it_was_seen_to(tmp_path: Path) -> None:
+    write(tmp_path / "calibration.json", made(measured(cv=0.0)))
+    collect = read_costs("calibration.json", tmp_path).collect
+    assert collect is not None
+    assert collect.mean == pytest.approx(2 / 40_000 * 0.006, rel=1e-3)
+
+
+def test_no_host_and_no_path_is_in_the_file() -> None:
+    document = made(measured(cv=0.0))
+    assert set(document.machine) == {"cpu", "cores", "architecture", "kernel", "python"}
+    assert "uvloop" in document.versions
+    assert "msgspec" in document.versions
+
+
+@pytest.mark.parametrize("family", ["lognormal", "gamma", "empirical"])
+def test_each_shape_keeps_the_mean_that_was_measured(family: str) -> None:
+    edges = tuple(1e-6 * (10 + step**1.5) for step in range(21))
+    shape = Shape(family, 0.4, 0.01, 100, 20e-6, edges, {})  # type: ignore[arg-type]
+    cost = Cost(name="frame", says="a frame", seen=Median(33e-6, 30e-6, 35e-6, 5), shape=shape)
+    read = read_distribution(words_of(cost), units.duration)
+    assert read.mean == pytest.approx(33e-6, rel=1e-3)
+    assert read.variance > 0
+
+
+def test_a_shape_without_spread_and_a_cost_of_nothing_are_constants() -> None:
+    narrow = shape_of([1.0 + number * 1e-6 for number in range(30)])
+    assert words_of(Cost(name="x", says="x", seen=Median(2e-6, 1e-6, 3e-6, 3), shape=narrow)) == "2us"
+    assert words_of(Cost(name="x", says="x", seen=Median(-2e-6, -3e-6, 1e-6, 3), shape=narrow)) == "0us"
+
+
+def test_costs_that_reach_down_to_nothing_are_uncertain() -> None:
+    assert uncertain(made(measured(cv=0.0))) == []
+    assert uncertain(made(measured(cv=0.0, costs={"ping": -1e-6}))) == ["ping"]
+
+
+def test_what_no_round_has_is_no_calibration() -> None:
+    seen = measured(rounds=2, cv=0.0)
+    for one in seen.rounds:
+        one["pings"] = one["silence"]
+    with pytest.raises(HarnessError, match="What ping cost could not be told"):
+        made(seen)
