@@ -288,5 +288,7 @@ class Roster:
         self.expired_while_down |= {
             message_id
             for message_id, said in self.said.items()
-            if ended_at < said.at + config.retention_s + retried_s and said.at + config.retention_s <= now + ahead_s
+            if ended_at < said.at + config.retention_s + retried_s
+            # From when it was said, and not from when it was stored, counts who has it from the log.
+            and min(said.at, said.sent_at - self._first_epoch) + config.retention_s <= now + ahead_s
         } - kept

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from chatsim.core.config import HandlerConfig
 from chatsim.core.snapshot import SessionState, Snapshot
 from chatsim.verdict.invariants.roster import Roster
@@ -67,7 +69,7 @@ def test_what_comes_after_the_end_of_its_session_makes_none() -> None:
     assert "s" not in made.rooms
     assert made.said["m1"].present == frozenset()
     made.room("s", 2)
-    assert made.store(2.0, record(2)) is not None
+    assert made.store(2.0, msgspec.structs.replace(record(2), epoch=2)) is not None
 
 
 def test_what_was_on_its_way_when_its_session_ended_is_nobodys_of_the_next_of_that_name() -> None:
@@ -78,3 +80,12 @@ def test_what_was_on_its_way_when_its_session_ended_is_nobodys_of_the_next_of_th
     made.room("s", 2).enter(made.open(1.0, "b", claims("bob")), 0)
     assert made.store(2.0, record(1)) is None
     assert made.said["m1"].present == frozenset()
+
+
+def test_retention_counts_for_the_log_from_when_it_was_said() -> None:
+    # Found by exploring (seed 1340): the log took its time, and the node was back in between.
+    made = roster()
+    made.room("s", 1).enter(made.open(0.0, "a", claims("ann")), 0)
+    made.store(0.5, record(1))
+    made.begin(300.2, Snapshot(), EPOCH, 299.0)
+    assert made.expired_while_down == {"m1"}
