@@ -50,12 +50,16 @@ class DeliveryRules:
         # her, and when it resumes later, nothing in the protocol says so.
         self._began: set[tuple[str, str]] = set()
         self.begun_anew: set[str] = set()
+        # Connections, each with its user's own session, where something was written before they came: a client that has
+        # seen nothing of it does not know that there is something to ask for.
+        self._silent: set[tuple[Conn, str]] = set()
         self._delivered = self._undelivered = 0
 
     def begin(self) -> None:
         """The node begins again: what waits is sent again when its receiver comes back."""
         self._again.clear()
         self._watched.clear()
+        self._silent.clear()
         self._delivered = self._undelivered = 0
 
     def compare(self, now: float, ledger: Ledger) -> None:
@@ -66,8 +70,15 @@ class DeliveryRules:
 
     # Joining.
 
+    def came(self, peer: Peer) -> None:
+        """Somebody connects, and is silently in her own session."""
+        own = self._roster.rooms.get("@" + peer.user)
+        if own is not None and own.seq:
+            self._silent.add((peer.name, own.name))
+
     def joined(self, now: float, door: str, peer: Peer, asked: object, frame: Joined) -> None:
         """A join is answered."""
+        self._silent.discard((peer.name, frame.session))
         room = self._roster.room(frame.session, frame.epoch)
         may = peer.user in room.participants and (peer.allowed is None or frame.session in peer.allowed)
         if not may and frame.session != "@" + peer.user:
@@ -147,6 +158,11 @@ class DeliveryRules:
             if len(to) != self._due or author in to or len(set(to)) != len(to) or not room.behind.isdisjoint(to):
                 self._add("fan_out", now, f"{frame.message_id} goes to {len(to)} of {len(room.joined)} in {room.name}.")
             self._due = 0
+            silent = self._silent.intersection((conn, frame.session) for conn in to)
+            if silent:
+                # From here on she takes all before for hers: an ack has no other end than where it reaches to.
+                self._silent -= silent
+                self.begun_anew.add(frame.session[1:])
         elif door == "receive" or door == "pressure":
             self._in_line(now, to, frame)
         elif door == "wake":

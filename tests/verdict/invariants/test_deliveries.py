@@ -10,8 +10,12 @@ from msgspec.structs import replace
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Effect, Send, Watch
-from chatsim.core.frames import AckIn, Delivered, Left, StatusIn, Undelivered
-from tests.verdict.invariants.steps import Steps, message, record
+from chatsim.core.frames import AckIn, Delivered, Joined, Left, Message, StatusIn, Undelivered
+from chatsim.core.service import SERVER
+from chatsim.verdict.invariants.catalogue import Findings
+from chatsim.verdict.invariants.deliveries import DeliveryRules
+from chatsim.verdict.invariants.roster import Roster
+from tests.verdict.invariants.steps import EPOCH, Steps, claims, message, record
 
 
 def three() -> Steps:
@@ -250,3 +254,29 @@ def test_an_author_has_no_retries_of_her_own() -> None:
     later(steps, 30.0)
     steps.sent("wake", ("a2",), message(1, 2))
     assert steps.broken == ["retries"]
+
+
+@pytest.mark.parametrize("resumes", [True, False])
+def test_who_cannot_know_what_to_ask_for_in_her_own_session_begins_there_anew(resumes: bool) -> None:
+    # Found by exploring (seed 1511): the first that was ever posted to her was stored while she was away.
+    made = Roster(HandlerConfig(), EPOCH)
+    found = DeliveryRules(made, Findings(), 0.0)
+
+    def post(seq: int, *to: str) -> None:
+        stored = record(seq, sender=SERVER, session="@ann")
+        room = made.store(1.0, stored)
+        assert room is not None
+        room.seq = seq
+        found.stored(1.0, room, seq, "")
+        if to:
+            sent = Message(stored.message_id, "@ann", 1, seq, SERVER, stored.body, EPOCH, 1)
+            found.message(1.0, "appended", to, sent, "")
+
+    post(1)
+    peer = made.open(2.0, "a", claims("ann"))
+    found.came(peer)
+    if resumes:
+        joined = Joined(session="@ann", epoch=1, seq=1, recovered=True, replayed=0, participants=())
+        found.joined(2.0, "receive", peer, StatusIn("join", "@ann", epoch=1, last_seq=1), joined)
+    post(2, "a")
+    assert found.begun_anew == (set() if resumes else {"ann"})
