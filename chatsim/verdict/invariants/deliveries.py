@@ -70,11 +70,11 @@ class DeliveryRules:
 
     # Joining.
 
-    def came(self, peer: Peer) -> None:
+    def came(self, conn: Conn, user: str) -> None:
         """Somebody connects, and is silently in her own session."""
-        own = self._roster.rooms.get("@" + peer.user)
+        own = self._roster.rooms.get("@" + user)
         if own is not None and own.seq:
-            self._silent.add((peer.name, own.name))
+            self._silent.add((conn, own.name))
 
     def joined(self, now: float, door: str, peer: Peer, asked: object, frame: Joined) -> None:
         """A join is answered."""

@@ -210,7 +210,7 @@ class Watch:
         conn, claims = args
         self._peers.check_limit(now, claims.sub)
         self._peers.check_admitted(now, conn, claims)
-        self._deliveries.came(self._roster.peers[conn])
+        self._deliveries.came(conn, claims.sub)
         first = next((e for e in effects if isinstance(e, Send) and conn in e.to), None)
         if first is None or not isinstance(first.message, Welcome):
             self.findings.add("welcome", now, f"{conn} of {claims.sub} got none.")

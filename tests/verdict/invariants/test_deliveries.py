@@ -274,7 +274,7 @@ def test_who_cannot_know_what_to_ask_for_in_her_own_session_begins_there_anew(re
 
     post(1)
     peer = made.open(2.0, "a", claims("ann"))
-    found.came(peer)
+    found.came("a", "ann")
     if resumes:
         joined = Joined(session="@ann", epoch=1, seq=1, recovered=True, replayed=0, participants=())
         found.joined(2.0, "receive", peer, StatusIn("join", "@ann", epoch=1, last_seq=1), joined)
