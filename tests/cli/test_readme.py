@@ -1,6 +1,6 @@
 """What the README says of analysis can be said: each of its commands, and its notebook, run as they stand there.
 
-Those for CI are `test_readme_ci`'s.
+Those for CI are `test_readme_ci`'s, and those that measure the machine `test_calibrating`'s.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
     line.partition("#")[0].strip()
     for line in README.partition("## In a notebook")[2].partition("## Looking back")[0].splitlines()
-    if line.startswith("chatsim ") and not line.startswith("chatsim check")
+    if line.startswith(("chatsim run", "chatsim replicate", "chatsim compare", "chatsim sweep"))
 ]
 
 

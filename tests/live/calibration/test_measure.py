@@ -38,18 +38,11 @@ def test_every_round_has_every_load_and_the_reference_is_beside(seen: tuple[Meas
     assert shares[-1] == 1.0
 
 
-def test_what_is_much_more_work_costs_more(seen: tuple[Measured, list[float]]) -> None:
+def test_every_load_was_counted(seen: tuple[Measured, list[float]]) -> None:
     found, _ = seen
-
-    def op_s(load: str) -> float:
-        return sum(one[load].cpu_s for one in found.rounds) / sum(one[load].ops for one in found.rounds)
-
-    assert 0 < op_s("presence 1x0 plain") < op_s("presence 1x64 plain")
-    assert op_s("door missing plain") < op_s("door missing tls")
-    assert op_s("kept") < op_s("kept 128")
-    assert all(one["pings"].ops > 0 for one in found.rounds)
-    memory = {server: sum(chunk.size_bytes for chunk in chunks) for server, chunks in found.memory.items()}
-    assert 0 < memory["plain"] < memory["tls"]
+    loads = ("presence 1x0 plain", "presence 1x64 plain", "door missing plain", "door missing tls", "kept 128", "pings")
+    assert all(measured[load].ops > 0 for measured in found.rounds for load in loads)
+    assert all(sum(chunk.size_bytes for chunk in chunks) > 0 for chunks in found.memory.values())
 
 
 def test_a_scenario_takes_what_was_measured(seen: tuple[Measured, list[float]], tmp_path: Path) -> None:
@@ -57,7 +50,6 @@ def test_a_scenario_takes_what_was_measured(seen: tuple[Measured, list[float]], 
     write(tmp_path / "calibration.json", made)
     costs = read_costs("calibration.json", tmp_path)
     assert all(getattr(costs, word).mean >= 0 for word in WORDS)
-    assert costs.tls_handshake.mean > costs.recipient.mean
 
 
 def test_both_efforts_are_bounded() -> None:
