@@ -461,6 +461,19 @@ def explored(mutant: Mutant, folder: Path, seeds: int = SEEDS) -> Found:
     return found_in(done.returncode, done.stdout, done.stderr)
 
 
+def check(mutant: Mutant, folder: Path) -> None:
+    """Assert that it is found, and by a rule that may find it."""
+    found = explored(mutant, folder)
+    assert found.kills, f"{mutant.name} survived: {found.said}"
+    assert not mutant.by or found.invariant in mutant.by, found.said
+
+
+def check_control(control: Mutant, folder: Path) -> None:
+    """Assert that nothing is found where nothing is planted."""
+    found = explored(control, folder)
+    assert (found.invariant, found.status) == ("", 0), found.said
+
+
 def found_in(status: int, out: str, err: str) -> Found:
     """What `chatsim explore` says of the first failure."""
     told = _TOLD.search(out)
