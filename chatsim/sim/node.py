@@ -299,13 +299,14 @@ class Node:
 
     def hung_up(self, now: float, pipe: Pipe, code: int) -> None:
         """The peer's closing arrived, with its close code."""
-        was_open = pipe.server_open
         if self._armed_at <= now:
-            # What is due at this moment comes first, and may let go of this very peer: then this is her answer.
+            # What is due at this moment comes first, and may close this very connection.
             self._wake(now, self._armed_at, None)
-        if was_open and not pipe.server_open:
+        pipe.hung_up = True
+        if not pipe.server_open:
+            # Somebody who has gone answers no close, and is not waited for.
             self.let_go(now, pipe, None)
-        elif pipe.server_open:
+        else:
             pipe.server_open = False
             self.departed[code] = self.departed.get(code, 0) + 1
             self._work(now, 0.0, "disconnect", self.handler.disconnect, pipe.name)
@@ -575,9 +576,13 @@ class Node:
             engine.at(at, self._look, self.pipes[effect.to])
         else:
             pipe = self.pipes.pop(effect.to)
-            self._parting[pipe.name] = pipe
             engine.at(pipe.down.arrival(at, 4 + len(effect.reason)), self._crowd.closed, (pipe,), effect.code)
-            engine.at(at + CLOSE_S_MAX, self._drop, pipe)
+            if pipe.hung_up:
+                # She went while the node was still at work on this.
+                self._drained(at)
+            else:
+                self._parting[pipe.name] = pipe
+                engine.at(at + CLOSE_S_MAX, self._drop, pipe)
 
     def _leave_limited(self, at: float, pipes: Sequence[Pipe], message: ServerFrame) -> None:
         """Where some pipe has a bandwidth, frames have a size, and a queue may build up."""

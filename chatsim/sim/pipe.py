@@ -26,8 +26,8 @@ def frame_bytes(payload: int, *, masked: bool) -> int:
 
 
 class Pipe:
-    """`server_open` and `client_open` may disagree: that is what a half-open connection is. Moments in seconds, nan
-    or inf where never.
+    """`server_open` and `client_open` may disagree: that is what a half-open connection is; `hung_up` says that the
+    server knows that the peer has gone. Moments in seconds, nan or inf where never.
 
     `deaf` is set while the device does not read at once, because it is frozen, gone or has closed; `leaving` holds when
     each frame that waits for bandwidth will be on its way (None: none has waited yet). `held` is what a frozen device
@@ -43,6 +43,7 @@ class Pipe:
         "frozen_until",
         "gone_at",
         "held",
+        "hung_up",
         "leaving",
         "limited",
         "name",
@@ -66,6 +67,7 @@ class Pipe:
         self.limited = limited
         self.server_open = False
         self.client_open = True
+        self.hung_up = False
         self.deaf = False
         self.vanished = False
         self.frozen_until = _NEVER

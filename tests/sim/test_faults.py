@@ -502,3 +502,18 @@ def test_nobody_gets_into_what_is_not_hers(tmp_path: Path) -> None:
 def test_who_writes_more_than_a_message_may_have_is_closed(size: int, closed: int, tmp_path: Path) -> None:
     _, found = steps(tmp_path, group={"body_bytes": size}, handler={"message_bytes_max": "1KiB"})
     assert [code for _, code in closes(found)] == [1009] * closed
+
+
+@pytest.mark.parametrize("costs", [0, {"frame": "20ms", "ping": "0s"}])
+def test_a_drain_waits_for_nobody_who_has_hung_up(costs: Any) -> None:
+    # Dropped when she was being closed, she answers no close: the node waited 5 s for that.
+    record = play(
+        {"at": "1s", "do": "restart_node", "down": "100ms"},
+        {"at": "1500ms", "do": "drop"},
+        group=QUIET | {"users": 12, "network": {"latency": {"constant": "250ms"}}},
+        duration="20s",
+        costs=costs,
+    )
+    [drained_s] = record.drain_time_s
+    assert drained_s < 2.0
+    assert [(fired.do, fired.vain) for fired in record.fired] == [("restart_node", False), ("drop", False)]
