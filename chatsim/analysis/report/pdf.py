@@ -73,7 +73,7 @@ def _of(result: KeptResult) -> Iterator[Line]:
         yield from _wrapped(text, colour=GREY)
     yield from _wrapped(f"Not modelled: {sentences.NOT_MODELLED.get(result.wire, '')}.", colour=GREY)
     yield "normal", INK, ""
-    yield from _wrapped(f"To see it again: {build.again(result)}")
+    yield from _wrapped(f"To see it again, with the folder's scenario.json under that name: {build.again(result)}")
 
 
 def _colour(verdict: str) -> str:
