@@ -72,7 +72,7 @@ def test_what_it_shows_is_what_comes(tmp_path: Path) -> None:
     assert f"({PICTURE.relative_to(TOP)})" in TEXT
 
 
-@pytest.mark.parametrize("wire", ["virtual", "live"])
+@pytest.mark.parametrize("wire", ["virtual", pytest.param("live", marks=pytest.mark.slow)])
 def test_the_scenario_plays_on_every_wire(wire: str, folder: Path) -> None:
     (words,) = of("chatsim", "run", "after-lunch.yaml", "--on", wire)
     argv = [sys.executable, "-m", *words]
