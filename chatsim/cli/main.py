@@ -18,7 +18,9 @@ import typer
 from chatsim.cli import (
     calibrating,
     chatting,
+    completing,
     exploring,
+    helping,
     looking,
     reading,
     replicating,
@@ -37,9 +39,7 @@ from chatsim.errors import ChatsimError
 
 def build(doors: Doors) -> typer.Typer:
     """The application with all its commands, which call these doors."""
-    app = typer.Typer(
-        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, invoke_without_command=True
-    )
+    app = helping.make_app()
 
     @app.callback()
     def chatsim(
@@ -65,6 +65,7 @@ def build(doors: Doors) -> typer.Typer:
     serving.add(app)
     tokens.add(app)
     chatting.add(app)
+    completing.add(app)
     return app
 
 

@@ -12,10 +12,15 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from chatsim.cli.output import say
 from chatsim.errors import UsageError
 from chatsim.scenario import units
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="A scenario file.")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A scenario file, or the name of a shipped one.")]
+Paths = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="[PATH]...", help="Files, folders and names of shipped ones; nothing: all shipped ones."),
+]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Replaces the scenario's seed.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Jobs = Annotated[int, typer.Option("--jobs", metavar="J", help="How many processes play; -1 is one a processor.")]
@@ -31,6 +36,20 @@ Metrics = Annotated[
     list[str] | None,
     typer.Option("--metric", metavar="NAME", help="A number: lost, or 'p99(delivery_latency, group=mobile)'."),
 ]
+
+
+def paths(given: Sequence[Path] | None, verb: str) -> Sequence[Path]:
+    """The paths as they were given; where there are none, it is said on stderr whose scenarios are meant, and how one's
+    own are.
+    """
+    if given:
+        return given
+    from chatsim.scenario.load import shipped
+
+    folder, own = shipped(), Path("scenarios")
+    more = f"; your own: chatsim {verb} {own}" if own.is_dir() and not own.samefile(folder) else ""
+    say(f"chatsim: no path was given, so these are the shipped scenarios, of {folder}{more}")
+    return ()
 
 
 def number(text: str) -> int | Literal["auto"]:

@@ -90,9 +90,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
 
     @app.command()
     def check(
-        paths: Annotated[
-            list[Path] | None, typer.Argument(metavar="[PATH]...", help="Files and folders; the shipped scenarios.")
-        ] = None,
+        paths: options.Paths = None,
         on: On = "sim",
         seed: options.Seed = None,
         json: options.Json = False,
@@ -109,7 +107,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
         with Reports(junit=junit, json_file=json_file, csv=csv, html=html) as reports:
             wire = _wire(on)
             many = _many(replications, wire, jobs)
-            scenarios = reports.loaded(doors.load(paths or []), wire, seed, many)
+            scenarios = reports.loaded(doors.load(options.paths(paths, "check")), wire, seed, many)
             outcomes = (
                 _repeat(scenarios, wire, many, seed, out, jobs, reports)
                 if many is not None

@@ -16,7 +16,6 @@ from chatsim.errors import UsageError
 from chatsim.live.beside import Progress, abeside, beside
 from chatsim.runner.run import run
 from chatsim.scenario import load as files
-from chatsim.scenario.faults import did_you_mean
 from chatsim.scenario.model import Scenario
 
 Played: TypeAlias = Scenario | Mapping[str, Any] | str | Path
@@ -40,13 +39,7 @@ def load(scenario: Played) -> Scenario:
         return scenario
     if isinstance(scenario, Mapping):
         return Scenario.of(scenario)
-    path = Path(scenario)
-    if path.suffix in files.SUFFIXES or path.exists():
-        return files.load(path)
-    shipped = {path.stem: path for path in files.discover([])}
-    if str(scenario) not in shipped:
-        raise UsageError(f"there is no file and no shipped scenario {scenario}{did_you_mean(scenario, shipped)}")
-    return files.load(shipped[str(scenario)])
+    return files.load(files.find(scenario))
 
 
 def simulate(scenario: Played, *, on: str = "sim", seed: int | None = None, out: str | Path | None = None) -> Run:

@@ -84,10 +84,10 @@ def load_handler(path: str | Path) -> HandlerConfig:
 def discover(paths: Iterable[str | Path] = ()) -> list[Path]:
     """The scenario files among files and folders, each once; without a path the shipped ones.
 
-    A file named outright always counts, a file in a folder (at any depth) when it looks like a scenario. Raises
-    UsageError for a folder without any.
+    A file named outright always counts, a file in a folder (at any depth) when it looks like a scenario; where nothing
+    goes by a plain name, a shipped scenario may. Raises UsageError for a folder without any, and for a name of nothing.
     """
-    given = [Path(path) for path in paths] or [shipped()]
+    given = [find(path) for path in paths] or [shipped()]
     found: dict[Path, None] = {}
     for path in given:
         if not path.is_dir():
@@ -99,6 +99,20 @@ def discover(paths: Iterable[str | Path] = ()) -> list[Path]:
             raise UsageError(f"{path} holds no scenario: a scenario is a YAML file with {', '.join(MARKS)} at the top")
         found.update(dict.fromkeys(scenarios))
     return list(found)
+
+
+def find(path: str | Path) -> Path:
+    """The path as it is, or the file of the shipped scenario of that name, where it names nothing else.
+
+    Raises UsageError with the nearest name for a plain name of neither.
+    """
+    given = Path(path)
+    if given.exists() or given.suffix in SUFFIXES or len(given.parts) != 1:
+        return given
+    names = {file.stem: file for file in discover()}
+    if given.name not in names:
+        raise UsageError(f"there is no file and no shipped scenario {given}{f.did_you_mean(given.name, names)}")
+    return names[given.name]
 
 
 def shipped() -> Path:
