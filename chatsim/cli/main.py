@@ -23,6 +23,7 @@ from chatsim.cli import (
     reading,
     replicating,
     reporting,
+    requiring,
     running,
     serving,
     sweeping,
@@ -61,6 +62,7 @@ def build(doors: Doors) -> typer.Typer:
     replicating.add(app)
     sweeping.add(app)
     reporting.add(app)
+    requiring.add(app, doors)
     calibrating.add(app)
     serving.add(app)
     tokens.add(app)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from chatsim.cli.doors import Wire
 from chatsim.errors import UsageError
 from chatsim.scenario import units
 
@@ -20,6 +21,7 @@ Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Replaces the sc
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Jobs = Annotated[int, typer.Option("--jobs", metavar="J", help="How many processes play; -1 is one a processor.")]
 Virtual = Annotated[str, typer.Option("--on", metavar="sim|virtual", help="Which wire, both in virtual time.")]
+Wires = Annotated[str, typer.Option("--on", metavar="WIRE,...", help="Wires with commas between: sim, virtual, live.")]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change B: handler.rate_limit=30/min.")
 ]
@@ -31,6 +33,22 @@ Metrics = Annotated[
     list[str] | None,
     typer.Option("--metric", metavar="NAME", help="A number: lost, or 'p99(delivery_latency, group=mobile)'."),
 ]
+
+
+def wire(text: str) -> Wire:
+    """The wire of that name."""
+    if text == "sim":
+        return "sim"
+    if text == "virtual":
+        return "virtual"
+    if text == "live":
+        return "live"
+    raise UsageError(f"--on {text}: there is no such wire; say sim, virtual or live")
+
+
+def wires(text: str) -> list[Wire]:
+    """Several of them, each once."""
+    return list(dict.fromkeys(wire(name.strip()) for name in text.split(",")))
 
 
 def number(text: str) -> int | Literal["auto"]:
