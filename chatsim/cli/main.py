@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from chatsim.cli import (
+    baselining,
     calibrating,
     chatting,
     exploring,
@@ -59,6 +60,7 @@ def build(doors: Doors) -> typer.Typer:
     running.add(app, doors)
     looking.add(app)
     exploring.add(app)
+    baselining.add(app, doors)
     replicating.add(app)
     sweeping.add(app)
     reporting.add(app)
