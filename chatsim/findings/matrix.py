@@ -15,6 +15,7 @@ import msgspec
 
 from chatsim.findings.finding import VERDICTS, Finding, Verdict, to_dict
 from chatsim.scenario.requirements import REQUIREMENTS, telling, unfit
+from chatsim.scenario.units import quantity
 
 if TYPE_CHECKING:
     from chatsim.scenario.model import Scenario
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 class Proof(msgspec.Struct, frozen=True):
     """What one scenario says of one requirement on one wire: the verdict on the scenario as a whole, the findings that
-    speak of the requirement, and why there is no verdict where there is none."""
+    speak of the requirement, and why it is no pass where it is none."""
 
     scenario: str
     wire: str
@@ -105,7 +106,11 @@ def _proof(tag: str, scenario: Scenario, wire: str, found: Sequence[Finding]) ->
     spoken = {each.text for each in telling(tag, _expected(scenario, wire))}
     evidence = tuple(finding for finding in found if finding.expectation in spoken)
     verdict = min((finding.verdict for finding in found), key=VERDICTS.index)
-    why = next((finding.why for finding in found if finding.verdict in ("error", "skipped")), "")
+    if verdict in ("fail", "inconclusive"):
+        broken = [finding for finding in found if finding.verdict == verdict]
+        why = "; ".join(f"{each.expectation}: observed {quantity(each.observed, each.unit)}" for each in broken)
+    else:
+        why = next((finding.why for finding in found if finding.verdict in ("error", "skipped")), "")
     return Proof(scenario.name, wire, verdict, evidence if verdict not in ("error", "skipped") else (), why)
 
 
@@ -120,7 +125,7 @@ def _gaps(tag: str, carrying: Sequence[Scenario], wires: Sequence[str], proofs: 
         there = [proof for proof in proofs if proof.wire == wire]
         for proof in there:
             if proof.verdict in ("fail", "inconclusive"):
-                yield f"{proof.scenario} does not hold on {wire} ({proof.verdict})"
+                yield f"{proof.scenario} does not hold on {wire}, {proof.verdict}: {proof.why}"
             elif proof.verdict == "error":
                 yield f"{proof.scenario} proves nothing on {wire}: {proof.why}"
         if carrying and all(proof.verdict == "skipped" for proof in there):

@@ -67,10 +67,10 @@ def _evidence(row: Row, wires: Sequence[str]) -> Iterator[str]:
         yield "No scenario carries it."
         return
     yield from _table(("scenario", "expectation", *wires), _values(row, wires))
-    unjudged = [proof for proof in row.proofs if proof.why]
-    if unjudged:
+    told = [proof for proof in row.proofs if proof.why]
+    if told:
         yield ""
-        yield from (f"- {proof.scenario} on {proof.wire}: {_plain(proof.why)}" for proof in unjudged)
+        yield from (f"- {proof.scenario} on {proof.wire}: {_plain(proof.why)}" for proof in told)
 
 
 def _values(row: Row, wires: Sequence[str]) -> Iterator[list[str]]:

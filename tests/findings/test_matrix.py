@@ -56,7 +56,7 @@ def test_a_scenario_that_fails_as_a_whole_shows_nothing_of_what_it_carries(verdi
     # What fails is not what speaks of the requirement.
     both = [*found("a", "sim"), *found("a", "live", "pass", verdict)]
     made = matrix([scenario("a", "retry")], WIRES, both)
-    assert row(made, "retry").gaps == (f"a does not hold on live ({verdict})",)
+    assert row(made, "retry").gaps == (f"a does not hold on live, {verdict}: lost == 0: observed 3",)
 
 
 def test_a_run_that_proves_nothing_is_an_error_and_a_gap() -> None:

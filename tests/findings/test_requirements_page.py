@@ -18,7 +18,7 @@ def test_the_page_has_each_value_beside_its_expectation() -> None:
     made = matrix([scenario("a", "retry")], ("sim", "live"), [*found("a", "sim"), *found("a", "live", "fail", "pass")])
     text = markdown(made)
     assert "| a | `retries == 3` | 3 | **3: fail** |" in text
-    assert "- a does not hold on live (fail)" in text
+    assert "- a does not hold on live, fail: retries == 3: observed 3" in text
     assert "## typing: who is typing\n\nNo scenario carries it." in text
 
 
