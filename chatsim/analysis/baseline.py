@@ -13,6 +13,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from chatsim.analysis.arrays import FloatArray
 from chatsim.analysis.intervals import LEVEL, one_sided_bounds
@@ -175,29 +176,19 @@ def promised(
     before, now, name = _pairs(expectation.metric, expectation.aggregate, expectation.group, saved, observed)
     subject = name_in_words(expectation)
     unit, n = _unit(expectation.unit), before.size
-    same = {"text": f"{subject} as saved", "unit": unit, "n": n}
+    same = Compared(text=f"{subject} as saved", verdict="inconclusive", unit=unit, n=n)
+    centre = _centre(before)
     if np.array_equal(before, now, equal_nan=True):
-        centre = _centre(before)
-        return Compared(**same, verdict="pass", saved=centre, observed=centre, limit=centre, why="no difference")
+        return replace(same, verdict="pass", saved=centre, observed=centre, limit=centre, why="no difference")
     spoilt = _spoilt(before, now)
     if spoilt:
-        return Compared(**same, verdict="inconclusive", why=f"{name}: {spoilt}")
+        return replace(same, why=f"{name}: {spoilt}")
     ratio = bool((before > 0).all() and (now > 0).all())
     values = np.log(now / before) if ratio else now - before
     low, high = one_sided_bounds(values, (1 - LEVEL) / comparisons)
     verdict, word = _word(expectation, low, high, _matters(before, unit, ratio=ratio))
-    centre = _centre(before)
-    undo = (lambda value: centre * exp(value)) if ratio else (lambda value: centre + value)
-    return Compared(
-        **same,
-        verdict=verdict,
-        saved=centre,
-        observed=undo(float(values.mean())),
-        limit=centre,
-        low=undo(low),
-        high=undo(high),
-        why=word,
-    )
+    mean, low, high = (centre * exp(each) if ratio else centre + each for each in (float(values.mean()), low, high))
+    return replace(same, verdict=verdict, saved=centre, observed=mean, limit=centre, low=low, high=high, why=word)
 
 
 def name_in_words(said: Expectation | Condition) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -178,7 +179,7 @@ class Done:
             more = f"and {len(self.differences) - _ROWS_MAX} more differ (--json has them all)"
             yield self.scenario, self.wire, more, "", "", "", ""
 
-    def findings(self, play: Play, took_s: float) -> list[Finding]:
+    def findings(self, play: Play, *, took_s: float) -> list[Finding]:
         return [_finding(play, each, self.seed, took_s) for each in self.found]
 
 
@@ -203,7 +204,7 @@ def _compared(
             made = Done(scenario, wire, entry, now, conditions)
             done.append(made)
             took_s = time.monotonic() - started_at
-            reports.told(lambda play, made=made, took_s=took_s: made.findings(play, took_s))
+            reports.told(partial(made.findings, took_s=took_s))
     return done
 
 

@@ -101,18 +101,23 @@ def _repetition(scenario: Scenario, wire: str, attempts: int) -> Repetition:
 
 
 def _valid(scenario: Scenario, wire: str, attempts: int) -> RunResult:
-    for left in reversed(range(attempts)):
-        if wire == "live":
-            with TemporaryDirectory(prefix="chatsim-") as folder:
-                result = run(scenario, on=wire, out=Path(folder))
-        else:
-            result = play(scenario, on=wire)
-        if result.valid:
-            return result
-        if not (result.busy and left):
+    """A run that may be judged, the first of so many attempts."""
+    result = _played(scenario, wire)
+    for _ in range(attempts - 1):
+        if result.valid or not result.busy:
             break
-    again = " (give it more --attempts)" if result.busy else ""
-    raise HarnessError(f"{scenario.name} on {wire} (seed {scenario.seed}) is not valid: {result.why_invalid}{again}")
+        result = _played(scenario, wire)
+    if not result.valid:
+        more = " (give it more --attempts)" if result.busy else ""
+        raise HarnessError(f"{scenario.name} on {wire} (seed {scenario.seed}) is not valid: {result.why_invalid}{more}")
+    return result
+
+
+def _played(scenario: Scenario, wire: str) -> RunResult:
+    if wire != "live":
+        return play(scenario, on=wire)
+    with TemporaryDirectory(prefix="chatsim-") as folder:
+        return run(scenario, on=wire, out=Path(folder))
 
 
 def _digest(text: str) -> str:
