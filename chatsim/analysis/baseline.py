@@ -186,7 +186,12 @@ def promised(
     ratio = bool((before > 0).all() and (now > 0).all())
     values = np.log(now / before) if ratio else now - before
     low, high = one_sided_bounds(values, (1 - LEVEL) / comparisons)
-    verdict, word = _word(expectation, low, high, _matters(before, unit, ratio=ratio))
+    matters = _matters(before, unit, ratio=ratio)
+    verdict, word = _word(expectation, low, high, matters)
+    if verdict == "inconclusive" and matters > 0:
+        # As wide as what matters: the width falls with the root of how many there are.
+        would_do = max(n + 1, ceil(n * ((high - low) / 2 / matters) ** 2))
+        word += f"; {would_do} repetitions would probably do"
     mean, low, high = (centre * exp(each) if ratio else centre + each for each in (float(values.mean()), low, high))
     return replace(same, verdict=verdict, saved=centre, observed=mean, limit=centre, low=low, high=high, why=word)
 
@@ -203,7 +208,7 @@ def _word(expectation: Expectation, low: float, high: float, matters: float) -> 
     if -matters <= low and high <= matters:
         return "pass", "no difference that can be seen"
     if low <= 0 <= high:
-        return "inconclusive", "neither a difference nor its absence can be seen: give more repetitions"
+        return "inconclusive", "neither a difference nor its absence can be seen"
     more_is_worse = expectation.op in ("<=", "<")
     if expectation.op == "==" or (low > 0) == more_is_worse:
         return "fail", "worse"

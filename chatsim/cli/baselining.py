@@ -79,7 +79,8 @@ def add(app: typer.Typer, doors: Doors) -> None:
                 entries.append(_measured(scenario, wire, n, attempts))
         made = _baseline(name, entries, before)
         write(place, made)
-        what = "one run" if len(entries) == 1 else f"{len(entries)} runs"
+        runs = sum(len(entry.repetitions) for entry in entries)
+        what = "one run" if runs == 1 else f"{runs} runs"
         emit(f"saved {what} as {name} in {place}")
 
     @baseline.command()

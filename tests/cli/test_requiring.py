@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from chatsim.cli.main import main
+from chatsim.scenario.load import discover, load
 from chatsim.scenario.requirements import REQUIREMENTS
 
+ROOT = Path(__file__).parents[2]
 Capture = pytest.CaptureFixture[str]
 
 ALL = """
@@ -122,3 +124,13 @@ def test_what_cannot_be_is_refused_before_anything_runs(
     out, err = capsys.readouterr()
     assert (out, why in err) == ("", True)
     assert not (tmp_path / "results").exists()
+
+
+def test_the_page_that_is_kept_has_every_requirement_and_its_scenarios() -> None:
+    page = (ROOT / "results" / "requirements.md").read_text(encoding="utf-8")
+    headings = [line.removeprefix("## ") for line in page.splitlines() if line.startswith("## ")]
+    assert headings == [f"{tag}: {known.title}" for tag, known in REQUIREMENTS.items()], "make requirements renews it"
+    shipped = [load(path) for path in discover([ROOT / "scenarios"])]
+    for tag, known in REQUIREMENTS.items():
+        carrying = ", ".join(scenario.name for scenario in shipped if tag in scenario.requirements)
+        assert f"| **{tag}** | {known.title} | {carrying} |" in page, "make requirements renews it"
