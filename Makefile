@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: run test test-slow check bench explore notebook notebooks readme compiled test-compiled clean
+.PHONY: run test test-slow check bench explore requirements notebook notebooks readme compiled test-compiled clean
 
 # What most of a run is spent in, and what mypyc can compile: msgspec needs its structs as Python makes them, and logs are
 # made out of one another.
@@ -39,6 +39,10 @@ bench: $(INSTALLED) $(if $(shell command -v cc),compiled)
 # results/explore.md.
 explore: $(INSTALLED)
 	$(BIN)/python -m tests.explore
+
+# Plays every shipped scenario on every wire and writes results/requirements.md; a gap fails.
+requirements: $(INSTALLED)
+	$(BIN)/chatsim requirements --attempts 3 -o results/requirements.md
 
 # Opens the notebooks in JupyterLab.
 notebook: $(INSTALLED)

@@ -9,7 +9,7 @@ read. What they say stands in `chatsim.findings`.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -66,7 +66,7 @@ class Reports:
     def loaded(
         self,
         found: tuple[Sequence[Scenario], Sequence[object]],
-        wire: Wire,
+        wires: Wire | Sequence[Wire],
         seed: int | None,
         replications: int | Literal["auto"] | None = None,
     ) -> Sequence[Scenario]:
@@ -76,11 +76,12 @@ class Reports:
 
             here = Path.cwd()
             self._found = [unreadable(problem) for problem in found[1]]
-            for scenario in found[0]:
-                known: Any = scenario
-                file = "" if known.path is None else relative(known.path, here)
-                play = Play(scenario=known, wire=wire, seed=seed, replications=replications, file=file)
-                self._plays.append(play)
+            for wire in [wires] if isinstance(wires, str) else wires:
+                for scenario in found[0]:
+                    known: Any = scenario
+                    file = "" if known.path is None else relative(known.path, here)
+                    play = Play(scenario=known, wire=wire, seed=seed, replications=replications, file=file)
+                    self._plays.append(play)
         return loaded(found)
 
     def ended(self, outcome: Outcome, took_s: float) -> None:
@@ -94,6 +95,11 @@ class Reports:
             self._found += play.judged(outcome.result, took_s)
         else:
             self._found += play.unjudged(outcome.why, took_s)
+
+    def told(self, of: Callable[[Play], Sequence[Finding]]) -> None:
+        """The next of them has been played, and `of` says what was found."""
+        if self.wanted:
+            self._found += of(self._plays.pop(0))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from chatsim.cli import (
+    baselining,
     calibrating,
     chatting,
     completing,
@@ -25,6 +26,7 @@ from chatsim.cli import (
     reading,
     replicating,
     reporting,
+    requiring,
     running,
     serving,
     sweeping,
@@ -58,9 +60,11 @@ def build(doors: Doors) -> typer.Typer:
     running.add(app, doors)
     looking.add(app)
     exploring.add(app)
+    baselining.add(app, doors)
     replicating.add(app)
     sweeping.add(app)
     reporting.add(app)
+    requiring.add(app, doors)
     calibrating.add(app)
     serving.add(app)
     tokens.add(app)

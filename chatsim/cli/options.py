@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from chatsim.cli.doors import Wire
 from chatsim.cli.output import say
 from chatsim.errors import UsageError
 from chatsim.scenario import units
@@ -25,6 +26,7 @@ Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Replaces the sc
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Jobs = Annotated[int, typer.Option("--jobs", metavar="J", help="How many processes play; -1 is one a processor.")]
 Virtual = Annotated[str, typer.Option("--on", metavar="sim|virtual", help="Which wire, both in virtual time.")]
+Wires = Annotated[str, typer.Option("--on", metavar="WIRE,...", help="Wires with commas between: sim, virtual, live.")]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change B: handler.rate_limit=30/min.")
 ]
@@ -50,6 +52,22 @@ def paths(given: Sequence[Path] | None, verb: str) -> Sequence[Path]:
     more = f"; your own: chatsim {verb} {own}" if own.is_dir() and not own.samefile(folder) else ""
     say(f"chatsim: no path was given, so these are the shipped scenarios, of {folder}{more}")
     return ()
+
+
+def wire(text: str) -> Wire:
+    """The wire of that name."""
+    if text == "sim":
+        return "sim"
+    if text == "virtual":
+        return "virtual"
+    if text == "live":
+        return "live"
+    raise UsageError(f"--on {text}: there is no such wire; say sim, virtual or live")
+
+
+def wires(text: str) -> list[Wire]:
+    """Several of them, each once."""
+    return list(dict.fromkeys(wire(name.strip()) for name in text.split(",")))
 
 
 def number(text: str) -> int | Literal["auto"]:

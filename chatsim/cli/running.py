@@ -69,7 +69,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
     ) -> None:
         """Run one scenario and judge it."""
         with Reports(junit=junit, json_file=json_file, csv=csv, html=html) as reports:
-            wire = _wire(on)
+            wire = options.wire(on)
             many = _many(replications, wire, jobs)
             if file.is_dir():
                 raise UsageError(f"{file} is a folder: run takes one file, check takes folders")
@@ -77,7 +77,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
             outcomes = (
                 _repeat(scenarios, wire, many, seed, out, jobs, reports)
                 if many is not None
-                else _play(doors, [(scenario, wire) for scenario in scenarios], seed, out, attempts, reports)
+                else play(doors, [(scenario, wire) for scenario in scenarios], seed, out, attempts, reports)
             )
         # What nobody could play has no document; a run that failed on the way has one, which says so.
         if json and outcomes[0].code != UsageError.exit_code:
@@ -105,13 +105,13 @@ def add(app: typer.Typer, doors: Doors) -> None:
     ) -> None:
         """Run many scenarios and judge them all."""
         with Reports(junit=junit, json_file=json_file, csv=csv, html=html) as reports:
-            wire = _wire(on)
+            wire = options.wire(on)
             many = _many(replications, wire, jobs)
             scenarios = reports.loaded(doors.load(options.paths(paths, "check")), wire, seed, many)
             outcomes = (
                 _repeat(scenarios, wire, many, seed, out, jobs, reports)
                 if many is not None
-                else _play(doors, [(scenario, wire) for scenario in scenarios], seed, out, attempts, reports)
+                else play(doors, [(scenario, wire) for scenario in scenarios], seed, out, attempts, reports)
             )
         if json:
             emit_document(document(outcomes))
@@ -125,20 +125,9 @@ def add(app: typer.Typer, doors: Doors) -> None:
         scenarios = loaded(doors.load([]))
         plays: list[tuple[Scenario, Wire]] = [(scenario, "sim") for scenario in scenarios]
         plays += [(scenario, "live") for scenario in scenarios if scenario.name == LIVE_DEMO]
-        outcomes = _play(doors, plays, seed, out)
+        outcomes = play(doors, plays, seed, out)
         _show(outcomes, out)
         raise typer.Exit(worst(outcomes))
-
-
-def _wire(text: str) -> Wire:
-    """The wire of that name."""
-    if text == "sim":
-        return "sim"
-    if text == "virtual":
-        return "virtual"
-    if text == "live":
-        return "live"
-    raise UsageError(f"--on {text}: there is no such wire; say sim, virtual or live")
 
 
 def _many(replications: str | None, wire: Wire, jobs: int) -> int | Literal["auto"] | None:
@@ -160,7 +149,7 @@ def _repeat(
     jobs: int,
     reports: Reports,
 ) -> list[Outcome]:
-    """Run each many times, with the display of `_play`. Raises UsageError where the results could not be written."""
+    """Run each many times, with the display of `play`. Raises UsageError where the results could not be written."""
     make_place(out)
     outcomes: list[Outcome] = []
     with ends_as_interrupted(), _display(len(scenarios)) as display:
@@ -175,7 +164,7 @@ def _repeat(
     return outcomes
 
 
-def _play(
+def play(
     doors: Doors,
     plays: Sequence[tuple[Scenario, Wire]],
     seed: int | None,

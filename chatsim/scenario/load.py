@@ -15,6 +15,7 @@ from chatsim.errors import UsageError
 from chatsim.scenario import faults as f
 from chatsim.scenario.handler import handler_config
 from chatsim.scenario.model import Scenario
+from chatsim.scenario.requirements import strangers
 from chatsim.scenario.yaml import Document, YamlError, YamlProblem, read_yaml
 
 SUFFIXES: Final = (".yaml", ".yml")
@@ -153,9 +154,20 @@ def _read(path: Path) -> Scenario:
         scenario = Scenario.of(document.value, folder=path.parent, path=path, lines=lines)
     except f.FaultsError as faults:
         raise ScenarioErrors(_in_order(problems + _placed(path, faults, document))) from None
+    if _is_shipped(path):
+        unknown = f.FaultsError((("requirements", place), text) for place, text in strangers(scenario.requirements))
+        problems += _placed(path, unknown, document)
     if problems:
-        raise ScenarioErrors(problems)
+        raise ScenarioErrors(_in_order(problems))
     return scenario
+
+
+def _is_shipped(path: Path) -> bool:
+    """Whether it is one of those that come with chatsim, whose requirements are of one closed vocabulary."""
+    try:
+        return path.resolve().is_relative_to(shipped().resolve())
+    except UsageError:
+        return False
 
 
 def _document(path: Path, *, may_be_empty: bool = False) -> Document:

@@ -54,6 +54,14 @@ def test_each_command_passes(words: list[str], folder: Path) -> None:
     assert all((folder / name).read_text(encoding="utf-8") for name in written)
 
 
+def test_a_baseline_is_saved_and_compared_as_is_shown(folder: Path) -> None:
+    commands = [shlex.split(line, comments=True) for line in blocks("sh")[1].splitlines()]
+    assert [words[1:3] for words in commands] == [["baseline", "save"], *[["baseline", "compare"]] * 2]
+    for words in commands:
+        done = run(words, folder)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("words", [COMMANDS[0], COMMANDS[2]], ids=shlex.join)
 def test_a_planted_regression_fails_with_the_line_that_is_shown(words: list[str], folder: Path) -> None:
     file = folder / "scenarios" / "after-lunch.yaml"
