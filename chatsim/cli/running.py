@@ -164,7 +164,7 @@ def _wire(on: str, server: remote.Server) -> tuple[Wire, Target | None]:
         return target.shown, target
     if on not in WIRES:
         raise UsageError(
-            f"--on {on}: there is no such wire; say sim, virtual, live, or where a server is: wss://host/ws"
+            f"--on {on}: there is no such wire; say sim, virtual or live, or where a server is: wss://host/ws"
         )
     return on, None
 
