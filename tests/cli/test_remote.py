@@ -246,3 +246,13 @@ def test_our_own_server_in_a_process_of_its_own(tls: bool, folder: Path, capsys:
             assert "give --admin-key-file" in capsys.readouterr().err
             assert main([*words, "--admin-key-file", "admin"]) == 0, capsys.readouterr().out
             assert "post at 5" in capsys.readouterr().out
+
+
+def test_the_command_of_the_readme_passes(folder: Path, capsys: Capture) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("\n## On somebody else's server\n")[2].partition("\n## ")[0]
+    (line,) = re.findall(r"^chatsim (check .* --secret-file .*)$", section, re.MULTILINE)
+    with foreign(Foreign()) as server:
+        words = [{"wss://chat.example/ws": server.url, "after-lunch.yaml": "talk.yaml"}.get(w, w) for w in line.split()]
+        assert main([*words, *AGAIN]) == 0, capsys.readouterr().out
+    assert (folder / "out.xml").exists()
