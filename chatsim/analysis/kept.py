@@ -29,9 +29,10 @@ class _Expectation(msgspec.Struct):
     text: str
     observed: Number
     limit: Number
-    verdict: Literal["pass", "fail", "inconclusive"]
+    verdict: Literal["pass", "fail", "inconclusive", "skipped"]
     n: int
     unit: str
+    why: str = ""
 
 
 class _Event(msgspec.Struct):
@@ -106,7 +107,9 @@ def read_result(folder: Path) -> KeptResult:
     journals(folder)
     found = _decoded(folder / "run.json", _Document)
     words = _decoded(folder / "scenario.json", dict[str, Any]) if (folder / "scenario.json").exists() else {}
-    judged = [Judged(e.text, number(e.observed), number(e.limit), e.verdict, e.n, e.unit) for e in found.expectations]
+    judged = [
+        Judged(e.text, number(e.observed), number(e.limit), e.verdict, e.n, e.unit, e.why) for e in found.expectations
+    ]
     return KeptResult(
         scenario=found.scenario,
         wire=found.wire,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from chatsim.cli import options
-from chatsim.cli.doors import Doors, Wire
+from chatsim.cli.doors import Doors
 from chatsim.cli.execute import CODES, loaded
 from chatsim.cli.findings import Csv, Html, JsonFile, Junit, Reports
 from chatsim.cli.interrupts import ends_as_interrupted
@@ -186,7 +186,7 @@ class Done:
 
 def _compared(
     scenarios: Sequence[Any],
-    wires: Sequence[Wire],
+    wires: Sequence[options.OwnWire],
     saved: Baseline,
     conditions: Sequence[Condition],
     repeat: int | None,
@@ -236,7 +236,7 @@ def _finding(play: Play, each: Compared, seed: int, took_s: float) -> Finding:
 # What is refused, before anything is played.
 
 
-def _check_repeat(repeat: int | None, wires: Sequence[Wire]) -> None:
+def _check_repeat(repeat: int | None, wires: Sequence[options.OwnWire]) -> None:
     if repeat is not None and "live" not in wires:
         raise UsageError("--repeat is for live: in virtual time the same seed gives the same run, however often")
 
@@ -255,7 +255,7 @@ def _seeded(scenarios: Sequence[Any], seed: int | None) -> Sequence[Any]:
 
 def _check_saved(
     scenarios: Sequence[Any],
-    wires: Sequence[Wire],
+    wires: Sequence[options.OwnWire],
     saved: Baseline,
     conditions: Sequence[Condition],
     repeat: int | None,
@@ -271,7 +271,7 @@ def _check_saved(
             _repetitions(scenario, "live", repeat, entry, conditions)
 
 
-def _unlike(scenario: Any, wire: Wire, saved: Baseline, conditions: Sequence[Condition]) -> str:
+def _unlike(scenario: Any, wire: options.OwnWire, saved: Baseline, conditions: Sequence[Condition]) -> str:
     from chatsim.analysis.baseline import name_in_words
     from chatsim.analysis.numbers import name_of
     from chatsim.runner.baseline import changes
@@ -290,7 +290,7 @@ def _unlike(scenario: Any, wire: Wire, saved: Baseline, conditions: Sequence[Con
     return ""
 
 
-def _enough(scenario: Any, wires: Sequence[Wire], repeat: int | None, comparisons: int) -> None:
+def _enough(scenario: Any, wires: Sequence[options.OwnWire], repeat: int | None, comparisons: int) -> None:
     if "live" in wires and repeat is not None:
         from chatsim.analysis.baseline import check_repetitions
 
@@ -298,7 +298,7 @@ def _enough(scenario: Any, wires: Sequence[Wire], repeat: int | None, comparison
 
 
 def _repetitions(
-    scenario: Any, wire: Wire, repeat: int | None, entry: Entry | None, conditions: Sequence[Condition] = ()
+    scenario: Any, wire: options.OwnWire, repeat: int | None, entry: Entry | None, conditions: Sequence[Condition] = ()
 ) -> int:
     """How many times to play it on live. Raises UsageError where that, or what was saved, is too few."""
     from chatsim.analysis.baseline import check_repetitions, repetitions_min
@@ -328,7 +328,7 @@ def _promised(scenario: Any) -> list[Any]:
 # Playing and telling.
 
 
-def _measured(scenario: Any, wire: Wire, n: int, attempts: int) -> Entry:
+def _measured(scenario: Any, wire: options.OwnWire, n: int, attempts: int) -> Entry:
     from chatsim.runner.baseline import measure
     from chatsim.runner.progress import bar
 
@@ -367,7 +367,7 @@ def _tell_machine(saved: Baseline) -> None:
         say(f"chatsim: {saved.name} was saved on another machine ({', '.join(others)}): its times are not this one's")
 
 
-def _tell_rest(saved: Baseline, scenarios: Sequence[Any], wires: Sequence[Wire]) -> None:
+def _tell_rest(saved: Baseline, scenarios: Sequence[Any], wires: Sequence[options.OwnWire]) -> None:
     from chatsim.runner.baseline import versions
 
     names = {scenario.name for scenario in scenarios}

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 
-from chatsim.cli.doors import Wire
 from chatsim.cli.output import say
 from chatsim.errors import UsageError
 from chatsim.scenario import units
@@ -54,7 +53,10 @@ def paths(given: Sequence[Path] | None, verb: str) -> Sequence[Path]:
     return ()
 
 
-def wire(text: str) -> Wire:
+OwnWire: TypeAlias = Literal["sim", "virtual", "live"]
+
+
+def wire(text: str) -> OwnWire:
     """The wire of that name."""
     if text == "sim":
         return "sim"
@@ -65,7 +67,7 @@ def wire(text: str) -> Wire:
     raise UsageError(f"--on {text}: there is no such wire; say sim, virtual or live")
 
 
-def wires(text: str) -> list[Wire]:
+def wires(text: str) -> list[OwnWire]:
     """Several of them, each once."""
     return list(dict.fromkeys(wire(name.strip()) for name in text.split(",")))
 
