@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from chatsim.verdict.result import Result
 
-Wire: TypeAlias = Literal["sim", "virtual", "live"]
+Wire: TypeAlias = Literal["sim", "virtual", "live", "flow"]
 
 
 class Scenario(Protocol):

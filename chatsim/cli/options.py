@@ -20,6 +20,12 @@ Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Replaces the sc
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Jobs = Annotated[int, typer.Option("--jobs", metavar="J", help="How many processes play; -1 is one a processor.")]
 Virtual = Annotated[str, typer.Option("--on", metavar="sim|virtual", help="Which wire, both in virtual time.")]
+Fidelity = Annotated[
+    str,
+    typer.Option(
+        "--fidelity", metavar="full|flow", help="flow: the simulation without handler code, for millions of users."
+    ),
+]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change B: handler.rate_limit=30/min.")
 ]

@@ -26,6 +26,7 @@ from chatsim.cli.output import STYLES, emit, emit_document, emit_table
 from chatsim.cli.repeating import repeated
 from chatsim.errors import HarnessError, UsageError
 from chatsim.store.folder import RUNS, make_place
+from chatsim.verdict.wires import FLOW, played_as
 
 On = Annotated[
     str,
@@ -56,6 +57,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
     def run(
         file: options.File,
         on: On = "sim",
+        fidelity: options.Fidelity = "full",
         seed: options.Seed = None,
         json: options.Json = False,
         attempts: Attempts = 1,
@@ -69,7 +71,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
     ) -> None:
         """Run one scenario and judge it."""
         with Reports(junit=junit, json_file=json_file, csv=csv, html=html) as reports:
-            wire = _wire(on)
+            wire = _wire(on, fidelity)
             many = _many(replications, wire, jobs)
             if file.is_dir():
                 raise UsageError(f"{file} is a folder: run takes one file, check takes folders")
@@ -94,6 +96,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
             list[Path] | None, typer.Argument(metavar="[PATH]...", help="Files and folders; the shipped scenarios.")
         ] = None,
         on: On = "sim",
+        fidelity: options.Fidelity = "full",
         seed: options.Seed = None,
         json: options.Json = False,
         attempts: Attempts = 1,
@@ -107,7 +110,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
     ) -> None:
         """Run many scenarios and judge them all."""
         with Reports(junit=junit, json_file=json_file, csv=csv, html=html) as reports:
-            wire = _wire(on)
+            wire = _wire(on, fidelity)
             many = _many(replications, wire, jobs)
             scenarios = reports.loaded(doors.load(paths or []), wire, seed, many)
             outcomes = (
@@ -132,8 +135,10 @@ def add(app: typer.Typer, doors: Doors) -> None:
         raise typer.Exit(worst(outcomes))
 
 
-def _wire(text: str) -> Wire:
-    """The wire of that name."""
+def _wire(text: str, fidelity: str) -> Wire:
+    """The wire of that name, at that fidelity."""
+    if fidelity != "full" and text in ("sim", "virtual", "live") and played_as(text, fidelity) == FLOW:
+        return FLOW
     if text == "sim":
         return "sim"
     if text == "virtual":

@@ -6,9 +6,9 @@ not within 100 ms), and a metric without a sample fails. Intervals over replicat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import nan
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -35,18 +35,31 @@ class Judged(msgspec.Struct, frozen=True):
     unit: str
 
 
+class Measured(Protocol):
+    """The metrics of a run, whether of samples that were kept or only counted."""
+
+    def count(self, metric: str, group: str | None = None) -> int:
+        """How many samples there are."""
+
+    def aggregate(self, name: str, metric: str, group: str | None = None) -> float:
+        """One aggregate, nan where there is no sample."""
+
+
 def judge(expectations: Sequence[Expectation], record: RunRecord) -> list[Judged]:
     """Every expectation of a single run, judged on its own exact values, in the order given."""
-    metrics = Metrics(record)
-    counted = counters(record)
+    return judge_measured(expectations, Metrics(record), counters(record))
+
+
+def judge_measured(expectations: Sequence[Expectation], metrics: Measured, counted: Mapping[str, int]) -> list[Judged]:
+    """The same of numbers that are known already; every counter that an expectation names must be there."""
     return [_judged(expectation, *_observe(expectation, metrics, counted)) for expectation in expectations]
 
 
-def _observe(expectation: Expectation, metrics: Metrics, counted: dict[str, int]) -> tuple[float, int]:
+def _observe(expectation: Expectation, metrics: Measured, counted: Mapping[str, int]) -> tuple[float, int]:
     """What was observed, and over how many samples; nan and 0 where there is none."""
     if expectation.aggregate is None:
         return float(counted[expectation.metric]), 1
-    n = metrics.samples(expectation.metric, expectation.group).size
+    n = metrics.count(expectation.metric, expectation.group)
     # A count of none is an observation: who writes `count(...) == 0` has thought of the empty metric.
     if n == 0 and expectation.aggregate != "count":
         return nan, 0
