@@ -190,11 +190,12 @@ def _unit_poisson(streams: Streams, name: str, entity: int, until: float) -> Flo
     generator = streams.borrowed(name, entity)
     expected = int(until + 4.0 * until**0.5 + 4.0)
     gaps = generator.standard_exponential(expected)
-    sums = np.cumsum(gaps)
+    # Methods, since their functions take as long again for so few numbers, and there may be a million users.
+    sums = gaps.cumsum()
     while sums[-1] < until:
         gaps = np.concatenate((gaps, generator.standard_exponential(expected)))
-        sums = np.cumsum(gaps)
-    return sums[: np.searchsorted(sums, until)]
+        sums = gaps.cumsum()
+    return sums[: sums.searchsorted(until)]
 
 
 def _periodic_moments(

@@ -18,7 +18,7 @@ def world(users: int, duration: str) -> Scenario:
         "name": "people",
         "users": users,
         "session_size": 5,
-        "arrive_over": "10s",
+        "arrive_over": "30s",
         "messages": {"arrivals": "poisson", "rate": "1/min"},
         "network": {"latency": {"lognormal": {"median": "15ms", "p99": "45ms"}}},
     }
@@ -34,7 +34,7 @@ def _a_second(scenario: Scenario, on: str) -> float:
 
 def flowing(pairs: int, timed: Callable[[Scenario, str], float] = _a_second) -> None:
     """Print the ratio, a median over pairs taken in turn."""
-    scenario = world(2000, "3min")
+    scenario = world(2000, "10min")
     timed(scenario, "flow")
     full, flow = zip(*((timed(scenario, "sim"), timed(scenario, "flow")) for _ in range(pairs)), strict=True)
     ratio = statistics.median(b / a for a, b in zip(full, flow, strict=True))

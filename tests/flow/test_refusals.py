@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from chatsim.errors import UsageError
 from chatsim.flow.load import lay_out
 from chatsim.flow.refusals import check, check_load
+from chatsim.scenario.load import load
 from tests.flow.worlds import scenario
 
 
@@ -68,3 +70,10 @@ def test_what_is_modelled_passes() -> None:
     made = scenario(events=[{"at": "9s", "do": "arrive", "users": 3, "group": "g1"}])
     check(made)
     check_load(made, lay_out(made))
+
+
+def test_the_million_may_flow() -> None:
+    made = load(Path(__file__).parents[2] / "large" / "million-users.yaml")
+    check(made)
+    few = made.with_({"groups.people.users": 1000})
+    check_load(few, lay_out(few))
