@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chatsim.live.target import Target
 
 Wire: TypeAlias = str
-"""sim, virtual or live, or what the server of somebody else is called."""
+"""sim, virtual, live or flow, or what the server of somebody else is called."""
 
 
 class Scenario(Protocol):

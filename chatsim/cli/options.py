@@ -26,6 +26,12 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.
 Jobs = Annotated[int, typer.Option("--jobs", metavar="J", help="How many processes play; -1 is one a processor.")]
 Virtual = Annotated[str, typer.Option("--on", metavar="sim|virtual", help="Which wire, both in virtual time.")]
 Wires = Annotated[str, typer.Option("--on", metavar="WIRE,...", help="Wires with commas between: sim, virtual, live.")]
+Fidelity = Annotated[
+    str,
+    typer.Option(
+        "--fidelity", metavar="full|flow", help="flow: the simulation without handler code, for millions of users."
+    ),
+]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change B: handler.rate_limit=30/min.")
 ]

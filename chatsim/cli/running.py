@@ -27,6 +27,7 @@ from chatsim.cli.repeating import repeated
 from chatsim.errors import HarnessError, TargetError, UsageError
 from chatsim.store.folder import RUNS, make_place
 from chatsim.verdict.result import Result
+from chatsim.verdict.wires import played_as
 
 if TYPE_CHECKING:
     from chatsim.live.target import Target
@@ -64,6 +65,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
     def run(
         file: options.File,
         on: On = "sim",
+        fidelity: options.Fidelity = "full",
         seed: options.Seed = None,
         json: options.Json = False,
         attempts: Attempts = 1,
@@ -85,7 +87,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
         """Run one scenario and judge it."""
         with Reports(junit=junit, json_file=json_file, csv=csv, html=html) as reports:
             server = remote.Server(secret_file, key_file, audience, issuer, admin_key_file, ca_file, insecure)
-            wire, target = _wire(on, server)
+            wire, target = _wire(on, fidelity, server)
             many = _many(replications, wire, jobs)
             if file.is_dir():
                 raise UsageError(f"{file} is a folder: run takes one file, check takes folders")
@@ -108,6 +110,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
     def check(
         paths: options.Paths = None,
         on: On = "sim",
+        fidelity: options.Fidelity = "full",
         seed: options.Seed = None,
         json: options.Json = False,
         attempts: Attempts = 1,
@@ -129,7 +132,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
         """Run many scenarios and judge them all."""
         with Reports(junit=junit, json_file=json_file, csv=csv, html=html) as reports:
             server = remote.Server(secret_file, key_file, audience, issuer, admin_key_file, ca_file, insecure)
-            wire, target = _wire(on, server)
+            wire, target = _wire(on, fidelity, server)
             many = _many(replications, wire, jobs)
             scenarios = reports.loaded(doors.load(options.paths(paths, "check")), wire, seed, many, server.words())
             outcomes = (
@@ -154,12 +157,12 @@ def add(app: typer.Typer, doors: Doors) -> None:
         raise typer.Exit(worst(outcomes))
 
 
-def _wire(on: str, server: remote.Server) -> tuple[Wire, Target | None]:
-    """The wire of that name, or what the server is called that is at that address. Raises UsageError."""
+def _wire(on: str, fidelity: str, server: remote.Server) -> tuple[Wire, Target | None]:
+    """The wire of that name at that fidelity, or what the server at that address is called. Raises UsageError."""
     target = server.target(on)
     if target is not None:
-        return target.shown, target
-    return options.wire(on), None
+        return played_as(target.shown, fidelity), target
+    return played_as(options.wire(on), fidelity), None
 
 
 def _many(replications: str | None, wire: Wire, jobs: int) -> int | Literal["auto"] | None:

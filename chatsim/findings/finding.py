@@ -18,6 +18,7 @@ import msgspec
 
 from chatsim.scenario.units import quantity
 from chatsim.verdict.result import Ruling, Shown
+from chatsim.verdict.wires import again_words
 
 if TYPE_CHECKING:
     from chatsim.scenario.expectations import Expectation
@@ -187,7 +188,7 @@ class Play(msgspec.Struct, frozen=True, kw_only=True):
         """The command that plays it once more."""
         words = ["chatsim", "run" if self.replications is None else "replicate", self.source or self.scenario.name]
         words += [] if self.replications is None else ["-n", f"{self.replications}"]
-        words += [] if self.wire == "sim" else ["--on", self.wire, *self.options]
+        words += [*again_words(self.wire), *self.options]
         return shlex.join([*words, "--seed", f"{self.scenario.seed if self.seed is None else self.seed}"])
 
     def judged(self, result: Shown, took_s: float = 0.0) -> list[Finding]:

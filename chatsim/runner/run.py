@@ -20,12 +20,14 @@ from chatsim.scenario.model import Scenario
 from chatsim.store.folder import RunFolder
 from chatsim.telemetry.prometheus import exposition
 from chatsim.verdict.invariants.catalogue import Violation
-from chatsim.verdict.judge import Judged, judge, verdict_of
-from chatsim.verdict.metrics import check_conservation, counters, summary
+from chatsim.verdict.judge import Judged, judge, judge_measured, verdict_of
+from chatsim.verdict.metrics import Metrics, check_conservation, counters, summary
 from chatsim.verdict.outside import Outside
 from chatsim.verdict.stalls import Stalls, without
+from chatsim.verdict.wires import FLOW
 
 if TYPE_CHECKING:
+    from chatsim.flow.measures import Measures
     from chatsim.live.target import Target
 
 Verdict = Literal["pass", "fail", "inconclusive", "skipped", "invalid"]
@@ -35,7 +37,8 @@ class RunResult(msgspec.Struct):
     """What came of one run. `metrics` maps each metric to its aggregates (s, or shares), `path` is the folder that
     was written, `violations` are the invariants that did not hold (the run is then not valid, whatever else it says),
     `health` is how well the harness of a live run did itself (s, counts; empty in simulation), and `busy` says that a
-    run is not valid for the machine's sake alone: another one may be."""
+    run is not valid for the machine's sake alone: another one may be. `measures` are the numbers of a flow, whose
+    `record` has no rows of messages."""
 
     scenario: str
     wire: str
@@ -52,6 +55,11 @@ class RunResult(msgspec.Struct):
     path: Path | None
     record: RunRecord
     busy: bool = False
+    measures: Measures | None = None
+
+    def of_group(self, group: str) -> dict[str, dict[str, float]]:
+        """Every aggregate of every metric of one group (s)."""
+        return (self.measures or Metrics(self.record)).summary(group)
 
     def to_dict(self) -> dict[str, Any]:
         """The result as the one JSON document of `--json`."""
@@ -132,35 +140,54 @@ def run(
     if seed is not None:
         scenario = scenario.with_seed(seed)
     with RunFolder(scenario.name, on, scenario.seed, at=time.time(), out=out) as folder:
-        try:
-            if target is not None:
-                played = _play_remote(scenario, target, progress)
-            elif on == "live":
-                played = _play_live(scenario, folder.path, progress)
-            else:
-                played = _play(scenario, on, folder.journal, progress)
-        except (UsageError, TargetError):
-            raise
-        except Exception as problem:
-            # Nothing can be judged, but its journal says what happened.
-            told = kept(folder, {"scenario": scenario.name, "wire": on, "seed": scenario.seed}, problem)
-            if told is None:
-                raise
-            raise told from problem
-        result = _judged(played, on)
-        folder.write_scenario(scenario.words)
-        _write(folder, result)
-        if played.exposition is not None:
-            folder.write_metrics(played.exposition)
+        if on == FLOW:
+            result = _flow(scenario, progress)
+            folder.write_scenario(scenario.words)
+            folder.write_document(result.to_dict())
+        else:
+            result = _written(scenario, on, folder, progress, target)
     result.path = folder.path
     return result
 
 
+def _written(
+    scenario: Scenario,
+    on: str,
+    folder: RunFolder,
+    progress: Callable[[float], None] | None,
+    target: Target | None,
+) -> RunResult:
+    """Play and judge it, with everything that is written down of a run of rows."""
+    try:
+        if target is not None:
+            played = _play_remote(scenario, target, progress)
+        elif on == "live":
+            played = _play_live(scenario, folder.path, progress)
+        else:
+            played = _play(scenario, on, folder.journal, progress)
+    except (UsageError, TargetError):
+        raise
+    except Exception as problem:
+        # Nothing can be judged, but its journal says what happened.
+        told = kept(folder, {"scenario": scenario.name, "wire": on, "seed": scenario.seed}, problem)
+        if told is None:
+            raise
+        raise told from problem
+    result = _judged(played, on)
+    folder.write_scenario(scenario.words)
+    _write(folder, result)
+    if played.exposition is not None:
+        folder.write_metrics(played.exposition)
+    return result
+
+
 def play(scenario: Scenario, *, on: str = "sim") -> RunResult:
-    """Play a scenario in virtual time, on `sim` or `virtual`, and judge it; nothing is written.
+    """Play a scenario in virtual time, on `sim`, `virtual` or as a flow, and judge it; nothing is written.
 
     Raises UsageError where the wire cannot play the scenario, HarnessError where it failed on the way.
     """
+    if on == FLOW:
+        return _flow(scenario, None)
     return _judged(_play(scenario, on, None, None), on)
 
 
@@ -175,6 +202,32 @@ def _play(scenario: Scenario, on: str, journal: Path | None, progress: Callable[
     outcome = simulate(scenario, journal=journal, progress=progress)
     told = None if journal is None else exposition(outcome.families)
     return _Played(scenario, outcome.record, outcome.trace_hash, outcome.violations, told)
+
+
+def _flow(scenario: Scenario, progress: Callable[[float], None] | None) -> RunResult:
+    """Work it off as a flow: the same judge, and numbers without rows."""
+    from chatsim.flow.run import flow
+
+    found = flow(scenario, progress=progress)
+    expectations = judge_measured(scenario.expect, found, found.counters)
+    why = found.why_invalid(scenario)
+    return RunResult(
+        scenario=scenario.name,
+        wire=FLOW,
+        seed=scenario.seed,
+        verdict="invalid" if why else verdict_of(expectations),
+        expectations=expectations,
+        metrics=found.summary(),
+        counters=found.counters,
+        trace_hash="",
+        valid=not why,
+        why_invalid=why,
+        health={},
+        violations=[],
+        path=None,
+        record=found.record(scenario),
+        measures=found,
+    )
 
 
 def _play_live(scenario: Scenario, folder: Path, progress: Callable[[float], None] | None) -> _Played:

@@ -110,7 +110,9 @@ def find(path: str | Path) -> Path:
     given = Path(path)
     if given.exists() or given.suffix in SUFFIXES or len(given.parts) != 1:
         return given
-    names = {file.stem: file for file in discover()}
+    # Those for a flow stand apart, so that `check` does not play them in full.
+    flows = Path(__file__).parents[1] / "flow"
+    names = {file.stem: file for file in (*discover(), *flows.glob("*.yaml"))}
     if given.name not in names:
         raise UsageError(f"there is no file and no shipped scenario {given}{f.did_you_mean(given.name, names)}")
     return names[given.name]

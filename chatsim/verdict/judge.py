@@ -7,9 +7,9 @@ is skipped with the reason. Intervals over replications are not for single runs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import nan
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -39,13 +39,32 @@ class Judged(msgspec.Struct, frozen=True):
     why: str = ""
 
 
+class Measured(Protocol):
+    """The metrics of a run, whether of samples that were kept or only counted."""
+
+    def count(self, metric: str, group: str | None = None) -> int:
+        """How many samples there are."""
+
+    def aggregate(self, name: str, metric: str, group: str | None = None) -> float:
+        """One aggregate, nan where there is no sample."""
+
+
 def judge(expectations: Sequence[Expectation], record: RunRecord, outside: Outside | None = None) -> list[Judged]:
     """Every expectation of a single run, judged on its own exact values, in the order given; `outside` says what is not
     known of a server that was seen from there only."""
-    metrics = Metrics(record)
     counted = counters(record)
     if outside is not None:
         counted |= {name: int(bounds.low) for name, bounds in outside.bounds.items()}
+    return judge_measured(expectations, Metrics(record), counted, outside)
+
+
+def judge_measured(
+    expectations: Sequence[Expectation],
+    metrics: Measured,
+    counted: Mapping[str, int],
+    outside: Outside | None = None,
+) -> list[Judged]:
+    """The same of numbers that are known already; every counter that an expectation names must be there."""
     judged = []
     for expectation in expectations:
         why = "" if outside is None else outside.skipped(expectation)
@@ -69,11 +88,11 @@ def verdict_of(judged: Sequence[Judged]) -> Literal["pass", "fail", "skipped"]:
     return "pass" if verdicts <= {"pass", "skipped"} else "fail"
 
 
-def _observe(expectation: Expectation, metrics: Metrics, counted: dict[str, int]) -> tuple[float, int]:
+def _observe(expectation: Expectation, metrics: Measured, counted: Mapping[str, int]) -> tuple[float, int]:
     """What was observed, and over how many samples; nan and 0 where there is none."""
     if expectation.aggregate is None:
         return float(counted[expectation.metric]), 1
-    n = metrics.samples(expectation.metric, expectation.group).size
+    n = metrics.count(expectation.metric, expectation.group)
     # A count of none is an observation: who writes `count(...) == 0` has thought of the empty metric.
     if n == 0 and expectation.aggregate != "count":
         return nan, 0

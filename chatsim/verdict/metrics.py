@@ -71,6 +71,10 @@ class Metrics:
             self._known[metric, group] = found
         return found
 
+    def count(self, metric: str, group: str | None = None) -> int:
+        """How many samples a metric has."""
+        return self.samples(metric, group).size
+
     def aggregate(self, name: str, metric: str, group: str | None = None) -> float:
         """One aggregate of one metric; nan where there is no sample."""
         return aggregate(name, self.samples(metric, group))

@@ -136,3 +136,9 @@ def test_a_handlers_file(tmp_path: Path) -> None:
         (3, "retries"),
         (4, "rtries"),
     ]
+
+
+def test_what_is_for_a_flow_is_found_by_name_and_not_played_with_the_others() -> None:
+    file = find("million-users")
+    assert load(file).name == "million-users"
+    assert file not in discover()
