@@ -176,7 +176,8 @@ def test_run_without_a_result_is_a_sentence_and_no_table(capsys: Capture) -> Non
 
 
 @pytest.mark.parametrize(
-    "argv", [["run", "x.yaml"], ["run", "x.yaml", "--json"], ["check"], ["check", "--json"], ["demo"]]
+    "argv",
+    [["run", "x.yaml"], ["run", "x.yaml", "--json"], ["check", "x.yaml"], ["check", "x.yaml", "--json"], ["demo"]],
 )
 @pytest.mark.parametrize("inside", ["", "folder"])
 def test_out_must_be_a_folder(argv: list[str], inside: str, tmp_path: Path, capsys: Capture) -> None:
