@@ -17,8 +17,10 @@ from chatsim.core.effects import ClientEffect, ClientEffects, Dial, HangUp, Rene
 from chatsim.core.frames import (
     AckIn,
     ClientFrame,
+    Delivered,
     Draining,
     Error,
+    Heartbeat,
     Left,
     Message,
     PresenceIn,
@@ -768,3 +770,24 @@ def test_who_gives_up_a_join_that_could_not_be_had_just_now_has_nothing_to_take_
     # And it is not asked for again.
     assert made.wake_at() > 1.2
     assert [frame for frame in written(made.wake(made.wake_at())) if isinstance(frame, StatusIn)] == []
+
+
+def test_what_is_told_about_messages_is_shown_and_changes_nothing() -> None:
+    made = at_home()
+    made.say(1.0, "a", "s", BODY)
+    for frame in (
+        Delivered(session="s", user="bob", message_ids=("s1-1",)),
+        Heartbeat(t=1.0, server_time=2.0, seqs={}),
+    ):
+        assert shown(made.receive(1.1, frame)) == [frame]
+    assert made.pending("a")
+
+
+def test_a_refusal_of_what_was_withdrawn_is_shown_and_brings_nothing_back() -> None:
+    made = at_home()
+    made.say(1.0, "a", "s", BODY)
+    made.withdraw(1.1, "a")
+    refusal = Error("unavailable", "not now", "a", 500)
+    assert shown(made.receive(1.2, refusal)) == [refusal]
+    assert not made.pending("a")
+    assert written(made.wake(made.wake_at())) == []
