@@ -151,6 +151,7 @@ class Done:
         return _worst(each.verdict for each in self.found)
 
     def document(self) -> dict[str, Any]:
+        """As `--json` shows it: what was compared, and every number that differs."""
         from msgspec import to_builtins
 
         return {
@@ -163,6 +164,7 @@ class Done:
         }
 
     def rows(self) -> Iterator[Sequence[str]]:
+        """Its lines in the table: what was compared, then the first numbers that differ."""
         from chatsim.analysis.baseline import EQUAL
         from chatsim.store.document import cell
 
@@ -181,6 +183,7 @@ class Done:
             yield self.scenario, self.wire, more, "", "", "", ""
 
     def findings(self, play: Play, *, took_s: float) -> list[Finding]:
+        """What came of each comparison, as reports tell it."""
         return [_finding(play, each, self.seed, took_s) for each in self.found]
 
 

@@ -219,3 +219,15 @@ def test_the_log_hears_who_is_a_receiver_in_her_own_session() -> None:
     world.gone("ann2")
     world.until(301)
     assert Note(Position("@ann", "ann", 1)) in world.connect("ann3")
+
+
+def test_a_second_device_is_told_of_the_same_people_and_so_is_who_comes_after_a_change() -> None:
+    world = World()
+    world.connect("ann1")
+    world.connect("ann2")
+    [(_, first)] = sends(world.join("ann1"), Joined)
+    [(_, second)] = sends(world.join("ann2"), Joined)
+    assert second.participants == first.participants
+    world.connect("bob1")
+    [(_, third)] = sends(world.join("bob1"), Joined)
+    assert {who.user for who in third.participants} == {"ann", "bob"}
