@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: run test check bench explore notebook notebooks compiled test-compiled clean
+.PHONY: run test check bench explore capacity notebook notebooks compiled test-compiled clean
 
 # What most of a run is spent in, and what mypyc can compile: msgspec needs its structs as Python makes them, and logs are
 # made out of one another.
@@ -33,6 +33,11 @@ bench: $(INSTALLED) $(if $(shell command -v cc),compiled)
 # results/explore.md.
 explore: $(INSTALLED)
 	$(BIN)/python -m tests.explore
+
+# Finds how many users one node carries, and writes results/capacity-report.html, .pdf and results/capacity/.
+capacity: $(INSTALLED)
+	$(BIN)/chatsim capacity scenarios/capacity/one-node.yaml --target 'p99(delivery_latency) <= 100ms' \
+		--users 1000000 --headroom 30% --price 0.20 --memory 4GiB --egress 1Gbit/s -o results
 
 # Opens the notebooks in JupyterLab.
 notebook: $(INSTALLED)

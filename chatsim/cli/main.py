@@ -17,6 +17,7 @@ import typer
 
 from chatsim.cli import (
     calibrating,
+    capacity,
     chatting,
     exploring,
     looking,
@@ -62,6 +63,7 @@ def build(doors: Doors) -> typer.Typer:
     sweeping.add(app)
     reporting.add(app)
     calibrating.add(app)
+    capacity.add(app)
     serving.add(app)
     tokens.add(app)
     chatting.add(app)
