@@ -24,7 +24,7 @@ from chatsim.scenario.model import Scenario
 
 TARGET: Final = "p99(delivery_latency) <= 100ms"
 USERS_MAX: Final = 1998
-PATIENCE_S: Final = 230.0
+PATIENCE_S: Final = 150.0
 BELOW: Final = 0.6
 """The climb begins at this share of what is predicted."""
 
@@ -32,7 +32,7 @@ STEP: Final = 1.15
 
 
 def shape() -> Scenario:
-    """Small talk in threes, twice a second each, with a log that lasts: no calibration plays anything like it."""
+    """Small talk in threes, four times a second each, with a log that lasts: no calibration plays anything like it."""
     return Scenario.of(
         {
             "name": "threes",
@@ -47,7 +47,7 @@ def shape() -> Scenario:
                     "users": 300,
                     "session_size": 3,
                     "arrive_over": "5s",
-                    "messages": {"arrivals": "profile", "profile": [["0s", 0], ["6s", "2/s"]]},
+                    "messages": {"arrivals": "profile", "profile": [["0s", 0], ["6s", "4/s"]]},
                     "network": {"latency": {"lognormal": {"median": "10ms", "p99": "25ms"}}},
                 }
             ],
@@ -112,7 +112,9 @@ class Climb:
 def crossing() -> None:
     """Print what is predicted, what is measured, and the ratio."""
     scenario = shape()
-    found: Finding = capacity(scenario, parse_expectation(TARGET), most=4 * USERS_MAX, around=False)
+    # In simulation two seconds are as good as four, since nothing is in the way there.
+    shorter = scenario.with_({"duration": "9s"})
+    found: Finding = capacity(shorter, parse_expectation(TARGET), most=2 * USERS_MAX, around=False)
     print(f"capacity, predicted: {answer(found)}")
     if found.outcome != "found":
         print("capacity: there is no prediction to be held against the live backend")

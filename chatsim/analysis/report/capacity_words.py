@@ -195,7 +195,7 @@ def assumptions(found: Finding) -> Iterator[str]:
         "node using one core."
     )
     yield (
-        f"A load is carried where {found.target} holds for the mean over runs *and* neither event loop nor log is over "
+        f"A load is carried where {found.target} holds for the mean over runs, and neither event loop nor log is over "
         f"{100 * BUSY_MAX:g} % busy: above that a queue settles so slowly that a run of seconds would flatter it."
     )
     yield (
