@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: run test test-slow coverage check bench explore requirements notebook notebooks readme compiled test-compiled clean
+.PHONY: run test test-slow coverage check bench explore capacity requirements notebook notebooks readme compiled test-compiled clean
 
 # What most of a run is spent in, and what mypyc can compile: msgspec needs its structs as Python makes them, and logs are
 # made out of one another.
@@ -52,6 +52,11 @@ explore: $(INSTALLED)
 # Plays every shipped scenario on every wire and writes results/requirements.md; a gap fails.
 requirements: $(INSTALLED)
 	$(BIN)/chatsim requirements --attempts 3 -o results/requirements.md
+
+# Finds how many users one node carries, and writes results/capacity-report.html, .pdf and results/capacity/.
+capacity: $(INSTALLED)
+	$(BIN)/chatsim capacity scenarios/capacity/one-node.yaml --target 'p99(delivery_latency) <= 100ms' \
+		--users 1000000 --headroom 30% --price 0.20 --memory 4GiB --egress 1Gbit/s -o results
 
 # Opens the notebooks in JupyterLab.
 notebook: $(INSTALLED)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from chatsim.live.chat import Chat, connect
     from chatsim.live.news import Connected, Disconnected, Event, Message, RenewalFailed, Said
+    from chatsim.runner.capacity import capacity
     from chatsim.runner.desk import arun_live, load, run_live, scenarios, simulate
     from chatsim.runner.replicate import compare, replicate
     from chatsim.runner.sweep import sweep
@@ -55,6 +56,7 @@ __all__ = [
     "replicate",
     "compare",
     "sweep",
+    "capacity",
     "Precision",
     "pictures",
 ]
@@ -65,6 +67,7 @@ _PLACES = {
     "chatsim.runner.desk": ("load", "scenarios", "simulate", "run_live", "arun_live"),
     "chatsim.runner.replicate": ("replicate", "compare"),
     "chatsim.runner.sweep": ("sweep",),
+    "chatsim.runner.capacity": ("capacity",),
     "chatsim.analysis.sequential": ("Precision",),
 }
 """Where what is no error stands."""

@@ -18,6 +18,7 @@ import typer
 from chatsim.cli import (
     baselining,
     calibrating,
+    capacity,
     chatting,
     completing,
     exploring,
@@ -66,6 +67,7 @@ def build(doors: Doors) -> typer.Typer:
     reporting.add(app)
     requiring.add(app, doors)
     calibrating.add(app)
+    capacity.add(app)
     serving.add(app)
     tokens.add(app)
     chatting.add(app)

@@ -15,7 +15,7 @@ from chatsim.sim.engine import Engine
 
 class Commits:
     """The commits of one node; `take_s` says how long one of so many records takes (s), `done` hears of each at its
-    end."""
+    end, and `spans` are when each began and was to end."""
 
     def __init__(
         self, engine: Engine, take_s: Callable[[int], float], done: Callable[[float, list[Record]], None]
@@ -26,6 +26,7 @@ class Commits:
         self._waiting: list[Record] = []
         self._busy = False
         self._life = 0
+        self.spans: list[tuple[float, float]] = []
 
     def add(self, at: float, record: Record) -> None:
         """The record is there from this moment on; with nothing under way its commit begins then."""
@@ -44,7 +45,9 @@ class Commits:
         if life != self._life:
             return
         batch, self._waiting = self._waiting, []
-        self._engine.at(now + self._take_s(len(batch)), self._end, life, batch)
+        took_s = self._take_s(len(batch))
+        self.spans.append((now, now + took_s))
+        self._engine.at(now + took_s, self._end, life, batch)
 
     def _end(self, now: float, life: int, batch: list[Record]) -> None:
         if life != self._life:

@@ -8,6 +8,8 @@ A turn is all the work that was ready when the turn began; it is what collected 
 
 from __future__ import annotations
 
+from array import array
+
 
 class EventLoop:
     """Moments and durations in seconds."""
@@ -37,3 +39,30 @@ class EventLoop:
     def lag_s(self, now: float) -> float:
         """How long work that became ready now would wait."""
         return self.free_at - now if self.free_at > now else 0.0
+
+
+class MeasuredLoop(EventLoop):
+    """A loop that notes every piece of work that starts in [`from_at`, `until_at`): how long it waited, and what it
+    took (s)."""
+
+    __slots__ = ("_from_at", "_until_at", "waits_s", "works_s")
+
+    def __init__(self, from_at: float, until_at: float) -> None:
+        super().__init__()
+        self._from_at = from_at
+        self._until_at = until_at
+        self.waits_s = array("d")
+        self.works_s = array("d")
+
+    def start(self, ready_at: float) -> float:
+        """As every loop, and the wait is noted."""
+        start_at = super().start(ready_at)
+        if self._from_at <= start_at < self._until_at:
+            self.waits_s.append(start_at - ready_at)
+        return start_at
+
+    def end(self, start_at: float, cost_s: float) -> float:
+        """As every loop, and what it took is noted."""
+        if self._from_at <= start_at < self._until_at:
+            self.works_s.append(cost_s)
+        return super().end(start_at, cost_s)

@@ -100,11 +100,13 @@ class Node:
         log: MemoryLog | None = None,
         *,
         durable: bool = False,
+        loop: EventLoop | None = None,
     ) -> None:
         """`log` is a `KeptLog` where the node is to begin again after an end; else it forgets. `durable` has it commit
-        many records together, as the log that lasts does: a commit takes the log's latency and what `costs` says."""
+        many records together, as the log that lasts does: a commit takes the log's latency and what `costs` says.
+        `loop` is one that measures, for whoever asks."""
         self.engine = engine
-        self.loop = EventLoop()
+        self.loop = EventLoop() if loop is None else loop
         self.log = MemoryLog() if log is None else log
         self.up = True
         self.on_begin: Callable[[Snapshot], None] = lambda snapshot: None
@@ -137,7 +139,7 @@ class Node:
 
         self._price(durable=durable)
         self._plain = isinstance(self._recipient_s, float) and isinstance(self._write_s, float)
-        self._commits = Commits(engine, self._commit_s, self._committed) if durable else None
+        self.commits = Commits(engine, self._commit_s, self._committed) if durable else None
 
     def _price(self, *, durable: bool) -> None:
         """Where costs are told apart more finely, the rough ones are looked up and no longer plain numbers."""
@@ -436,8 +438,8 @@ class Node:
         self.pipes.clear()
         self.knocking.clear()
         self._parting.clear()
-        if self._commits is not None:
-            self._commits.forget()
+        if self.commits is not None:
+            self.commits.forget()
         self.engine.at(now + down_s, self._begin)
         return True
 
@@ -521,8 +523,8 @@ class Node:
     def _append(self, start_at: float, record: Record) -> None:
         cost = self._append_s
         self._cost += cost if isinstance(cost, float) else self._appending_s()
-        if self._commits is not None:
-            self._commits.add(start_at, record)
+        if self.commits is not None:
+            self.commits.add(start_at, record)
             return
         latency_s = self._log_latency.next()
         if latency_s > 0.0 or start_at < self.log_down_until:

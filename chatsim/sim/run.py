@@ -29,6 +29,7 @@ from chatsim.scenario.events import NodeEvent
 from chatsim.scenario.model import Group, Scenario
 from chatsim.sim.crowd import Crowd, Knock
 from chatsim.sim.engine import Engine, ShuffledEngine
+from chatsim.sim.event_loop import EventLoop
 from chatsim.sim.faults import Faults
 from chatsim.sim.node import Node, Observer
 from chatsim.sim.pipe import lane
@@ -44,13 +45,15 @@ QUANTUM_S = 0.25
 
 class Simulated(msgspec.Struct):
     """What came of a simulated run; `families` are what a scrape of the node at its end would tell, `violations` the
-    invariants that did not hold, and it lasted for `lasted_s` of the run's own time."""
+    invariants that did not hold, and it lasted for `lasted_s` of the run's own time; `commits` are when
+    each commit of the log's own thread began and was to end."""
 
     record: RunRecord
     trace_hash: str
     families: list[Family]
     violations: list[Violation]
     lasted_s: float
+    commits: list[tuple[float, float]] = []
 
 
 def simulate(
@@ -59,13 +62,14 @@ def simulate(
     journal: Path | None = None,
     progress: Callable[[float], None] | None = None,
     observers: tuple[Observer, ...] = (),
+    loop: EventLoop | None = None,
 ) -> Simulated:
     """Play the scenario; `journal` is where the node's journal goes (None: only its hash), `progress` hears the share
-    done, and `observers` hear of every step of the node.
+    done, `observers` hear of every step of the node, and `loop` is the node's, where somebody measures it.
 
     Raises UsageError for what the simulation cannot play.
     """
-    world = _World(scenario, journal, observers)
+    world = _World(scenario, journal, observers, loop)
     try:
         return world.play(progress)
     finally:
@@ -75,7 +79,9 @@ def simulate(
 class _World:
     """Everything of one simulated run."""
 
-    def __init__(self, scenario: Scenario, journal: Path | None, more: tuple[Observer, ...]) -> None:
+    def __init__(
+        self, scenario: Scenario, journal: Path | None, more: tuple[Observer, ...], loop: EventLoop | None = None
+    ) -> None:
         self.scenario = scenario
         self.streams = streams = Streams(scenario.seed)
         self.engine = engine = (
@@ -95,7 +101,9 @@ class _World:
         observers: tuple[Observer, ...] = (self.tally, self.journal, self.watch, *more)
         costs = scenario.costs.over_tls() if scenario.tls else scenario.costs
         durable = scenario.log.store == "sqlite"
-        self.node = Node(engine, handler, streams, costs, scenario.log.latency, observers, log, durable=durable)
+        self.node = Node(
+            engine, handler, streams, costs, scenario.log.latency, observers, log, durable=durable, loop=loop
+        )
         self.node.on_begin = lambda snapshot: self.tally.begin(snapshot, self.node.handler.ledger.pairs())
         knocks = {group.name: _knock(group, scenario, self.plan) for group in scenario.groups}
         self.crowd = Crowd(engine, self.node, self._links, knocks)
@@ -126,7 +134,8 @@ class _World:
             open_=self._open(),
             settled=now >= scenario.duration_s and self._settled(),
         )
-        return Simulated(record, self.journal.trace_hash, self._families(), violations, now)
+        spans = [] if self.node.commits is None else self.node.commits.spans
+        return Simulated(record, self.journal.trace_hash, self._families(), violations, now, spans)
 
     def _open(self) -> list[str]:
         """The connections that the node has, by name."""

@@ -104,3 +104,13 @@ def read(path: Path) -> Calibration:
         raise UsageError(f"Cannot read {path} ({problem.strerror}): name a file that calibrate wrote.") from problem
     except msgspec.MsgspecError as problem:
         raise UsageError(f"{path} is no calibration that can be read ({problem}): calibrate again.") from problem
+
+
+def connection_bytes(path: Path, *, tls: bool) -> float | None:
+    """The memory that a quiet connection takes, by a file of costs; None where it holds no such measurement."""
+    try:
+        document = msgspec.json.decode(path.read_bytes())
+        return float(document["measured"]["memory_tls" if tls else "memory_plain"]["value"])
+    except (OSError, msgspec.DecodeError, KeyError, TypeError, ValueError):
+        # Costs may be written by hand, in YAML, and without anything but costs.
+        return None

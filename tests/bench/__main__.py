@@ -21,6 +21,7 @@ import simpy
 from chatsim.sim.engine import Engine
 from chatsim.sim.event_loop import EventLoop
 from tests.bench import live
+from tests.bench.capacity import crossing
 from tests.bench.flowing import flowing
 from tests.bench.naive import NaiveChat, Process
 from tests.bench.sweeping import sweeping
@@ -167,6 +168,7 @@ BENCHES: dict[str, Callable[[], None]] = {
     "herd": lambda: live.come_back(PAIRS),
     "idle": lambda: live.idle(PAIRS),
     "handshakes": lambda: live.handshakes(PAIRS),
+    "capacity": crossing,
 }
 
 

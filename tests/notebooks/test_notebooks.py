@@ -66,7 +66,7 @@ def test_it_tells_nothing_of_the_machine(path: Path) -> None:
 
 
 def test_all_are_there() -> None:
-    assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06"]
+    assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06", "08"]
 
 
 @pytest.mark.parametrize("live", [True, False])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec import Raw
 
 from chatsim.core.effects import Record
@@ -41,6 +42,8 @@ def test_what_comes_meanwhile_shares_the_next_commit_in_order() -> None:
         world.add(at, name)
     world.engine.run(20.0)
     assert world.done == [(2.1, "a"), (3.4, "bcd"), (10.1, "e")]
+    spans = [moment for span in world.commits.spans for moment in span]
+    assert spans == pytest.approx([1.0, 2.1, 2.1, 3.4, 9.0, 10.1])
 
 
 def test_what_is_there_at_one_moment_shares_a_commit() -> None:

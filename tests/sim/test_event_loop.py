@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatsim.sim.event_loop import EventLoop
+from chatsim.sim.event_loop import EventLoop, MeasuredLoop
 
 REPLICATIONS = 20
 T_19 = 4.897
@@ -88,3 +88,18 @@ def test_an_idle_loop_has_no_lag() -> None:
     loop = EventLoop()
     loop.end(loop.start(2.0), 3.0)
     assert [loop.lag_s(now) for now in (2.0, 4.0, 5.0, 9.0)] == [3.0, 1.0, 0.0, 0.0]
+
+
+def test_a_loop_that_measures_does_the_same_and_notes_what_starts_in_its_time() -> None:
+    plain, measured = EventLoop(), MeasuredLoop(2.0, 9.0)
+    found = []
+    for ready_at, cost_s in ((0.0, 1.5), (1.0, 2.5), (3.0, 2.0), (4.5, 4.0), (8.0, 1.0)):
+        start_at = measured.start(ready_at)
+        assert start_at == plain.start(ready_at)
+        assert measured.end(start_at, cost_s) == plain.end(start_at, cost_s)
+        found.append(start_at)
+    assert found == [0.0, 1.5, 4.0, 6.0, 10.0]
+    assert measured.turn == plain.turn
+    # The first two start before 2 s, and the last after 9 s.
+    assert list(measured.waits_s) == [1.0, 1.5]
+    assert list(measured.works_s) == [2.0, 4.0]

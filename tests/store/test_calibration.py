@@ -10,7 +10,17 @@ import msgspec
 import pytest
 
 from chatsim.errors import UsageError
-from chatsim.store.calibration import Calibration, Estimate, Fit, LineFit, Reference, read, schema, write
+from chatsim.store.calibration import (
+    Calibration,
+    Estimate,
+    Fit,
+    LineFit,
+    Reference,
+    connection_bytes,
+    read,
+    schema,
+    write,
+)
 
 MADE = Calibration(
     chatsim="0.1.0",
@@ -77,3 +87,19 @@ def test_what_is_no_calibration(text: str, hint: str, tmp_path: Path) -> None:
         read(path)
     with pytest.raises(UsageError, match="name a file that calibrate wrote"):
         read(tmp_path / "none.json")
+
+
+def test_the_memory_of_a_connection_is_known_where_it_was_measured(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    quiet = Estimate(says="a quiet connection", unit="bytes", value=9000.0, low=8000.0, high=9500.0, n=3)
+    write(path, msgspec.structs.replace(MADE, measured=MADE.measured | {"memory_tls": quiet}))
+    assert connection_bytes(path, tls=True) == 9000.0
+    assert connection_bytes(path, tls=False) is None
+
+
+@pytest.mark.parametrize("text", ["frame: 20us\n", "{}", '{"measured": 3}', '{"measured": {"memory_tls": {}}}'])
+def test_costs_without_such_a_measurement_have_none(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "costs.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert connection_bytes(path, tls=True) is None
+    assert connection_bytes(tmp_path / "none.json", tls=True) is None

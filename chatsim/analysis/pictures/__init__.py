@@ -7,6 +7,7 @@ matplotlib's. `style()` is their look, for whoever makes a figure of several.
 from __future__ import annotations
 
 from chatsim.analysis.pictures.canvas import style
+from chatsim.analysis.pictures.capacity import knee, tornado, waits
 from chatsim.analysis.pictures.flow import herd, load_over_time
 from chatsim.analysis.pictures.intervals import differences
 from chatsim.analysis.pictures.latency import ecdf, latency_over_time, overlaid, quantiles
@@ -25,5 +26,8 @@ __all__ = [
     "quantiles",
     "limiter",
     "retries",
+    "knee",
+    "waits",
+    "tornado",
     "style",
 ]

@@ -29,7 +29,7 @@ TEMPLATE = Path(__file__).with_name("page.html")
 
 def page(results: Sequence[KeptResult]) -> str:
     """The report as HTML."""
-    template = _environment().from_string(TEMPLATE.read_text(encoding="utf-8"))
+    template = environment().from_string(TEMPLATE.read_text(encoding="utf-8"))
     return f"{template.render(_content(results))}\n"
 
 
@@ -64,7 +64,7 @@ def coded(text: str) -> Markup:
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(Markup.escape(printable(text)))))
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
     made = Environment(
         autoescape=True,
         undefined=StrictUndefined,
@@ -128,7 +128,7 @@ def _run(result: KeptResult, drawn: Any) -> dict[str, Any]:
         "series": tables.link(list(series.columns), series.to_numpy().tolist()),
         "assumptions": sentences.assumptions(result),
         "not_modelled": sentences.NOT_MODELLED.get(result.wire, "what its wire leaves out"),
-        "source": Markup(_source(words)) if words else "",
+        "source": Markup(source(words)) if words else "",
         "file": file_of(result),
         "again": again(result),
         "trace_hash": result.trace_hash,
@@ -167,7 +167,7 @@ def without_path(text: str, result: KeptResult) -> str:
     return text.replace(f"{result.path.resolve()}", "the run's folder").replace(f"{result.path}", "the run's folder")
 
 
-def _source(words: Mapping[str, Any]) -> str:
+def source(words: Mapping[str, Any]) -> str:
     """The scenario as JSON, ready to stand in a page: what is no letter is written as JSON escapes it."""
     text = json.dumps(plain(words), indent=2, ensure_ascii=True, allow_nan=False)
     return str(Markup.escape(text))

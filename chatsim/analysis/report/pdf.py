@@ -35,57 +35,55 @@ def document(results: Sequence[KeptResult]) -> bytes:
     with PdfPages(
         out, metadata={"Title": build.title_of(results), "CreationDate": None, "Creator": None, "Producer": None}
     ) as pages:
-        _text(pages, _verdicts(results))
+        text_pages(pages, _verdicts(results))
         for _, named in build.together(results):
-            _pictures(pages, build.several(named))
+            picture_pages(pages, build.several(named))
         for result in results:
-            _text(pages, _of(result))
-            _pictures(pages, figures.of_run(Run(result, None), result))
+            text_pages(pages, _of(result))
+            picture_pages(pages, figures.of_run(Run(result, None), result))
     return out.getvalue()
 
 
 def _verdicts(results: Sequence[KeptResult]) -> Iterator[Line]:
-    yield from _wrapped(build.title_of(results), weight="bold")
+    yield from wrapped(build.title_of(results), weight="bold")
     yield "normal", INK, ""
     for result in results:
         held = sum(judged.verdict == "pass" for judged in result.expectations)
         text = f"{result.verdict.upper()}  {result.scenario} on {result.wire}, seed {result.seed}: "
-        yield from _wrapped(
-            f"{text}{held} of {len(result.expectations)} promises hold.", colour=_colour(result.verdict)
-        )
+        yield from wrapped(f"{text}{held} of {len(result.expectations)} promises hold.", colour=_colour(result.verdict))
         for text in sentences.meaning(result):
-            yield from _wrapped(f"- {build.without_path(text, result)}")
+            yield from wrapped(f"- {build.without_path(text, result)}")
         yield "normal", INK, ""
 
 
 def _of(result: KeptResult) -> Iterator[Line]:
-    yield from _wrapped(f"{result.scenario} on {result.wire}, seed {result.seed}", weight="bold")
-    yield from _wrapped(f"{build.without_paths(result.words).get('description', '')}")
+    yield from wrapped(f"{result.scenario} on {result.wire}, seed {result.seed}", weight="bold")
+    yield from wrapped(f"{build.without_paths(result.words).get('description', '')}")
     yield "normal", INK, ""
     for judged in result.expectations:
         observed = quantity(judged.observed, judged.unit)
-        yield from _wrapped(f"{judged.verdict:<13}{judged.text}: {observed}", colour=_colour(judged.verdict))
+        yield from wrapped(f"{judged.verdict:<13}{judged.text}: {observed}", colour=_colour(judged.verdict))
     yield "normal", INK, ""
     for fired in result.record.fired:
-        yield from _wrapped(f"{quantity(fired.at, 's')}: {fired.do.replace('_', ' ')}, {len(fired.users)} people")
+        yield from wrapped(f"{quantity(fired.at, 's')}: {fired.do.replace('_', ' ')}, {len(fired.users)} people")
     yield "normal", INK, ""
     for text in sentences.assumptions(result):
-        yield from _wrapped(text, colour=GREY)
-    yield from _wrapped(f"Not modelled: {sentences.NOT_MODELLED.get(result.wire, '')}.", colour=GREY)
+        yield from wrapped(text, colour=GREY)
+    yield from wrapped(f"Not modelled: {sentences.NOT_MODELLED.get(result.wire, '')}.", colour=GREY)
     yield "normal", INK, ""
-    yield from _wrapped(f"To see it again, with the folder's scenario.json under that name: {build.again(result)}")
+    yield from wrapped(f"To see it again, with the folder's scenario.json under that name: {build.again(result)}")
 
 
 def _colour(verdict: str) -> str:
     return GREEN if verdict == "pass" else VERMILLION
 
 
-def _wrapped(text: str, *, weight: str = "normal", colour: str = INK) -> Iterator[Line]:
+def wrapped(text: str, *, weight: str = "normal", colour: str = INK) -> Iterator[Line]:
     for line in textwrap.wrap(build.printable(text), COLUMNS, subsequent_indent="  ") or [""]:
         yield weight, colour, line
 
 
-def _text(pages: PdfPages, lines: Iterator[Line]) -> None:
+def text_pages(pages: PdfPages, lines: Iterator[Line]) -> None:
     """As many pages as the lines need."""
     left = list(lines)
     while left:
@@ -108,7 +106,7 @@ def _text(pages: PdfPages, lines: Iterator[Line]) -> None:
             pages.savefig(figure)  # type: ignore[no-untyped-call]
 
 
-def _pictures(pages: PdfPages, found: Iterator[Picture]) -> None:
+def picture_pages(pages: PdfPages, found: Iterator[Picture]) -> None:
     """A picture a page would be much paper: three stand on one."""
     left = list(found)
     while left:
