@@ -21,6 +21,9 @@ FAULTS_UNTIL: Final = 0.7
 
 FAULTS_MAX: Final = 10
 
+STAY_S: Final = 45.0
+"""Longer than a client may wait before it dials again."""
+
 
 def draw(seed: int) -> Scenario:
     """The scenario of a seed: every wire of explore can play it."""
@@ -42,6 +45,7 @@ def words(seed: int) -> Words:
         at_s = lots.number(0.2, 0.4) * duration_s
         events.append({"at": f"{at_s:g}s", "do": "vanish", "group": narrow, "for": lots.duration(4, 0.25 * duration_s)})
     limits(lots, handler, groups, events)
+    _let_stay(groups, events)
     made: Words = {
         "name": f"explore-{seed}",
         "description": "Drawn from a seed.",
@@ -68,6 +72,15 @@ def words(seed: int) -> Words:
     if handler.get("reliability") == "baseline":
         _leave_to_the_sweep(lots, made, duration_s)
     return made
+
+
+def _let_stay(groups: list[Words], events: list[Words]) -> None:
+    """Where the node's clock ends up ahead, a token that it lets in is good for longer than a client may wait before it
+    comes again: or everybody comes and goes for ever, and never are all there at once."""
+    ahead_s = sum(float(event["by"][:-1]) for event in events if event["do"] == "clock_jump")
+    for group in groups:
+        if ahead_s > 0 and "token_ttl" in group and 0 < float(group["token_ttl"][:-1]) - ahead_s < STAY_S:
+            group["token_ttl"] = f"{ahead_s + STAY_S:g}s"
 
 
 def _leave_to_the_sweep(lots: Lots, made: Words, duration_s: int) -> None:

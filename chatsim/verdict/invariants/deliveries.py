@@ -52,6 +52,8 @@ class DeliveryRules:
         self.begun_anew: set[str] = set()
         # Who was gone (when) as something (the first seq) was stored in her own session, and has not come since.
         self._waits: dict[str, tuple[float, int]] = {}
+        # After which seq of its user's own session each connection is sent it: who resumes goes on where another was.
+        self._since: dict[Conn, int] = {}
         self._delivered = self._undelivered = 0
 
     def begin(self) -> None:
@@ -59,6 +61,7 @@ class DeliveryRules:
         self._again.clear()
         self._watched.clear()
         self._waits.clear()
+        self._since.clear()
         self._delivered = self._undelivered = 0
 
     def compare(self, now: float, ledger: Ledger) -> None:
@@ -71,8 +74,9 @@ class DeliveryRules:
 
     def came(self, now: float, peer: Peer) -> None:
         """Somebody was welcomed: what was stored in her own session since she was gone went out to her."""
-        gone_at, first = self._waits.pop(peer.user, (0.0, 0))
         name = "@" + peer.user
+        self._since[peer.name] = peer.rooms.get(name, 0)
+        gone_at, first = self._waits.pop(peer.user, (0.0, 0))
         if not first or now >= gone_at + self._roster.config.retention_s - self.slack_s:
             return
         room = self._roster.rooms.get(name)
@@ -100,6 +104,7 @@ class DeliveryRules:
             if key in self._began:
                 self.begun_anew.add(peer.user)
             self._began.add(key)
+        self._goes_on(peer, asked, frame)
         same = isinstance(asked, StatusIn) and (not isinstance(asked.epoch, int) or asked.epoch == frame.epoch)
         missed = frame.seq - last_seq if last_seq is not None else 0
         if frame.recovered and (last_seq is None or not same or missed < 0):
@@ -117,6 +122,12 @@ class DeliveryRules:
             room.behind.add(peer.name)
             if not waited:
                 self._pressed = peer
+
+    def _goes_on(self, peer: Peer, asked: object, frame: Joined) -> None:
+        """Who resumes in her own session is sent there what her former connection was."""
+        if frame.recovered and frame.session == "@" + peer.user and isinstance(asked, StatusIn):
+            former = asked.replaces if isinstance(asked.replaces, str) else ""
+            self._since[peer.name] = self._since.pop(former, 0)
 
     def _all_kept(self, now: float, session: str, missed: int) -> bool:
         """Whether the newest `missed` messages are surely within retention."""
@@ -207,10 +218,11 @@ class DeliveryRules:
         if room.name in peer.behind:
             return peer.behind[room.name][0] == seq
         devices = list(self._roster.users[peer.user].values())
-        reached = any(device.rooms[room.name] < seq for device in devices)
+        reached = any(self._since.get(device.name, device.rooms[room.name]) < seq for device in devices)
         if room.has_acked(peer.user, seq) or reached or devices[-1] is not peer:
             return False
         room.enter(peer, seq - 1)
+        self._since[peer.name] = seq - 1
         peer.behind[room.name] = deque(range(seq, room.seq + 1))
         room.behind.add(peer.name)
         return True
