@@ -27,6 +27,7 @@ from chatsim.cli import (
     serving,
     sweeping,
     tokens,
+    validating,
 )
 from chatsim.cli.doors import REAL, Doors
 from chatsim.cli.execute import BROKEN, INTERRUPTED, PASSED, USAGE
@@ -62,6 +63,7 @@ def build(doors: Doors) -> typer.Typer:
     sweeping.add(app)
     reporting.add(app)
     calibrating.add(app)
+    validating.add(app)
     serving.add(app)
     tokens.add(app)
     chatting.add(app)

@@ -114,19 +114,21 @@ def run(
     seed: int | None = None,
     out: Path | None = None,
     progress: Callable[[float], None] | None = None,
+    follows: bool = True,
 ) -> RunResult:
     """Play a scenario on a wire and judge it; writes a folder below `out` (default `results/runs`).
 
-    `progress` hears the share that is done. A run that was played to its end is always written, whether or not it may
-    be judged; of one that broke on the way there are its journal and its last moments. Raises UsageError where the wire
-    cannot play the scenario, HarnessError where it failed on the way.
+    `progress` hears the share that is done; a live run without `follows` reads its journal at the end only. A run that
+    was played to its end is always written, whether or not it may be judged; of one that broke on the way there are its
+    journal and its last moments. Raises UsageError where the wire cannot play the scenario, HarnessError where it
+    failed on the way.
     """
     if seed is not None:
         scenario = scenario.with_seed(seed)
     with RunFolder(scenario.name, on, scenario.seed, at=time.time(), out=out) as folder:
         try:
             played = (
-                _play_live(scenario, folder.path, progress)
+                _play_live(scenario, folder.path, progress, follows)
                 if on == "live"
                 else _play(scenario, on, folder.journal, progress)
             )
@@ -168,10 +170,10 @@ def _play(scenario: Scenario, on: str, journal: Path | None, progress: Callable[
     return _Played(scenario, outcome.record, outcome.trace_hash, outcome.violations, told)
 
 
-def _play_live(scenario: Scenario, folder: Path, progress: Callable[[float], None] | None) -> _Played:
+def _play_live(scenario: Scenario, folder: Path, progress: Callable[[float], None] | None, follows: bool) -> _Played:
     from chatsim.live.run import run_live
 
-    lived = run_live(scenario, seed=scenario.seed, out_dir=folder, progress=progress)
+    lived = run_live(scenario, seed=scenario.seed, out_dir=folder, progress=progress, follows=follows)
     judged_by = scenario.with_live_overrides()
     judged_by = judged_by.scaled(judged_by.time_scale)
     played = _Played(judged_by, lived.record, lived.trace_hash, lived.violations, lived.exposition)

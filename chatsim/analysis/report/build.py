@@ -28,7 +28,7 @@ TEMPLATE = Path(__file__).with_name("page.html")
 
 def page(results: Sequence[KeptResult]) -> str:
     """The report as HTML."""
-    template = _environment().from_string(TEMPLATE.read_text(encoding="utf-8"))
+    template = environment().from_string(TEMPLATE.read_text(encoding="utf-8"))
     return f"{template.render(_content(results))}\n"
 
 
@@ -63,7 +63,8 @@ def coded(text: str) -> Markup:
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(Markup.escape(printable(text)))))
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """What templates of reports are filled in by: all that is not markup is text."""
     made = Environment(
         autoescape=True,
         undefined=StrictUndefined,
