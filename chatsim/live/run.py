@@ -180,7 +180,7 @@ class _Run:
         self.plan = Plan(scenario, self.streams)
         self.purse = purse
         self.admin_key = admin_key
-        self.utilisation = self.crowd_cpu_s = 0.0
+        self.utilisation = self.crowd_cpu_s = self.lasted_s = 0.0
         self.stalls: list[Stall] = []
         self.settled = False
         self.exposition = b""
@@ -219,6 +219,7 @@ class _Run:
             self.utilisation = (self.lives.cpu_s() - cpu_s) / calendar.now()
             self.crowd_cpu_s = time.process_time() - crowd_s
             await self._settle()
+            self.lasted_s = calendar.now()
         watch.end()
         if self.lives.up:
             # While people are still there: at the end nobody is left to be forgotten, or to be taken for another.
@@ -346,6 +347,7 @@ class _Run:
             "send_late_max_s": max(self.crowd.late_s, default=0.0),
             "crowd_loop_lag_p99_s": lag_s,
             "crowd_cpu_s": self.crowd_cpu_s,
+            "lasted_s": self.lasted_s,
             "stalled_s": stalls.total_s,
             "stalled_max_s": stalls.longest_s,
             "settled": self.settled,

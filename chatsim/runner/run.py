@@ -30,8 +30,9 @@ Verdict = Literal["pass", "fail", "inconclusive", "invalid"]
 class RunResult(msgspec.Struct):
     """What came of one run. `metrics` maps each metric to its aggregates (s, or shares), `path` is the folder that
     was written, `violations` are the invariants that did not hold (the run is then not valid, whatever else it says),
-    `health` is how well the harness of a live run did itself (s, counts; empty in simulation), and `busy` says that a
-    run is not valid for the machine's sake alone: another one may be."""
+    `health` is how well the harness of a live run did itself (s, counts; empty in simulation), `busy` says that a run
+    is not valid for the machine's sake alone: another one may be. It lasted for `lasted_s`, settling included (0 where
+    the wire does not tell)."""
 
     scenario: str
     wire: str
@@ -48,6 +49,7 @@ class RunResult(msgspec.Struct):
     path: Path | None
     record: RunRecord
     busy: bool = False
+    lasted_s: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """The result as the one JSON document of `--json`."""
@@ -105,6 +107,7 @@ class _Played(msgspec.Struct):
     why: str = ""
     busy: bool = False
     health: dict[str, Any] = msgspec.field(default_factory=dict)
+    lasted_s: float = 0.0
 
 
 def run(
@@ -167,7 +170,7 @@ def _play(scenario: Scenario, on: str, journal: Path | None, progress: Callable[
 
     outcome = simulate(scenario, journal=journal, progress=progress)
     told = None if journal is None else exposition(outcome.families)
-    return _Played(scenario, outcome.record, outcome.trace_hash, outcome.violations, told)
+    return _Played(scenario, outcome.record, outcome.trace_hash, outcome.violations, told, lasted_s=outcome.lasted_s)
 
 
 def _play_live(scenario: Scenario, folder: Path, progress: Callable[[float], None] | None, follows: bool) -> _Played:
@@ -178,6 +181,7 @@ def _play_live(scenario: Scenario, folder: Path, progress: Callable[[float], Non
     judged_by = judged_by.scaled(judged_by.time_scale)
     played = _Played(judged_by, lived.record, lived.trace_hash, lived.violations, lived.exposition)
     played.valid, played.why, played.busy, played.health = lived.valid, lived.why_invalid, lived.busy, lived.health
+    played.lasted_s = lived.health["lasted_s"]
     excuse = _excuse(judged_by, lived.record, lived.stalls) if lived.valid else ""
     if excuse:
         played.valid, played.why, played.busy = False, excuse, True
@@ -211,6 +215,7 @@ def _judged(played: _Played, wire: str) -> RunResult:
         path=None,
         record=record,
         busy=busy,
+        lasted_s=played.lasted_s,
     )
 
 

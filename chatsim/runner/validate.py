@@ -337,8 +337,14 @@ def sight(result: RunResult, crowd_s: float = 0.0) -> Sight:
         moments={"delivery_latency": sent_at[place][warm], "ack_latency": sent_at[acked][warm_acked]},
         latencies={"delivery_latency": heard_s[warm], "ack_latency": acked_s[warm_acked]},
         utilisation=record.utilisation[0],
-        counts=result.counters,
+        counts=_counted(result),
     )
+
+
+def _counted(result: RunResult) -> dict[str, int]:
+    """The counters, pings as many as there are while people act: they go on for as long as a run takes to settle."""
+    acting = result.record.duration_s / result.lasted_s if result.lasted_s else 1.0
+    return {**result.counters, "pings": round(result.counters["pings"] * acting)}
 
 
 def _faster(group: str, scenario: Scenario, factor: float) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 
 from chatsim.errors import UsageError
 from chatsim.runner.calibrate import calibration
-from chatsim.runner.run import RunResult, run
+from chatsim.runner.run import RunResult, play, run
 from chatsim.runner.validate import CONTROLS, PAIRS, Effort, Validator, differences, load_of, pairs, sight, times
 from chatsim.scenario.load import discover, load_all
 from chatsim.scenario.model import Scenario
@@ -178,6 +178,14 @@ def test_a_crowd_that_takes_its_time_sees_later(small: Scenario) -> None:
     for metric in ("delivery_latency", "ack_latency"):
         assert (late.latencies[metric] - seen.latencies[metric]).min() >= 0.001 - 1e-9, "one sending and one receipt"
     assert late.utilisation == seen.utilisation
+
+
+def test_pings_of_a_run_that_settles_for_longer_are_no_more(small: Scenario) -> None:
+    result = play(small)
+    assert result.lasted_s >= small.duration_s
+    result.counters["pings"] = 300
+    result.lasted_s = 1.5 * small.duration_s
+    assert sight(result).counts["pings"] == 200
 
 
 def test_what_is_seen_lies_behind_the_warm_up(small: Scenario, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
 
 from chatsim.analysis.pictures.canvas import BLUE, GREY, PALE, VERMILLION
 from chatsim.analysis.report import figures
@@ -142,6 +143,7 @@ def forest(pairs: Sequence[Judged], ax: Axes) -> Axes:
     ax.set_xscale("log")
     ax.set_xlim(0.25, 4.0)
     ax.set_xticks([0.25, 0.5, 0.8, 1.0, 1.25, 2.0, 4.0], ["1/4", "1/2", "0.8", "1", "1.25", "2", "4"])
+    ax.xaxis.set_minor_locator(NullLocator())
     ax.set_yticks(range(len(names)), names, fontsize=6)
     ax.invert_yaxis()
     ax.set_xlabel("live over simulated (orange: not shown to be equivalent)")
