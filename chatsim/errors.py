@@ -26,6 +26,19 @@ class HarnessError(ChatsimError):
     exit_code = 4
 
 
+class NotApplicableError(UsageError):
+    """Nothing of the scenario can be asked of a server that somebody else runs (exit code 3)."""
+
+
+class TargetError(ChatsimError):
+    """The server that was named cannot be tried at all: `code` is 3 where what was said of it is wrong, 4 where it is
+    not there or is broken."""
+
+    def __init__(self, text: str, code: int) -> None:
+        super().__init__(text)
+        self.exit_code = code
+
+
 # What a chat can come to: the exceptions of the client library.
 
 

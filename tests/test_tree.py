@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,3 +107,34 @@ def test_files_stay_readable() -> None:
 def test_the_tests_see_the_tree() -> None:
     found = {path.relative_to(ROOT).as_posix() for path in files()}
     assert {"chatsim/errors.py", "README.md", "pyproject.toml", "scenarios/steady.yaml", "Makefile", ".ci/run"} <= found
+
+
+def recipe(target: str) -> list[str]:
+    """The commands of one target of the Makefile, as they are written."""
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    found = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", text, re.MULTILINE)
+    assert found is not None
+    return [line.strip() for line in found[1].splitlines()]
+
+
+def test_every_test_is_run_by_one_of_two_targets_and_by_no_more() -> None:
+    """The two say the same to pytest, but for a mark that a test either has or has not; and continuous integration
+    runs both."""
+    (fast,) = [line for line in recipe("test") if "pytest" in line]
+    (slow,) = [line for line in recipe("test-slow") if "pytest" in line]
+    assert " -m 'not slow' " in fast
+    assert fast.replace(" -m 'not slow' ", " ") == slow.replace(" -m slow ", " ")
+    assert re.fullmatch(r"\$\(BIN\)/python -m pytest -q -m slow -n auto --dist loadfile", slow), "nothing is left out"
+    steps = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert steps.index("make test") < steps.index("make test-slow")
+    assert any("check scenarios --on live" in line for line in recipe("test-slow"))
+
+
+def test_nothing_is_collected_by_neither() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
+    assert settings["testpaths"] == ["tests"]
+    left_out = {"-k", "-m", "--ignore", "--ignore-glob", "--deselect"}
+    assert left_out.isdisjoint(word.partition("=")[0] for word in settings["addopts"])
+    assert {"norecursedirs", "python_files", "python_functions", "collect_imported_tests"}.isdisjoint(settings)
+    for path in sorted((ROOT / "tests").rglob("conftest.py")):
+        assert "collect_ignore" not in path.read_text(encoding="utf-8")

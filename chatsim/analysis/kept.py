@@ -20,6 +20,7 @@ from chatsim.errors import HarnessError, UsageError
 from chatsim.journal.lives import journals
 from chatsim.journal.record import Fired, Outage, RunRecord, Sent
 from chatsim.verdict.judge import Judged
+from chatsim.verdict.wires import FLOW
 
 Number = float | Literal["inf", "-inf"] | None
 """A float as JSON can say it."""
@@ -29,9 +30,10 @@ class _Expectation(msgspec.Struct):
     text: str
     observed: Number
     limit: Number
-    verdict: Literal["pass", "fail", "inconclusive"]
+    verdict: Literal["pass", "fail", "inconclusive", "skipped"]
     n: int
     unit: str
+    why: str = ""
 
 
 class _Event(msgspec.Struct):
@@ -103,10 +105,15 @@ def read_result(folder: Path) -> KeptResult:
     """What was judged of the run, and its rows; as `read`."""
     if folder.is_file():
         raise UsageError(f"{folder} is a file: name the folder of a run, as `chatsim run` prints it")
+    found = _decoded(folder / "run.json", _Document) if (folder / "run.json").exists() else None
+    if found is not None and found.wire == FLOW:
+        raise UsageError(f"{folder} is of a flow, which keeps no rows: its numbers are in run.json")
     journals(folder)
-    found = _decoded(folder / "run.json", _Document)
+    found = found or _decoded(folder / "run.json", _Document)
     words = _decoded(folder / "scenario.json", dict[str, Any]) if (folder / "scenario.json").exists() else {}
-    judged = [Judged(e.text, number(e.observed), number(e.limit), e.verdict, e.n, e.unit) for e in found.expectations]
+    judged = [
+        Judged(e.text, number(e.observed), number(e.limit), e.verdict, e.n, e.unit, e.why) for e in found.expectations
+    ]
     return KeptResult(
         scenario=found.scenario,
         wire=found.wire,

@@ -17,10 +17,12 @@ import pandas as pd
 from chatsim.analysis import frames
 from chatsim.analysis.numbers import numbers_of
 from chatsim.analysis.tables import write_table
+from chatsim.errors import UsageError
 from chatsim.journal.lives import journals, steps
 from chatsim.scenario.units import quantity
 from chatsim.timeline.story import Story
 from chatsim.verdict.result import Finished
+from chatsim.verdict.wires import FLOW, again_words
 
 WIDTH = 80
 """Columns of a terminal that everybody has."""
@@ -59,7 +61,11 @@ class Run:
 
     @cached_property
     def messages(self) -> pd.DataFrame:
-        """What was said, a row for each message and receiver (`frames.MESSAGES`)."""
+        """What was said, a row for each message and receiver (`frames.MESSAGES`).
+
+        Raises UsageError, as `connections`, `attempts` and `series` do, for a flow, which keeps no rows.
+        """
+        self._has_rows("messages")
         return frames.messages(self.result.record)
 
     @cached_property
@@ -70,17 +76,27 @@ class Run:
     @cached_property
     def connections(self) -> pd.DataFrame:
         """Who was connected when (`frames.CONNECTIONS`)."""
+        self._has_rows("connections")
         return frames.connections(self._story, self.result.record.groups)
 
     @cached_property
     def attempts(self) -> pd.DataFrame:
         """Every time that the server sent a message to a receiver (`frames.ATTEMPTS`)."""
+        self._has_rows("attempts")
         return frames.attempts(self._story, self.result.record.groups)
 
     @cached_property
     def series(self) -> pd.DataFrame:
         """How it went, second by second (`frames.SERIES`)."""
+        self._has_rows("series")
         return frames.series(self._story)
+
+    def _has_rows(self, table: str) -> None:
+        if self.result.wire == FLOW:
+            raise UsageError(
+                f"a flow counts and keeps no rows, so that it has no {table}: summary() has its numbers, or play it at "
+                "full fidelity"
+            )
 
     @cached_property
     def _story(self) -> Story:
@@ -112,6 +128,8 @@ class Run:
         return self._written(folder, "parquet")
 
     def _written(self, folder: str | Path, kind: str) -> list[Path]:
+        if self.result.wire == FLOW:
+            return [write_table(self.summary(), Path(folder) / f"summary.{kind}")]
         tables = {
             "messages": self.messages,
             "connections": self.connections,
@@ -126,8 +144,7 @@ class Run:
     def again(self) -> str:
         """The command that runs it again, seen from here; no path of this machine is in it."""
         file = f"{self.result.scenario}.yaml" if self._source is None else _seen_from_here(Path(self._source))
-        wire = "" if self.result.wire == "sim" else f" --on {self.result.wire}"
-        return f"chatsim run {file}{wire} --seed {self.result.seed}"
+        return " ".join(["chatsim run", file, *again_words(self.result.wire), f"--seed {self.result.seed}"])
 
     def _rows(self) -> list[tuple[str, str, str]]:
         return [(j.text, quantity(j.observed, j.unit), j.verdict) for j in self.result.expectations]

@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from chatsim.verdict.result import Result
 
-Wire: TypeAlias = Literal["sim", "virtual", "live"]
+if TYPE_CHECKING:
+    from chatsim.live.target import Target
+
+Wire: TypeAlias = str
+"""sim, virtual, live or flow, or what the server of somebody else is called."""
 
 
 class Scenario(Protocol):
@@ -36,16 +40,16 @@ class Runner(Protocol):
     ) -> Result: ...
 
 
+class RemoteRunner(Protocol):
+    """Runs one scenario on a server that somebody else runs, as `Runner` does on a wire."""
+
+    def __call__(
+        self, scenario: Any, *, target: Target, seed: int | None, out: Path | None, progress: Progress | None
+    ) -> Result: ...
+
+
 Loader: TypeAlias = Callable[[Sequence[Path]], tuple[Sequence[Scenario], Sequence[object]]]
 """Files and folders in, scenarios and problems out; `str(problem)` is one line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Doors:
-    """The functions behind the commands."""
-
-    load: Loader
-    run: Runner
 
 
 def _load(paths: Sequence[Path]) -> tuple[Sequence[Scenario], Sequence[object]]:
@@ -60,6 +64,22 @@ def _run(scenario: Any, *, on: Wire, seed: int | None, out: Path | None, progres
     from chatsim.runner.run import run
 
     return run(scenario, on=on, seed=seed, out=out, progress=progress)
+
+
+def _run_on(scenario: Any, *, target: Target, seed: int | None, out: Path | None, progress: Progress | None) -> Result:
+    """Run for real, on that server."""
+    from chatsim.runner.run import run
+
+    return run(scenario, on=target.shown, seed=seed, out=out, progress=progress, target=target)
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """The functions behind the commands."""
+
+    load: Loader
+    run: Runner
+    run_on: RemoteRunner = _run_on
 
 
 REAL = Doors(load=_load, run=_run)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chatsim.cli.doors import Progress, Runner, Scenario, Wire
-from chatsim.errors import ChatsimError, UsageError
+from chatsim.errors import ChatsimError, NotApplicableError, TargetError, UsageError
 from chatsim.scenario.units import quantity
 from chatsim.verdict.result import Result, Ruling
 
@@ -22,7 +22,7 @@ USAGE: Final = 3
 BROKEN: Final = 4
 INTERRUPTED: Final = 130
 
-CODES: Final = {"pass": PASSED, "fail": FAILED, "inconclusive": INCONCLUSIVE, "invalid": BROKEN}
+CODES: Final = {"pass": PASSED, "fail": FAILED, "inconclusive": INCONCLUSIVE, "skipped": USAGE, "invalid": BROKEN}
 _WORST_FIRST: Final = (BROKEN, USAGE, FAILED, INCONCLUSIVE, PASSED)
 _VERDICTS: Final = {PASSED: "pass", FAILED: "fail", INCONCLUSIVE: "inconclusive", USAGE: "invalid", BROKEN: "invalid"}
 
@@ -31,7 +31,10 @@ Row = tuple[str, str, str, str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one scenario: a result, or the sentence that says why there is none."""
+    """What became of one scenario: a result, or the sentence that says why there is none.
+
+    `skipped`: nothing of it could be asked of a server that somebody else runs, which is no success.
+    """
 
     scenario: str
     wire: str
@@ -39,10 +42,13 @@ class Outcome:
     result: Result | None
     code: int
     why: str = ""
+    skipped: bool = False
 
     @property
     def verdict(self) -> str:
         """The one word for it."""
+        if self.skipped:
+            return "skipped"
         return _VERDICTS[self.code]
 
     @property
@@ -81,17 +87,30 @@ class Outcome:
         """Its lines in the table."""
         if self.result is not None:
             for judged in self.result.expectations:
-                observed = quantity(judged.observed, judged.unit)
+                observed = "" if judged.verdict == "skipped" else quantity(judged.observed, judged.unit)
                 limit = quantity(judged.limit, judged.unit)
                 yield self.scenario, self.wire, judged.text, observed, limit, judged.verdict
         if self.why:
-            yield self.scenario, self.wire, self.why, "", "", "invalid"
+            yield self.scenario, self.wire, self.why, "", "", self.verdict if self.skipped else "invalid"
 
     def events(self) -> str:
         """One line about what was done to whom, nothing where nothing was."""
         done = self.result.to_dict().get("events", ()) if self.result is not None else ()
         told = [f"{event['do']} at {quantity(event['at_s'], 's')}{_whom(event['users'])}" for event in done]
         return f"events of {self.scenario} ({self.wire}): {'; '.join(told)}" if told else ""
+
+    def remarks(self) -> Iterator[str]:
+        """What else there is to know, a sentence each: why something was skipped, and what the run went by."""
+        if self.result is None:
+            return
+        whys: dict[str, list[str]] = {}
+        for judged in self.result.expectations:
+            if judged.verdict == "skipped":
+                whys.setdefault(judged.why, []).append(judged.text)
+        for why, texts in whys.items():
+            yield f"skipped of {self.scenario}: {', '.join(texts)}: {why}"
+        for note in self.result.to_dict().get("health", {}).get("notes", ()):
+            yield f"{self.scenario}: {note}"
 
 
 def _whom(users: int) -> str:
@@ -106,13 +125,18 @@ Watch = Callable[[Scenario, Wire], Progress | None]
 def execute(
     scenarios: Sequence[Scenario], *, on: Wire, seed: int | None, out: Path | None, runner: Runner, watch: Watch
 ) -> Iterator[Outcome]:
-    """Run each scenario and yield its outcome; only what is no `ChatsimError` leaves here as an exception."""
+    """Run each scenario and yield its outcome. What leaves here as an exception is no `ChatsimError`, or a TargetError,
+    which ends all of it."""
     for scenario in scenarios:
         progress = watch(scenario, on)
         try:
             result = runner(scenario, on=on, seed=seed, out=out, progress=progress)
+        except TargetError:
+            # The next one would not be let in either.
+            raise
         except ChatsimError as error:
-            yield Outcome(scenario.name, on, seed, None, error.exit_code, str(error))
+            skipped = isinstance(error, NotApplicableError)
+            yield Outcome(scenario.name, on, seed, None, error.exit_code, str(error), skipped)
         else:
             yield outcome_of(result)
 
@@ -121,7 +145,7 @@ def outcome_of(result: Result) -> Outcome:
     """A result with its exit code; a run that is not valid proves nothing, whatever its expectations say."""
     code = CODES[result.verdict] if result.valid else BROKEN
     why = "" if result.valid else result.why_invalid or "the run is not valid"
-    return Outcome(result.scenario, result.wire, result.seed, result, code, why)
+    return Outcome(result.scenario, result.wire, result.seed, result, code, why, result.verdict == "skipped")
 
 
 def worst(outcomes: Iterable[Outcome]) -> int:

@@ -9,7 +9,7 @@ read. What they say stands in `chatsim.findings`.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -66,21 +66,29 @@ class Reports:
     def loaded(
         self,
         found: tuple[Sequence[Scenario], Sequence[object]],
-        wire: Wire,
+        wires: Wire | Sequence[Wire],
         seed: int | None,
         replications: int | Literal["auto"] | None = None,
+        options: Sequence[str] = (),
     ) -> Sequence[Scenario]:
-        """The scenarios that are to be played; raises UsageError for faults as `execute.loaded` does."""
+        """The scenarios that are to be played; `options` are the words that go with the wire.
+
+        Raises UsageError for faults as `execute.loaded` does.
+        """
         if self.wanted:
             from chatsim.findings.finding import Play, relative, unreadable
 
             here = Path.cwd()
+            words = tuple(options)
             self._found = [unreadable(problem) for problem in found[1]]
-            for scenario in found[0]:
-                known: Any = scenario
-                file = "" if known.path is None else relative(known.path, here)
-                play = Play(scenario=known, wire=wire, seed=seed, replications=replications, file=file)
-                self._plays.append(play)
+            for wire in [wires] if isinstance(wires, str) else wires:
+                for scenario in found[0]:
+                    known: Any = scenario
+                    file = "" if known.path is None else relative(known.path, here)
+                    play = Play(
+                        scenario=known, wire=wire, seed=seed, replications=replications, file=file, options=words
+                    )
+                    self._plays.append(play)
         return loaded(found)
 
     def ended(self, outcome: Outcome, took_s: float) -> None:
@@ -93,7 +101,12 @@ class Reports:
         elif outcome.result is not None:
             self._found += play.judged(outcome.result, took_s)
         else:
-            self._found += play.unjudged(outcome.why, took_s)
+            self._found += play.unjudged(outcome.why, took_s, "skipped" if outcome.skipped else "error")
+
+    def told(self, of: Callable[[Play], Sequence[Finding]]) -> None:
+        """The next of them has been played, and `of` says what was found."""
+        if self.wanted:
+            self._found += of(self._plays.pop(0))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from chatsim.core.tokens import SECRET_BYTES_MIN
 from chatsim.errors import UsageError
 
 _CURE: Final = "make one with: head -c 32 /dev/urandom | base64 > FILE"
@@ -20,6 +19,8 @@ def read_key(path: Path, flag: str, algorithms: tuple[str, ...] = ("HS256",)) ->
 
     `flag` is the option that named the file. Raises UsageError for a file that is missing, empty or too short.
     """
+    from chatsim.core.tokens import SECRET_BYTES_MIN
+
     try:
         key = path.read_bytes().strip()
     except FileNotFoundError:

@@ -16,13 +16,17 @@ from typing import Annotated
 import typer
 
 from chatsim.cli import (
+    baselining,
     calibrating,
     chatting,
+    completing,
     exploring,
+    helping,
     looking,
     reading,
     replicating,
     reporting,
+    requiring,
     running,
     serving,
     sweeping,
@@ -38,9 +42,7 @@ from chatsim.errors import ChatsimError
 
 def build(doors: Doors) -> typer.Typer:
     """The application with all its commands, which call these doors."""
-    app = typer.Typer(
-        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, invoke_without_command=True
-    )
+    app = helping.make_app()
 
     @app.callback()
     def chatsim(
@@ -59,14 +61,17 @@ def build(doors: Doors) -> typer.Typer:
     running.add(app, doors)
     looking.add(app)
     exploring.add(app)
+    baselining.add(app, doors)
     replicating.add(app)
     sweeping.add(app)
     reporting.add(app)
+    requiring.add(app, doors)
     calibrating.add(app)
     validating.add(app)
     serving.add(app)
     tokens.add(app)
     chatting.add(app)
+    completing.add(app)
     return app
 
 

@@ -8,18 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 
+from chatsim.cli.output import say
 from chatsim.errors import UsageError
 from chatsim.scenario import units
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="A scenario file.")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A scenario file, or the name of a shipped one.")]
+Paths = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="[PATH]...", help="Files, folders and names of shipped ones; nothing: all shipped ones."),
+]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Replaces the scenario's seed.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Jobs = Annotated[int, typer.Option("--jobs", metavar="J", help="How many processes play; -1 is one a processor.")]
 Virtual = Annotated[str, typer.Option("--on", metavar="sim|virtual", help="Which wire, both in virtual time.")]
+Wires = Annotated[str, typer.Option("--on", metavar="WIRE,...", help="Wires with commas between: sim, virtual, live.")]
+Fidelity = Annotated[
+    str,
+    typer.Option(
+        "--fidelity", metavar="full|flow", help="flow: the simulation without handler code, for millions of users."
+    ),
+]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change B: handler.rate_limit=30/min.")
 ]
@@ -31,6 +43,39 @@ Metrics = Annotated[
     list[str] | None,
     typer.Option("--metric", metavar="NAME", help="A number: lost, or 'p99(delivery_latency, group=mobile)'."),
 ]
+
+
+def paths(given: Sequence[Path] | None, verb: str) -> Sequence[Path]:
+    """The paths as they were given; where there are none, it is said on stderr whose scenarios are meant, and how one's
+    own are.
+    """
+    if given:
+        return given
+    from chatsim.scenario.load import shipped
+
+    folder, own = shipped(), Path("scenarios")
+    more = f"; your own: chatsim {verb} {own}" if own.is_dir() and not own.samefile(folder) else ""
+    say(f"chatsim: no path was given, so these are the shipped scenarios, of {folder}{more}")
+    return ()
+
+
+OwnWire: TypeAlias = Literal["sim", "virtual", "live"]
+
+
+def wire(text: str) -> OwnWire:
+    """The wire of that name."""
+    if text == "sim":
+        return "sim"
+    if text == "virtual":
+        return "virtual"
+    if text == "live":
+        return "live"
+    raise UsageError(f"--on {text}: there is no such wire; say sim, virtual or live")
+
+
+def wires(text: str) -> list[OwnWire]:
+    """Several of them, each once."""
+    return list(dict.fromkeys(wire(name.strip()) for name in text.split(",")))
 
 
 def number(text: str) -> int | Literal["auto"]:

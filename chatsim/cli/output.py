@@ -17,7 +17,13 @@ from rich.table import Table
 from chatsim.store.document import encode
 
 COLUMNS: Final = ("scenario", "wire", "expectation", "observed", "limit", "verdict")
-STYLES: Final = {"pass": "green", "fail": "bold red", "inconclusive": "yellow", "invalid": "bold magenta"}
+STYLES: Final = {
+    "pass": "green",
+    "fail": "bold red",
+    "inconclusive": "yellow",
+    "skipped": "cyan",
+    "invalid": "bold magenta",
+}
 
 _PIPE_WIDTH: Final = 180
 """Columns of a table that goes into a file or a pipe: wide enough that no line is folded in practice."""

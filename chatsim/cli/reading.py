@@ -5,11 +5,9 @@ Rule: nothing is run, and nothing heavy is imported. What is wrong with a file i
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
+from chatsim.cli import options
 from chatsim.cli.doors import Doors
 from chatsim.cli.execute import PASSED, USAGE
 from chatsim.cli.output import emit, emit_document, say
@@ -20,11 +18,9 @@ def add(app: typer.Typer, doors: Doors) -> None:
     """Hang the commands into the application."""
 
     @app.command()
-    def lint(
-        paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Scenario files and folders of them.")],
-    ) -> None:
+    def lint(paths: options.Paths = None) -> None:
         """Print every error of every scenario file, and run nothing."""
-        scenarios, problems = doors.load(paths)
+        scenarios, problems = doors.load(options.paths(paths, "lint"))
         for problem in problems:
             emit(str(problem))
         if not scenarios and not problems:

@@ -37,18 +37,22 @@ class Repeated(Outcome):
 
     @property
     def rulings(self) -> Sequence[Ruling] | None:
+        """A verdict for each expectation, None where nothing could be judged."""
         return None if self.found is None else self.found.rulings
 
     @property
     def is_judged(self) -> bool:
+        """Whether there are replications to judge by."""
         return self.found is not None
 
     def document(self) -> Mapping[str, Any]:
+        """As `--json` shows it, with what the replications say."""
         # Not `super()`, which a class with slots has lost: it is made anew.
         head = Outcome.document(self)
         return head if self.found is None else {**head, "valid": True, **_document(self.found)}
 
     def rows(self) -> Iterator[Row]:
+        """Its lines in the table, a mean and its interval in place of what one run observed."""
         if self.found is None:
             yield from Outcome.rows(self)
             return

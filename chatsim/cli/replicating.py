@@ -44,6 +44,7 @@ def add(app: typer.Typer) -> None:
         metrics: options.Metrics = None,
         everything: Annotated[bool, typer.Option("--all", help="Print every number, not only the expected.")] = False,
         on: options.Virtual = "sim",
+        fidelity: options.Fidelity = "full",
         seed: options.Seed = None,
         jobs: options.Jobs = -1,
         json: options.Json = False,
@@ -74,6 +75,7 @@ def add(app: typer.Typer) -> None:
                 until=precision,
                 metrics=metrics or (),
                 on=on,
+                fidelity=fidelity,
                 jobs=jobs,
                 progress=lambda done: told(done, total),
             )
@@ -96,6 +98,7 @@ def add(app: typer.Typer) -> None:
         ] = 10,
         changes: options.Changes = None,
         on: options.Virtual = "sim",
+        fidelity: options.Fidelity = "full",
         seed: options.Seed = None,
         jobs: options.Jobs = -1,
         json: options.Json = False,
@@ -114,6 +117,7 @@ def add(app: typer.Typer) -> None:
                 second,
                 replications,
                 on=on,
+                fidelity=fidelity,
                 jobs=jobs,
                 progress=lambda done: told(done, 2 * replications),
             )

@@ -10,27 +10,34 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from chatsim.cli import options
-from chatsim.cli.doors import Doors, Scenario, Wire
+from chatsim.cli import options, remote
+from chatsim.cli.doors import Doors, Runner, Scenario, Wire
 from chatsim.cli.doors import Progress as Told
 from chatsim.cli.execute import Outcome, document, execute, loaded, worst
 from chatsim.cli.findings import Csv, Html, JsonFile, Junit, Reports
 from chatsim.cli.interrupts import ends_as_interrupted
 from chatsim.cli.output import STYLES, emit, emit_document, emit_table
 from chatsim.cli.repeating import repeated
-from chatsim.errors import HarnessError, UsageError
+from chatsim.errors import HarnessError, TargetError, UsageError
 from chatsim.store.folder import RUNS, make_place
+from chatsim.verdict.result import Result
+from chatsim.verdict.wires import played_as
+
+if TYPE_CHECKING:
+    from chatsim.live.target import Target
 
 On = Annotated[
     str,
     typer.Option(
-        "--on", metavar="sim|virtual|live", help="Simulated, the real server on a virtual clock, or real sockets."
+        "--on",
+        metavar="sim|virtual|live|URL",
+        help="Simulated, the real server on a virtual clock, real sockets, or somebody else's server: wss://host/ws.",
     ),
 ]
 Attempts = Annotated[
@@ -45,6 +52,8 @@ Replications = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where results go, instead of results/runs.")]
 
+VIRTUAL: Final = ("sim", "virtual")
+
 LIVE_DEMO: Final = "tls-everywhere"
 """The shipped scenario that the demonstration plays on real sockets too."""
 
@@ -56,6 +65,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
     def run(
         file: options.File,
         on: On = "sim",
+        fidelity: options.Fidelity = "full",
         seed: options.Seed = None,
         json: options.Json = False,
         attempts: Attempts = 1,
@@ -66,21 +76,29 @@ def add(app: typer.Typer, doors: Doors) -> None:
         json_file: JsonFile = None,
         csv: Csv = None,
         html: Html = None,
+        secret_file: remote.SecretFile = None,
+        key_file: remote.KeyFile = None,
+        audience: remote.Audience = None,
+        issuer: remote.Issuer = None,
+        admin_key_file: remote.AdminKeyFile = None,
+        ca_file: remote.CaFile = None,
+        insecure: remote.Insecure = False,
     ) -> None:
         """Run one scenario and judge it."""
         with Reports(junit=junit, json_file=json_file, csv=csv, html=html) as reports:
-            wire = _wire(on)
+            server = remote.Server(secret_file, key_file, audience, issuer, admin_key_file, ca_file, insecure)
+            wire, target = _wire(on, fidelity, server)
             many = _many(replications, wire, jobs)
             if file.is_dir():
                 raise UsageError(f"{file} is a folder: run takes one file, check takes folders")
-            scenarios = reports.loaded(doors.load([file]), wire, seed, many)
+            scenarios = reports.loaded(doors.load([file]), wire, seed, many, server.words())
             outcomes = (
                 _repeat(scenarios, wire, many, seed, out, jobs, reports)
                 if many is not None
-                else _play(doors, [(scenario, wire) for scenario in scenarios], seed, out, attempts, reports)
+                else play(doors, [(scenario, wire) for scenario in scenarios], seed, out, attempts, reports, target)
             )
         # What nobody could play has no document; a run that failed on the way has one, which says so.
-        if json and outcomes[0].code != UsageError.exit_code:
+        if json and (outcomes[0].is_judged or outcomes[0].code != UsageError.exit_code):
             emit_document(outcomes[0].document())
         if not outcomes[0].is_judged:
             _raise(outcomes[0])
@@ -90,10 +108,9 @@ def add(app: typer.Typer, doors: Doors) -> None:
 
     @app.command()
     def check(
-        paths: Annotated[
-            list[Path] | None, typer.Argument(metavar="[PATH]...", help="Files and folders; the shipped scenarios.")
-        ] = None,
+        paths: options.Paths = None,
         on: On = "sim",
+        fidelity: options.Fidelity = "full",
         seed: options.Seed = None,
         json: options.Json = False,
         attempts: Attempts = 1,
@@ -104,16 +121,24 @@ def add(app: typer.Typer, doors: Doors) -> None:
         json_file: JsonFile = None,
         csv: Csv = None,
         html: Html = None,
+        secret_file: remote.SecretFile = None,
+        key_file: remote.KeyFile = None,
+        audience: remote.Audience = None,
+        issuer: remote.Issuer = None,
+        admin_key_file: remote.AdminKeyFile = None,
+        ca_file: remote.CaFile = None,
+        insecure: remote.Insecure = False,
     ) -> None:
         """Run many scenarios and judge them all."""
         with Reports(junit=junit, json_file=json_file, csv=csv, html=html) as reports:
-            wire = _wire(on)
+            server = remote.Server(secret_file, key_file, audience, issuer, admin_key_file, ca_file, insecure)
+            wire, target = _wire(on, fidelity, server)
             many = _many(replications, wire, jobs)
-            scenarios = reports.loaded(doors.load(paths or []), wire, seed, many)
+            scenarios = reports.loaded(doors.load(options.paths(paths, "check")), wire, seed, many, server.words())
             outcomes = (
                 _repeat(scenarios, wire, many, seed, out, jobs, reports)
                 if many is not None
-                else _play(doors, [(scenario, wire) for scenario in scenarios], seed, out, attempts, reports)
+                else play(doors, [(scenario, wire) for scenario in scenarios], seed, out, attempts, reports, target)
             )
         if json:
             emit_document(document(outcomes))
@@ -127,20 +152,17 @@ def add(app: typer.Typer, doors: Doors) -> None:
         scenarios = loaded(doors.load([]))
         plays: list[tuple[Scenario, Wire]] = [(scenario, "sim") for scenario in scenarios]
         plays += [(scenario, "live") for scenario in scenarios if scenario.name == LIVE_DEMO]
-        outcomes = _play(doors, plays, seed, out)
+        outcomes = play(doors, plays, seed, out)
         _show(outcomes, out)
         raise typer.Exit(worst(outcomes))
 
 
-def _wire(text: str) -> Wire:
-    """The wire of that name."""
-    if text == "sim":
-        return "sim"
-    if text == "virtual":
-        return "virtual"
-    if text == "live":
-        return "live"
-    raise UsageError(f"--on {text}: there is no such wire; say sim, virtual or live")
+def _wire(on: str, fidelity: str, server: remote.Server) -> tuple[Wire, Target | None]:
+    """The wire of that name at that fidelity, or what the server at that address is called. Raises UsageError."""
+    target = server.target(on)
+    if target is not None:
+        return played_as(target.shown, fidelity), target
+    return played_as(options.wire(on), fidelity), None
 
 
 def _many(replications: str | None, wire: Wire, jobs: int) -> int | Literal["auto"] | None:
@@ -148,7 +170,7 @@ def _many(replications: str | None, wire: Wire, jobs: int) -> int | Literal["aut
     if replications is None:
         return None
     options.check_jobs(jobs)
-    if wire == "live":
+    if wire not in VIRTUAL:
         raise UsageError("--replications plays in virtual time: say --on sim or --on virtual")
     return options.number(replications)
 
@@ -162,7 +184,7 @@ def _repeat(
     jobs: int,
     reports: Reports,
 ) -> list[Outcome]:
-    """Run each many times, with the display of `_play`. Raises UsageError where the results could not be written."""
+    """Run each many times, with the display of `play`. Raises UsageError where the results could not be written."""
     make_place(out)
     outcomes: list[Outcome] = []
     with ends_as_interrupted(), _display(len(scenarios)) as display:
@@ -177,13 +199,14 @@ def _repeat(
     return outcomes
 
 
-def _play(
+def play(
     doors: Doors,
     plays: Sequence[tuple[Scenario, Wire]],
     seed: int | None,
     out: Path | None,
     attempts: int = 1,
     reports: Reports | None = None,
+    target: Target | None = None,
 ) -> list[Outcome]:
     """Run them in turn, with a progress display on stderr and a line for each that is done; what could not be judged
     for the machine's sake is run again, up to so many `attempts`, and the last one counts.
@@ -192,11 +215,22 @@ def _play(
     """
     make_place(out)
     outcomes: list[Outcome] = []
+    runner: Runner = doors.run if target is None else _on(doors, target)
     with ends_as_interrupted(), _display(len(plays)) as display:
         for scenario, wire in plays:
             for left in reversed(range(attempts)):
                 started_at = time.monotonic()
-                [outcome] = execute([scenario], on=wire, seed=seed, out=out, runner=doors.run, watch=display.begins)
+                try:
+                    [outcome] = execute([scenario], on=wire, seed=seed, out=out, runner=runner, watch=display.begins)
+                except TargetError as error:
+                    if not outcomes:
+                        raise
+                    # It was there before: what was found until then is not lost, and the rest need not be tried.
+                    for late, _ in plays[len(outcomes) :]:
+                        outcomes.append(Outcome(late.name, wire, seed, None, error.exit_code, f"{error}"))
+                        if reports is not None:
+                            reports.ended(outcomes[-1], 0.0)
+                    return outcomes
                 again = left > 0 and outcome.result is not None and outcome.result.busy
                 took_s = time.monotonic() - started_at
                 display.ends(outcome, took_s, again=again)
@@ -208,12 +242,24 @@ def _play(
     return outcomes
 
 
+def _on(doors: Doors, target: Target) -> Runner:
+    """The runner that plays there; `on` is what the server is called."""
+
+    def play(scenario: Any, *, on: Wire, seed: int | None, out: Path | None, progress: Told | None) -> Result:
+        return doors.run_on(scenario, target=target, seed=seed, out=out, progress=progress)
+
+    return play
+
+
 def _show(outcomes: Sequence[Outcome], out: Path | None) -> None:
     """The table, and where everything was written."""
     emit_table(row for outcome in outcomes for row in outcome.rows())
     told = [line for outcome in outcomes if (line := outcome.events())]
     if told:
         emit("\n" + "\n".join(told))
+    remarks = [line for outcome in outcomes for line in outcome.remarks()]
+    if remarks:
+        emit("\n" + "\n".join(remarks))
     paths = [outcome.path for outcome in outcomes if outcome.path is not None]
     if len(paths) == 1:
         emit(f"\nwritten to {paths[0]}")

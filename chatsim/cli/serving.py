@@ -22,7 +22,6 @@ from chatsim.cli.keys import read_key
 from chatsim.cli.output import emit, say
 from chatsim.cli.tokens import mint, read_config
 from chatsim.core.config import HandlerConfig
-from chatsim.core.tokens import KEYS_MAX
 from chatsim.errors import UsageError
 
 if TYPE_CHECKING:
@@ -208,6 +207,8 @@ def _config(options: Options) -> HandlerConfig:
 
 def _secrets(options: Options, config: HandlerConfig) -> tuple[bytes, ...]:
     """The keys that check tokens: from the files, or for `--dev` a new one."""
+    from chatsim.core.tokens import KEYS_MAX
+
     if len(options.secret_file) > KEYS_MAX:
         raise UsageError(f"--secret-file was given {len(options.secret_file)} times: {KEYS_MAX} keys are good at once")
     if options.secret_file:

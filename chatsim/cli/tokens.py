@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 import typer
@@ -17,8 +17,11 @@ import typer
 from chatsim.cli.keys import read_key
 from chatsim.cli.output import emit
 from chatsim.core.config import ALGORITHMS, HandlerConfig
-from chatsim.core.tokens import RESERVED, Keys, Minter, minter_of
 from chatsim.errors import UsageError
+
+if TYPE_CHECKING:
+    # Signing is imported by whoever signs: PyJWT and its cryptography take longer to import than scenarios to lint.
+    from chatsim.core.tokens import Minter
 
 NAME_MAX: Final = 128
 """Longest name of a user or a session, in characters (protocol.md, section 2)."""
@@ -69,6 +72,8 @@ def read_config(path: Path | None) -> HandlerConfig:
 
 def read_minter(secret_file: Path, config: HandlerConfig) -> Minter:
     """Makes the tokens that a server of this configuration takes. Raises UsageError for a key that cannot sign them."""
+    from chatsim.core.tokens import Keys, minter_of
+
     key = read_key(secret_file, "--secret-file", config.algorithms)
     found = minter_of(key, config)
     if found is None:
@@ -82,6 +87,8 @@ def mint(minter: Minter, user: str, sessions: tuple[str, ...] | None, ttl_s: flo
 
     Raises UsageError for a name that no user has.
     """
+    from chatsim.core.tokens import RESERVED
+
     if user.startswith(RESERVED):
         raise UsageError(f"--user {user}: a user's name does not begin with {RESERVED}, the server's do")
     return minter.mint(_name(user, "--user"), ttl_s, wall=wall, jti=uuid.uuid4().hex, sessions=sessions)

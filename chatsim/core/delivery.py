@@ -222,6 +222,13 @@ class Ledger:
         first = next((outgoing.message.seq for outgoing in member.owed if member in outgoing.waiting), None)
         return member.session.seq if first is None else first - 1
 
+    @staticmethod
+    def is_stranded(member: Member) -> bool:
+        """Whether something waits for the member that none of her connections has been sent, or is about to be."""
+        first = next((outgoing.message.seq for outgoing in member.owed if member in outgoing.waiting), None)
+        starts = member.starts
+        return first is not None and starts is not None and all(starts.get(name, 0) >= first for name in member.names)
+
     def start(self, member: Member, conn: Conn) -> None:
         """The connection starts from the newest message: what waits for the user goes on waiting for another device."""
         if self._hardened and member.owed:

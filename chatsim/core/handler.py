@@ -36,7 +36,7 @@ from chatsim.core.credentials import Credentials
 from chatsim.core.dedupe import Dedupe
 from chatsim.core.delivery import Ledger, Outgoing, message_of
 from chatsim.core.effects import NOTHING, Append, Close, Conn, Effect, Effects, Note, Ping, Record, Send
-from chatsim.core.facts import Ended, Made, Revoked
+from chatsim.core.facts import Ended, Revoked
 from chatsim.core.frame_rate import FrameRate
 from chatsim.core.frames import (
     Ack,
@@ -46,7 +46,6 @@ from chatsim.core.frames import (
     Error,
     Heartbeat,
     HeartbeatIn,
-    Left,
     Presence,
     PresenceIn,
     Refreshed,
@@ -60,13 +59,14 @@ from chatsim.core.frames import (
 from chatsim.core.greetings import farewell, welcome
 from chatsim.core.histogram import Times
 from chatsim.core.limiter import make_limiter
+from chatsim.core.membership import Membership
 from chatsim.core.notices import Notices
-from chatsim.core.pool import Connection, Member, Session, User, idle
+from chatsim.core.pool import Connection, Member, User, idle
 from chatsim.core.positions import Positions
 from chatsim.core.pulse import Pulse
 from chatsim.core.replays import Replays
 from chatsim.core.restorer import Restorer
-from chatsim.core.service import SERVER, Service, Standing, enrol
+from chatsim.core.service import SERVER, Service, Standing
 from chatsim.core.sessions import Sessions, is_own
 from chatsim.core.signals import Signals
 from chatsim.core.snapshot import Snapshot
@@ -113,6 +113,17 @@ class ChatHandler:
         self._ids = Dedupe(config.dedupe_for_s)
         self._closings: Heap[Connection] = Heap()
         self._positions = Positions(kept=snapshot is not None)
+        self._membership = Membership(
+            config,
+            self._users,
+            self._sessions,
+            self._service,
+            self.ledger,
+            self._signals,
+            self._notices,
+            self._positions,
+            self._replays,
+        )
         self._shedding = 0
         self._next_at = inf
         self._frame_rate = FrameRate(config)
@@ -156,17 +167,12 @@ class ChatHandler:
         user.names = tuple(user.connections)
         self._pulse.add(now, connection)
         self.counters.connections_peak = max(self.counters.connections_peak, len(self._connections))
-        own = self._sessions.by_name.get("@" + user.name)
-        if own is not None:
-            known = user.name in own.members
-            member = self._sessions.enter(own, connection)
-            if known:
-                self.ledger.start(member, conn)
-            else:
-                effects += self._positions.came(member)
+        effects += self._membership.connect(connection)
         effects.append(welcome(self.config, connection, now, self._epoch + now))
         if self._credentials.revoked(claims):
             effects += self._close(now, connection, TOKEN_REVOKED, "token revoked")
+        else:
+            effects += self._membership.welcomed(now, connection)
         self._rearm()
         return tuple(effects)
 
@@ -325,8 +331,13 @@ class ChatHandler:
         victims = [*holders, *(() if known is None else known.connections.values())]
         for victim in dict.fromkeys(victims):
             effects += self._close(now, victim, TOKEN_REVOKED, "token revoked")
+        # Who goes with the others is not sent what waited for them.
+        gone = {(victim.name,) for victim in victims}
+        effects = [effect for effect in effects if not isinstance(effect, Send) or effect.to not in gone]
         if user is not None:
             effects += self._service.banish(now, wall, user, self._positions)
+            if known is not None:
+                known.receives_until = -inf
         self._rearm()
         return tuple(effects)
 
@@ -379,7 +390,7 @@ class ChatHandler:
             effects += self._service.make_room(now)
             if self._sessions.packed:
                 return NOTHING
-        session, notes = self._session(name)
+        session, notes = self._membership.session(now, name)
         epoch = session.epoch
         return self._ordered([*effects, *notes, Append(Record(name, SERVER, "", id_, body, self._epoch + now, epoch))])
 
@@ -394,7 +405,7 @@ class ChatHandler:
         found = self._sessions.by_name.get(record.session)
         if record.epoch < (self._sessions.newest_epoch if found is None else found.epoch):
             return self._too_late(record, over=found is None)
-        session, effects = (found, []) if found is not None else self._session(record.session)
+        session, effects = (found, []) if found is not None else self._membership.session(now, record.session)
         session.epoch = record.epoch
         session.seq = record.seq
         self.counters.accepted += 1
@@ -598,7 +609,7 @@ class ChatHandler:
         room: list[Effect] = []
         if session is None:
             room = self._service.make_room(now)
-            session, notes = self._session(frame.session)
+            session, notes = self._membership.session(now, frame.session)
             room += notes
         epoch = session.epoch
         self._ids.add(now, key, epoch)
@@ -669,14 +680,6 @@ class ChatHandler:
 
     # Sessions.
 
-    def _session(self, name: str) -> tuple[Session, list[Effect]]:
-        """The session of this name, made where there was none, and what is to be noted: its owner receives at once."""
-        session = self._sessions.by_name.get(name)
-        if session is not None:
-            return session, []
-        session = self._sessions.make(name, self._users.get(name[1:]) if is_own(name) else None)
-        return session, [note for member in session.members.values() for note in self._positions.came(member)]
-
     def _join(self, now: float, connection: Connection, frame: StatusIn, name: str) -> Effects:
         if not self._sessions.may_join(connection, name):
             return self._no_entry(connection, name)
@@ -689,59 +692,13 @@ class ChatHandler:
         full = full or self._sessions.full(connection, name)
         if full is not None:
             return (*effects, *self._error(connection, *full))
-        session, notes = self._entered(now, name, connection.user.name)
-        effects += notes
-        again = name in connection.member_of
-        new = connection.user.name not in session.members
-        member = self._sessions.enter(session, connection)
-        news = self._signals.came(self._epoch + now, member)
-        missed = self._replays.missed(now, session, frame)
-        if missed is not None:
-            self.ledger.resume(member, connection.name, frame.replaces if isinstance(frame.replaces, str) else None)
-        elif not again:
-            self.ledger.start(member, connection.name)
-        effects.append(Send((connection.name,), self._sessions.joined(session, missed)))
-        if missed:
-            effects += self._replays.begin(now, connection, member, missed)
-        effects += news
-        if new:
-            effects += self._positions.came(member)
-        return tuple(effects)
-
-    def _entered(self, now: float, name: str, user: str) -> tuple[Session, list[Effect]]:
-        """The session that the user joins, in which she takes part from now on, and what is to be noted of it."""
-        session = self._sessions.by_name.get(name)
-        if session is not None:
-            return session, [] if user in session.participants else [enrol(session, user)]
-        notes = self._service.make_room(now)
-        session, more = self._session(name)
-        notes += more
-        if not is_own(name):
-            session.participants[user] = None
-            notes.append(Note(Made(name, (user,), None, session.epoch)))
-        return session, notes
+        return (*effects, *self._membership.join(now, self._epoch + now, connection, frame, name))
 
     def _leave(self, now: float, connection: Connection, name: str) -> Effects:
         member = connection.member_of.get(name)
         if member is None or is_own(name):
             return self._no_entry(connection, name)
-        effects: list[Effect] = [Send((connection.name,), Left(session=name, reason="left"))]
-        self._exit(now, member, connection)
-        del connection.member_of[name]
-        if not member.connections:
-            effects += self._notices.undelivered(self.ledger.forsake(member, "left"))
-            self._sessions.part(member)
-            effects += self._positions.parted(member)
-            self._signals.part(now, member)
-            effects += self._signals.left(self._epoch + now, member)
-        return tuple(effects)
-
-    def _exit(self, now: float, member: Member, connection: Connection) -> None:
-        """The connection is joined no more; its user stays a receiver for the time of retention."""
-        self._replays.leave(member, connection.name)
-        if self._sessions.exit(now, member, connection):
-            self._signals.absent(now, member)
-        self.ledger.depart(member)
+        return tuple(self._membership.leave(now, self._epoch + now, connection, member))
 
     # Endings and refusals.
 
@@ -756,18 +713,20 @@ class ChatHandler:
         self._replays.drop(connection.name, connection.member_of)
         if connection.shedding:
             self._shedding -= 1
+        effects: list[Effect] = []
         for member in connection.member_of.values():
-            self._exit(now, member, connection)
+            effects += self._membership.exit(now, member, connection)
         if not user.connections:
             user.gone_at = now
-        return NOTHING
+            user.receives_until = now + self.config.retention_s
+        return tuple(effects) or NOTHING
 
     def _close(self, now: float, connection: Connection, code: int, reason: str) -> Effects:
-        self._drop(now, connection)
+        effects = self._drop(now, connection)
         self._rearm()
         closed = self.counters.closed
         closed[code] = closed.get(code, 0) + 1
-        return (Close(connection.name, code, reason),)
+        return (Close(connection.name, code, reason), *effects)
 
     def _too_slow(self, now: float, connection: Connection) -> Effects:
         self.counters.slow_closed += 1

@@ -65,9 +65,12 @@ class Connection:
 
 
 class User:
-    """One person, known while she has a connection or something that outlives it."""
+    """One person, known while she has a connection or something that outlives it.
 
-    __slots__ = ("connections", "gone_at", "limiter", "name", "names", "state")
+    `receives_until` is for how long after her last connection went what is written to her is still owed to her.
+    """
+
+    __slots__ = ("connections", "gone_at", "limiter", "name", "names", "receives_until", "state")
 
     def __init__(self, name: str, limiter: Limiter) -> None:
         self.name = name
@@ -75,6 +78,7 @@ class User:
         self.connections: dict[Conn, Connection] = {}
         self.state: PresenceState = "online"
         self.gone_at = _NEVER
+        self.receives_until = _NEVER
         self.names: tuple[Conn, ...] = ()
 
 

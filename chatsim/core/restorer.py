@@ -51,6 +51,7 @@ class Restorer:
             session = self._sessions.restore(state)
             for name, _ in state.positions:
                 user = self._user(name)
+                user.receives_until = self._start + self._config.retention_s
                 # The others have heard nothing of her going: they do if she is not back within the grace.
                 self._signals.absent(self._start, self._sessions.await_return(self._start, session, user))
             # The wall clock may have been set back meanwhile; a session's messages keep the order of their seqs.

@@ -50,14 +50,18 @@ class Sessions:
 
     # Sessions.
 
-    def make(self, name: str, owner: User | None) -> Session:
-        """A session that was not there; `owner` is the user whose own it is, where she is known."""
+    def make(self, now: float, name: str, owner: User | None) -> Session:
+        """A session that was not there; `owner` is the user whose own it is, where she is known: who has gone lately
+        has been in it too."""
         session = self.by_name[name] = Session(name, self.newest_epoch)
         self._empty[name] = session
         if is_own(name):
             session.participants[name[1:]] = None
             for connection in tuple(owner.connections.values()) if owner is not None else ():
                 self.enter(session, connection)
+            if owner is not None and now < owner.receives_until and not owner.connections:
+                # Nobody else is there to hear that she is gone.
+                self.await_return(now, session, owner).offline_told = True
         return session
 
     def restore(self, state: SessionState) -> Session:
@@ -74,7 +78,7 @@ class Sessions:
         return session
 
     def await_return(self, start: float, session: Session, user: User) -> Member:
-        """A receiver of an earlier life: she has the time of retention, from the start on, to come back."""
+        """A receiver who is not there: she has the time of retention, from the start on, to come back."""
         member = session.members[user.name] = Member(session, user)
         member.gone_at = start
         member.offline_told = False

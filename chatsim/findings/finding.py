@@ -18,6 +18,7 @@ import msgspec
 
 from chatsim.scenario.units import quantity
 from chatsim.verdict.result import Ruling, Shown
+from chatsim.verdict.wires import again_words
 
 if TYPE_CHECKING:
     from chatsim.scenario.expectations import Expectation
@@ -30,6 +31,9 @@ VERDICTS: Final[tuple[Verdict, ...]] = ("error", "fail", "inconclusive", "skippe
 
 BAD: Final = frozenset({"error", "fail", "inconclusive"})
 """What is no success."""
+
+VIRTUAL: Final = frozenset({"sim", "virtual"})
+"""Wires that play a scenario as it is, without its `live:` overrides."""
 
 _UNJUDGED: Final = "it was not judged"
 
@@ -115,9 +119,11 @@ class Findings:
 
     @property
     def verdict(self) -> str:
-        """The one word for all: `invalid` where there is an error or nothing was judged, else the worst of them."""
+        """The one word for all: `invalid` where there is an error or nothing was judged, of all or of a run; else the
+        worst of them."""
         counts = self.counts
-        if counts["error"] or len(self.found) == counts["skipped"]:
+        unjudged = any(all(finding.verdict == "skipped" for finding in found) for _, found in self.runs())
+        if counts["error"] or unjudged or not self.found:
             return "invalid"
         return next(verdict for verdict in VERDICTS if counts[verdict] and verdict != "skipped")
 
@@ -156,18 +162,20 @@ def to_dict(finding: Finding) -> dict[str, Any]:
 
 class Play(msgspec.Struct, frozen=True, kw_only=True):
     """One scenario on one wire, as it was asked for: `seed` None is the scenario's own, `replications` what was asked
-    (None: a single run), `file` how its file is called to people."""
+    (None: a single run), `file` how its file is called to people, `options` the words of the command line that go with
+    the wire."""
 
     scenario: Scenario
     wire: str
     seed: int | None = None
     replications: int | Literal["auto"] | None = None
     file: str = ""
+    options: tuple[str, ...] = ()
 
     @property
     def expect(self) -> tuple[Expectation, ...]:
         """What is promised on this wire; each knows the line where it is written."""
-        scenario = self.scenario.with_live_overrides() if self.wire == "live" else self.scenario
+        scenario = self.scenario if self.wire in VIRTUAL else self.scenario.with_live_overrides()
         return scenario.expect
 
     @property
@@ -180,7 +188,7 @@ class Play(msgspec.Struct, frozen=True, kw_only=True):
         """The command that plays it once more."""
         words = ["chatsim", "run" if self.replications is None else "replicate", self.source or self.scenario.name]
         words += [] if self.replications is None else ["-n", f"{self.replications}"]
-        words += [] if self.wire == "sim" else ["--on", self.wire]
+        words += [*again_words(self.wire), *self.options]
         return shlex.join([*words, "--seed", f"{self.scenario.seed if self.seed is None else self.seed}"])
 
     def judged(self, result: Shown, took_s: float = 0.0) -> list[Finding]:
@@ -196,6 +204,7 @@ class Play(msgspec.Struct, frozen=True, kw_only=True):
                 limit=judged.limit,
                 unit=judged.unit,
                 n=judged.n,
+                why=judged.why,
             )
             for expectation, judged in zip(self.expect, result.expectations, strict=True)
         ]

@@ -69,6 +69,8 @@ class RunRecord(msgspec.Struct):
     `receipts` maps a message id to {receiving user: moment of first receipt}; `owed` maps it to {receiving user:
     outcome}, the outcome being DELIVERED, WAITING, FORGOTTEN or the reason why it was given up; `accepted` maps
     (sender, client id) to the message id for every message that the log took, acked at the sender or not.
+    `unanswered` are (sender, client id) of what a server that is seen from outside only was asked on a connection that
+    is there, and has not answered.
     `utilisation` has one value a node, `loop_lag` one value a sample, `drain_time` one a drained node.
     `counters` holds the counters of scenarios.md except those derived from the rows above (sent, accepted, delivered,
     undelivered, lost).
@@ -88,3 +90,4 @@ class RunRecord(msgspec.Struct):
     counters: dict[str, int]
     duration_s: float
     warmup_s: float
+    unanswered: set[tuple[str, str]] = msgspec.field(default_factory=set)

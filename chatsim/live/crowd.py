@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from chatsim.core.frames import UNREADABLE, ClientFrame, StatusIn, Welcome, decode_server, encode
+from chatsim.core.frames import UNREADABLE, ClientFrame, ServerFrame, StatusIn, Welcome, decode_server, encode
 from chatsim.journal.record import Detection
 from chatsim.live.calendar import Calendar
 from chatsim.live.peer import ABNORMAL, Peer, resuming
@@ -50,6 +50,7 @@ class Crowd:
     """All devices of one run.
 
     `token(device, wall)` mints what a dial shows (None: nothing), `links(number, device)` makes its way up and down.
+    `on_frame(now, device, frame)` hears of each frame before its device does.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Crowd:
         self.peers: dict[int, Peer[Device]] = {}
         self.gone: list[Gone] = []
         self.faults: list[str] = []
+        self.on_frame: Callable[[float, Device, ServerFrame], None] | None = None
         self.token = token
         self._links = links
         self._url = url
@@ -226,6 +228,8 @@ class Crowd:
             return
         if type(frame) is Welcome:
             peer.name = frame.connection
+        if self.on_frame is not None:
+            self.on_frame(now, peer.device, frame)
         self.people.receive(now, peer.device, frame)
 
     def pinged(self, now: float, peer: Peer[Device]) -> None:

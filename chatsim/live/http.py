@@ -106,9 +106,11 @@ class Routes:
         return app
 
     async def live(self, _request: Request) -> Response:
+        """`GET /health/live`: 200 as long as there is anybody to answer."""
         return json_answer(200, Health("live"))
 
     async def ready(self, _request: Request) -> Response:
+        """`GET /health/ready`: 503 while the server drains, or its loop lags too far behind."""
         if self._driver.draining:
             return error_answer(503, "draining", "the server is going away")
         if self._driver.loop_lag_s() > READY_LAG_S_MAX:
@@ -116,9 +118,11 @@ class Routes:
         return json_answer(200, Health("ready"))
 
     async def metrics(self, _request: Request) -> Response:
+        """`GET /metrics`: what Prometheus scrapes."""
         return Response(self._exposition(), headers={"Content-Type": CONTENT_TYPE})
 
     async def openapi(self, _request: Request) -> Response:
+        """`GET /openapi.json`: the document of these routes."""
         return Response(self._document, media_type="application/json")
 
     async def _plain_websocket(self, _request: Request) -> Response:
@@ -132,6 +136,7 @@ class Routes:
         return Response(status_code=204)
 
     async def make_token(self, request: Request) -> Response:
+        """`POST /api/tokens`: a token, for the admin key."""
         self._bouncer.admin(request)
         if self._minter is None:
             raise DeniedError(503, "unavailable", "no signing key here: tokens come from elsewhere")
@@ -147,6 +152,7 @@ class Routes:
         return Token(token, wall + asked.ttl_s, jti)
 
     async def revoke_token(self, request: Request) -> Response:
+        """`DELETE /api/tokens/{jti}`: one token, revoked and stored as such."""
         self._bouncer.admin(request)
         if not self._driver.revoke(jti=name_in(request, "jti", JTI_MAX)):
             raise DeniedError(503, "overloaded", "too many revoked tokens to remember another: change the token key")
@@ -154,6 +160,7 @@ class Routes:
         return Response(status_code=204)
 
     async def revoke_user(self, request: Request) -> Response:
+        """`DELETE /api/users/{user}/tokens`: all tokens of a user, revoked and stored as such."""
         self._bouncer.admin(request)
         if not self._driver.revoke(user=name_in(request, "user")):
             raise DeniedError(503, "overloaded", "too many revocations to remember another: change the token key")

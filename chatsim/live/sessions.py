@@ -54,6 +54,7 @@ class SessionRoutes:
         self._bouncer = bouncer
 
     async def open_session(self, request: Request) -> Response:
+        """`POST /api/sessions`: a session with these participants, opened and stored."""
         claims = self._bouncer.either(request)
         order = await read(request, _session_order)
         opener = None if claims is None else claims.sub
@@ -79,16 +80,19 @@ class SessionRoutes:
         return json_answer(201, SessionMade(name, made.expires_at))
 
     async def show_session(self, request: Request) -> Response:
+        """`GET /api/sessions/{session}`: who takes part, until when, and how far it has come."""
         name, found = self._entered(request, self._bouncer.user(request))
         return json_answer(200, SessionView(name, found.participants, found.expires_at, found.epoch, found.seq))
 
     async def end_session(self, request: Request) -> Response:
+        """`DELETE /api/sessions/{session}`: its end, for every participant to order."""
         name = await self._ending(request)
         self._driver.end_session(name)
         await kept(self._driver)
         return Response(status_code=204)
 
     async def add_participant(self, request: Request) -> Response:
+        """`POST /api/sessions/{session}/participants`: one more, for every participant to order."""
         claims = self._bouncer.either(request)
         order = await read(request, _participant_order)
         name, found = self._changeable(request, claims)
@@ -101,12 +105,14 @@ class SessionRoutes:
         return Response(status_code=204)
 
     async def remove_participant(self, request: Request) -> Response:
+        """`DELETE /api/sessions/{session}/participants/{user}`: one less, by the same people."""
         name = await self._ending(request)
         self._driver.remove_participant(name, name_in(request, "user"))
         await kept(self._driver)
         return Response(status_code=204)
 
     async def history(self, request: Request) -> Response:
+        """`GET /api/sessions/{session}/messages`: a page of what was said, oldest first."""
         claims = self._bouncer.user(request)
         after = number_in(request, "after", 0, 0)
         limit = number_in(request, "limit", PAGE_DEFAULT, 1)
@@ -130,6 +136,7 @@ class SessionRoutes:
                 return page
 
     async def post(self, request: Request) -> Response:
+        """`POST /api/users/{user}/messages`: a message from `@server`, for the admin key."""
         self._bouncer.admin(request)
         user = name_in(request, "user")
         bytes_max = self._config.message_bytes_max

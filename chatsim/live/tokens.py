@@ -9,13 +9,19 @@ from __future__ import annotations
 import secrets
 from base64 import urlsafe_b64encode
 from collections import deque
+from collections.abc import Callable
+from typing import TypeAlias
 
 import msgspec
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from chatsim.core.tokens import issue
+from chatsim.core.tokens import Minter, issue
 from chatsim.errors import UsageError
 from chatsim.people.people import Device
 from chatsim.scenario.model import Scenario
+
+PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 EXPIRED_FOR_S = 60.0
 ALGORITHM = "HS256"
@@ -30,15 +36,22 @@ REVOKED_JTI = "revoked"
 class Purse:
     """Mints what each device shows. `secret` is the server's; forged tokens are signed with another."""
 
-    def __init__(self, scenario: Scenario, secret: bytes) -> None:
-        """Raises UsageError for credentials, or algorithms, that the live wire cannot make."""
-        if ALGORITHM not in scenario.handler.algorithms:
+    def __init__(self, scenario: Scenario, secret: bytes, minter: Minter | None = None, mark: str = "") -> None:
+        """`minter` is of a server that somebody else runs: its key and algorithm count, and its audience and issuer
+        where it has them; every `jti` then begins with a `mark` that no other run has. Raises UsageError for
+        credentials, or algorithms, that the live wire cannot make."""
+        if minter is None and ALGORITHM not in scenario.handler.algorithms:
             raise UsageError(f"The crowd signs with {ALGORITHM}: let handler.algorithms name it.")
+        handler = scenario.handler
+        self._algorithm = ALGORITHM if minter is None else minter.algorithm
+        self._audience = handler.audience if minter is None or minter.audience is None else minter.audience
+        self._issuer = handler.issuer if minter is None or minter.issuer is None else minter.issuer
         revoked = any(group.credentials == "revoked" for group in scenario.groups)
-        self.spoilt: tuple[str, ...] = (REVOKED_JTI,) if revoked else ()
+        self.spoilt: tuple[str, ...] = (f"{mark}{REVOKED_JTI}",) if revoked else ()
+        self._mark = mark
         self._scenario = scenario
-        self._secret = secret
-        self._other = secrets.token_bytes(48)
+        self._secret = secret if minter is None else minter.key
+        self._other = forger_of(self._algorithm)
         self._count = 0
         self._held: dict[int, deque[tuple[str, float]]] = {}
 
@@ -50,12 +63,17 @@ class Purse:
             return None
         exp = wall - EXPIRED_FOR_S if kind == "expired" else wall + group.token_ttl_s
         key = self._other if kind == "forged" else self._secret
-        token = self._issue(key, device, wall, exp, REVOKED_JTI if kind == "revoked" else None)
+        token = self._issue(key, device, wall, exp, f"{self._mark}{REVOKED_JTI}" if kind == "revoked" else None)
         return _unsigned(token) if kind == "alg_none" else token
 
     def expiring(self, device: Device, wall: float, ttl_s: float) -> str:
         """A good token that ends in `ttl_s` seconds."""
         return self._issue(self._secret, device, wall, wall + ttl_s)
+
+    def stranger(self, user: str, wall: float) -> str:
+        """A good token of somebody who belongs to no group, for a minute and for no session."""
+        self._count += 1
+        return self._signed(self._secret, user, wall, wall + 60.0, f"{self._mark}t{self._count}", ())
 
     def held(self, device: Device, wall: float) -> tuple[str, ...]:
         """The `jti` of the tokens that the device holds at that wall time, newest first."""
@@ -64,20 +82,36 @@ class Purse:
     def _issue(self, key: bytes, device: Device, wall: float, exp: float, jti: str | None = None) -> str:
         if jti is None:
             self._count += 1
-            jti = f"t{self._count}"
+            jti = f"{self._mark}t{self._count}"
         self._held.setdefault(device.number, deque(maxlen=HELD_MAX)).append((jti, exp))
-        handler = self._scenario.handler
+        return self._signed(key, device.user.name, wall, exp, jti, (device.user.session,))
+
+    def _signed(self, key: bytes, user: str, wall: float, exp: float, jti: str, sessions: tuple[str, ...]) -> str:
         return issue(
             key,
-            ALGORITHM,
-            sub=device.user.name,
+            self._algorithm,
+            sub=user,
             exp=exp,
             wall=wall,
             jti=jti,
-            sessions=(device.user.session,),
-            audience=handler.audience,
-            issuer=handler.issuer,
+            sessions=sessions,
+            audience=self._audience,
+            issuer=self._issuer,
         )
+
+
+def forger_of(algorithm: str) -> bytes:
+    """A new key of the algorithm's kind, which is nobody's: a secret, or a private key in PEM."""
+    if algorithm == "HS256":
+        return secrets.token_bytes(48)
+    makers: dict[str, Callable[[], PrivateKey]] = {
+        "RS256": lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048),
+        "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
+        "EdDSA": ed25519.Ed25519PrivateKey.generate,
+    }
+    return makers[algorithm]().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def _unsigned(token: str) -> str:

@@ -61,8 +61,8 @@ class Plan:
         parts: list[tuple[FloatArray, IntArray, IntArray]] = []
         for group in scenario.groups:
             first = len(self.users)
-            later = _arrivals(scenario, group)
-            connect_at = _connect_moments(group, later, streams)
+            later = later_arrivals(scenario, group)
+            connect_at = connect_moments(group, later, streams)
             self.users += [_user(group, first, index, at) for index, at in enumerate(connect_at.tolist())]
             newest = first + group.users
             for number, event in later:
@@ -72,8 +72,8 @@ class Plan:
                 for index in range(connect_at.size):
                     self.closed[first + index] = _closed_loop(group, group.messages, index, streams)
             elif group.messages is not None:
-                at_s, who = _moments(group, connect_at, scenario.duration_s, streams)
-                parts.append((at_s, who + first, _body_bytes(group, who, connect_at.size, streams)))
+                at_s, who = moments(group, connect_at, scenario.duration_s, streams)
+                parts.append((at_s, who + first, body_bytes(group, who, connect_at.size, streams)))
         self.at_s, self.user, self.body_bytes = _merged(parts)
 
     def victims(self, number: int, event: VictimEvent | Arrive, candidates: Sequence[int]) -> list[int]:
@@ -102,7 +102,7 @@ def _user(group: Group, first: int, index: int, connect_at: float) -> User:
     return User(first + index, name, group.name, index, session, group.connections_per_user, connect_at)
 
 
-def _arrivals(scenario: Scenario, group: Group) -> list[tuple[int, Arrive]]:
+def later_arrivals(scenario: Scenario, group: Group) -> list[tuple[int, Arrive]]:
     """The events that bring a group more users, with their places in the scenario, in the order of their moments."""
     found = [
         (number, event)
@@ -113,7 +113,7 @@ def _arrivals(scenario: Scenario, group: Group) -> list[tuple[int, Arrive]]:
     return sorted(found, key=lambda arrival: arrival[1].at_s)
 
 
-def _connect_moments(group: Group, later: Sequence[tuple[int, Arrive]], streams: Streams) -> FloatArray:
+def connect_moments(group: Group, later: Sequence[tuple[int, Arrive]], streams: Streams) -> FloatArray:
     """Connect moments of a group's users in seconds, by index: its own, ascending, then those who arrive later."""
     own = np.sort(streams.generator(f"arrive/{group.name}").random(group.users)) * group.arrive_over_s
     return np.concatenate([own, *(np.full(event.users, event.at_s) for _, event in later)])
@@ -126,20 +126,31 @@ def _closed_loop(group: Group, messages: Closed, index: int, streams: Streams) -
     )
 
 
-def _moments(group: Group, connect_at: FloatArray, end_s: float, streams: Streams) -> tuple[FloatArray, IntArray]:
-    """Intended moments of an open-loop group and the index of their user: parallel, in any order."""
+def moments(
+    group: Group, connect_at: FloatArray, end_s: float, streams: Streams, first: int = 0
+) -> tuple[FloatArray, IntArray]:
+    """Intended moments of an open-loop group and the index of their user: parallel, in any order.
+
+    `connect_at` may be that of neighbours only, counted from 0, of whom the first has the index `first` in her group
+    (not of a trace, which is dealt to all).
+    """
     messages = group.messages
     if isinstance(messages, Trace):
         return _trace_moments(group.name, messages.moments_s, connect_at, end_s)
     if isinstance(messages, Periodic):
-        return _periodic_moments(group.name, 1.0 / messages.rate_per_s, connect_at, end_s, streams)
+        return _periodic_moments(group.name, 1.0 / messages.rate_per_s, connect_at, end_s, streams, first)
     assert isinstance(messages, Poisson | Profile)
     points = messages.profile if isinstance(messages, Profile) else ((0.0, messages.rate_per_s),)
-    return _profile_moments(group.name, points, connect_at, end_s, streams)
+    return _profile_moments(group.name, points, connect_at, end_s, streams, first)
 
 
 def _profile_moments(
-    name: str, points: Sequence[tuple[float, float]], connect_at: FloatArray, end_s: float, streams: Streams
+    name: str,
+    points: Sequence[tuple[float, float]],
+    connect_at: FloatArray,
+    end_s: float,
+    streams: Streams,
+    first: int,
 ) -> tuple[FloatArray, IntArray]:
     """Poisson processes whose rate is a step function of absolute time, by inversion of the integrated rate.
 
@@ -157,7 +168,7 @@ def _profile_moments(
     since = np.interp(connect_at, grid, integral)
     sums = [
         _unit_poisson(streams, f"messages/{name}", index, float(integral[-1] - begun))
-        for index, begun in enumerate(since)
+        for index, begun in enumerate(since, first)
     ]
     index = np.repeat(np.arange(connect_at.size), [part.size for part in sums])
     height = since[index] + np.concatenate(sums)
@@ -179,23 +190,25 @@ def _unit_poisson(streams: Streams, name: str, entity: int, until: float) -> Flo
     generator = streams.borrowed(name, entity)
     expected = int(until + 4.0 * until**0.5 + 4.0)
     gaps = generator.standard_exponential(expected)
-    sums = np.cumsum(gaps)
+    # Methods, since their functions take as long again for so few numbers, and there may be a million users.
+    sums = gaps.cumsum()
     while sums[-1] < until:
         gaps = np.concatenate((gaps, generator.standard_exponential(expected)))
-        sums = np.cumsum(gaps)
-    return sums[: np.searchsorted(sums, until)]
+        sums = gaps.cumsum()
+    return sums[: sums.searchsorted(until)]
 
 
 def _periodic_moments(
-    name: str, period_s: float, connect_at: FloatArray, end_s: float, streams: Streams
+    name: str, period_s: float, connect_at: FloatArray, end_s: float, streams: Streams, first: int
 ) -> tuple[FloatArray, IntArray]:
     """Moments at a fixed distance from a phase uniform in one period after connecting."""
-    phases = [streams.borrowed(f"messages/{name}", index).random() for index in range(connect_at.size)]
-    first = connect_at + np.array(phases) * period_s
-    counts = np.maximum(np.ceil((end_s - first) / period_s), 0.0).astype(np.int64)
+    users = range(first, first + connect_at.size)
+    phases = [streams.borrowed(f"messages/{name}", index).random() for index in users]
+    since = connect_at + np.array(phases) * period_s
+    counts = np.maximum(np.ceil((end_s - since) / period_s), 0.0).astype(np.int64)
     index = np.repeat(np.arange(connect_at.size), counts)
     turn = np.arange(index.size) - np.repeat(np.cumsum(counts) - counts, counts)
-    at_s = first[index] + turn * period_s
+    at_s = since[index] + turn * period_s
     kept = at_s < end_s
     return at_s[kept], index[kept]
 
@@ -216,10 +229,11 @@ def _trace_moments(
     return at_s, order[np.arange(at_s.size) % np.maximum(there, 1)]
 
 
-def _body_bytes(group: Group, index: IntArray, users: int, streams: Streams) -> IntArray:
+def body_bytes(group: Group, index: IntArray, users: int, streams: Streams, first: int = 0) -> IntArray:
     """Sizes of a group's messages, whole bytes, drawn for each user from her own stream.
 
-    `index` holds the messages' users; one user's messages stand in the order of their moments.
+    `index` holds the messages' users; one user's messages stand in the order of their moments. Of `users` neighbours,
+    counted from 0, the first has the index `first` in her group.
     """
     law = group.body_bytes
     if law.is_constant:
@@ -227,7 +241,9 @@ def _body_bytes(group: Group, index: IntArray, users: int, streams: Streams) -> 
     else:
         counts = np.bincount(index, minlength=users)
         parts = [
-            law.sample(streams.borrowed(f"body/{group.name}", user), n) for user, n in enumerate(counts.tolist()) if n
+            law.sample(streams.borrowed(f"body/{group.name}", user), n)
+            for user, n in enumerate(counts.tolist(), first)
+            if n
         ]
         sizes = np.empty(index.size)
         sizes[np.argsort(index, kind="stable")] = np.concatenate([np.empty(0), *parts])

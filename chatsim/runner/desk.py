@@ -16,13 +16,13 @@ from chatsim.errors import UsageError
 from chatsim.live.beside import Progress, abeside, beside
 from chatsim.runner.run import run
 from chatsim.scenario import load as files
-from chatsim.scenario.faults import did_you_mean
 from chatsim.scenario.model import Scenario
+from chatsim.verdict.wires import FLOW, played_as
 
 Played: TypeAlias = Scenario | Mapping[str, Any] | str | Path
 """A scenario, the words of one, its file, or the name of a shipped one."""
 
-WIRES = ("sim", "virtual")
+WIRES = ("sim", "virtual", FLOW)
 
 
 def scenarios() -> dict[str, Scenario]:
@@ -40,23 +40,25 @@ def load(scenario: Played) -> Scenario:
         return scenario
     if isinstance(scenario, Mapping):
         return Scenario.of(scenario)
-    path = Path(scenario)
-    if path.suffix in files.SUFFIXES or path.exists():
-        return files.load(path)
-    shipped = {path.stem: path for path in files.discover([])}
-    if str(scenario) not in shipped:
-        raise UsageError(f"there is no file and no shipped scenario {scenario}{did_you_mean(scenario, shipped)}")
-    return files.load(shipped[str(scenario)])
+    return files.load(files.find(scenario))
 
 
-def simulate(scenario: Played, *, on: str = "sim", seed: int | None = None, out: str | Path | None = None) -> Run:
-    """Play it in virtual time, on `sim` or `virtual`; `out` is where its folder is kept.
+def simulate(
+    scenario: Played,
+    *,
+    on: str = "sim",
+    fidelity: str = "full",
+    seed: int | None = None,
+    out: str | Path | None = None,
+) -> Run:
+    """Play it in virtual time, on `sim` or `virtual`; `out` is where its folder is kept. `fidelity="flow"` is `sim` in
+    arrays and without handler code: numbers for millions of users, and no tables.
 
     Raises UsageError for what cannot be played, HarnessError where it fails.
     """
     if on not in WIRES:
         raise UsageError(f"on={on!r}: virtual time is on sim or virtual, and run_live plays on real sockets")
-    return _play(load(scenario), on, seed, out, _unheard)
+    return _play(load(scenario), played_as(on, fidelity), seed, out, _unheard)
 
 
 def run_live(

@@ -20,6 +20,7 @@ from chatsim.errors import UsageError
 from chatsim.runner.desk import WIRES, Played, load
 from chatsim.runner.pool import playing
 from chatsim.scenario.model import Scenario
+from chatsim.verdict.wires import played_as
 
 REPLICATIONS: Final = 10
 """Fewer have intervals so wide that little can be said."""
@@ -32,6 +33,7 @@ def replicate(
     until: Precision | None = None,
     metrics: Iterable[str] = (),
     on: str = "sim",
+    fidelity: str = "full",
     jobs: int = -1,
     progress: Callable[[int], None] | None = None,
 ) -> Replicated:
@@ -41,6 +43,7 @@ def replicate(
     Without `metrics` those of the expectations are meant. `progress` hears how many are done. Raises UsageError for
     what cannot be played, HarnessError where a run fails or is not valid, with its seed.
     """
+    on = played_as(on, fidelity)
     played = load(scenario)
     if on not in WIRES:
         raise UsageError(f"on={on!r}: replications are played in virtual time, on sim or virtual")
@@ -64,6 +67,7 @@ def compare(
     n: int = REPLICATIONS,
     *,
     on: str = "sim",
+    fidelity: str = "full",
     jobs: int = -1,
     progress: Callable[[int], None] | None = None,
 ) -> Compared:
@@ -74,6 +78,7 @@ def compare(
     first = load(a)
     second = load(b).with_seed(first.seed)
     told = progress or (lambda done: None)
+    on = played_as(on, fidelity)
     one = replicate(first, n, on=on, jobs=jobs, progress=told)
     return Compared(one, replicate(second, n, on=on, jobs=jobs, progress=lambda done: told(n + done)))
 

@@ -13,7 +13,6 @@ from chatsim.analysis.numbers import Replication, numbers_of
 from chatsim.errors import HarnessError
 from chatsim.runner.run import play
 from chatsim.scenario.model import Scenario
-from chatsim.verdict.metrics import Metrics
 
 
 def seed_of(master: int, number: int) -> int:
@@ -29,7 +28,6 @@ def replication(scenario: Scenario, wire: str, number: int) -> Replication:
     result = play(scenario.with_seed(seed), on=wire)
     if not result.valid:
         raise HarnessError(f"Replication {number} of {scenario.name} (seed {seed}) is not valid: {result.why_invalid}")
-    metrics = Metrics(result.record)
-    groups = {group.name: metrics.summary(group.name) for group in scenario.groups}
+    groups = {group.name: result.of_group(group.name) for group in scenario.groups}
     numbers = numbers_of(result.metrics, result.counters, groups)
     return Replication(number, seed, numbers, [judged.observed for judged in result.expectations])

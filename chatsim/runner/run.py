@@ -9,30 +9,36 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from chatsim.errors import UnbalancedError, UsageError
+from chatsim.errors import TargetError, UnbalancedError, UsageError
 from chatsim.journal.record import RunRecord
 from chatsim.runner.wreck import kept
 from chatsim.scenario.model import Scenario
 from chatsim.store.folder import RunFolder
 from chatsim.telemetry.prometheus import exposition
 from chatsim.verdict.invariants.catalogue import Violation
-from chatsim.verdict.judge import Judged, judge
-from chatsim.verdict.metrics import check_conservation, counters, summary
+from chatsim.verdict.judge import Judged, judge, judge_measured, verdict_of
+from chatsim.verdict.metrics import Metrics, check_conservation, counters, summary
+from chatsim.verdict.outside import Outside
 from chatsim.verdict.stalls import Stalls, without
+from chatsim.verdict.wires import FLOW
 
-Verdict = Literal["pass", "fail", "inconclusive", "invalid"]
+if TYPE_CHECKING:
+    from chatsim.flow.measures import Measures
+    from chatsim.live.target import Target
+
+Verdict = Literal["pass", "fail", "inconclusive", "skipped", "invalid"]
 
 
 class RunResult(msgspec.Struct):
     """What came of one run. `metrics` maps each metric to its aggregates (s, or shares), `path` is the folder that
     was written, `violations` are the invariants that did not hold (the run is then not valid, whatever else it says),
     `health` is how well the harness of a live run did itself (s, counts; empty in simulation), `busy` says that a run
-    is not valid for the machine's sake alone: another one may be. It lasted for `lasted_s`, settling included (0 where
-    the wire does not tell)."""
+    is not valid for the machine's sake alone: another one may be. `measures` are the numbers of a flow, whose `record`
+    has no rows of messages. It lasted for `lasted_s`, settling included (0 where the wire does not tell)."""
 
     scenario: str
     wire: str
@@ -50,6 +56,11 @@ class RunResult(msgspec.Struct):
     record: RunRecord
     busy: bool = False
     lasted_s: float = 0.0
+    measures: Measures | None = None
+
+    def of_group(self, group: str) -> dict[str, dict[str, float]]:
+        """Every aggregate of every metric of one group (s)."""
+        return (self.measures or Metrics(self.record)).summary(group)
 
     def to_dict(self) -> dict[str, Any]:
         """The result as the one JSON document of `--json`."""
@@ -67,6 +78,7 @@ class RunResult(msgspec.Struct):
                     "n": j.n,
                     "unit": j.unit,
                 }
+                | ({"why": j.why} if j.why else {})
                 for j in self.expectations
             ],
             "metrics": self.metrics,
@@ -96,7 +108,7 @@ class RunResult(msgspec.Struct):
 
 class _Played(msgspec.Struct):
     """What a wire made of a scenario: `scenario` is the one to be judged by, `exposition` what a scrape told (None: it
-    was not asked for)."""
+    was not asked for), `outside` what is not known of a server that somebody else runs."""
 
     scenario: Scenario
     record: RunRecord
@@ -108,6 +120,7 @@ class _Played(msgspec.Struct):
     busy: bool = False
     health: dict[str, Any] = msgspec.field(default_factory=dict)
     lasted_s: float = 0.0
+    outside: Outside | None = None
 
 
 def run(
@@ -117,46 +130,69 @@ def run(
     seed: int | None = None,
     out: Path | None = None,
     progress: Callable[[float], None] | None = None,
+    target: Target | None = None,
     follows: bool = True,
 ) -> RunResult:
     """Play a scenario on a wire and judge it; writes a folder below `out` (default `results/runs`).
 
-    `progress` hears the share that is done; a live run without `follows` reads its journal at the end only. A run that
-    was played to its end is always written, whether or not it may be judged; of one that broke on the way there are its
-    journal and its last moments. Raises UsageError where the wire cannot play the scenario, HarnessError where it
-    failed on the way.
+    `progress` hears the share that is done; `target` is a server that somebody else runs, and `on` what it is called.
+    A live run without `follows` reads its journal at the end only. A run that was played to its end is always written,
+    whether or not it may be judged; of one that broke on the way there are its journal and its last moments. Raises
+    UsageError where the wire cannot play the scenario, TargetError where the server lets nobody in, HarnessError where
+    it failed on the way.
     """
     if seed is not None:
         scenario = scenario.with_seed(seed)
     with RunFolder(scenario.name, on, scenario.seed, at=time.time(), out=out) as folder:
-        try:
-            played = (
-                _play_live(scenario, folder.path, progress, follows)
-                if on == "live"
-                else _play(scenario, on, folder.journal, progress)
-            )
-        except UsageError:
-            raise
-        except Exception as problem:
-            # Nothing can be judged, but its journal says what happened.
-            told = kept(folder, {"scenario": scenario.name, "wire": on, "seed": scenario.seed}, problem)
-            if told is None:
-                raise
-            raise told from problem
-        result = _judged(played, on)
-        folder.write_scenario(scenario.words)
-        _write(folder, result)
-        if played.exposition is not None:
-            folder.write_metrics(played.exposition)
+        if on == FLOW:
+            result = _flow(scenario, progress)
+            folder.write_scenario(scenario.words)
+            folder.write_document(result.to_dict())
+        else:
+            result = _written(scenario, on, folder, progress, target, follows)
     result.path = folder.path
     return result
 
 
+def _written(
+    scenario: Scenario,
+    on: str,
+    folder: RunFolder,
+    progress: Callable[[float], None] | None,
+    target: Target | None,
+    follows: bool,
+) -> RunResult:
+    """Play and judge it, with everything that is written down of a run of rows."""
+    try:
+        if target is not None:
+            played = _play_remote(scenario, target, progress)
+        elif on == "live":
+            played = _play_live(scenario, folder.path, progress, follows)
+        else:
+            played = _play(scenario, on, folder.journal, progress)
+    except (UsageError, TargetError):
+        raise
+    except Exception as problem:
+        # Nothing can be judged, but its journal says what happened.
+        told = kept(folder, {"scenario": scenario.name, "wire": on, "seed": scenario.seed}, problem)
+        if told is None:
+            raise
+        raise told from problem
+    result = _judged(played, on)
+    folder.write_scenario(scenario.words)
+    _write(folder, result)
+    if played.exposition is not None:
+        folder.write_metrics(played.exposition)
+    return result
+
+
 def play(scenario: Scenario, *, on: str = "sim") -> RunResult:
-    """Play a scenario in virtual time, on `sim` or `virtual`, and judge it; nothing is written.
+    """Play a scenario in virtual time, on `sim`, `virtual` or as a flow, and judge it; nothing is written.
 
     Raises UsageError where the wire cannot play the scenario, HarnessError where it failed on the way.
     """
+    if on == FLOW:
+        return _flow(scenario, None)
     return _judged(_play(scenario, on, None, None), on)
 
 
@@ -171,6 +207,32 @@ def _play(scenario: Scenario, on: str, journal: Path | None, progress: Callable[
     outcome = simulate(scenario, journal=journal, progress=progress)
     told = None if journal is None else exposition(outcome.families)
     return _Played(scenario, outcome.record, outcome.trace_hash, outcome.violations, told, lasted_s=outcome.lasted_s)
+
+
+def _flow(scenario: Scenario, progress: Callable[[float], None] | None) -> RunResult:
+    """Work it off as a flow: the same judge, and numbers without rows."""
+    from chatsim.flow.run import flow
+
+    found = flow(scenario, progress=progress)
+    expectations = judge_measured(scenario.expect, found, found.counters)
+    why = found.why_invalid(scenario)
+    return RunResult(
+        scenario=scenario.name,
+        wire=FLOW,
+        seed=scenario.seed,
+        verdict="invalid" if why else verdict_of(expectations),
+        expectations=expectations,
+        metrics=found.summary(),
+        counters=found.counters,
+        trace_hash="",
+        valid=not why,
+        why_invalid=why,
+        health={},
+        violations=[],
+        path=None,
+        record=found.record(scenario),
+        measures=found,
+    )
 
 
 def _play_live(scenario: Scenario, folder: Path, progress: Callable[[float], None] | None, follows: bool) -> _Played:
@@ -188,6 +250,18 @@ def _play_live(scenario: Scenario, folder: Path, progress: Callable[[float], Non
     return played
 
 
+def _play_remote(scenario: Scenario, target: Target, progress: Callable[[float], None] | None) -> _Played:
+    from chatsim.live.remote import run_remote
+
+    there = run_remote(scenario, target, progress=progress)
+    played = _Played(there.scenario, there.record, "", [], None, outside=there.outside)
+    played.valid, played.why, played.busy, played.health = there.valid, there.why_invalid, there.busy, there.health
+    excuse = _excuse(there.scenario, there.record, there.stalls, there.outside) if there.valid else ""
+    if excuse:
+        played.valid, played.why, played.busy = False, excuse, True
+    return played
+
+
 def _judged(played: _Played, wire: str) -> RunResult:
     scenario, record = played.scenario, played.record
     valid, why, busy = played.valid, played.why, played.busy
@@ -197,8 +271,10 @@ def _judged(played: _Played, wire: str) -> RunResult:
     # A broken invariant is the graver news, and the sentence of a run that was invalid before explains the rest.
     if problem and valid:
         valid, why = False, problem
-    expectations = judge(scenario.expect, record)
-    verdict: Verdict = "pass" if all(j.verdict == "pass" for j in expectations) else "fail"
+    outside = played.outside
+    expectations = judge(scenario.expect, record, outside)
+    verdict: Verdict = verdict_of(expectations)
+    counted = counters(record)
     return RunResult(
         scenario=scenario.name,
         wire=wire,
@@ -206,7 +282,7 @@ def _judged(played: _Played, wire: str) -> RunResult:
         verdict=verdict if valid else "invalid",
         expectations=expectations,
         metrics=summary(record),
-        counters=counters(record),
+        counters=counted if outside is None else outside.counted(counted),
         trace_hash=played.trace_hash,
         valid=valid,
         why_invalid=why,
@@ -219,15 +295,15 @@ def _judged(played: _Played, wire: str) -> RunResult:
     )
 
 
-def _excuse(scenario: Scenario, record: RunRecord, stalls: Stalls) -> str:
+def _excuse(scenario: Scenario, record: RunRecord, stalls: Stalls, outside: Outside | None = None) -> str:
     """Why limits that were broken prove nothing, in one sentence: the machine stood still, and but for that they hold.
 
     Nothing where they do not, and where none was broken: what holds in spite of a busy machine, holds.
     """
-    broken = [judged.text for judged in judge(scenario.expect, record) if judged.verdict != "pass"]
+    broken = [judged.text for judged in judge(scenario.expect, record, outside) if judged.verdict == "fail"]
     if not broken or not stalls.total_s:
         return ""
-    if any(judged.verdict != "pass" for judged in judge(scenario.expect, without(record, stalls))):
+    if verdict_of(judge(scenario.expect, without(record, stalls), outside)) == "fail":
         return ""
     return (
         f"the machine did not run the server or the crowd for {stalls.total_s * 1000:.0f} ms in all, "

@@ -29,6 +29,7 @@ from chatsim.runner.progress import bar
 from chatsim.runner.replication import seed_of
 from chatsim.scenario.faults import FaultsError
 from chatsim.scenario.model import Scenario
+from chatsim.verdict.wires import played_as
 
 REPLICATIONS: Final = 10
 """Fewer have intervals so wide that little can be said."""
@@ -51,6 +52,7 @@ def sweep(
     replications: int = REPLICATIONS,
     metrics: Iterable[str] = (),
     on: str = "sim",
+    fidelity: str = "full",
     jobs: int = -1,
     keep: str | Path | None = None,
     progress: bool | Told = True,
@@ -67,6 +69,7 @@ def sweep(
     Raises UsageError with all that is wrong with the grid before anything is played; HarnessError where a run fails or
     is not valid, with its point and seed. Files that were damaged are a DamagedFileWarning.
     """
+    on = played_as(on, fidelity)
     played = load(scenario)
     if on not in WIRES:
         raise UsageError(f"on={on!r}: a sweep is played in virtual time, on sim or virtual")

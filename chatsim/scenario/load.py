@@ -15,6 +15,7 @@ from chatsim.errors import UsageError
 from chatsim.scenario import faults as f
 from chatsim.scenario.handler import handler_config
 from chatsim.scenario.model import Scenario
+from chatsim.scenario.requirements import strangers
 from chatsim.scenario.yaml import Document, YamlError, YamlProblem, read_yaml
 
 SUFFIXES: Final = (".yaml", ".yml")
@@ -84,10 +85,10 @@ def load_handler(path: str | Path) -> HandlerConfig:
 def discover(paths: Iterable[str | Path] = ()) -> list[Path]:
     """The scenario files among files and folders, each once; without a path the shipped ones.
 
-    A file named outright always counts, a file in a folder (at any depth) when it looks like a scenario. Raises
-    UsageError for a folder without any.
+    A file named outright always counts, a file in a folder (at any depth) when it looks like a scenario; where nothing
+    goes by a plain name, a shipped scenario may. Raises UsageError for a folder without any, and for a name of nothing.
     """
-    given = [Path(path) for path in paths] or [shipped()]
+    given = [find(path) for path in paths] or [shipped()]
     found: dict[Path, None] = {}
     for path in given:
         if not path.is_dir():
@@ -99,6 +100,22 @@ def discover(paths: Iterable[str | Path] = ()) -> list[Path]:
             raise UsageError(f"{path} holds no scenario: a scenario is a YAML file with {', '.join(MARKS)} at the top")
         found.update(dict.fromkeys(scenarios))
     return list(found)
+
+
+def find(path: str | Path) -> Path:
+    """The path as it is, or the file of the shipped scenario of that name, where it names nothing else.
+
+    Raises UsageError with the nearest name for a plain name of neither.
+    """
+    given = Path(path)
+    if given.exists() or given.suffix in SUFFIXES or len(given.parts) != 1:
+        return given
+    # Those for a flow stand apart, so that `check` does not play them in full.
+    flows = Path(__file__).parents[1] / "flow"
+    names = {file.stem: file for file in (*discover(), *flows.glob("*.yaml"))}
+    if given.name not in names:
+        raise UsageError(f"there is no file and no shipped scenario {given}{f.did_you_mean(given.name, names)}")
+    return names[given.name]
 
 
 def shipped() -> Path:
@@ -139,9 +156,20 @@ def _read(path: Path) -> Scenario:
         scenario = Scenario.of(document.value, folder=path.parent, path=path, lines=lines)
     except f.FaultsError as faults:
         raise ScenarioErrors(_in_order(problems + _placed(path, faults, document))) from None
+    if _is_shipped(path):
+        unknown = f.FaultsError((("requirements", place), text) for place, text in strangers(scenario.requirements))
+        problems += _placed(path, unknown, document)
     if problems:
-        raise ScenarioErrors(problems)
+        raise ScenarioErrors(_in_order(problems))
     return scenario
+
+
+def _is_shipped(path: Path) -> bool:
+    """Whether it is one of those that come with chatsim, whose requirements are of one closed vocabulary."""
+    try:
+        return path.resolve().is_relative_to(shipped().resolve())
+    except UsageError:
+        return False
 
 
 def _document(path: Path, *, may_be_empty: bool = False) -> Document:

@@ -71,6 +71,10 @@ class Metrics:
             self._known[metric, group] = found
         return found
 
+    def count(self, metric: str, group: str | None = None) -> int:
+        """How many samples a metric has."""
+        return self.samples(metric, group).size
+
     def aggregate(self, name: str, metric: str, group: str | None = None) -> float:
         """One aggregate of one metric; nan where there is no sample."""
         return aggregate(name, self.samples(metric, group))
@@ -192,6 +196,11 @@ def _ack_latency(record: RunRecord, group: str | None) -> Iterator[float]:
     # An accepted message whose sender never heard so took for ever: silence is not better than slowness.
     for sent, _ in _measured(record, group):
         yield inf if isnan(sent.acked_at) else sent.acked_at - sent.intended_at
+    # Seen from outside it is not even known to be accepted, and took no less long.
+    for sent in record.sent if record.unanswered else ():
+        counts = sent.intended_at >= record.warmup_s and (group is None or sent.group == group)
+        if counts and (sent.user, sent.id) in record.unanswered:
+            yield inf
 
 
 def _reconnect_time(record: RunRecord, group: str | None) -> Iterator[float]:

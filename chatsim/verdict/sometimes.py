@@ -80,6 +80,7 @@ SOMETIMES: Final[dict[str, str]] = {
     "left_and_back": "Somebody leaves a session and comes back on the same connection.",
     "posted": "A message of the server reaches somebody.",
     "posted_absent": "A message of the server is stored while its user has no connection.",
+    "post_had_waited": "Somebody who connects is sent what waits for her in her own session.",
     "trespass_refused": "Somebody asks for a session that is not hers, and is not let in.",
     "written_elsewhere": "Somebody writes to a session that is not hers, and is refused.",
     "too_large": "A connection that sends more than a message may have is closed.",
@@ -263,6 +264,8 @@ class Reached:
             self.names.add("retried")
             if frame.attempt == 4:
                 self.names.add("last_retry")
+        elif door == "connect":
+            self.names.add("post_had_waited")
         elif door == "receive":
             self.names.add("replayed")
             if frame.attempt > 1:

@@ -9,6 +9,7 @@ from chatsim.analysis.fits import BINS, FIT_MAX, SAMPLES_MIN, line_through, medi
 from chatsim.errors import UsageError
 
 
+@pytest.mark.slow
 def test_the_interval_of_a_median_covers() -> None:
     """400 medians of 11 lognormal values: the percentile bootstrap covers 95 % within 4 standard errors (1.1 %) and the
     2 % that it is known to be off at such n."""

@@ -26,12 +26,14 @@ def coverage(found: list[Interval]) -> float:
     return float(np.mean([interval.covers(MEAN_WAIT) for interval in found]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("replications", "customers"), [(10, 4000), (30, 2000)])
 def test_replications_cover(replications: int, customers: int) -> None:
     runs = analyses(21, 1000, replications, customers + WARMUP)
     assert 0.92 <= coverage([t_interval(waits[:, WARMUP:].mean(axis=1)) for waits in runs]) <= 0.97
 
 
+@pytest.mark.slow
 def test_without_a_warmup_they_cover_worse() -> None:
     """As many customers in both, of the same paths, so that only the empty start differs: measured 0.896 to 0.939."""
     runs = list(analyses(2, 1000, 30, 500 + WARMUP))
@@ -124,6 +126,7 @@ def test_bounds_solve_halls_equation(values: list[float], alpha: float) -> None:
         assert transformed == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [10, 30])
 def test_a_bound_alone_errs_less_where_skewness_is_corrected(n: int) -> None:
     """5000 analyses of exponential values, of skewness 2: 5 % is asked, Student's errs in 14 and 10 % of cases.
@@ -137,6 +140,7 @@ def test_a_bound_alone_errs_less_where_skewness_is_corrected(n: int) -> None:
     assert student > corrected + 0.02
 
 
+@pytest.mark.slow
 def test_batch_means_cover() -> None:
     """Of those that are not refused, which are few: measured 0.93 and 4 %."""
     found: list[Interval] = []

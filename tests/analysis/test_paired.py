@@ -31,6 +31,7 @@ def test_common_random_numbers_see_small_differences() -> None:
     )
 
 
+@pytest.mark.slow
 def test_paired_differences_cover() -> None:
     """2000 analyses of 10 pairs: a standard error of 0.5 %. What is covered is the difference b - a."""
     generator = np.random.default_rng(7)

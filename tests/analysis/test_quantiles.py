@@ -47,6 +47,7 @@ def test_a_quantile_of_nothing_is_refused() -> None:
         quantile([1.0], 95)
 
 
+@pytest.mark.slow
 def test_replications_cover_the_quantile() -> None:
     """1000 analyses of 20 runs: a standard error of 0.7 %. A true 94 % leaves the range in 0.4 % of draws."""
     runs = analyses(31, 1000, 20, 3200)
@@ -83,6 +84,7 @@ def test_the_smallest_n_will_do_and_one_fewer_is_refused(q: float, side: Side) -
         order_statistic_interval(samples[1:], q, side=side)
 
 
+@pytest.mark.slow
 def test_order_statistics_cover_independent_samples() -> None:
     """3000 analyses of 200 samples: the exact coverage is 0.967, 5 standard errors above.
 

@@ -15,6 +15,7 @@ from chatsim.errors import UsageError
 from tests.analysis.mm1 import MEAN_WAIT, replication_means
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("relative", [0.2, 0.1, 0.05])
 def test_the_interval_covers_at_the_stop(relative: float) -> None:
     """1000 analyses, of which 0.92 must cover: measured 0.949, 0.935 and 0.936, a standard error of 0.8 %."""

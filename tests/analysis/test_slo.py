@@ -24,6 +24,7 @@ def rates(limit: float, op: Operator, looks: Looks) -> dict[Verdict, float]:
 FIXED = [Looks(first=n, n_max=n) for n in (10, 20, 40, 80)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("looks", [Looks(), *FIXED], ids=["auto", "10", "20", "40", "80"])
 def test_at_the_limit_false_passes_are_rare(looks: Looks) -> None:
     """At most 7 %, whether replications are added while inconclusive or not; and so are false fails."""
@@ -33,6 +34,7 @@ def test_at_the_limit_false_passes_are_rare(looks: Looks) -> None:
     assert found["inconclusive"] > 0.85
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("looks", [Looks(), Looks(expectations=5), Looks(first=20, n_max=20)], ids=["1", "5", "20"])
 def test_what_is_a_fifth_beyond_the_limit_is_seen(looks: Looks) -> None:
     """With a power of 0.95 at least: a mean 20 % above its limit fails, one a sixth below it passes."""
@@ -48,6 +50,7 @@ def test_looking_again_without_spending_would_pass_too_often() -> None:
     assert passes > 0.10 * 500
 
 
+@pytest.mark.slow
 def test_five_expectations_together_err_no_more_than_one() -> None:
     """Five metrics at their limits, each of 20 normal values: some false pass in at most 7 % of 1000 scenarios."""
     rows = np.random.default_rng(1).standard_normal((1000, 5, 20))

@@ -21,6 +21,7 @@ import simpy
 from chatsim.sim.engine import Engine
 from chatsim.sim.event_loop import EventLoop
 from tests.bench import live
+from tests.bench.flowing import flowing
 from tests.bench.naive import NaiveChat, Process
 from tests.bench.sweeping import sweeping
 from tests.bench.worlds import World
@@ -155,6 +156,7 @@ BENCHES: dict[str, Callable[[], None]] = {
     "queue": queue,
     "quiet": quiet,
     "compiled": compiled,
+    "flow": lambda: flowing(min(PAIRS, 3)),
     "sweep": lambda: sweeping(min(PAIRS, 2)),
     "rooms": lambda: live.rooms(PAIRS),
     "outstanding": lambda: live.outstanding(PAIRS),

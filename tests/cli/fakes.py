@@ -27,6 +27,7 @@ class FakeJudged:
     verdict: str = "pass"
     n: int = 300
     unit: str = "s"
+    why: str = ""
 
 
 @dataclass

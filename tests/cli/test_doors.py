@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("simpy", "pandas", "matplotlib", "uvicorn", "asyncio", "websockets", "pydantic")
+HEAVY = ("simpy", "pandas", "matplotlib", "uvicorn", "asyncio", "websockets", "pydantic", "jwt", "cryptography")
 
 
 @pytest.mark.parametrize("module", ["chatsim.cli.main", "chatsim.cli.doors"])

@@ -46,7 +46,20 @@ def test_nothing_said_shows_the_help_and_is_three(capsys: Capture) -> None:
 def test_help_is_zero(capsys: Capture) -> None:
     assert main(["--help"], Fakes().doors()) == 0
     out = capsys.readouterr().out
-    for command in ("run", "check", "replay", "timeline", "report", "lint", "schema", "serve", "token", "chat"):
+    for command in (
+        "run",
+        "check",
+        "replay",
+        "timeline",
+        "report",
+        "baseline",
+        "requirements",
+        "lint",
+        "schema",
+        "serve",
+        "token",
+        "chat",
+    ):
         assert command in out
     assert "demo" not in out
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chatsim.cli.options import changes, check_jobs, grid, number, share
+from chatsim.cli.options import changes, check_jobs, grid, number, paths, share
 from chatsim.errors import UsageError
+from chatsim.scenario.load import shipped
 
 
 def test_values_of_a_grid_stay_as_a_file_says_them() -> None:
@@ -49,3 +51,21 @@ def test_what_cannot_be_is_refused(read: Any, given: Any, text: str) -> None:
 
 def test_numbers_and_shares() -> None:
     assert (number("auto"), number("12"), share("5%")) == ("auto", 12, 0.05)
+
+
+def test_without_a_path_it_is_said_whose_scenarios_are_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert paths([], "check") == paths(None, "check") == ()
+    told = f"chatsim: no path was given, so these are the shipped scenarios, of {shipped()}"
+    assert capsys.readouterr().err.splitlines() == [told, told]
+    # A folder of one's own is not taken for them unasked.
+    (tmp_path / "scenarios").mkdir()
+    assert paths(None, "check") == ()
+    assert capsys.readouterr().err.splitlines() == [f"{told}; your own: chatsim check scenarios"]
+    assert paths([Path("scenarios")], "check") == [Path("scenarios")]
+    assert capsys.readouterr().err == ""
+    monkeypatch.chdir(shipped().parent)
+    assert paths(None, "check") == ()
+    assert capsys.readouterr().err.splitlines() == [told]

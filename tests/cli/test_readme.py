@@ -13,7 +13,9 @@ import pytest
 import chatsim
 from chatsim.cli.main import main
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+TOP = Path(__file__).parents[2]
+README = (TOP / "chatsim" / "README.md").read_text(encoding="utf-8")
+SCENARIO = (TOP / "README.md").read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
 COMMANDS = [
     line.partition("#")[0].strip()
     for line in README.partition("## In a notebook")[2].partition("## Looking back")[0].splitlines()
@@ -24,7 +26,7 @@ COMMANDS = [
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A place with the README's scenario in it, made shorter."""
-    text = README.partition("```yaml\n")[2].partition("```")[0]
+    text = SCENARIO
     assert "duration: 2min" in text
     assert "at: 1min" in text
     shorter = text.replace("duration: 2min", "duration: 20s").replace("at: 1min", "at: 12s")

@@ -11,7 +11,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+TOP = Path(__file__).parents[2]
+README = (TOP / "chatsim" / "README.md").read_text(encoding="utf-8")
+SCENARIO = (TOP / "README.md").read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
 SECTION = README.partition("\n## In CI\n")[2].partition("\n## ")[0]
 PATIENCE_S = 240.0
 
@@ -38,7 +40,7 @@ def run(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 def folder(tmp_path: Path) -> Path:
     """Where a scenario stands that takes next to no time."""
     (tmp_path / "scenarios").mkdir()
-    text = README.partition("```yaml\n")[2].partition("```")[0].replace("2min", "90s").replace("users: 40", "users: 12")
+    text = SCENARIO.replace("2min", "90s").replace("users: 40", "users: 12")
     assert "p95(delivery_latency) <= 100ms" in text
     (tmp_path / "scenarios" / "after-lunch.yaml").write_text(text, encoding="utf-8")
     return tmp_path
@@ -50,6 +52,14 @@ def test_each_command_passes(words: list[str], folder: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     written = [name for name in words if name.startswith("out.")]
     assert all((folder / name).read_text(encoding="utf-8") for name in written)
+
+
+def test_a_baseline_is_saved_and_compared_as_is_shown(folder: Path) -> None:
+    commands = [shlex.split(line, comments=True) for line in blocks("sh")[1].splitlines()]
+    assert [words[1:3] for words in commands] == [["baseline", "save"], *[["baseline", "compare"]] * 2]
+    for words in commands:
+        done = run(words, folder)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("words", [COMMANDS[0], COMMANDS[2]], ids=shlex.join)

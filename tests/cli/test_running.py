@@ -176,7 +176,8 @@ def test_run_without_a_result_is_a_sentence_and_no_table(capsys: Capture) -> Non
 
 
 @pytest.mark.parametrize(
-    "argv", [["run", "x.yaml"], ["run", "x.yaml", "--json"], ["check"], ["check", "--json"], ["demo"]]
+    "argv",
+    [["run", "x.yaml"], ["run", "x.yaml", "--json"], ["check", "x.yaml"], ["check", "x.yaml", "--json"], ["demo"]],
 )
 @pytest.mark.parametrize("inside", ["", "folder"])
 def test_out_must_be_a_folder(argv: list[str], inside: str, tmp_path: Path, capsys: Capture) -> None:
@@ -235,3 +236,18 @@ def test_the_paths_are_printed(tmp_path: Path, capsys: Capture) -> None:
     several = Fakes([FakeScenario("a"), FakeScenario("b")], answer=answer)
     assert main(["check", "x", "--out", str(tmp_path)], several.doors()) == 0
     assert f"2 runs written below {tmp_path}" in capsys.readouterr().out
+
+
+def test_a_fidelity_reaches_the_runner_as_a_wire_of_its_own(capsys: Capture) -> None:
+    fakes = Fakes()
+    assert main(["run", "x.yaml", "--fidelity", "flow"], fakes.doors()) == 0
+    assert main(["check", "--fidelity", "flow"], fakes.doors()) == 0
+    assert {wire for _, wire, _, _ in fakes.asked} == {"flow"}
+
+
+@pytest.mark.parametrize("words", [["--fidelity", "half"], ["--fidelity", "flow", "--on", "live"]])
+def test_a_fidelity_that_there_is_not_is_refused(words: list[str], capsys: Capture) -> None:
+    fakes = Fakes()
+    assert main(["run", "x.yaml", *words], fakes.doors()) == 3
+    assert words[1] in capsys.readouterr().err
+    assert fakes.asked == []

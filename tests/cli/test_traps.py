@@ -132,3 +132,42 @@ def test_nothing_collected_is_not_green(tmp_path: Path) -> None:
     done = chatsim(tmp_path, "check", ".", "--junit", "out.xml")
     assert (done.returncode, done.stdout) == (3, "")
     assert 'errors="1"' in (tmp_path / "out.xml").read_text(encoding="utf-8")
+
+
+def test_an_interrupted_session_is_counted_and_not_left_out(tmp_path: Path) -> None:
+    # Whoever is gone for good never answers: her messages have no latency to show, and fail all the same.
+    gone = "{at: 5s, do: vanish, count: 1}"
+    write(tmp_path, "max(delivery_latency) <= 1h, undelivered == 0", events=gone)
+    done = chatsim(tmp_path, "run", "small.yaml", "--csv", "out.csv")
+    assert done.returncode == 1
+    verdicts = {line.split()[2]: line.split() for line in done.stdout.splitlines() if line.startswith("small")}
+    assert "inf" in verdicts["max(delivery_latency)"]
+    assert {name: words[-1] for name, words in verdicts.items()} == {
+        "max(delivery_latency)": "fail",
+        "undelivered": "fail",
+    }
+
+
+def test_failed_handshakes_are_counted(tmp_path: Path) -> None:
+    path = write(tmp_path, "auth_refused == 0, count(ack_latency) >= 1")
+    refused = "groups:\n  - {name: forgers, users: 3, credentials: forged, reconnect: false}\n"
+    path.write_text(path.read_text(encoding="utf-8").replace("groups:\n", refused), encoding="utf-8")
+    done = chatsim(tmp_path, "run", "small.yaml")
+    assert done.returncode == 1
+    told = {line.split()[2]: line.split()[-3:] for line in done.stdout.splitlines() if line.startswith("small")}
+    assert told["auth_refused"] == ["3", "0", "fail"]
+    assert told["count(ack_latency)"][-1] == "pass"
+
+
+def test_a_saturated_load_generator_invalidates_the_run(tmp_path: Path) -> None:
+    # More than any one process could write: what it did not send in time says nothing of the server.
+    words = WORDS.replace("users: 4", "users: 60").replace("30/min", "400/s").replace("DURATION", "300ms")
+    words = words.replace("costs: 0\n", "handler: {rate_limit: 1000000/min, frame_limit: 1000000/min}\n")
+    words = words.replace("LATENCY", "0s").replace("EVENTS", "").replace("EXPECT", "sent >= 1")
+    (tmp_path / "small.yaml").write_text(words, encoding="utf-8")
+    done = chatsim(tmp_path, "run", "small.yaml", "--on", "live", "--junit", "out.xml")
+    assert done.returncode == 4
+    assert "machine" in done.stdout + done.stderr
+    report = (tmp_path / "out.xml").read_text(encoding="utf-8")
+    assert 'errors="1"' in report
+    assert "the crowd" in report

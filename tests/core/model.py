@@ -60,6 +60,7 @@ class Person:
 
     state: Literal["online", "away"] = "online"
     gone_at: float = -inf
+    receives_until: float = -inf
     said: list[float] = field(default_factory=list)
 
 
@@ -235,6 +236,29 @@ class Model:
         )
         if self.is_revoked(user, jti, now):
             self.close(now, conn, 4501)
+        self.catch_up(now, user)
+
+    def catch_up(self, now: float, user: str) -> None:
+        """Her newest connection is sent what waits in her own session, if none that she has was sent it."""
+        own = "@" + user
+        if own not in self.rooms or not self.of(user):
+            return
+        conn, room = self.of(user)[-1], self.rooms[own]
+        device = self.devices[conn]
+        waiting = [stored.frame.seq for stored in room.stored if user in stored.debts]
+        missed = room.stored[waiting[0] - 1 :] if waiting else []
+        sent = waiting and self.reached(own, user, waiting[0])
+        if missed and not sent and all(self.is_kept(now, stored) for stored in missed):
+            device.joined[own] = self.began[own, room.epoch, device.user, conn] = 0
+            self.replay(now, conn, missed)
+
+    def replay(self, now: float, conn: str, missed: list[Stored]) -> None:
+        user = self.devices[conn].user
+        for stored in missed:
+            debt = stored.debts.get(user)
+            if debt is not None:
+                stored.debts[user] = debt = Debt(debt.attempt + 1, now)
+            self.send([conn], stored, 1 if debt is None else debt.attempt)
 
     def is_revoked(self, user: str, jti: str | None, issued_at: float) -> bool:
         return jti in self.revoked_jtis or issued_at < self.revoked_users.get(user, -inf)
@@ -251,8 +275,10 @@ class Model:
         device = self.devices.pop(conn)
         for session in device.joined:
             self.left_by(now, session, device.user)
+        self.catch_up(now, device.user)
         if not self.of(device.user):
             self.people[device.user].gone_at = now
+            self.people[device.user].receives_until = now + self.config.retention_s
 
     def left_by(self, now: float, session: str, user: str) -> None:
         if not self.joined(session, user):
@@ -291,7 +317,7 @@ class Model:
             return
         if replaces in self.of(user) and replaces != conn:
             self.close(now, str(replaces), 4502)
-        room = self.rooms.get(session) or self.make(session, [user])
+        room = self.rooms.get(session) or self.make(now, session, [user])
         if user not in room.participants:
             room.participants.append(user)
         # Where the former one began; itself, named so, has not begun before it enters.
@@ -310,11 +336,7 @@ class Model:
             device.joined[session] = start
             self.began[session, room.epoch, user, conn] = device.joined[session]
         self.tell([conn], self.told_joined(session, missed))
-        for stored in missed or []:
-            debt = stored.debts.get(user)
-            if debt is not None:
-                stored.debts[user] = debt = Debt(debt.attempt + 1, now)
-            self.send([conn], stored, 1 if debt is None else debt.attempt)
+        self.replay(now, conn, missed or [])
         if news and not session.startswith("@"):
             self.presence(now, session, user, self.people[user].state)
 
@@ -338,11 +360,14 @@ class Model:
         f = stored.frame
         self.tell(to, Message(f.message_id, f.session, f.epoch, f.seq, f.sender, f.body, f.sent_at, attempt))
 
-    def make(self, session: str, participants: list[str]) -> Room:
+    def make(self, now: float, session: str, participants: list[str]) -> Room:
         room = self.rooms[session] = Room(self.newest_epoch, participants)
         if session.startswith("@"):
+            owner = self.people.get(session[1:], Person())
             for conn in self.of(session[1:]):
                 self.enter(conn, session)
+            if now < owner.receives_until and not self.of(session[1:]):
+                room.places[session[1:]] = Place(gone_at=now)
         return room
 
     def leave(self, now: float, conn: str, session: str) -> None:
@@ -374,7 +399,7 @@ class Model:
 
     def open(self, now: float, session: str, participants: list[str], ttl_s: float | None) -> None:
         if session not in self.rooms:
-            room = self.make(session, list(dict.fromkeys(participants)))
+            room = self.make(now, session, list(dict.fromkeys(participants)))
             room.opened, room.ends_at = True, inf if ttl_s is None else now + ttl_s
 
     def add(self, now: float, session: str, user: str) -> None:
@@ -432,7 +457,7 @@ class Model:
             self.error(conn, "rate_limited", id_, max(1, ceil((recent[-limit] + window_s - now) * 1000)))
             return False
         person.said.append(now)
-        room = room or self.make(session, [user])
+        room = room or self.make(now, session, [user])
         self.ids[user, session, id_] = Used(now, room.epoch, conn)
         return True
 
@@ -489,7 +514,7 @@ class Model:
 
     def post(self, now: float, user: str) -> None:
         if "@" + user not in self.rooms:
-            self.make("@" + user, [user])
+            self.make(now, "@" + user, [user])
 
     def ack(self, now: float, conn: str, session: str, up_to: int) -> None:
         device = self.is_there(now, conn)
@@ -569,12 +594,17 @@ class Model:
             self.revoked_jtis.add(jti)
         if user is not None:
             self.revoked_users[user] = now
-        for conn, device in list(self.devices.items()):
-            if user == device.user or (jti is not None and jti == device.jti):
-                self.close(now, conn, 4501)
+        hers = [c for c, d in self.devices.items() if user == d.user or (jti is not None and jti == d.jti)]
+        for conn in hers:
+            self.close(now, conn, 4501)
+        for conn in hers:
+            # Who goes with the others is not sent what waited for them.
+            self.out[conn] = [frame for frame in self.out[conn] if not isinstance(frame, Message)]
         for session, room in self.rooms.items():
             if user in room.participants:
                 self.expel(now, session, str(user), "revoked")
+        if user in self.people:
+            self.people[str(user)].receives_until = -inf
 
     # Time.
 

@@ -17,8 +17,10 @@ from chatsim.core.effects import ClientEffect, ClientEffects, Dial, HangUp, Rene
 from chatsim.core.frames import (
     AckIn,
     ClientFrame,
+    Delivered,
     Draining,
     Error,
+    Heartbeat,
     Left,
     Message,
     PresenceIn,
@@ -731,3 +733,61 @@ def test_an_ack_at_the_moment_another_is_due_leaves_no_alarm_behind() -> None:
     ann.receive(due_at, message(4))
     assert ann.wake_at() > due_at
     assert written(ann.wake(ann.wake_at())) == [AckIn("s", 4)]
+
+
+# What a shell may ask.
+
+
+def test_it_says_what_is_still_to_be_acked_and_answered() -> None:
+    made = at_home()
+    made.say(1.0, "a", "s", BODY)
+    assert (made.pending("a"), made.pending("b"), made.unacked) == (True, False, 1)
+    made.receive(1.1, acked("a"))
+    assert (made.pending("a"), made.unacked) == (False, 0)
+    assert (made.wants("s"), made.leaving("s")) == (True, False)
+    made.leave(2.0, "s")
+    assert (made.wants("s"), made.leaving("s")) == (False, True)
+    made.receive(2.1, Left(session="s", reason="left"))
+    assert made.leaving("s") is False
+
+
+def test_the_connection_before_this_one_is_known_by_the_servers_name_for_it() -> None:
+    made = at_home()
+    assert made.former == ""
+    named = made.connection
+    assert named
+    made.closed(5.0, 1006)
+    assert made.former == named
+
+
+def test_who_gives_up_a_join_that_could_not_be_had_just_now_has_nothing_to_take_back() -> None:
+    made = at_home()
+    made.join(1.0, "t")
+    made.receive(1.1, Error("unavailable", "not now", retry_after_ms=500))
+    assert made.wants("t")
+    assert written(made.leave(1.2, "t")) == []
+    assert not made.wants("t")
+    # And it is not asked for again.
+    assert made.wake_at() > 1.2
+    assert [frame for frame in written(made.wake(made.wake_at())) if isinstance(frame, StatusIn)] == []
+
+
+def test_what_is_told_about_messages_is_shown_and_changes_nothing() -> None:
+    made = at_home()
+    made.say(1.0, "a", "s", BODY)
+    for frame in (
+        Delivered(session="s", user="bob", message_ids=("s1-1",)),
+        Heartbeat(t=1.0, server_time=2.0, seqs={}),
+    ):
+        assert shown(made.receive(1.1, frame)) == [frame]
+    assert made.pending("a")
+
+
+def test_a_refusal_of_what_was_withdrawn_is_shown_and_brings_nothing_back() -> None:
+    made = at_home()
+    made.say(1.0, "a", "s", BODY)
+    made.withdraw(1.1, "a")
+    refusal = Error("unavailable", "not now", "a", 500)
+    assert shown(made.receive(1.2, refusal)) == [refusal]
+    assert not made.pending("a")
+    assert written(made.wake(made.wake_at())) == []

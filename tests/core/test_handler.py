@@ -21,10 +21,12 @@ from chatsim.core.frames import (
     Message,
     Presence,
     RateLimit,
+    Refreshed,
     StatusIn,
     Typing,
     Welcome,
 )
+from chatsim.core.tokens import Claims
 from tests.core.world import EPOCH, World, sends
 
 # Opening.
@@ -446,3 +448,35 @@ def test_retention_shorter_than_a_retry_still_wakes_in_time() -> None:
     world.arrive("ann", "bob")
     world.say("ann")
     assert world.handler.wake_at() <= 5
+
+
+def test_refreshes_count_as_frames_and_a_flood_of_them_changes_no_token() -> None:
+    world = World(HandlerConfig(frame_limit=2))
+    world.connect("ann", ttl_s=600)
+    claims = Claims(sub="ann", exp=EPOCH + 9000, sessions=("s",))
+    for _ in range(2):
+        assert [refreshed for _, refreshed in sends(world.do("refresh", "ann", claims), Refreshed)] == [
+            Refreshed(expires_in_s=9000)
+        ]
+    later = Claims(sub="ann", exp=EPOCH + 9900, sessions=("s",))
+    [(to, error)] = sends(world.do("refresh", "ann", later), Error)
+    assert (to, error.code) == (("ann",), "frame_rate")
+    assert world.do("refresh", "nobody", later) == []
+
+
+def test_who_is_there_is_counted_by_connections_and_by_people() -> None:
+    world = World()
+    for conn in ("ann1", "ann2", "bob1"):
+        world.connect(conn)
+    assert (world.handler.present(), world.handler.connected) == ((3, 2), 3)
+    world.do("disconnect", "ann1")
+    assert (world.handler.present(), world.handler.connected) == ((2, 2), 3)
+    world.do("disconnect", "bob1")
+    assert (world.handler.present(), world.handler.connected) == ((1, 1), 3)
+
+
+def test_what_is_told_of_a_session_that_is_gone_reaches_nobody() -> None:
+    world = World()
+    world.connect("ann")
+    assert world.do("told", "never-opened", Typing("never-opened", "ann", True)) == []
+    assert world.handler.counters.typing_events == 0

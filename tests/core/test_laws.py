@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import get_args
 
 import msgspec
+import pytest
 from hypothesis import Phase, given, seed, settings
 from hypothesis import strategies as st
 
@@ -173,6 +174,7 @@ def test_gone(life: Life, story: list[Draw]) -> None:
             gone.add(step.args[0])
 
 
+@pytest.mark.slow
 def test_the_stories_come_to_every_door_and_every_answer() -> None:
     """The laws are about all inputs: every door that a journal knows is drawn and comes to pass, and what a handler can
     say is said: each kind of effect and of frame, each code."""

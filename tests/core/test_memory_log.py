@@ -141,3 +141,9 @@ def test_what_an_ended_session_had_under_way_is_none_of_the_next_of_its_name() -
     assert [(r.epoch, r.seq) for r in (first, late, second)] == [(2, 1), (1, 1), (2, 2)]
     assert len({r.message_id for r in (first, late, second)}) == 3
     assert log.history("s", 0, 10) == [first, second]
+
+
+def test_everything_is_kept_at_once_and_for_as_long_as_the_log_is() -> None:
+    heard: list[bool] = []
+    MemoryLog().settled(heard.append)
+    assert heard == [True]

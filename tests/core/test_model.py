@@ -160,8 +160,9 @@ class Node(RuleBasedStateMachine):
         self.numbered += 1
         conn, allowed = f"c{self.numbered}", ("s", "t") if named else None
         wall = EPOCH + self.now
-        self.give("connect", conn, Claims(user, wall + ttl_s, iat=wall, jti=jti, sessions=allowed))
+        # The model first: the rest of what is replayed is asked for at once, and that is told to both.
         self.model.connect(self.now, conn, user, ttl_s, jti, allowed)
+        self.give("connect", conn, Claims(user, wall + ttl_s, iat=wall, jti=jti, sessions=allowed))
         self.agree()
 
     def some(self) -> bool:

@@ -229,3 +229,29 @@ def test_everything_arrives_once_and_in_order(missed: int, steps: list[str]) -> 
     # What Bob wrote is owed to Ann, who acks nothing here; to Bob nothing is.
     assert world.handler.ledger.waiting == len(own)
     world.balance()
+
+
+def test_who_comes_back_to_two_sessions_and_leaves_one_hears_the_rest_of_the_other() -> None:
+    world = World(SMALL)
+    for session in ("s", "t"):
+        for conn, user in (("ann", "ann"), ("bob", "bob")):
+            if session == "s":
+                world.connect(conn, user, sessions=("s", "t"))
+            world.join(conn, session)
+    world.gone("bob")
+    for number in range(10):
+        world.say("ann", f"s{number}", "s")
+        world.say("ann", f"t{number}", "t")
+    world.connect("bob2", sessions=("s", "t"))
+    world.slow.add("bob2")
+    world.done.clear()
+    for session in ("s", "t"):
+        world.join("bob2", session, last_seq=0)
+    world.leave("bob2", "s")
+    world.slow.discard("bob2")
+    for _ in range(20):
+        world.relieve("bob2")
+    heard = [(message.session, message.seq) for message in world.heard("bob2", Message)]
+    assert [seq for session, seq in heard if session == "t"] == list(range(1, 11))
+    assert len(heard) == len(set(heard)) < 20
+    assert seqs(world.say("ann", "live", "t")) == [11]

@@ -172,11 +172,10 @@ def test_a_message_from_the_server_is_owed_by_the_user() -> None:
 
 
 def test_a_new_device_does_not_ack_what_the_own_session_owes_to_another() -> None:
-    """Or what only the lost device was sent would count as delivered, and nobody would have it."""
+    """Or what only the other was sent, which may be dead, would count as delivered, and nobody would have it."""
     world = World()
     world.connect("ann1")
     world.do("post", "ann", "p1", Raw(b"1"))
-    world.gone("ann1")
     world.connect("ann2")
     world.do("post", "ann", "p2", Raw(b"2"))
     world.ack("ann2", 2, "@ann")
@@ -220,3 +219,15 @@ def test_the_log_hears_who_is_a_receiver_in_her_own_session() -> None:
     world.gone("ann2")
     world.until(301)
     assert Note(Position("@ann", "ann", 1)) in world.connect("ann3")
+
+
+def test_a_second_device_is_told_of_the_same_people_and_so_is_who_comes_after_a_change() -> None:
+    world = World()
+    world.connect("ann1")
+    world.connect("ann2")
+    [(_, first)] = sends(world.join("ann1"), Joined)
+    [(_, second)] = sends(world.join("ann2"), Joined)
+    assert second.participants == first.participants
+    world.connect("bob1")
+    [(_, third)] = sends(world.join("bob1"), Joined)
+    assert {who.user for who in third.participants} == {"ann", "bob"}

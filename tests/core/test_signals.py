@@ -283,3 +283,20 @@ def test_who_left_while_typing_does_not_speak_in_the_next_session_of_that_name()
     world.join("bob")
     world.until(20)
     assert typings(world, "bob") == [(0, True)]
+
+
+def test_who_leaves_just_after_she_stopped_typing_may_not_begin_again_any_sooner_when_back() -> None:
+    world = World()
+    world.arrive("ann", "bob")
+    world.typing("ann")
+    world.until(3.5)
+    world.typing("ann", False)
+    assert typings(world, "bob") == [(0.0, True), (3.5, False)]
+    world.leave("ann")
+    world.join("ann")
+    world.until(6.4)
+    world.typing("ann")
+    assert len(typings(world, "bob")) == 2
+    world.until(6.5)
+    world.typing("ann")
+    assert typings(world, "bob")[2:] == [(6.5, True)]

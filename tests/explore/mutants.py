@@ -74,7 +74,7 @@ def one(
 
 
 HANDLER, DELIVERY, SIGNALS, REPLAYS = "core/handler.py", "core/delivery.py", "core/signals.py", "core/replays.py"
-SERVICE, SESSIONS = "core/service.py", "core/sessions.py"
+SERVICE, SESSIONS, MEMBERSHIP = "core/service.py", "core/sessions.py", "core/membership.py"
 
 MUTANTS = (
     one(
@@ -116,15 +116,15 @@ MUTANTS = (
         "the replay at the next wake",
         (
             Edit(
-                HANDLER,
+                MEMBERSHIP,
                 "effects += self._replays.begin(now, connection, member, missed)",
-                'later = self.__dict__.setdefault("_later", [])\n'
+                'later = self._replays.__dict__.setdefault("_later", [])\n'
                 "            later += self._replays.begin(now, connection, member, missed)",
             ),
             Edit(
                 HANDLER,
                 "        effects: list[Effect] = []\n        for to in self._pulse.pings(now):",
-                '        effects: list[Effect] = self.__dict__.pop("_later", [])\n'
+                '        effects: list[Effect] = self._replays.__dict__.pop("_later", [])\n'
                 "        for to in self._pulse.pings(now):",
             ),
         ),
@@ -414,15 +414,33 @@ MUTANTS = (
     ),
     one(
         "a post misses who came after the first",
-        HANDLER,
-        'own = self._sessions.by_name.get("@" + user.name)',
+        MEMBERSHIP,
+        'own = self._sessions.by_name.get("@" + connection.user.name)',
         "own = None",
     ),
     one(
+        "what was posted to the absent is not sent when they connect",
+        MEMBERSHIP,
+        "if not self._hardened or not self._ledger.is_stranded(member):",
+        "if self._ledger:",
+    ),
+    one(
+        "what a dead device was posted is not sent to the one that is there",
+        MEMBERSHIP,
+        "if not member.connections or not is_own(member.session.name):",
+        "if self._ledger:",
+    ),
+    one(
+        "who is away when her own session is made is owed nothing in it",
+        "core/sessions.py",
+        "now < owner.receives_until",
+        "owner.receives_until > inf",
+    ),
+    one(
         "who leaves is owed for ever",
-        HANDLER,
-        'effects += self._notices.undelivered(self.ledger.forsake(member, "left"))',
-        "assert self.ledger",
+        MEMBERSHIP,
+        'effects += self._notices.undelivered(self._ledger.forsake(member, "left"))',
+        "assert self._ledger",
     ),
 )
 """All of them."""

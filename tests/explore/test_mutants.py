@@ -11,11 +11,13 @@ from chatsim.verdict.invariants.catalogue import INVARIANTS
 from tests.explore.mutants import CONTROL, MUTANTS, PACKAGE, Edit, Mutant, check, check_control, found_in, plant
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
 def test_each_is_found_by_what_it_breaks(mutant: Mutant, tmp_path: Path) -> None:
     check(mutant, tmp_path)
 
 
+@pytest.mark.slow
 def test_where_nothing_is_planted_nothing_is_found(tmp_path: Path) -> None:
     check_control(CONTROL, tmp_path)
 

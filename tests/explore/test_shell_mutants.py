@@ -11,11 +11,13 @@ from tests.explore.mutants import MUTANTS, PACKAGE, Mutant, check, check_control
 from tests.explore.shell_mutants import CONTROL_ON_VIRTUAL, SHELL_MUTANTS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", SHELL_MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
 def test_each_is_found_by_what_it_breaks(mutant: Mutant, tmp_path: Path) -> None:
     check(mutant, tmp_path)
 
 
+@pytest.mark.slow
 def test_where_nothing_is_planted_nothing_is_found(tmp_path: Path) -> None:
     check_control(CONTROL_ON_VIRTUAL, tmp_path)
 

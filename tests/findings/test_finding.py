@@ -134,6 +134,12 @@ def test_the_worst_decides_and_nothing_judged_is_no_success(verdicts: tuple[str,
     assert Findings(finding(verdict=verdict) for verdict in verdicts).verdict == word
 
 
+def test_a_run_of_which_nothing_was_judged_is_no_success_beside_one_that_passed() -> None:
+    passed, skipped = finding(verdict="pass"), finding(verdict="skipped", scenario="other")
+    assert Findings([passed, finding(verdict="skipped")]).verdict == "pass"
+    assert Findings([passed, skipped]).verdict == "invalid"
+
+
 def test_what_is_bad_comes_first_in_its_order() -> None:
     found = Findings(
         finding(verdict=verdict, line=line) for line, verdict in enumerate(["pass", "fail", "error", "fail", "skipped"])

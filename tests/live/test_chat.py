@@ -533,7 +533,7 @@ def test_who_comes_back_names_her_former_connection_and_is_let_in_before_others(
 
 
 def test_the_example_of_the_readme_runs() -> None:
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "chatsim" / "README.md").read_text(encoding="utf-8")
     names: dict[str, Any] = {}
     example = text.partition("## A client")[2].partition("```python\n")[2].partition("```")[0]
     exec(example, names)

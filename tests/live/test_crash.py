@@ -16,6 +16,7 @@ from random import Random
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 import uvloop
 
 from chatsim.core.client import ClientConfig
@@ -144,6 +145,7 @@ async def talk(lives: Lives) -> Crowd:
     return crowd
 
 
+@pytest.mark.slow
 def test_what_was_acked_survives_twenty_crashes(tmp_path: Path) -> None:
     lives = Lives(tmp_path)
     try:

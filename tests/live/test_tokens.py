@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from chatsim.core.client import ChatClient, ClientConfig
-from chatsim.core.tokens import Claims, Keys, Refusal, verify
+from chatsim.core.tokens import Claims, Keys, Minter, Refusal, verify
 from chatsim.errors import UsageError
-from chatsim.live.tokens import HELD_MAX, Purse
+from chatsim.live.tokens import HELD_MAX, Purse, forger_of
 from chatsim.people.people import Device, Person
 from chatsim.scenario.model import Scenario
 
@@ -78,3 +78,35 @@ def test_what_a_device_holds_is_remembered_until_it_ends() -> None:
 def test_what_cannot_be_minted_is_refused_before_the_run() -> None:
     with pytest.raises(UsageError, match="HS256"):
         Purse(scenario("good", algorithms=["EdDSA"]), SECRET)
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "RS256", "ES256", "EdDSA"])
+def test_tokens_for_another_server_are_signed_with_its_key_and_forged_ones_with_one_of_its_kind(algorithm: str) -> None:
+    key = forger_of(algorithm)
+    minter = Minter(key, algorithm, audience="chat", issuer="us")
+    keys = Keys((key,), (algorithm,))
+    good = Purse(scenario("good"), b"", minter, "mark-").token(a_device(), WALL)
+    assert good is not None
+    claims = verify(good, keys, WALL, audience="chat", issuer="us")
+    assert isinstance(claims, Claims)
+    assert claims.jti == "mark-t1"
+    forged = Purse(scenario("forged"), b"", minter).token(a_device(), WALL)
+    assert forged is not None
+    refusal = verify(forged, keys, WALL, audience="chat", issuer="us")
+    assert isinstance(refusal, Refusal)
+    assert "signature" in refusal.detail
+
+
+def test_revoked_tokens_for_another_server_have_a_name_that_no_other_run_has() -> None:
+    purse = Purse(scenario("revoked"), b"", Minter(SECRET, "HS256"), "mark-")
+    token = purse.token(a_device(), WALL)
+    assert token is not None
+    claims = verify(token, Keys((SECRET,)), WALL)
+    assert isinstance(claims, Claims)
+    assert (claims.jti,) == purse.spoilt == ("mark-revoked",)
+
+
+def test_a_stranger_belongs_to_no_session() -> None:
+    claims = verify(Purse(scenario("good"), SECRET).stranger("eve", WALL), Keys((SECRET,)), WALL)
+    assert isinstance(claims, Claims)
+    assert (claims.sub, claims.sessions) == ("eve", ())

@@ -19,6 +19,7 @@ def code(path: Path) -> list[Any]:
     return [cell for cell in read(path).cells if cell.cell_type == "code"]
 
 
+@pytest.mark.slow
 @by_name
 def test_it_shows_what_is_kept_in_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Leaves out of the live cells, which are not compared, what takes long.

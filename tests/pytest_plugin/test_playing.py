@@ -76,6 +76,7 @@ def test_what_breaks_is_an_error_with_its_reason(tmp_path: Path, monkeypatch: py
         played(Play(scenario=made, wire="sim"), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["load", "loadgroup"])
 def test_two_workers_share_one_run(mode: str, pytester: pytest.Pytester) -> None:
     texts = [f"p99(delivery_latency) <= {limit}s" for limit in range(2, 10)]
@@ -88,6 +89,7 @@ def test_two_workers_share_one_run(mode: str, pytester: pytest.Pytester) -> None
     assert len(set(took)) == 2
 
 
+@pytest.mark.slow
 def test_two_workers_share_one_live_run(pytester: pytest.Pytester) -> None:
     write(pytester.path, "a", *GOOD)
     result = outside(pytester, "-n", "2", "--chatsim-on", "live", "--junitxml", "out.xml")

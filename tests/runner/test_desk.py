@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from chatsim.analysis.kept import read_result
 from chatsim.errors import UsageError
 from chatsim.runner.desk import arun_live, load, run_live, scenarios, simulate
-from chatsim.runner.run import run
+from chatsim.runner.replicate import replicate
+from chatsim.runner.run import play, run
+from chatsim.runner.sweep import sweep
 from chatsim.scenario.load import discover
 from tests.sim.worlds import scenario
 
@@ -78,3 +81,53 @@ def test_live_is_played_with_a_loop_and_without() -> None:
     heard.clear()
     assert asyncio.run(scene()) == ["live", "live"]
     assert heard[-1] == 1.0
+
+
+FLOWING = scenario(
+    duration="20s",
+    log={"latency": {"constant": "0s"}},
+    groups=[{"name": "people", "users": 10, "session_size": 2, "messages": {"arrivals": "poisson", "rate": "20/min"}}],
+    expect=["p99(delivery_latency) <= 100ms", "max(delivery_latency, group=people) >= 1h"],
+)
+
+
+def test_a_flow_is_judged_and_has_numbers_alone(tmp_path: Path) -> None:
+    made = simulate(FLOWING, fidelity="flow", out=tmp_path)
+    assert made.result.wire == "flow"
+    assert made.verdict == "fail"
+    assert [judged.verdict for judged in made.result.expectations] == ["pass", "fail"]
+    assert made.summary().delivery_latency_count[0] > 0
+    assert made.again.endswith("--fidelity flow --seed 1")
+    assert [path.name for path in made.to_csv(tmp_path / "tables")] == ["summary.csv"]
+    assert made.path is not None
+    assert sorted(path.name for path in made.path.iterdir()) == ["run.json", "scenario.json"]
+    for table in ("messages", "connections", "attempts", "series"):
+        with pytest.raises(UsageError, match=f"no {table}"):
+            getattr(made, table)
+    with pytest.raises(UsageError, match="keeps no rows"):
+        read_result(made.path)
+
+
+def test_a_flow_is_refused_what_it_leaves_out_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot judge lost == 0"):
+        simulate(FLOWING.with_(expect=["lost == 0"]), fidelity="flow", out=tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    with pytest.raises(UsageError, match="flow is a fidelity of sim"):
+        simulate(FLOWING, on="virtual", fidelity="flow")
+
+
+def test_a_flow_is_replicated_and_swept() -> None:
+    found = replicate(FLOWING, 3, fidelity="flow", jobs=1)
+    assert found.wire == "flow"
+    assert len(set(found.values("sent"))) > 1
+    assert list(found.values("delivery_latency_count{group=people}")) == list(found.values("delivery_latency_count"))
+    table = sweep(FLOWING, {"groups.people.users": [4, 8]}, replications=2, fidelity="flow", jobs=1, progress=False)
+    assert set(table.n) >= {2}
+
+
+def test_a_node_that_is_behind_gives_no_verdict() -> None:
+    slow = FLOWING.with_({"costs": {"frame": "1s"}})
+    result = play(slow, on="flow")
+    assert not result.valid
+    assert result.verdict == "invalid"
+    assert "behind" in result.why_invalid

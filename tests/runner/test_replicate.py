@@ -41,6 +41,7 @@ def test_sim_and_virtual_can_be_replicated() -> None:
     assert (found.wire, len(found), found.verdict) == ("virtual", 2, "pass")
 
 
+@pytest.mark.slow
 def test_until_precise_each_metric_is() -> None:
     precision = Precision(relative=0.1, n_max=60)
     found = replicate(small("mean(delivery_latency) <= 1s"), until=precision, jobs=1)
@@ -59,6 +60,7 @@ def test_until_says_which_metric_it_means() -> None:
         replicate(small(), until=Precision(relative=0.2), metrics=["ack_latency_p50"], jobs=1)
 
 
+@pytest.mark.slow
 def test_auto_ends_when_every_expectation_is_decided() -> None:
     mean_s = np.mean([r.numbers["delivery_latency_mean_s"] for r in replicate(small(), 20, jobs=1).replications])
     clear = replicate(small(f"mean(delivery_latency) <= {mean_s * 2:.6f}s", "lost == 0"), "auto", jobs=1)

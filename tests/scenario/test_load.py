@@ -8,7 +8,7 @@ import pytest
 
 from chatsim.core.config import HandlerConfig
 from chatsim.errors import UsageError
-from chatsim.scenario.load import ScenarioErrors, discover, load, load_all, load_handler, shipped
+from chatsim.scenario.load import ScenarioErrors, discover, find, load, load_all, load_handler, shipped
 from tests.scenario.examples import EXAMPLE
 
 BAD = """\
@@ -99,6 +99,21 @@ def test_a_missing_path_is_left_to_loading(tmp_path: Path) -> None:
     assert discover([tmp_path / "none"]) == [tmp_path / "none"]
 
 
+def test_a_plain_name_is_a_shipped_scenario_where_nothing_else_goes_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert discover(["steady", "limiter"]) == [shipped() / "steady.yaml", shipped() / "limiter.yaml"]
+    assert find("acked-when-due") == shipped() / "regressions" / "acked-when-due.yaml"
+    with pytest.raises(UsageError, match=r"no file and no shipped scenario stedy \(did you mean steady\?\)"):
+        discover(["stedy"])
+    mine = write(tmp_path, "steady/mine.yaml", EXAMPLE)
+    assert discover(["steady"]) == [mine.relative_to(tmp_path)]
+    # What has an ending, or a folder, is a path and nothing else.
+    assert find("limiter.yaml") == Path("limiter.yaml")
+    assert find("other/limiter") == Path("other/limiter")
+
+
 def test_the_shipped_scenarios_are_found_and_right() -> None:
     paths = discover()
     scenarios, problems = load_all(paths)
@@ -121,3 +136,9 @@ def test_a_handlers_file(tmp_path: Path) -> None:
         (3, "retries"),
         (4, "rtries"),
     ]
+
+
+def test_what_is_for_a_flow_is_found_by_name_and_not_played_with_the_others() -> None:
+    file = find("million-users")
+    assert load(file).name == "million-users"
+    assert file not in discover()

@@ -36,6 +36,7 @@ def test_a_crash_cuts_everybody_and_everybody_comes_back() -> None:
     assert not record.fired[0].vain
 
 
+@pytest.mark.slow
 def test_nothing_acked_is_lost_whatever_moment_the_node_is_killed_at() -> None:
     for seed in range(200):
         moment = 5.0 + 0.1 * seed

@@ -9,7 +9,7 @@ import pytest
 
 from chatsim.journal.record import Outage, RunRecord, Sent
 from chatsim.scenario.expectations import AGGREGATES, METRICS, parse_expectation
-from chatsim.verdict.judge import Judged, Verdict, judge
+from chatsim.verdict.judge import Judged, Verdict, judge, verdict_of
 
 
 def run(*latencies: float) -> RunRecord:
@@ -83,3 +83,12 @@ def test_shares_keep_their_unit() -> None:
 def test_order_is_that_of_the_scenario() -> None:
     texts = ["sent == 1", "lost == 0", "p50(delivery_latency) < 1s"]
     assert [found.text for found in judge([parse_expectation(text) for text in texts], run(0.1))] == texts
+
+
+def test_what_was_skipped_is_no_failure_and_all_skipped_is_no_pass() -> None:
+    def of(*verdicts: Verdict) -> str:
+        return verdict_of([Judged("x", 0.0, 0.0, verdict, 1, "") for verdict in verdicts])
+
+    assert of("pass", "skipped") == "pass"
+    assert of("fail", "skipped") == "fail"
+    assert of("skipped", "skipped") == "skipped"

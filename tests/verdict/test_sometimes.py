@@ -229,6 +229,10 @@ CASES: dict[str, tuple[Told, Told]] = {
     ),
     "posted": (woken(sent(message(sender=SERVER))), woken(sent(message()))),
     "posted_absent": (run(POSTED), run(connect(), POSTED)),
+    "post_had_waited": (
+        run(connect("a", "ann", 0.0, sent(message(sender=SERVER)))),
+        run(connect(), asked(RESUME, message(sender=SERVER))),
+    ),
     "trespass_refused": (
         run(asked(JOIN, error("not_a_participant"))),
         run(asked(LEAVE, error("not_a_participant")), asked(Say("1", "s", BODY), error("no_such_session"))),

@@ -141,6 +141,7 @@ AT_ONE_INSTANT = {"acked-when-due"}
 REVOKING = {"revoked-before-restart", "revoked-while-down"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(SHIPPED.keys() - {"token-refresh"} - SLOW - REVOKING))
 def test_the_shipped_scenarios_are_the_same_run_on_both_wires(name: str, tmp_path: Path) -> None:
     one, other = both(tmp_path, free_of_costs(SHIPPED[name]))
@@ -172,6 +173,7 @@ def test_a_crash_within_a_drain_strikes_at_that_moment(tmp_path: Path) -> None:
         assert 0 < len(closed) < 9, "some have been asked to go, and some have not"
 
 
+@pytest.mark.slow
 def test_a_slow_reader_is_the_same_until_she_is_slow(tmp_path: Path) -> None:
     scenario = free_of_costs(SHIPPED["slow-reader"])
     # Who is spared presence, and when she is pinged again, hangs on when each wire finds her slow.

@@ -83,6 +83,7 @@ def live(scenario: Scenario, folder: Path) -> LiveOutcome:
     raise AssertionError(f"{ATTEMPTS} runs, none of them valid: {why}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCALES)
 def test_what_a_rule_fixes_is_the_same_on_real_sockets(name: str, tmp_path: Path) -> None:
     scenario = faster(name, tmp_path)

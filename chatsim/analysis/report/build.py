@@ -22,6 +22,7 @@ from chatsim.analysis.report.figures import Picture
 from chatsim.analysis.results import Run
 from chatsim.store.document import plain
 from chatsim.store.folder import safe_name
+from chatsim.verdict.wires import again_words
 
 TEMPLATE = Path(__file__).with_name("page.html")
 
@@ -143,7 +144,7 @@ def file_of(result: KeptResult) -> str:
 
 def again(result: KeptResult) -> str:
     """The command that plays it again."""
-    wire = "" if result.wire == "sim" else f" --on {shlex.quote(result.wire)}"
+    wire = "".join(f" {shlex.quote(word)}" for word in again_words(result.wire))
     return f"chatsim run {file_of(result)}{wire} --seed {result.seed}"
 
 

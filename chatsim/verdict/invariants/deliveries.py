@@ -50,16 +50,15 @@ class DeliveryRules:
         # her, and when it resumes later, nothing in the protocol says so.
         self._began: set[tuple[str, str]] = set()
         self.begun_anew: set[str] = set()
-        # Connections, each with its user's own session, where something was written before they came: a client that has
-        # seen nothing of it does not know that there is something to ask for.
-        self._silent: set[tuple[Conn, str]] = set()
+        # Who was gone (when) as something (the first seq) was stored in her own session, and has not come since.
+        self._waits: dict[str, tuple[float, int]] = {}
         self._delivered = self._undelivered = 0
 
     def begin(self) -> None:
         """The node begins again: what waits is sent again when its receiver comes back."""
         self._again.clear()
         self._watched.clear()
-        self._silent.clear()
+        self._waits.clear()
         self._delivered = self._undelivered = 0
 
     def compare(self, now: float, ledger: Ledger) -> None:
@@ -70,15 +69,22 @@ class DeliveryRules:
 
     # Joining.
 
-    def came(self, conn: Conn, user: str) -> None:
-        """Somebody connects, and is silently in her own session."""
-        own = self._roster.rooms.get("@" + user)
-        if own is not None and own.seq:
-            self._silent.add((conn, own.name))
+    def came(self, now: float, peer: Peer) -> None:
+        """Somebody was welcomed: what was stored in her own session since she was gone went out to her."""
+        gone_at, first = self._waits.pop(peer.user, (0.0, 0))
+        name = "@" + peer.user
+        if not first or now >= gone_at + self._roster.config.retention_s - self.slack_s:
+            return
+        room = self._roster.rooms.get(name)
+        if room is not None and peer.rooms[name] >= first and self._all_kept(now, name, room.seq - first + 1):
+            self._add("replay", now, f"{first} of {name} waits for {peer.name}, and is not sent.")
+
+    def put_out(self, user: str) -> None:
+        """All that waited for the user has ended."""
+        self._waits.pop(user, None)
 
     def joined(self, now: float, door: str, peer: Peer, asked: object, frame: Joined) -> None:
         """A join is answered."""
-        self._silent.discard((peer.name, frame.session))
         room = self._roster.room(frame.session, frame.epoch)
         may = peer.user in room.participants and (peer.allowed is None or frame.session in peer.allowed)
         if not may and frame.session != "@" + peer.user:
@@ -158,12 +164,7 @@ class DeliveryRules:
             if len(to) != self._due or author in to or len(set(to)) != len(to) or not room.behind.isdisjoint(to):
                 self._add("fan_out", now, f"{frame.message_id} goes to {len(to)} of {len(room.joined)} in {room.name}.")
             self._due = 0
-            silent = self._silent.intersection((conn, frame.session) for conn in to)
-            if silent:
-                # From here on she takes all before for hers: an ack has no other end than where it reaches to.
-                self._silent -= silent
-                self.begun_anew.add(frame.session[1:])
-        elif door == "receive" or door == "pressure":
+        elif self._catches_up(room, to, frame.seq) or door in ("receive", "pressure", "connect"):
             self._in_line(now, to, frame)
         elif door == "wake":
             if room.behind:
@@ -180,6 +181,9 @@ class DeliveryRules:
         for conn in behind:
             if conn != author:
                 self._roster.peers[conn].behind[room.name].append(seq)
+        owner = room.name[1:]
+        if room.name[0] == "@" and now < room.absent.get(owner, -inf) + self._roster.config.retention_s:
+            self._waits.setdefault(owner, (room.absent[owner], seq))
 
     def press(self, now: float, conn: Conn, queued: int) -> None:
         """The node tells how much waits for a connection: where that is nothing, what stands in line goes on."""
@@ -193,6 +197,23 @@ class DeliveryRules:
     def watch(self, conn: Conn) -> None:
         """The node is asked to tell when nothing waits for the connection any more."""
         self._watched.add(conn)
+
+    def _catches_up(self, room: Room, to: tuple[Conn, ...], seq: int) -> bool:
+        """Whether this is what waits for somebody in her own session, and is sent there to a connection that began
+        after it: from the first that she has not acked to the newest, if no other device of hers is to have it."""
+        peer = self._roster.peers[to[0]]
+        if not self._hardened or len(to) > 1 or room.name != "@" + peer.user:
+            return False
+        if room.name in peer.behind:
+            return peer.behind[room.name][0] == seq
+        devices = list(self._roster.users[peer.user].values())
+        reached = any(device.rooms[room.name] < seq for device in devices)
+        if room.has_acked(peer.user, seq) or reached or devices[-1] is not peer:
+            return False
+        room.enter(peer, seq - 1)
+        peer.behind[room.name] = deque(range(seq, room.seq + 1))
+        room.behind.add(peer.name)
+        return True
 
     def _in_line(self, now: float, to: tuple[Conn, ...], frame: Message) -> None:
         peer = self._roster.peers[to[0]]

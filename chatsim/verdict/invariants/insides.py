@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from chatsim.core.delivery import GONE_STARTS_MAX
+from chatsim.core.delivery import GONE_STARTS_MAX, Ledger
 from chatsim.core.handler import ChatHandler
 from chatsim.core.pool import Connection, Member, Session
+from chatsim.core.sessions import is_own
 
 _Problem = tuple[str, str]
 _DEAD_MAX = 64
@@ -126,6 +127,8 @@ def _member(handler: ChatHandler, session: Session, user: str, member: Member) -
     if len(gone) > GONE_STARTS_MAX or (member.starts and not member.owed):
         yield "leftovers", f"{where} keeps where connections began that are gone, or that have all."
     owed = [outgoing for outgoing in member.owed if member in outgoing.waiting]
+    if is_own(session.name) and owed and owed[0].retained and member.connections and Ledger.is_stranded(member):
+        yield "replay", f"what waits for {where} was sent to none of her connections."
     if [o.message.seq for o in owed] != sorted({o.message.seq for o in owed}):
         yield "ledger", f"what {where} is owed is not in order."
     if member.owed and member.owed[0] is not (owed or [None])[0]:

@@ -188,6 +188,8 @@ class Roster:
         self.peers: dict[Conn, Peer] = {}
         self.users: dict[str, dict[Conn, Peer]] = {}
         self.rooms: dict[str, Room] = {}
+        # When the last connection of each user went who has none, and whose tokens were not revoked since.
+        self.gone: dict[str, float] = {}
         self.said: dict[str, Said] = {}
         # The epochs in which sessions have ended: what was on its way then comes too late.
         self.ended: dict[str, int] = {}
@@ -201,6 +203,7 @@ class Roster:
         peer = self.peers[conn] = Peer(conn, user, now, self.config.frame_limit)
         peer.hold(claims, self.epoch, self.config.token_grace_s)
         self.users.setdefault(user, {})[conn] = peer
+        self.gone.pop(user, None)
         own = self.rooms.get("@" + user)
         if own is not None:
             own.enter(peer, own.seq)
@@ -213,6 +216,7 @@ class Roster:
         del connections[peer.name]
         if not connections:
             del self.users[peer.user]
+            self.gone[peer.user] = now
         for name in tuple(peer.rooms):
             self.rooms[name].leave(peer, now)
 
@@ -224,6 +228,8 @@ class Roster:
             if name[:1] == "@":
                 for peer in self.users.get(name[1:], {}).values():
                     room.enter(peer, 0)
+                if name[1:] in self.gone:
+                    room.absent[name[1:]] = self.gone[name[1:]]
         return room
 
     def end(self, name: str) -> None:
@@ -263,6 +269,7 @@ class Roster:
         self.peers.clear()
         self.users.clear()
         self.rooms.clear()
+        self.gone = {user: now for state in snapshot.sessions for user, _ in state.positions}
         self.ended.clear()
         kept: set[str] = set()
         for state in snapshot.sessions:

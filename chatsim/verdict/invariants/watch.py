@@ -210,7 +210,9 @@ class Watch:
         conn, claims = args
         self._peers.check_limit(now, claims.sub)
         self._peers.check_admitted(now, conn, claims)
-        self._deliveries.came(conn, claims.sub)
+        peer = self._roster.peers.get(conn)
+        if peer is not None:
+            self._deliveries.came(now, peer)
         first = next((e for e in effects if isinstance(e, Send) and conn in e.to), None)
         if first is None or not isinstance(first.message, Welcome):
             self.findings.add("welcome", now, f"{conn} of {claims.sub} got none.")
@@ -227,6 +229,8 @@ class Watch:
         jti, user = args
         self._peers.revoke(now, jti, user, self._roster.epoch + now)
         if user is not None:
+            self._roster.gone.pop(user, None)
+            self._deliveries.put_out(user)
             for room in self._roster.rooms.values():
                 self._roster.part(now, room, user)
 
@@ -419,7 +423,7 @@ class Watch:
                 if lost and user not in seen and message_id not in excused:
                     add("acked_not_lost", now, f"{message_id} is {outcome} for {user}, who has not seen it.")
         for message_id, said in self._roster.said.items() if hardened or self._roster.lives == 1 else ():
-            if said.session[:1] == "@" or message_id in excused:
+            if message_id in excused:
                 continue
             known = owed.get(message_id, {})
             for user in (*(said.present - known.keys()), *(set(said.absent) - known.keys())):

@@ -44,7 +44,7 @@ def test_a_real_run_is_drawn_with_words_that_do_not_cover_each_other(name: str) 
 
 
 def test_the_example_of_the_readme_runs() -> None:
-    text = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[3] / "chatsim" / "README.md").read_text(encoding="utf-8")
     [example] = [block for block in text.split("```python\n")[1:] if "cs.pictures.ecdf" in block.partition("```")[0]]
     pyplot.switch_backend("agg")
     there = set(pyplot.get_fignums())

@@ -1,0 +1,398 @@
+"""The commands `baseline save` and `baseline compare`: what runs came to once, and whether they still do.
+
+Decides what is refused, what is printed and with which code it ends. Rule: nothing is compared in silence with what it
+is not the same as: a scenario that was changed since, or was never saved, is refused with its cure before anything is
+played. Comparing is the analysis', playing the runner's affair.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from chatsim.cli import options
+from chatsim.cli.doors import Doors
+from chatsim.cli.execute import CODES, loaded
+from chatsim.cli.findings import Csv, Html, JsonFile, Junit, Reports
+from chatsim.cli.interrupts import ends_as_interrupted
+from chatsim.cli.output import emit, emit_columns, emit_document, say
+from chatsim.cli.places import check_file
+from chatsim.cli.running import Attempts
+from chatsim.cli.version import __version__
+from chatsim.errors import HarnessError, UsageError
+from chatsim.scenario.units import quantity
+from chatsim.store.baseline import PLACE, Baseline, Entry, read, write
+
+if TYPE_CHECKING:
+    from chatsim.analysis.baseline import Compared
+    from chatsim.findings.finding import Finding, Play
+    from chatsim.scenario.conditions import Condition
+
+_COLUMNS: Final = ("scenario", "wire", "compared", "saved", "observed", "limit", "verdict")
+_ROWS_MAX: Final = 20
+"""Differences of one scenario that the table shows; the JSON document has them all."""
+
+Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Scenario files and folders of them.")]
+Repeat = Annotated[
+    int | None,
+    typer.Option("--repeat", min=1, metavar="N", help="How often to play each on live; as many as it takes."),
+]
+FailIf = Annotated[
+    list[str] | None,
+    typer.Option("--fail-if", metavar="CONDITION", help="Such as 'p95(delivery_latency) > +10%'; may be repeated."),
+]
+
+
+def add(app: typer.Typer, doors: Doors) -> None:
+    """Hang the commands into the application."""
+    baseline = typer.Typer(help="Save what runs came to, and compare later runs with it.", rich_markup_mode=None)
+    app.add_typer(baseline, name="baseline")
+
+    @baseline.command()
+    def save(
+        paths: Paths,
+        on: options.Wires = "sim",
+        name: Annotated[str, typer.Option("--name", metavar="NAME", help="What it is called in reports.")] = "baseline",
+        out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help=f"Instead of {PLACE}.")] = None,
+        repeat: Repeat = None,
+        attempts: Attempts = 1,
+        seed: options.Seed = None,
+    ) -> None:
+        """Play scenarios, and save every number of them (and keep what the file has of others)."""
+        wires = options.wires(on)
+        _check_repeat(repeat, wires)
+        place = PLACE if out is None else out
+        check_file(place, "--out")
+        before = read(place) if place.exists() else None
+        scenarios = _distinct(_seeded(loaded(doors.load(paths)), seed))
+        for scenario in scenarios:
+            _enough(scenario, wires, repeat, 1)
+        entries = []
+        for scenario in scenarios:
+            for wire in wires:
+                n = _repetitions(scenario, wire, repeat, None) if wire == "live" else 1
+                entries.append(_measured(scenario, wire, n, attempts))
+        made = _baseline(name, entries, before)
+        write(place, made)
+        runs = sum(len(entry.repetitions) for entry in entries)
+        what = "one run" if runs == 1 else f"{runs} runs"
+        emit(f"saved {what} as {name} in {place}")
+
+    @baseline.command()
+    def compare(
+        paths: Paths,
+        on: options.Wires = "sim",
+        against: Annotated[
+            Path, typer.Option("--against", metavar="FILE", help="The baseline that was saved.")
+        ] = PLACE,
+        fail_if: FailIf = None,
+        repeat: Repeat = None,
+        attempts: Attempts = 1,
+        seed: options.Seed = None,
+        json: options.Json = False,
+        junit: Junit = None,
+        json_file: JsonFile = None,
+        csv: Csv = None,
+        html: Html = None,
+    ) -> None:
+        """Play scenarios again: equal in virtual time, no worse on live, or as --fail-if says."""
+        wires = options.wires(on)
+        _check_repeat(repeat, wires)
+        from chatsim.scenario.conditions import parse_condition
+
+        conditions = [parse_condition(text) for text in fail_if or []]
+        with Reports(junit=junit, json_file=json_file, csv=csv, html=html) as reports:
+            saved = read(against)
+            found = doors.load(paths)
+            scenarios = _distinct(_seeded(reports.loaded(found, wires, seed), seed))
+            _check_saved(scenarios, wires, saved, conditions, repeat)
+            if any(wire == "live" for wire in wires):
+                _tell_machine(saved)
+            done = _compared(scenarios, wires, saved, conditions, repeat, attempts, reports)
+        _tell_rest(saved, scenarios, wires)
+        if json:
+            emit_document(
+                {"baseline": saved.name, "verdict": _verdict(done), "runs": [each.document() for each in done]}
+            )
+        else:
+            emit_columns(_COLUMNS, (row for each in done for row in each.rows()), right=_COLUMNS[3:6])
+            emit(f"\ncompared with {saved.name} of chatsim {saved.chatsim}")
+        raise typer.Exit(CODES[_verdict(done)])
+
+
+class Done:
+    """One scenario on one wire, compared."""
+
+    def __init__(self, scenario: Any, wire: str, saved: Entry, now: Entry, conditions: Sequence[Condition]) -> None:
+        from chatsim.analysis import baseline as compare
+
+        self.scenario, self.wire, self.seed = scenario.name, wire, now.seed
+        before = [each.values() for each in saved.repetitions[: len(now.repetitions)]]
+        after = [each.values() for each in now.repetitions]
+        traces = saved.repetitions[0].trace_hash, now.repetitions[0].trace_hash
+        self.differences = compare.differences(before[0], after[0], *traces) if wire != "live" else []
+        if wire == "live":
+            subjects = _promised(scenario)
+            count = len(conditions or subjects)
+            self.found = [compare.over_pairs(each, before, after, count) for each in conditions]
+            self.found += [] if conditions else [compare.promised(each, before, after, count) for each in subjects]
+        elif conditions:
+            self.found = [compare.exactly(each, before[0], after[0]) for each in conditions]
+        else:
+            self.found = [compare.equal(before[0], after[0], *traces)]
+
+    @property
+    def verdict(self) -> str:
+        return _worst(each.verdict for each in self.found)
+
+    def document(self) -> dict[str, Any]:
+        """As `--json` shows it: what was compared, and every number that differs."""
+        from msgspec import to_builtins
+
+        return {
+            "scenario": self.scenario,
+            "wire": self.wire,
+            "seed": self.seed,
+            "verdict": self.verdict,
+            "compared": [to_builtins(each) for each in self.found],
+            "differences": [to_builtins(each) for each in self.differences],
+        }
+
+    def rows(self) -> Iterator[Sequence[str]]:
+        """Its lines in the table: what was compared, then the first numbers that differ."""
+        from chatsim.analysis.baseline import EQUAL
+        from chatsim.store.document import cell
+
+        for each in self.found:
+            shown = [quantity(value, each.unit) for value in (each.saved, each.observed, each.limit)]
+            if each.text == EQUAL:
+                shown = ["", f"{each.observed:.0f} of {each.limit:.0f} equal", ""]
+            elif each.n > 1:
+                shown[1] += f" ({quantity(each.low, each.unit)} .. {quantity(each.high, each.unit)})"
+            more = f" ({each.why})" if each.n > 1 and each.text != EQUAL else ""
+            yield self.scenario, self.wire, each.text, *shown, each.verdict + more
+        for other in self.differences[:_ROWS_MAX]:
+            yield self.scenario, self.wire, other.name, cell(other.saved), cell(other.observed), "", "differs"
+        if len(self.differences) > _ROWS_MAX:
+            more = f"and {len(self.differences) - _ROWS_MAX} more differ (--json has them all)"
+            yield self.scenario, self.wire, more, "", "", "", ""
+
+    def findings(self, play: Play, *, took_s: float) -> list[Finding]:
+        """What came of each comparison, as reports tell it."""
+        return [_finding(play, each, self.seed, took_s) for each in self.found]
+
+
+def _compared(
+    scenarios: Sequence[Any],
+    wires: Sequence[options.OwnWire],
+    saved: Baseline,
+    conditions: Sequence[Condition],
+    repeat: int | None,
+    attempts: int,
+    reports: Reports,
+) -> list[Done]:
+    done = []
+    # In the order in which the reports expect them.
+    for wire in wires:
+        for scenario in scenarios:
+            started_at = time.monotonic()
+            entry = saved.entry(scenario.name, wire)
+            assert entry is not None
+            n = _repetitions(scenario, wire, repeat, entry, conditions) if wire == "live" else 1
+            now = _measured(scenario, wire, n, attempts)
+            made = Done(scenario, wire, entry, now, conditions)
+            done.append(made)
+            took_s = time.monotonic() - started_at
+            reports.told(partial(made.findings, took_s=took_s))
+    return done
+
+
+def _finding(play: Play, each: Compared, seed: int, took_s: float) -> Finding:
+    from chatsim.findings.finding import Finding
+
+    return Finding(
+        scenario=play.scenario.name,
+        wire=play.wire,
+        expectation=each.text,
+        verdict=each.verdict,
+        file=play.source,
+        line=1,
+        seed=seed,
+        observed=each.observed,
+        limit=each.limit,
+        unit=each.unit,
+        n=each.n,
+        low=each.low,
+        high=each.high,
+        replications=each.n if play.wire == "live" else 1,
+        why=each.why,
+        again=play.again,
+        took_s=took_s,
+    )
+
+
+# What is refused, before anything is played.
+
+
+def _check_repeat(repeat: int | None, wires: Sequence[options.OwnWire]) -> None:
+    if repeat is not None and "live" not in wires:
+        raise UsageError("--repeat is for live: in virtual time the same seed gives the same run, however often")
+
+
+def _distinct(scenarios: Sequence[Any]) -> Sequence[Any]:
+    names = [scenario.name for scenario in scenarios]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"two scenarios are called {twice}: a baseline knows them by their names, so rename one")
+    return scenarios
+
+
+def _seeded(scenarios: Sequence[Any], seed: int | None) -> Sequence[Any]:
+    return scenarios if seed is None else [scenario.with_seed(seed) for scenario in scenarios]
+
+
+def _check_saved(
+    scenarios: Sequence[Any],
+    wires: Sequence[options.OwnWire],
+    saved: Baseline,
+    conditions: Sequence[Condition],
+    repeat: int | None,
+) -> None:
+    """Raise UsageError with everything that cannot be compared."""
+    wrong = [why for wire in wires for each in scenarios if (why := _unlike(each, wire, saved, conditions))]
+    if wrong:
+        raise UsageError("\n".join(wrong))
+    if "live" in wires:
+        for scenario in scenarios:
+            entry = saved.entry(scenario.name, "live")
+            assert entry is not None
+            _repetitions(scenario, "live", repeat, entry, conditions)
+
+
+def _unlike(scenario: Any, wire: options.OwnWire, saved: Baseline, conditions: Sequence[Condition]) -> str:
+    from chatsim.analysis.baseline import name_in_words
+    from chatsim.analysis.numbers import name_of
+    from chatsim.runner.baseline import changes
+
+    entry = saved.entry(scenario.name, wire)
+    save = f"save it (chatsim baseline save --on {wire})"
+    if entry is None:
+        return f"{scenario.name} on {wire} is not in the baseline {saved.name}: {save}"
+    changed = changes(entry, scenario)
+    if changed:
+        return f"{scenario.name} on {wire} is not what was saved ({changed} changed): {save} anew"
+    known = entry.repetitions[0].numbers
+    for each in conditions:
+        if name_of(each.metric, each.aggregate, each.group) not in known:
+            return f"{scenario.name} on {wire} was saved without {name_in_words(each)}: {save} anew, or name another"
+    return ""
+
+
+def _enough(scenario: Any, wires: Sequence[options.OwnWire], repeat: int | None, comparisons: int) -> None:
+    if "live" in wires and repeat is not None:
+        from chatsim.analysis.baseline import check_repetitions
+
+        check_repetitions(repeat, comparisons, f"{scenario.name}: --repeat")
+
+
+def _repetitions(
+    scenario: Any, wire: options.OwnWire, repeat: int | None, entry: Entry | None, conditions: Sequence[Condition] = ()
+) -> int:
+    """How many times to play it on live. Raises UsageError where that, or what was saved, is too few."""
+    from chatsim.analysis.baseline import check_repetitions, repetitions_min
+
+    comparisons = len(conditions or _promised(scenario))
+    enough = repetitions_min(comparisons)
+    if entry is None:
+        return enough if repeat is None else repeat
+    there = len(entry.repetitions)
+    if repeat is not None and repeat > there:
+        raise UsageError(
+            f"{scenario.name}: --repeat {repeat}, but {there} repetitions were saved on {wire}, and each is compared "
+            f"with its own: give at most {there}, or save more"
+        )
+    check_repetitions(there, comparisons, f"{scenario.name}: the repetitions that were saved are")
+    if repeat is not None:
+        check_repetitions(repeat, comparisons, f"{scenario.name}: --repeat")
+    return there if repeat is None else repeat
+
+
+def _promised(scenario: Any) -> list[Any]:
+    """What is promised on live, each number once."""
+    expect = scenario.with_live_overrides().expect
+    return list({(each.metric, each.aggregate, each.group): each for each in expect}.values())
+
+
+# Playing and telling.
+
+
+def _measured(scenario: Any, wire: options.OwnWire, n: int, attempts: int) -> Entry:
+    from chatsim.runner.baseline import measure
+    from chatsim.runner.progress import bar
+
+    started_at = time.monotonic()
+    with ends_as_interrupted(), bar("repetitions") as told:
+        found = measure(scenario, wire, n, attempts=attempts, progress=lambda done: told(done, n))
+    times = f" {n} times" if n > 1 else ""
+    say(f"played{times} {scenario.name} ({wire}) {time.monotonic() - started_at:.1f} s")
+    return found
+
+
+def _baseline(name: str, entries: list[Entry], before: Baseline | None) -> Baseline:
+    from chatsim.runner.baseline import versions
+
+    made = {(each.scenario, each.wire) for each in entries}
+    rest = [each for each in (before.entries if before else ()) if (each.scenario, each.wire) not in made]
+    machine: dict[str, str | int] = {}
+    if any(each.wire == "live" for each in entries):
+        machine = _machine()
+    elif before is not None:
+        machine = before.machine
+    every = sorted([*rest, *entries], key=lambda each: (each.scenario, each.wire))
+    return Baseline(name=name, chatsim=__version__, versions=versions(), machine=machine, entries=every)
+
+
+def _machine() -> dict[str, str | int]:
+    from chatsim.live.calibration.meters import machine
+
+    return machine()
+
+
+def _tell_machine(saved: Baseline) -> None:
+    now = _machine()
+    others = [f"{name} {saved.machine.get(name)}" for name in ("cpu", "cores") if saved.machine.get(name) != now[name]]
+    if others:
+        say(f"chatsim: {saved.name} was saved on another machine ({', '.join(others)}): its times are not this one's")
+
+
+def _tell_rest(saved: Baseline, scenarios: Sequence[Any], wires: Sequence[options.OwnWire]) -> None:
+    from chatsim.runner.baseline import versions
+
+    names = {scenario.name for scenario in scenarios}
+    left = [f"{each.scenario} ({each.wire})" for each in saved.entries if (each.scenario not in names)]
+    left += [
+        f"{each.scenario} ({each.wire})" for each in saved.entries if each.scenario in names and each.wire not in wires
+    ]
+    if left:
+        say(f"chatsim: not compared, though {saved.name} has it: {', '.join(left)}")
+    now = versions()
+    others = [f"{name} {was}" for name, was in saved.versions.items() if now.get(name) != was]
+    others += [f"chatsim {saved.chatsim}"] if saved.chatsim != __version__ else []
+    if others:
+        say(f"chatsim: {saved.name} was saved with {', '.join(others)}: what differs may differ for that")
+
+
+def _verdict(done: Sequence[Done]) -> str:
+    return _worst(each.verdict for each in done)
+
+
+def _worst(verdicts: Iterable[str]) -> str:
+    found = set(verdicts)
+    if not found:
+        raise HarnessError("nothing was compared: name scenarios that promise something on live, or use --fail-if")
+    return next(word for word in ("fail", "inconclusive", "pass") if word in found)

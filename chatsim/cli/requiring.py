@@ -1,0 +1,134 @@
+"""The command `requirements`: what was required, which scenarios carry it, and what came of them on each wire.
+
+Decides what is played and where the page goes. Rule: nothing that was not judged counts as shown, and a gap is a
+failure with a sentence. What is a gap stands in `chatsim.findings.matrix`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from chatsim.cli import options
+from chatsim.cli.doors import Doors
+from chatsim.cli.execute import BROKEN, FAILED, PASSED, USAGE, Outcome, loaded
+from chatsim.cli.output import emit, emit_columns, emit_document, say
+from chatsim.cli.places import check_file
+from chatsim.cli.running import Attempts, play
+from chatsim.errors import ChatsimError, HarnessError, UsageError
+
+if TYPE_CHECKING:
+    from chatsim.findings.finding import Finding, Play
+
+_CODES: Final = {"pass": PASSED, "fail": FAILED, "error": BROKEN}
+_UNPLAYED: Final = ("description", "tags", "requirements")
+"""Words that change nothing of what is played or promised."""
+
+
+def add(app: typer.Typer, doors: Doors) -> None:
+    """Hang the command into the application."""
+
+    @app.command()
+    def requirements(
+        paths: Annotated[
+            list[Path] | None, typer.Argument(metavar="[PATH]...", help="Files and folders; the shipped scenarios.")
+        ] = None,
+        on: options.Wires = "sim,virtual,live",
+        kept: Annotated[
+            Path | None, typer.Option("--from", metavar="RUNS", help="Play nothing: read what `run` and `check` left.")
+        ] = None,
+        seed: options.Seed = None,
+        attempts: Attempts = 1,
+        runs: Annotated[
+            Path | None, typer.Option("--runs", metavar="DIR", help="Where runs go, instead of results/runs.")
+        ] = None,
+        out: Annotated[
+            Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write all evidence as Markdown.")
+        ] = None,
+        json: options.Json = False,
+    ) -> None:
+        """Show which scenarios prove which requirement on which wire; what nothing proves is a failure."""
+        wires = options.wires(on)
+        if out is not None:
+            check_file(out, "--out")
+        scenarios = loaded(doors.load(paths or []))
+        from chatsim.findings.finding import Play
+        from chatsim.findings.matrix import matrix
+
+        plays = [Play(scenario=_any(each), wire=wire, seed=seed) for wire in wires for each in scenarios]
+        if kept is None:
+            pairs = [(each, wire) for wire in wires for each in scenarios]
+            outcomes = play(doors, pairs, seed, runs, attempts)
+            found = [finding for each in zip(plays, outcomes, strict=True) for finding in _played(*each)]
+        else:
+            if not kept.is_dir():
+                raise UsageError(f"{kept} is no folder: name the one that runs were written to, such as results/runs")
+            found = [finding for each in plays for finding in _kept(each, kept)]
+        made = matrix([_any(each) for each in scenarios], wires, found)
+        if out is not None:
+            from chatsim.findings.requirements_page import markdown
+
+            _write(out, markdown(made))
+        if json:
+            emit_document(made.to_dict())
+        else:
+            from chatsim.findings.requirements_page import rows
+
+            emit_columns(("requirement", "what it is", "scenarios", *wires, "verdict"), rows(made))
+            if out is not None:
+                emit(f"\nwritten to {out}")
+        for gap in made.gaps:
+            say(f"chatsim: gap: {gap}")
+        raise typer.Exit(_CODES[made.verdict])
+
+
+def _any(scenario: Any) -> Any:
+    """A scenario with all that there is to know of it: commands ask for no more than its name."""
+    return scenario
+
+
+def _played(play: Play, outcome: Outcome) -> list[Finding]:
+    if outcome.result is not None:
+        return play.judged(outcome.result)
+    # What a wire cannot play is no failure of the scenario; whether another one shows it, the matrix looks at.
+    return play.unjudged(outcome.why, verdict="skipped" if outcome.code == USAGE else "error")
+
+
+def _kept(play: Play, runs: Path) -> list[Finding]:
+    """What the newest run of it says that was left there."""
+    from chatsim.analysis.kept import read_result
+    from chatsim.store.document import plain
+
+    found = list(_folders(play, runs))
+    if not found:
+        return []
+    try:
+        result = read_result(found[-1])
+    except ChatsimError as problem:
+        return play.unjudged(f"{problem}")
+    seed = play.scenario.seed if play.seed is None else play.seed
+    now = plain(play.scenario.with_seed(seed).words)
+    changed = [word for word in {**result.words, **now} if result.words.get(word) != now.get(word)]
+    changed = [word for word in changed if word not in _UNPLAYED]
+    if changed:
+        why = f"the run that was kept is of another version of it ({', '.join(changed)} differ): play it again"
+        return play.unjudged(why, verdict="skipped")
+    return play.judged(result)
+
+
+def _folders(play: Play, runs: Path) -> Iterator[Path]:
+    """The folders of its runs, the newest last."""
+    from chatsim.store.folder import safe_name
+
+    yield from sorted(path for path in runs.glob(f"{safe_name(play.scenario.name)}/[0-9]*-{play.wire}-*"))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as problem:
+        raise HarnessError(f"cannot write {path} ({problem.strerror}): name another file with --out") from problem

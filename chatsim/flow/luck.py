@@ -1,0 +1,77 @@
+"""What is drawn at random beside the load: latencies of the groups' networks, and costs.
+
+Rule: numbers come from streams of their own, by name, so that the same seed gives the same run; what is constant is
+never drawn. Luck that is shared with the full simulation ends at the load: there a connection draws for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from chatsim.people.streams import Streams
+from chatsim.scenario.costs import BY_TYPE, Costs
+from chatsim.scenario.distributions import Constant, Distribution
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+_NOTHING = Constant(value=0.0)
+
+
+def dice(streams: Streams, name: str) -> np.random.Generator:
+    """A generator of its own: as good as Philox where a stream is read from its start only, and faster."""
+    return np.random.Generator(np.random.SFC64(int(streams.generator(f"flow/{name}").integers(0, 2**63))))
+
+
+class Luck:
+    """One stream of a law, or of one law for each group; samples in the unit of the laws."""
+
+    def __init__(self, streams: Streams, name: str, laws: Sequence[Distribution]) -> None:
+        self._generator = dice(streams, name)
+        self._laws = list(laws)
+        self._alike = len({repr(law) for law in laws}) == 1
+        self.constant = all(law.is_constant for law in laws)
+
+    def draw(self, group: npt.NDArray[np.int32]) -> FloatArray:
+        """A sample for each entry, by the law of its `group`."""
+        if self._alike:
+            return self._laws[0].sample(self._generator, group.size)
+        found = np.empty(group.size)
+        for number, law in enumerate(self._laws):
+            where = group == number
+            found[where] = law.sample(self._generator, int(np.count_nonzero(where)))
+        return found
+
+    def means(self, counts: IntArray) -> FloatArray:
+        """For each count, the mean of so many samples of the first law (0 of none)."""
+        law = self._laws[0]
+        if law.is_constant:
+            return np.full(counts.size, law.mean)
+        drawn = np.append(law.sample(self._generator, int(counts.sum())), 0.0)
+        sums = np.add.reduceat(drawn, np.cumsum(counts) - counts)
+        return np.where(counts > 0, sums, 0.0) / np.maximum(counts, 1)
+
+
+class Prices:
+    """What each kind of work costs, drawn as `costs:` says: words that are left out cost what those do that they
+    refine."""
+
+    def __init__(self, costs: Costs, streams: Streams) -> None:
+        laws = {}
+        for word in (*Costs.__struct_fields__,):
+            law = getattr(costs, word)
+            laws[word] = law if law is not None else costs.frame if word in BY_TYPE else _NOTHING
+        self._lucks = {word: Luck(streams, f"cost/{word}", [law]) for word, law in laws.items()}
+        self.wakes = costs.wake is not None
+        self.flushes = costs.flush is not None
+
+    def each(self, word: str, n: int) -> FloatArray:
+        """What each of `n` such pieces of work costs (s)."""
+        return self._lucks[word].means(np.ones(n, dtype=np.int64))
+
+    def means(self, word: str, counts: IntArray) -> FloatArray:
+        """For each count, what one of so many costs on average (s)."""
+        return self._lucks[word].means(counts)

@@ -1,0 +1,124 @@
+"""What a baseline is made of: scenarios played once in virtual time, or several times on real sockets.
+
+Decides what tells one scenario from another. Rule: what a run depends on is in the digests, and nothing else: neither
+how words are written, nor what is promised, nor what is said about it. A repetition has the seed of the replication
+of its number, so that repetitions of two days share their luck.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from hashlib import blake2b
+from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, Literal
+
+from chatsim.analysis.numbers import numbers_of
+from chatsim.errors import HarnessError
+from chatsim.runner.replication import seed_of
+from chatsim.runner.run import RunResult, play, run
+from chatsim.scenario.model import Scenario
+from chatsim.store.baseline import Entry, Repetition
+from chatsim.store.document import plain
+from chatsim.verdict.metrics import Metrics
+
+UNPLAYED: Final = ("description", "tags", "requirements", "expect", "live")
+"""Words that change nothing of what is played in virtual time; live, `live:` counts."""
+
+_PACKAGES: Final = ("numpy", "simpy", "msgspec")
+
+
+def digests(scenario: Scenario, wire: str) -> tuple[str, str]:
+    """Of what is played on a wire, and of what it costs there, the files that it names included; costs are real on
+    sockets, and then have none."""
+    played = scenario.with_live_overrides() if wire == "live" else scenario
+    scale = played.time_scale if wire == "live" else 1.0
+    blank: dict[str, Any] = {"description": "", "tags": (), "requirements": (), "live": {}, "expect": (), "costs": None}
+    costs = "" if wire == "live" else _digest(repr(scenario.costs))
+    return _digest(f"{scale!r} {played.model_copy(update=blank)!r}"), costs
+
+
+def changes(entry: Entry, scenario: Scenario) -> str:
+    """What is another in this scenario than in the saved one, in a few words; nothing where it is the same."""
+    scenario_hash, costs_hash = digests(scenario, entry.wire)
+    if (scenario_hash, costs_hash) == (entry.scenario_hash, entry.costs_hash):
+        return ""
+    now = plain(scenario.words)
+    unplayed = UNPLAYED if entry.wire != "live" else UNPLAYED[:-1]
+    words = [word for word in {**entry.words, **now} if entry.words.get(word) != now.get(word)]
+    words = [word for word in words if word not in unplayed]
+    if words:
+        return ", ".join(words)
+    what = "what is in its words" if scenario_hash != entry.scenario_hash else "the costs"
+    return f"{what}, though the words are the same"
+
+
+def measure(
+    scenario: Scenario,
+    wire: Literal["sim", "virtual", "live"],
+    repetitions: int = 1,
+    *,
+    attempts: int = 1,
+    progress: Callable[[int], None] | None = None,
+) -> Entry:
+    """Play it so many times (once in virtual time); `attempts` is how often a live run is played for which the machine
+    was too busy. `progress` hears how many are done.
+
+    Raises UsageError for what a wire cannot play, HarnessError where a run fails or is not valid, with its seed.
+    """
+    found = []
+    for number in range(repetitions):
+        found.append(_repetition(scenario.with_seed(seed_of(scenario.seed, number)), wire, attempts))
+        if progress is not None:
+            progress(number + 1)
+    scenario_hash, costs_hash = digests(scenario, wire)
+    return Entry(
+        scenario=scenario.name,
+        wire=wire,
+        seed=scenario.seed,
+        scenario_hash=scenario_hash,
+        costs_hash=costs_hash,
+        words=plain(scenario.words),
+        repetitions=found,
+    )
+
+
+def versions() -> dict[str, str]:
+    """Of what draws the luck and does the arithmetic: exact values may differ where these do."""
+    found = {"python": platform.python_version()}
+    return found | {name: metadata.version(name) for name in _PACKAGES}
+
+
+def _repetition(scenario: Scenario, wire: str, attempts: int) -> Repetition:
+    result = _valid(scenario, wire, attempts)
+    metrics = Metrics(result.record)
+    groups = {group.name: metrics.summary(group.name) for group in scenario.groups}
+    numbers = numbers_of(result.metrics, result.counters, groups)
+    trace = "" if wire == "live" else result.trace_hash
+    return Repetition(scenario.seed, {name: plain(value) for name, value in numbers.items()}, trace)
+
+
+def _valid(scenario: Scenario, wire: str, attempts: int) -> RunResult:
+    """A run that may be judged, the first of so many attempts."""
+    result = _played(scenario, wire)
+    for _ in range(attempts - 1):
+        if result.valid or not result.busy:
+            break
+        result = _played(scenario, wire)
+    if not result.valid:
+        more = " (give it more --attempts)" if result.busy else ""
+        raise HarnessError(f"{scenario.name} on {wire} (seed {scenario.seed}) is not valid: {result.why_invalid}{more}")
+    return result
+
+
+def _played(scenario: Scenario, wire: str) -> RunResult:
+    if wire != "live":
+        return play(scenario, on=wire)
+    with TemporaryDirectory(prefix="chatsim-") as folder:
+        return run(scenario, on=wire, out=Path(folder))
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode(), digest_size=16).hexdigest()

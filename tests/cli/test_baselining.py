@@ -1,0 +1,240 @@
+"""`baseline save` and `baseline compare`: what is compared, what is refused, and with which code it ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from chatsim.cli.baselining import Done
+from chatsim.cli.main import main
+from chatsim.cli.version import __version__
+from chatsim.runner.baseline import measure
+from chatsim.scenario.conditions import parse_condition
+from chatsim.scenario.load import load
+from chatsim.store.baseline import Baseline, Entry, Repetition, write
+
+Capture = pytest.CaptureFixture[str]
+
+WORDS = """
+name: small
+duration: 10s
+groups:
+  - name: people
+    users: 4
+    session_size: 2
+    messages: {arrivals: periodic, rate: 30/min}
+    network: {latency: {constant: 5ms}}
+expect: [p95(delivery_latency) <= 100ms, lost == 0]
+"""
+PLACE = Path("results/baselines/baseline.json")
+
+
+@pytest.fixture(autouse=True)
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "small.yaml"
+    path.write_text(WORDS, encoding="utf-8")
+    return path
+
+
+def baseline(*words: str) -> int:
+    return main(["baseline", *words])
+
+
+def planted(**numbers: float) -> None:
+    """As if the saved run had come to these."""
+    document = json.loads(PLACE.read_text(encoding="utf-8"))
+    document["entries"][0]["repetitions"][0]["numbers"].update(numbers)
+    PLACE.write_text(json.dumps(document), encoding="utf-8")
+
+
+def repeated(n: int, **numbers: float) -> None:
+    """As if what was saved had been saved of so many repetitions on live."""
+    document = json.loads(PLACE.read_text(encoding="utf-8"))
+    document["entries"][0]["repetitions"] *= n
+    for repetition in document["entries"][0]["repetitions"]:
+        repetition["numbers"].update(numbers)
+    PLACE.write_text(json.dumps(document), encoding="utf-8")
+
+
+@pytest.mark.parametrize("wires", ["sim", "virtual", "sim,virtual"])
+def test_the_same_again_is_equal(wires: str, capsys: Capture) -> None:
+    assert baseline("save", "small.yaml", "--on", wires, "--name", "main") == 0
+    assert capsys.readouterr().out.endswith(f"as main in {PLACE}\n")
+    assert baseline("compare", "small.yaml", "--on", wires) == 0
+    out = capsys.readouterr().out
+    assert out.count("equal") == len(wires.split(","))
+    assert "compared with main of chatsim" in out
+
+
+def test_a_file_names_no_machine_and_no_path(tmp_path: Path) -> None:
+    baseline("save", "small.yaml")
+    text = PLACE.read_text(encoding="utf-8")
+    assert f"{tmp_path}" not in text
+    document = json.loads(text)
+    assert (document["format"], document["version"], document["machine"]) == ("chatsim-baseline", 1, {})
+    assert {"scenario", "seed", "scenario_hash", "costs_hash"} <= set(document["entries"][0])
+    # The same again is the same file.
+    baseline("save", "small.yaml")
+    assert PLACE.read_text(encoding="utf-8") == text
+
+
+def test_the_first_differences_are_named(capsys: Capture) -> None:
+    baseline("save", "small.yaml")
+    planted(lost=1, delivery_latency_p95_s=0.005)
+    assert baseline("compare", "small.yaml", "--junit", "out.xml", "--json-file", "out.json") == 1
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["small", "sim", "lost", "1.0", "0.0", "differs"] in rows
+    (failure,) = ElementTree.parse("out.xml").iter("failure")
+    assert "lost: saved 1.0, observed 0.0" in f"{failure.text}"
+    assert "again: chatsim run small.yaml" in f"{failure.text}"
+    assert json.loads(Path("out.json").read_text(encoding="utf-8"))["counts"]["fail"] == 1
+
+
+@pytest.mark.parametrize(("saved_s", "code"), [(0.0095, 0), (0.009, 1)])
+def test_a_condition_decides_where_there_is_one(saved_s: float, code: int, capsys: Capture) -> None:
+    baseline("save", "small.yaml")
+    # It is 10 ms and a little on the event loop.
+    planted(delivery_latency_p95_s=saved_s)
+    capsys.readouterr()
+    conditions = ["--fail-if", "p95(delivery_latency) > +10%", "--fail-if", "lost > +0"]
+    assert baseline("compare", "small.yaml", *conditions, "--json") == code
+    document = json.loads(capsys.readouterr().out)
+    [run] = document["runs"]
+    assert [each["verdict"] for each in run["compared"]] == [("pass", "fail")[code], "pass"]
+    # And what differs is told all the same.
+    assert [each["name"] for each in run["differences"]] == ["delivery_latency_p95_s"]
+
+
+def test_a_condition_on_a_group() -> None:
+    baseline("save", "small.yaml")
+    assert baseline("compare", "small.yaml", "--fail-if", "p95(delivery_latency, group=people) > +1%") == 0
+
+
+def test_other_scenarios_of_the_file_are_kept_and_named(tmp_path: Path, capsys: Capture) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(WORDS.replace("small", "other"), encoding="utf-8")
+    baseline("save", "small.yaml")
+    baseline("save", "other.yaml")
+    capsys.readouterr()
+    assert baseline("compare", ".") == 0
+    assert baseline("compare", "small.yaml") == 0
+    assert "not compared, though baseline has it: other (sim)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["compare", "small.yaml", "--fail-if", "p95(delivery_latncy) > +10%"], "did you mean delivery_latency?"),
+        (["compare", "small.yaml", "--fail-if", "p95(delivery_latency) > 10%"], "with its sign"),
+        (["compare", "small.yaml", "--fail-if", "p95(delivery_latency, group=x) > +1%"], "saved without"),
+        (["compare", "small.yaml", "--on", "virtual"], "is not in the baseline"),
+        (["compare", "small.yaml", "--seed", "7"], "seed changed"),
+        (["compare", "small.yaml", "--against", "none.json"], "save a baseline first"),
+        (["compare", "small.yaml", "--against", "small.yaml"], "is no baseline"),
+        (["compare", "small.yaml", "--on", "moon"], "there is no such wire"),
+        (["compare", "small.yaml", "--repeat", "5"], "--repeat is for live"),
+        (["compare", "none.yaml"], "none.yaml"),
+        (["save", "small.yaml", "--on", "live", "--repeat", "3"], "5 would do"),
+        (["save", "small.yaml", "--out", "small.yaml/x.json"], "cannot write"),
+        (["save", "small.yaml", "--out", "small.yaml"], "is no baseline"),
+        (["save", "small.yaml", "copy.yaml"], "two scenarios are called small"),
+        ([], "Missing command"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_is_played(
+    words: list[str], why: str, tmp_path: Path, capsys: Capture
+) -> None:
+    baseline("save", "small.yaml")
+    (tmp_path / "copy.yaml").write_text(WORDS, encoding="utf-8")
+    capsys.readouterr()
+    assert baseline(*words) == 3
+    out, err = capsys.readouterr()
+    assert why in out + err
+    assert "played" not in err
+
+
+def test_a_changed_scenario_is_refused_and_the_reports_say_so(file: Path, capsys: Capture) -> None:
+    baseline("save", "small.yaml")
+    file.write_text(WORDS.replace("5ms", "6ms").replace("duration: 10s", "duration: 9s"), encoding="utf-8")
+    capsys.readouterr()
+    assert baseline("compare", "small.yaml", "--junit", "out.xml") == 3
+    assert "small on sim is not what was saved (duration, groups changed): save it" in capsys.readouterr().err
+    assert "is not what was saved" in Path("out.xml").read_text(encoding="utf-8")
+    assert list(ElementTree.parse("out.xml").iter("error"))
+
+
+def test_what_is_promised_may_change(file: Path) -> None:
+    baseline("save", "small.yaml")
+    file.write_text(WORDS.replace("<= 100ms", "<= 50ms"), encoding="utf-8")
+    assert baseline("compare", "small.yaml") == 0
+
+
+def test_other_versions_are_told(capsys: Capture) -> None:
+    baseline("save", "small.yaml")
+    text = PLACE.read_text(encoding="utf-8")
+    PLACE.write_text(text.replace('"chatsim": "', '"chatsim": "0.0.'), encoding="utf-8")
+    baseline("compare", "small.yaml")
+    assert "was saved with chatsim 0.0." in capsys.readouterr().err
+
+
+# On live, where nothing is equal.
+
+LIVE = WORDS.replace("duration: 10s", "duration: 2s").replace("5ms", "1ms")
+
+
+@pytest.fixture
+def live(file: Path) -> None:
+    """A baseline of one run, said to be of several."""
+    file.write_text(LIVE, encoding="utf-8")
+    entry = measure(load(file), "live", attempts=3)
+    write(PLACE, Baseline(name="main", chatsim=__version__, versions={}, machine={}, entries=[entry]))
+
+
+@pytest.mark.usefixtures("live")
+def test_live_is_judged_over_repetitions_and_refused_where_they_are_too_few(capsys: Capture) -> None:
+    one: list[str] = ["--fail-if", "p95(delivery_latency) > +10%"]
+    refused: list[tuple[list[str], str]] = [
+        (one, "the repetitions that were saved are 1: too few to tell anything of one comparison at 95 %; 5 would do"),
+        ([*one, "--repeat", "2"], "but 1 repetitions were saved"),
+        ([], "of 2 comparisons together at 95 %; 6 would do"),
+    ]
+    for words, why in refused:
+        assert baseline("compare", "small.yaml", "--on", "live", *words) == 3
+        out, err = capsys.readouterr()
+        assert (out, why in err, "played" in err) == ("", True, False)
+    # Far from what any machine could come to.
+    repeated(5, delivery_latency_p95_s=1e-6)
+    assert baseline("compare", "small.yaml", "--on", "live", *one, "--attempts", "3", "--csv", "out.csv") == 1
+    out, err = capsys.readouterr()
+    assert "played 5 times small (live)" in err
+    assert out.splitlines()[1].split()[:4] == ["small", "live", "fail", "if"]
+    assert ",fail," in Path("out.csv").read_text(encoding="utf-8")
+
+
+def live_entry(n: int, **numbers: float) -> Entry:
+    found = [Repetition(place, {"lost": 0.0, "sent": 20.0, **numbers}) for place in range(n)]
+    return Entry(scenario="small", wire="live", seed=1, scenario_hash="", costs_hash="", words={}, repetitions=found)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "now_s", "verdict"),
+    [
+        (["p95(delivery_latency) > +10%"], 0.06, "fail"),
+        (["p95(delivery_latency) > +10%", "sent < -5%"], 0.05, "pass"),
+        ([], 0.05, "pass"),
+        ([], 0.08, "fail"),
+        ([], 0.02, "pass"),
+    ],
+)
+def test_on_live_conditions_decide_or_else_what_is_promised(
+    conditions: list[str], now_s: float, verdict: str, file: Path
+) -> None:
+    saved, now = live_entry(6, delivery_latency_p95_s=0.05), live_entry(6, delivery_latency_p95_s=now_s)
+    done = Done(load(file), "live", saved, now, [parse_condition(text) for text in conditions])
+    assert done.verdict == verdict
+    assert len(list(done.rows())) == len(conditions or ["p95(delivery_latency)", "lost"])
+    assert done.document()["differences"] == []

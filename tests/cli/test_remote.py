@@ -1,0 +1,258 @@
+"""`run` and `check` on somebody else's server: options, exit codes, and what the reports say of what was not judged."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from chatsim.cli.main import main
+from tests.live.foreign import SECRET, Foreign, foreign
+
+Capture = pytest.CaptureFixture[str]
+PATIENCE_S = 30.0
+
+AGAIN = ("--attempts", "5")
+"""A machine that was too busy for a run plays it again."""
+
+TALK = """name: talk
+duration: 1s
+handler: {reliability: baseline, retry_interval: 100ms}
+groups:
+  - {name: people, users: 4, session_size: 2, messages: {arrivals: periodic, rate: 12/s}}
+expect:
+  - lost == 0
+  - duplicates == 0
+  - max(utilisation) <= 90%
+  - undelivered == 0
+"""
+CRASH = """name: crash
+duration: 1s
+groups: [{name: people, users: 2}]
+events: [{at: 500ms, do: crash_node, down: 1s}]
+expect: [lost == 0, duplicates == 0]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two scenarios, a key, and the working directory."""
+    (tmp_path / "talk.yaml").write_text(TALK, encoding="utf-8")
+    (tmp_path / "crash.yaml").write_text(CRASH, encoding="utf-8")
+    (tmp_path / "secret").write_bytes(SECRET + b"\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+REPORTS = ("--junit", "o.xml", "--json-file", "o.json", "--csv", "o.csv", "--html", "o.html")
+
+
+def test_what_cannot_be_judged_is_skipped_with_the_reason_in_every_report(folder: Path, capsys: Capture) -> None:
+    with foreign(Foreign()) as server:
+        code = main(["check", "talk.yaml", "--on", server.url, "--secret-file", "secret", *REPORTS, *AGAIN])
+        host = server.url
+    out = capsys.readouterr().out
+    assert code == 0, out
+    assert [line.split()[-1] for line in out.splitlines()[1:5]] == ["pass", "pass", "skipped", "skipped"]
+    assert "skipped of talk: max(utilisation) <= 90%: the processor of somebody else's server" in out
+    assert f"talk: handler: is what {host} is believed to be configured with" in out
+    suite = ElementTree.parse(folder / "o.xml").getroot()[0]
+    assert (suite.get("tests"), suite.get("skipped"), suite.get("failures"), suite.get("errors")) == (
+        "4",
+        "2",
+        "0",
+        "0",
+    )
+    told = [case.find("skipped") for case in suite]
+    assert [found is not None for found in told] == [False, False, True, True]
+    assert told[2] is not None
+    assert "is not seen from outside" in (told[2].get("message") or "")
+    found = json.loads((folder / "o.json").read_text(encoding="utf-8"))
+    assert found["verdict"] == "pass"
+    assert [each["verdict"] for each in found["findings"]] == ["pass", "pass", "skipped", "skipped"]
+    assert found["findings"][0]["again"] == f"chatsim run talk.yaml --on {host} --secret-file secret --seed 1"
+    for name in ("o.csv", "o.html"):
+        assert "is not seen from outside" in (folder / name).read_text(encoding="utf-8")
+    (written,) = folder.glob("results/runs/talk/*/run.json")
+    document = json.loads(written.read_text(encoding="utf-8"))
+    assert document["wire"] == host
+    assert document["expectations"][2]["why"]
+    assert "undelivered" not in document["counters"]
+    assert "undelivered" in document["health"]["not_known"]
+
+
+def test_github_is_told_of_failures_and_its_table_of_what_was_skipped(
+    folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(folder / "summary.md"))
+    with foreign(Foreign("loses")) as server:
+        code = main(["run", "talk.yaml", "--on", server.url, "--secret-file", "secret", *AGAIN])
+    assert code == 1
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("::error")]
+    assert len(errors) == 1
+    assert "lost == 0: observed" in errors[0]
+    assert (folder / "summary.md").read_text(encoding="utf-8").count("| skipped |") == 2
+
+
+def test_a_scenario_of_which_nothing_can_be_asked_is_not_green(folder: Path, capsys: Capture) -> None:
+    with foreign(Foreign()) as server:
+        words = ["check", "crash.yaml", "talk.yaml", "--on", server.url, "--secret-file", "secret"]
+        code = main([*words, *REPORTS, *AGAIN])
+    out = capsys.readouterr().out
+    assert code == 3
+    assert re.search(r"crash .*crash_node at 500 ms is not done to a server that somebody else runs +skipped", out)
+    root = ElementTree.parse(folder / "o.xml").getroot()
+    assert [suite.get("skipped") for suite in root] == ["2", "2"]
+    assert json.loads((folder / "o.json").read_text(encoding="utf-8"))["verdict"] == "invalid"
+
+
+def test_all_that_was_played_and_skipped_is_not_green_either(folder: Path, capsys: Capture) -> None:
+    (folder / "talk.yaml").write_text(TALK.replace("  - lost == 0\n  - duplicates == 0\n", ""), encoding="utf-8")
+    with foreign(Foreign()) as server:
+        code = main(["run", "talk.yaml", "--on", server.url, "--secret-file", "secret", "--json", *AGAIN])
+    assert code == 3
+    assert json.loads(capsys.readouterr().out)["verdict"] == "skipped"
+
+
+def test_a_wrong_secret_ends_all_with_one_sentence_and_one_handshake(folder: Path, capsys: Capture) -> None:
+    (folder / "secret").write_text("another secret of more than 32 bytes", encoding="ascii")
+    with foreign(Foreign()) as server:
+        code = main(["check", "talk.yaml", "talk.yaml", "--on", server.url, "--secret-file", "secret", *REPORTS])
+    err = capsys.readouterr().err
+    assert code == 3
+    assert server.handshakes == 1
+    assert err.count("refuses every handshake") == 1
+    assert "another secret" not in err
+    root = ElementTree.parse(folder / "o.xml").getroot()
+    assert {suite.get("errors") for suite in root} == {suite.get("tests") for suite in root}
+
+
+def test_a_server_that_is_not_there_is_a_failure_of_its_own(folder: Path, capsys: Capture) -> None:
+    with foreign(Foreign()) as server:
+        url = server.url
+    assert main(["run", "talk.yaml", "--on", url, "--secret-file", "secret"]) == 4
+    assert "cannot be reached" in capsys.readouterr().err
+
+
+def test_a_server_that_goes_away_loses_nothing_of_what_was_found(folder: Path, capsys: Capture) -> None:
+    (folder / "later.yaml").write_text(TALK.replace("name: talk", "name: later"), encoding="utf-8")
+    with foreign(Foreign(greets=1 + 4)) as server:
+        words = ["check", "talk.yaml", "later.yaml", "--on", server.url, "--secret-file", "secret", "--json"]
+        code = main([*words, "--junit", "o.xml"])
+    runs = json.loads(capsys.readouterr().out)["runs"]
+    # Where the machine was too busy to judge the first, that is said, and not forgotten either.
+    assert code == (3 if runs[0]["valid"] else 4)
+    assert [bool(run["metrics"]) for run in runs] == [True, False]
+    assert "refuses every handshake" in runs[1]["why_invalid"]
+    assert ElementTree.parse(folder / "o.xml").getroot()[1].get("errors") == "4"
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--on", "wss://chat.example/ws"], "--secret-file or --key-file"),
+        (["--on", "wss://chat.example/ws", "--secret-file", "secret", "--key-file", "secret"], "--secret-file or"),
+        (["--on", "wss://chat.example/ws", "--key-file", "secret"], "no private key in PEM"),
+        (["--on", "https://chat.example/", "--secret-file", "secret"], "no address of a chat server"),
+        (["--on", "wss://chat.example/ws", "--secret-file", "none"], "there is no such file"),
+        (["--on", "live", "--secret-file", "secret"], "--on wss://host/ws"),
+        (["--insecure"], "--on wss://host/ws"),
+        (["--on", "nowhere"], "there is no such wire"),
+        (["--on", "wss://chat.example/ws", "--secret-file", "secret", "--replications", "3"], "virtual time"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(words: list[str], why: str, folder: Path, capsys: Capture) -> None:
+    for command in ("run", "check"):
+        assert main([command, "talk.yaml", *words]) == 3
+        assert why in capsys.readouterr().err
+
+
+def test_insecure_says_what_it_does_and_a_private_key_signs(folder: Path, capsys: Capture) -> None:
+    from chatsim.live.tls import self_signed, server_context
+
+    key = ed25519.Ed25519PrivateKey.generate()
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "key.pem").write_bytes(pem)
+    told = Foreign(key=key.public_key(), algorithm="EdDSA", audience="chat")
+    with self_signed() as files, foreign(told, server_context(files.cert, files.key)) as server:
+        words = ["run", "talk.yaml", "--on", server.url, "--key-file", "key.pem", "--audience", "chat", *AGAIN]
+        assert main(words) == 3
+        assert "--ca-file" in capsys.readouterr().err
+        assert main([*words, "--ca-file", str(files.cert)]) == 0
+        assert "not checked" not in capsys.readouterr().err
+        assert main([*words, "--insecure"]) == 0
+        assert "the certificate of 127.0.0.1 is not checked" in capsys.readouterr().err
+
+
+@contextmanager
+def serve(folder: Path, *words: str) -> Iterator[str]:
+    """`chatsim serve` in a process of its own; its address."""
+    command = [
+        sys.executable,
+        "-m",
+        "chatsim",
+        "serve",
+        "--port",
+        "0",
+        "--ephemeral",
+        "--secret-file",
+        "secret",
+        *words,
+    ]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+        try:
+            assert server.stdout is not None
+            found = None
+            while found is None:
+                line = server.stdout.readline()
+                assert line, "the server ended"
+                found = re.search(r"(http|ws)(s?)://127\.0\.0\.1:\d+", line)
+            yield f"ws{found[2]}://{found[0].partition('://')[2]}/ws"
+        finally:
+            server.terminate()
+            server.communicate(timeout=PATIENCE_S)
+
+
+POSTS = """name: posts
+duration: 1s
+groups: [{name: people, users: 4, session_size: 2, messages: {arrivals: periodic, rate: 6/s}}]
+events: [{at: 500ms, do: post}]
+expect: [lost == 0, undelivered == 0, duplicates == 0, errors == 0]
+"""
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_our_own_server_in_a_process_of_its_own(tls: bool, folder: Path, capsys: Capture) -> None:
+    from chatsim.live.tls import self_signed
+
+    (folder / "posts.yaml").write_text(POSTS, encoding="utf-8")
+    (folder / "admin").write_text("an administrator's key of 32 bytes", encoding="ascii")
+    with self_signed() as files:
+        more = ["--tls-cert", str(files.cert), "--tls-key", str(files.key)] if tls else []
+        with serve(folder, "--admin-key-file", "admin", *more) as url:
+            words = ["run", "posts.yaml", "--on", url, "--secret-file", "secret", *AGAIN]
+            words += ["--ca-file", str(files.cert)] if tls else []
+            assert main(words) == 3
+            assert "give --admin-key-file" in capsys.readouterr().err
+            assert main([*words, "--admin-key-file", "admin"]) == 0, capsys.readouterr().out
+            assert "post at 5" in capsys.readouterr().out
+
+
+def test_the_command_of_the_readme_passes(folder: Path, capsys: Capture) -> None:
+    readme = (Path(__file__).parents[2] / "chatsim" / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("\n## On somebody else's server\n")[2].partition("\n## ")[0]
+    (line,) = re.findall(r"^chatsim (check .* --secret-file .*)$", section, re.MULTILINE)
+    with foreign(Foreign()) as server:
+        words = [{"wss://chat.example/ws": server.url, "after-lunch.yaml": "talk.yaml"}.get(w, w) for w in line.split()]
+        assert main([*words, *AGAIN]) == 0, capsys.readouterr().out
+    assert (folder / "out.xml").exists()

@@ -1,0 +1,136 @@
+"""`requirements`: what is played, what is read, what is written, and with which code it ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from chatsim.cli.main import main
+from chatsim.scenario.load import discover, load
+from chatsim.scenario.requirements import REQUIREMENTS
+
+ROOT = Path(__file__).parents[2]
+Capture = pytest.CaptureFixture[str]
+
+ALL = """
+name: all
+duration: 10s
+requirements: [TAGS]
+tls: true
+groups: [{name: people, users: 4, session_size: 2, messages: {arrivals: periodic, rate: 30/min}}]
+expect:
+  - connections_peak == 4
+  - count(delivery_latency) >= 1
+  - p99(delivery_latency) <= LIMIT
+  - auth_refused == 0
+  - token_expired == 0
+  - lost == 0
+  - count(reconnect_time) == 0
+  - rate_limited == 0
+  - pings >= 0
+  - stale_closed == 0
+  - typing_events == 0
+  - presence_events >= 0
+  - retries == 0
+  - delivered >= 1
+  - count(drain_time) == 0
+"""
+TAGS = ", ".join(f'"{tag}"' for tag in REQUIREMENTS)
+
+
+def write(folder: Path, *, limit: str = "100ms", tags: str = TAGS) -> Path:
+    path = folder / "all.yaml"
+    path.write_text(ALL.replace("TAGS", tags).replace("LIMIT", limit), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_what_is_shown_is_0_and_a_page(tmp_path: Path, capsys: Capture) -> None:
+    path = write(tmp_path)
+    assert main(["requirements", f"{path}", "--on", "sim,virtual", "-o", "deep/page.md"]) == 0
+    out = capsys.readouterr().out
+    assert all(tag in out for tag in REQUIREMENTS)
+    assert out.count("1 of 1 pass") == 2 * len(REQUIREMENTS)
+    page = (tmp_path / "deep" / "page.md").read_text(encoding="utf-8")
+    assert "There is no gap." in page
+    assert "| all | `connections_peak == 4` | 4 | 4 |" in page
+    assert f"{tmp_path}" not in page
+
+
+def test_kept_runs_are_read_again_and_say_the_same(tmp_path: Path, capsys: Capture) -> None:
+    path = write(tmp_path)
+    assert main(["requirements", f"{path}", "--on", "sim", "-o", "played.md"]) == 0
+    assert main(["requirements", f"{path}", "--on", "sim", "--from", "results/runs", "-o", "read.md"]) == 0
+    assert (tmp_path / "played.md").read_bytes() == (tmp_path / "read.md").read_bytes()
+    capsys.readouterr()
+    # Never played there.
+    assert main(["requirements", f"{path}", "--on", "sim,virtual", "--from", "results/runs"]) == 1
+    assert "shown by no scenario on virtual (all: it was not played)" in capsys.readouterr().err
+
+
+def test_a_run_of_another_version_shows_nothing(tmp_path: Path, capsys: Capture) -> None:
+    path = write(tmp_path)
+    assert main(["run", f"{path}"]) == 0
+    write(tmp_path, limit="50ms")
+    assert main(["requirements", f"{path}", "--on", "sim", "--from", "results/runs"]) == 1
+    assert "of another version of it (expect differ): play it again" in capsys.readouterr().err
+
+
+def test_a_broken_promise_is_a_gap_and_1(tmp_path: Path, capsys: Capture) -> None:
+    path = write(tmp_path, limit="0ms")
+    assert main(["requirements", f"{path}", "--on", "sim", "--json"]) == 1
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert document["verdict"] == "fail"
+    [gap] = document["gaps"]
+    assert gap.startswith("all does not hold on sim, fail: p99(delivery_latency) <= 0ms: observed ")
+    assert f"chatsim: gap: {gap}" in err
+
+
+def test_a_requirement_without_a_scenario_is_a_gap_and_1(tmp_path: Path, capsys: Capture) -> None:
+    path = write(tmp_path, tags="retry")
+    assert main(["requirements", f"{path}", "--on", "sim"]) == 1
+    assert "gap: 8.1 (TLS) has no scenario" in capsys.readouterr().err
+
+
+def test_a_run_that_is_damaged_is_4(tmp_path: Path, capsys: Capture) -> None:
+    path = write(tmp_path)
+    assert main(["run", f"{path}"]) == 0
+    [document] = tmp_path.glob("results/runs/all/*/run.json")
+    document.write_text("{", encoding="utf-8")
+    assert main(["requirements", f"{path}", "--on", "sim", "--from", "results/runs"]) == 4
+    assert "cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--on", "sim,moon"], "there is no such wire"),
+        (["--from", "nowhere"], "is no folder"),
+        (["-o", "all.yaml/x.md"], "cannot write to"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_runs(
+    words: list[str], why: str, tmp_path: Path, capsys: Capture
+) -> None:
+    path = write(tmp_path)
+    assert main(["requirements", f"{path}", *words]) == 3
+    out, err = capsys.readouterr()
+    assert (out, why in err) == ("", True)
+    assert not (tmp_path / "results").exists()
+
+
+def test_the_page_that_is_kept_has_every_requirement_and_its_scenarios() -> None:
+    page = (ROOT / "results" / "requirements.md").read_text(encoding="utf-8")
+    headings = [line.removeprefix("## ") for line in page.splitlines() if line.startswith("## ")]
+    assert headings == [f"{tag}: {known.title}" for tag, known in REQUIREMENTS.items()], "make requirements renews it"
+    shipped = [load(path) for path in discover([ROOT / "scenarios"])]
+    for tag, known in REQUIREMENTS.items():
+        carrying = ", ".join(scenario.name for scenario in shipped if tag in scenario.requirements)
+        assert f"| **{tag}** | {known.title} | {carrying} |" in page, "make requirements renews it"

@@ -1,0 +1,38 @@
+"""The matrix as a table and as a page: every value is there, and nothing of when and where."""
+
+from __future__ import annotations
+
+from chatsim.findings.matrix import matrix
+from chatsim.findings.requirements_page import markdown, rows
+from tests.findings.test_matrix import found, scenario
+
+
+def test_a_line_says_how_many_of_its_scenarios_pass_on_each_wire() -> None:
+    both = [scenario("a", "retry"), scenario("b", "retry")]
+    made = matrix(both, ("sim", "live"), [*found("a", "sim"), *found("b", "sim", "fail", "pass")])
+    [line] = [line for line in rows(made) if line[0] == "retry"]
+    assert line == ["retry", "three retries, 30 s apart", "a, b", "1 of 2 pass", "not shown", "fail"]
+
+
+def test_the_page_has_each_value_beside_its_expectation() -> None:
+    made = matrix([scenario("a", "retry")], ("sim", "live"), [*found("a", "sim"), *found("a", "live", "fail", "pass")])
+    text = markdown(made)
+    assert "| a | `retries == 3` | 3 | **3: fail** |" in text
+    assert "- a does not hold on live, fail: retries == 3: observed 3" in text
+    assert "## typing: who is typing\n\nNo scenario carries it." in text
+
+
+def test_why_there_is_no_verdict_stands_below() -> None:
+    made = matrix([scenario("a", "retry")], ("sim",), found("a", "sim", "error", "error", why="no *room* | left"))
+    assert "- a on sim: no &#42;room&#42; | left" in markdown(made)
+
+
+def test_no_gap_is_said_too() -> None:
+    made = matrix([scenario("a", "ours")], ("sim",), found("a", "sim"))
+    made = type(made)(made.wires, made.rows[-1:])
+    assert "There is no gap." in markdown(made)
+
+
+def test_the_same_findings_are_the_same_page() -> None:
+    made = [matrix([scenario("a", "retry")], ("sim",), found("a", "sim")) for _ in range(2)]
+    assert markdown(made[0]) == markdown(made[1])

@@ -1,0 +1,218 @@
+"""Somebody else's server under a crowd: what is judged of it, what is not, and that a broken one fails."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from chatsim.core.config import HandlerConfig
+from chatsim.core.frames import RateLimit, Welcome
+from chatsim.core.tokens import Minter
+from chatsim.errors import HarnessError, NotApplicableError, TargetError
+from chatsim.live.hosted import Hosted, hosted
+from chatsim.live.remote import RemoteOutcome, differences, run_remote
+from chatsim.live.target import Target, target
+from chatsim.live.tls import self_signed, server_context
+from chatsim.scenario.model import Scenario
+from chatsim.verdict.judge import judge
+from tests.live.foreign import SECRET, Foreign, foreign
+
+EXPECT = ("lost == 0", "duplicates == 0", "out_of_order == 0", "max(delivery_latency) <= 10s", "auth_refused == 0")
+
+
+def scenario(*expect: str, **words: Any) -> Scenario:
+    """Six people in two sessions, each of whom writes eight times in a second."""
+    people = {
+        "name": "people",
+        "users": 6,
+        "session_size": 3,
+        "messages": {"arrivals": "periodic", "rate": "8/s"},
+    }
+    made = {
+        "name": "talk",
+        "duration": "1s",
+        "handler": {"reliability": "baseline", "retry_interval": "100ms"},
+        "groups": [people | words.pop("group", {})],
+        "expect": list(expect or EXPECT),
+        "live": {"time_scale": 0.1},
+    }
+    return Scenario.of(made | words)
+
+
+def at(url: str, secret: bytes = SECRET, **options: Any) -> Target:
+    return target(url, Minter(secret, "HS256"), **options)
+
+
+def play(flaw: str = "", *expect: str, **words: Any) -> tuple[RemoteOutcome, Foreign, dict[str, str]]:
+    """The outcome on the server that is not ours, the server, and the verdict of each expectation."""
+    with foreign(Foreign(flaw)) as server:
+        outcome = run_remote(scenario(*expect, **words), at(server.url))
+    return outcome, server, verdicts(outcome)
+
+
+def verdicts(outcome: RemoteOutcome) -> dict[str, str]:
+    return {j.text: j.verdict for j in judge(outcome.scenario.expect, outcome.record, outcome.outside)}
+
+
+def test_a_server_that_keeps_its_promises_passes_and_is_asked_nothing_that_it_cannot_answer() -> None:
+    asked = (*EXPECT, "max(utilisation) <= 90%", "max(loop_lag) <= 1s", "undelivered == 0", "connections_peak == 6")
+    outcome, server, found = play("", *asked)
+    assert [found[text] for text in EXPECT] == ["pass"] * len(EXPECT)
+    assert found["connections_peak == 6"] == "pass"
+    assert {found[text] for text in asked[5:8]} == {"skipped"}
+    assert server.handshakes == 7
+    assert server.peak == 6
+    assert len(outcome.record.sent) == len(outcome.record.accepted) > 30
+    assert outcome.health["settled"]
+
+
+def test_a_server_that_loses_every_tenth_message_it_acked_has_lost_them() -> None:
+    outcome, _, found = play("loses", "lost == 0", "duplicates == 0", "max(delivery_latency) <= 10s", "accepted >= 20")
+    assert list(found.values()) == ["fail", "pass", "fail", "pass"]
+    assert outcome.outside.bounds["lost"].exact
+    assert outcome.outside.bounds["lost"].low == sum(
+        told.endswith("0") for told in outcome.record.accepted.values() if "/" in told
+    )
+
+
+def test_a_server_that_delivers_twice_is_found_though_our_clients_would_hide_it() -> None:
+    _, _, found = play("twice", "lost == 0", "duplicates == 0")
+    assert list(found.values()) == ["pass", "fail"]
+
+
+def test_a_server_that_never_acks_has_accepted_nobody_knows_what() -> None:
+    _, _, found = play("mute", "accepted >= 1", "lost == 0", "p99(ack_latency) <= 10s")
+    assert list(found.values()) == ["skipped", "skipped", "fail"]
+
+
+def test_who_is_dropped_comes_back_and_what_was_missed_is_neither_lost_nor_sent_twice() -> None:
+    events = [{"at": "500ms", "do": "drop", "count": 2}]
+    asked = ("lost == 0", "duplicates == 0", "out_of_order == 0", "count(reconnect_time) == 2", "resumes >= 2")
+    outcome, _, found = play("", *asked, "pings == 0", events=events)
+    assert [found[text] for text in asked] == ["pass"] * len(asked)
+    assert found["pings == 0"] == "skipped"
+    assert [len(fired.users) for fired in outcome.record.fired] == [2]
+
+
+def test_the_time_scale_is_not_applied_and_what_is_believed_is_said() -> None:
+    outcome, _, _ = play()
+    assert outcome.record.duration_s == 1.0
+    believed, scale = outcome.notes
+    assert "is believed to be configured with" in believed
+    assert "ping_interval 20 s, not 30 s" in believed
+    assert "time_scale 0.1 was not applied" in scale
+
+
+def test_two_runs_share_no_user_session_or_token() -> None:
+    with foreign(Foreign()) as server:
+        first, second = (run_remote(scenario(), at(server.url)) for _ in range(2))
+    assert not first.record.groups.keys() & second.record.groups.keys()
+    assert set(verdicts(first).values()) == set(verdicts(second).values()) == {"pass"}
+
+
+def test_who_is_refused_is_counted_and_takes_no_part() -> None:
+    _, _, found = play("", "auth_refused == 6", "connections_peak == 0", group={"credentials": "forged"})
+    assert set(found.values()) == {"pass"}
+
+
+def test_no_load_goes_to_a_server_that_refuses_the_key() -> None:
+    with foreign(Foreign()) as server, pytest.raises(TargetError, match="refuses every handshake"):
+        run_remote(scenario(), at(server.url, b"another secret of more than 32 bytes"))
+    assert server.handshakes == 1
+
+
+def test_what_cannot_be_done_to_it_is_not_played_at_all() -> None:
+    events = [{"at": "500ms", "do": "crash_node", "down": "1s"}]
+    with foreign(Foreign()) as server, pytest.raises(NotApplicableError, match="crash_node at 500 ms"):
+        run_remote(scenario(events=events), at(server.url))
+    assert server.handshakes == 0
+
+
+def test_tokens_are_signed_with_a_private_key_where_that_is_given() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    good, forged = ({"name": name, "users": 2, "credentials": name} for name in ("good", "forged"))
+    asked = scenario("auth_refused == 2", "connections_peak == 2", groups=[good, forged])
+    with foreign(Foreign(key=key.public_key(), algorithm="ES256", audience="chat")) as server:
+        outcome = run_remote(asked, target(server.url, Minter(pem, "ES256", audience="chat")))
+    assert set(verdicts(outcome).values()) == {"pass"}
+
+
+def test_it_is_played_over_tls_that_is_verified() -> None:
+    with self_signed() as files, foreign(Foreign(), server_context(files.cert, files.key)) as server:
+        outcome = run_remote(scenario(tls=True), at(server.url, ca=files.cert))
+    assert set(verdicts(outcome).values()) == {"pass"}
+
+
+class Babbling(Foreign):
+    """Speaks the protocol until somebody writes."""
+
+    async def say(self, connection: Any, user: str, frame: dict[str, Any]) -> None:
+        await connection.send('{"type":"gossip"}')
+
+
+def test_a_server_that_breaks_the_protocol_on_the_way_ends_the_run_with_the_reason() -> None:
+    with foreign(Babbling()) as server, pytest.raises(HarnessError, match=r"breaks the protocol.*gossip"):
+        run_remote(scenario(), at(server.url))
+
+
+# Our own server, which tells its senders everything.
+
+
+def ours(**config: Any) -> AbstractContextManager[Hosted]:
+    return hosted(HandlerConfig(**config), keys=(SECRET,))
+
+
+def test_our_own_server_says_what_became_of_every_message() -> None:
+    asked = (*EXPECT, "undelivered == 0", "gave_up == 0", "retries == 0", "errors == 0", "delivered >= 60")
+    with ours() as server:
+        outcome = run_remote(scenario(*asked, handler={}), at(server.url))
+    assert set(verdicts(outcome).values()) == {"pass"}
+    assert outcome.notes[0].endswith("configured with")
+
+
+def test_the_limit_of_our_own_server_is_seen_from_outside() -> None:
+    asked = ("rate_limited >= 30", "lost == 0", "max(ack_latency) <= 10s")
+    with ours(rate_limit=2) as server:
+        outcome = run_remote(scenario(*asked, handler={"rate_limit": "2/min"}), at(server.url))
+    assert set(verdicts(outcome).values()) == {"pass"}
+    assert len(outcome.record.accepted) == 12
+
+
+def test_orders_over_http_are_given_where_there_is_an_admin_key() -> None:
+    events = [
+        {"at": "300ms", "do": "post", "count": 2},
+        {"at": "500ms", "do": "revoke", "count": 1},
+        {"at": "500ms", "do": "remove_participant", "count": 1, "for": "300ms"},
+    ]
+    with ours() as server:
+        where = at(server.url, admin_key=server.admin_key.encode())
+        outcome = run_remote(scenario("lost == 0", "duplicates == 0", handler={}, events=events), where)
+    assert set(verdicts(outcome).values()) == {"pass"}
+    assert [(fired.do, len(fired.users)) for fired in outcome.record.fired] == [
+        ("post", 2),
+        ("revoke", 1),
+        ("remove_participant", 1),
+    ]
+
+
+def test_what_the_server_says_of_itself_is_held_against_what_is_believed() -> None:
+    welcome = Welcome(
+        connection="c1",
+        user="ann",
+        server_time=0.0,
+        ping_interval_s=20.0,
+        pong_timeout_s=10.0,
+        expires_in_s=60.0,
+        message_bytes_max=1024,
+        rate_limit=RateLimit(10, 60.0),
+    )
+    assert list(differences(welcome, HandlerConfig())) == [
+        "ping_interval 20 s, not 30 s",
+        "message_bytes_max 1024, not 65536",
+        "rate_limit 10 in 60 s, not 60 in 60 s",
+    ]
