@@ -54,6 +54,8 @@ FULL_LOAD: Final = 0.7
 CONTROLS: Final = (f"costs x {COSTLIER:g}", "pings", "no retry")
 """What each control's name begins with."""
 
+FLOOR_RUNS: Final = 3
+
 FLOOR: Final = {
     "name": "floor",
     "duration": "5s",
@@ -195,16 +197,22 @@ class Validator:
         )
 
     def measure_path(self) -> str:
-        """Find out what one way between server and crowd takes; returns why that failed, or nothing."""
+        """Find out what one way between server and crowd takes; returns why that failed, or nothing.
+
+        Of a few runs the least counts: what else runs on the machine only ever adds to it.
+        """
         scenario = Scenario.of(FLOOR)
-        with tempfile.TemporaryDirectory(prefix="chatsim-validate-") as name:
-            lived, why = self.live(scenario, Path(name))
-        if lived is None:
-            return why
-        self.path_s = 0.0
-        told = self.simulated(scenario, lived.speed, lived.crowd_s)
-        over = np.median(lived.sight.latencies["delivery_latency"]) - np.median(told.latencies["delivery_latency"])
-        self.path_s = max(0.0, float(over)) / 2 / lived.speed
+        found = []
+        for _ in range(FLOOR_RUNS):
+            with tempfile.TemporaryDirectory(prefix="chatsim-validate-") as name:
+                lived, why = self.live(scenario, Path(name))
+            if lived is None:
+                return why
+            self.path_s = 0.0
+            told = self.simulated(scenario, lived.speed, lived.crowd_s)
+            over = np.median(lived.sight.latencies["delivery_latency"]) - np.median(told.latencies["delivery_latency"])
+            found.append(max(0.0, float(over)) / 2 / lived.speed)
+        self.path_s = min(found)
         return ""
 
     def loaded(self, scenario: Scenario, speed: float) -> Scenario:
