@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: run test test-slow coverage check bench explore capacity requirements notebook notebooks readme compiled test-compiled clean
+.PHONY: run test test-slow coverage check bench explore validation capacity requirements notebook notebooks readme compiled test-compiled clean
 
 # What most of a run is spent in, and what mypyc can compile: msgspec needs its structs as Python makes them, and logs are
 # made out of one another.
@@ -48,6 +48,12 @@ bench: $(INSTALLED) $(if $(shell command -v cc),compiled)
 # results/explore.md.
 explore: $(INSTALLED)
 	$(BIN)/python -m tests.explore
+
+# Measures this machine and plays every pair live and in simulation: under half an hour on two cores that nobody else uses.
+# Leaves results/calibration.json, and results/validation.html and .csv whatever they say.
+validation: $(INSTALLED)
+	$(BIN)/chatsim calibrate --journal -o results/calibration.json
+	$(BIN)/chatsim validate --costs results/calibration.json -o results
 
 # Plays every shipped scenario on every wire and writes results/requirements.md; a gap fails.
 requirements: $(INSTALLED)

@@ -1,23 +1,30 @@
 """What each kind of work costs, out of the counters of a calibration.
 
-Decides which loads are subtracted from which. Rule: a cost is a difference of two loads of one round, so that what they
-share (reading, waking, the machine's mood) falls out; its value is the median over rounds, with a bootstrap interval;
-what comes out as less than nothing is given as nothing, and said.
-How the loads are played is `chatsim.live.calibration`'s affair, how numbers are fitted `fits`'.
+Decides how noise is averaged and how costs are told apart. Rule: every load is divided by the speed of the machine just
+then (the reference work before and after it), averaged over rounds without the quarters that are farthest off, and all
+costs are found at once, as those of 0 or more that explain all loads best (non-negative least squares: Lawson and
+Hanson 1974, ch. 23); their intervals come from rounds drawn again (bootstrap). Costs are those on the machine's median
+speed.
+How the loads are played is `chatsim.live.calibration`'s affair, what they are made of `makeup`'s, how numbers are
+fitted `fits`'.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from math import isfinite, nan
-from typing import Final
+from collections.abc import Mapping, Sequence
+from math import nan
+from typing import Any, Final
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
+from scipy.optimize import nnls
 
+from chatsim.analysis.arrays import FloatArray
 from chatsim.analysis.fits import Line, Median, Shape, line_through, median_of, shape_of
+from chatsim.analysis.makeup import ASIDE, BY_NAME, TURN, makeup
 from chatsim.errors import UsageError
-from chatsim.live.calibration.loads import BURSTS, LISTENERS, MANY_LISTENERS, MANY_SESSIONS
+from chatsim.live.calibration.loads import BURSTS, LISTENERS
 from chatsim.live.calibration.seen import Measured, Seen
 
 Round = Mapping[str, Seen]
@@ -35,9 +42,19 @@ LATE_SHARE_MAX: Final = 0.5
 DRIFT_MAX: Final = 1.15
 """The reference may be so much slower at one time than at another, before that is said."""
 
+CUT: Final = 0.25
+"""So much of the rounds is left out at either end before they are averaged: what is left is as robust as a median
+against a few bad rounds, and averages what two speeds of a machine make of a load."""
+
+DRAWS: Final = 400
+"""How often rounds are drawn again for the intervals."""
+
+MODEL_ERROR: Final = 0.03
+"""No load is taken to be known better than to this share: more rounds make none of them surer than the sums hold."""
+
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """One cost (s): its median over rounds with the interval, and the shape of its samples where they have one."""
+    """One cost (s) with the interval, and the shape of its samples where they have one."""
 
     name: str
     says: str
@@ -53,7 +70,9 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
 class Costing(msgspec.Struct, kw_only=True):
     """Everything that was found. `costs` by name; `fits` are lines in s over recipients or records; `overhead` is the
     share of a processor that a silent server uses; `memory_bytes` by server and connection; `collections` is how often
-    the collector ran for a stored message, `warnings` what is to be known of all this."""
+    the collector ran for a stored message, `drift` how much slower the machine was at slow times than at fast ones,
+    `unexplained` how far the loads lie from what the costs say they take (a share, root mean square), `warnings` what
+    is to be known of all this."""
 
     costs: dict[str, Cost]
     fits: dict[str, Line]
@@ -63,118 +82,41 @@ class Costing(msgspec.Struct, kw_only=True):
     collected: list[float]
     collected_share: float
     drift: float
+    unexplained: float
     warnings: list[str]
 
 
-class _Net:
-    """What one operation of a load costs in one round, without what a silent server uses and without wake-ups."""
+SAYS: Final = {
+    "wake": "wake the loop when it was asleep",
+    "frame": "read, parse and handle one message that is known already",
+    "frame_ack": "one ack that settles a message",
+    "frame_typing": "one typing frame that nobody hears of",
+    "frame_presence": "one presence frame that nobody hears of",
+    "frame_heartbeat": "one heartbeat, without its answer",
+    "frame_status": "one join of a session that is joined already, without its answer",
+    "alone": "tell one connection one frame: recipient, flush and write together",
+    "recipient": "one frame more to a connection that is written to anyway",
+    "flush": "the first write of a turn",
+    "write": "each connection written to in a turn",
+    "append": "accept and store a message, log in memory",
+    "append_durable": "accept a message, hand it to the log that lasts and hear of it: the loop's share",
+    "commit_record": "one record more in a commit: the log's thread",
+    "commit": "how long a commit of one record keeps its ack waiting",
+    "verify": "one token, HS256: an expired one at the door against none",
+    "verify_es256": "one token, ES256: an expired one at the door against none",
+    "handshake": "a handshake over plain text and its connection's end, without the token and the welcome",
+    "tls_handshake": "a full TLS handshake, beside the same over plain text",
+    "tls_frame": "what TLS adds to reading one frame",
+    "tls_write": "what TLS adds to one write",
+    "ping": "a ping, and the pong that answers it",
+}
+"""Each cost, and what it is."""
 
-    def __init__(self, seen: Round, wake_s: float = 0.0) -> None:
-        self._seen = seen
-        self._wake_s = wake_s
-        silence = seen["silence"]
-        self.idle = silence.loop_s / silence.wall_s
+_LOOPS: Final = tuple(name for name in SAYS if name not in ("alone", "commit", "commit_record"))
+"""Those that are the loop's time, and found together."""
 
-    def all_s(self, load: str) -> float:
-        """The loop's time for the whole load, wake-ups included (s)."""
-        one = self._seen[load]
-        return one.loop_s - self.idle * one.wall_s
-
-    def op(self, load: str, wakes: float | None = None) -> float:
-        """The loop's time for one operation (s); `wakes` is how many wake-ups each is relieved of (None: all)."""
-        one = self._seen[load]
-        woken = one.wakes if wakes is None else wakes * one.ops
-        return (self.all_s(load) - self._wake_s * woken) / one.ops if one.ops else nan
-
-    def presence(self, listeners: int, sessions: int = 1, server: str = "plain") -> float:
-        """Of one change of presence (s)."""
-        return self.op(f"presence {sessions}x{listeners} {server}")
-
-    def owed(self, listeners: int) -> float:
-        """What it costs to tell so many in one turn (s)."""
-        return self.presence(listeners) - self.presence(0)
-
-    def alone(self) -> float:
-        """What it costs to tell one (s)."""
-        return self.owed(1)
-
-    def frame(self, load: str) -> float:
-        """Of a frame that one frame answers, without the answer (s)."""
-        return self.op(load) - self.alone()
-
-    def recipient(self) -> float:
-        """One frame more to who is written to anyway (s)."""
-        many = self.presence(MANY_LISTENERS, MANY_SESSIONS) - self.presence(0, MANY_SESSIONS)
-        return (many - self.owed(MANY_LISTENERS)) / (MANY_LISTENERS * (MANY_SESSIONS - 1))
-
-    def batch(self) -> Line:
-        """What a turn's writing costs, over the number of those written to (s)."""
-        counts = [count for count in LISTENERS if count]
-        return line_through(counts, [self.owed(count) for count in counts])
-
-    def ack(self) -> float:
-        """An ack that settles a message, without the notice that follows (s)."""
-        acked = self._seen["acked"]
-        notices = acked.heard / acked.ops - 2
-        return self.op("acked") - self.op("told") - notices * self.alone()
-
-    def over_tls(self, listeners: int) -> float:
-        """What TLS adds to a change of presence (s)."""
-        return self.presence(listeners, server="tls") - self.presence(listeners)
-
-    def door(self, token: str, server: str = "plain") -> float:
-        """One handshake, its wake-ups included (s)."""
-        return self.op(f"door {token} {server}", 0.0)
-
-    def ping(self) -> float:
-        """A ping and its pong, with the pong's wake-up: the simulation has none for it (s)."""
-        pings = self._seen["pings"]
-        return self.op("pings", max(0, pings.wakes - pings.ops) / pings.ops if pings.ops else 0.0)
-
-    def written(self) -> Line:
-        """What a commit costs the log's thread, over the number of its records (s of CPU)."""
-        loads = [("kept", 1), *((f"kept {count}", count) for count in BURSTS)]
-        seen = [(count, self._seen[name]) for name, count in loads]
-        return line_through([count for count, _ in seen], [(one.cpu_s - one.loop_s) / one.ops for _, one in seen])
-
-    def committed(self) -> float:
-        """How long a message alone waits for its commit (s, the mean): what its ack takes longer than from memory."""
-        kept, said = self._seen["kept"].answered_s, self._seen["said"].answered_s
-        return float(np.mean(kept) - np.mean(said)) if kept and said else nan
-
-
-_COSTS: Final[tuple[tuple[str, str, Callable[[_Net], float]], ...]] = (
-    ("frame", "read, parse and handle one message that is known already", lambda net: net.frame("again")),
-    ("frame_ack", "one ack that settles a message", _Net.ack),
-    ("frame_typing", "one typing frame that nobody hears of", lambda net: net.op("typing")),
-    ("frame_presence", "one presence frame that nobody hears of", lambda net: net.presence(0)),
-    ("frame_heartbeat", "one heartbeat, without its answer", lambda net: net.frame("heartbeat")),
-    ("frame_status", "one join of a session that is joined already, without its answer", lambda net: net.frame("join")),
-    ("alone", "tell one connection one frame: recipient, flush and write together", _Net.alone),
-    ("recipient", "one frame more to a connection that is written to anyway", _Net.recipient),
-    ("flush", "the first write of a turn: the fit's intercept", lambda net: net.batch().intercept),
-    ("write", "each connection written to in a turn: the fit's slope less one recipient",
-     lambda net: net.batch().slope - net.recipient()),
-    ("append", "accept and store a message, log in memory", lambda net: net.op("said") - net.op("again")),
-    ("append_durable", "accept a message, hand it to the log that lasts and hear of it: the loop's share",
-     lambda net: net.op("kept") - net.op("again")),
-    ("commit_record", "one record more in a commit: the log's thread", lambda net: net.written().slope),
-    ("commit", "how long a commit of one record keeps its ack waiting",
-     lambda net: net.committed() - max(net.written().slope, 0.0)),
-    ("verify", "one token, HS256: an expired one at the door against none",
-     lambda net: net.door("expired") - net.door("missing")),
-    ("verify_es256", "one token, ES256: an expired one at the door against none",
-     lambda net: net.door("expired", "es256") - net.door("missing", "es256")),
-    ("handshake", "a handshake over plain text and its connection's end, without the token and the welcome",
-     lambda net: net.op("door good plain", 2.0) - (net.door("expired") - net.door("missing")) - net.alone()),
-    ("tls_handshake", "a full TLS handshake, beside the same over plain text",
-     lambda net: net.door("missing", "tls") - net.door("missing")),
-    ("tls_frame", "what TLS adds to reading one frame", lambda net: net.over_tls(0)),
-    ("tls_write", "what TLS adds to one write",
-     lambda net: (net.over_tls(MANY_LISTENERS) - net.over_tls(0)) / MANY_LISTENERS),
-    ("ping", "a ping, and the pong that answers it", _Net.ping),
-)  # fmt: skip
-"""Each cost: its name, what it is, and how a round gives it."""
+_KEPT: Final = (("kept", 1), *((f"kept {count}", count) for count in BURSTS))
+"""The loads of the log that lasts, and how many records a commit of each has."""
 
 _SHAPED: Final = {
     "frame": "again",
@@ -189,43 +131,55 @@ _SHAPED: Final = {
 """The load whose operations, each by itself, show the shape of a cost."""
 
 
-def costing(measured: Measured) -> Costing:
-    """Every cost that the rounds of a calibration show. Raises UsageError where there is no round."""
+def costing(measured: Measured, draws: int = DRAWS) -> Costing:
+    """Every cost that the rounds of a calibration show, with intervals from so many `draws` of the rounds.
+
+    Raises UsageError where there is no round.
+    """
     rounds: Sequence[Round] = measured.rounds
     if not rounds:
         raise UsageError("A calibration without a round shows nothing: measure at least one.")
     warnings: list[str] = []
-    wake = _wake(rounds, warnings)
-    nets = [_Net(seen, max(wake.value, 0.0)) for seen in rounds]
-    costs = {"wake": Cost(name="wake", says="wake the loop when it was asleep", seen=wake)}
-    for name, says, of in _COSTS:
-        values = [value for value in map(of, nets) if isfinite(value)]
-        if not values:
+    usual_s = float(np.median(measured.reference_s)) if measured.reference_s else 0.0
+    loads = _Loads(rounds, usual_s)
+    drawn = _drawn(loads, draws)
+    # What a wake-up costs shows between frames that come one by one and frames that come together.
+    apart = loads.per_frame("typing", "wakes") - loads.per_frame("typing clump", "wakes")
+    unknowns = [*_LOOPS, *ASIDE]
+    if apart < TOLD_APART_MIN:
+        unknowns.remove("wake")
+        warnings.append("what a wake-up costs could not be told: the crowd never left the server asleep")
+    explained = _Explained(loads, unknowns, drawn)
+    found = dict(explained.costs)
+    if all(word in found for word in TURN):
+        found["alone"] = np.sum([found[word] for word in TURN], axis=0)
+    found |= _commits(loads, drawn)
+    found.setdefault("wake", np.zeros(draws + 1))
+    costs: dict[str, Cost] = {}
+    for name, says in SAYS.items():
+        if name not in found:
             warnings.append(f"{name} could not be told: no round has it")
             continue
-        seen = median_of(values)
-        if seen.value <= 0:
-            warnings.append(
-                f"{name} came out as {seen.value * 1e6:.2g} us, and is given as 0: measure on a quieter machine"
-            )
-        costs[name] = Cost(name=name, says=says, seen=seen, shape=_shape(name, seen.value, rounds))
+        seen = _interval(found[name], len(rounds))
+        if seen.value <= 0 and (name != "wake" or name in unknowns):
+            warnings.append(f"{name} came out as nothing, and is given as 0: measure on a quieter machine")
+        costs[name] = Cost(name=name, says=says, seen=seen, shape=_shape(name, seen.value, loads))
     if "commit" in costs:
-        costs["commit"] = msgspec.structs.replace(costs["commit"], shape=_commit_shape(rounds))
+        costs["commit"] = msgspec.structs.replace(costs["commit"], shape=_commit_shape(loads))
     warnings += _complaints(measured)
+    at_rest = loads.presence(0)
     points = {
-        "batch": [(float(n), float(np.median([net.owed(n) for net in nets]))) for n in LISTENERS if n],
-        "commit": [
-            (float(n), float(np.median([_thread_s(seen[name]) for seen in rounds])))
-            for name, n in (("kept", 1), *((f"kept {count}", count) for count in BURSTS))
-        ],
+        "batch": [(float(n), float(loads.presence(n) - at_rest)) for n in LISTENERS if n],
+        "commit": [(float(n), float(_middle(loads.thread(name)))) for name, n in _KEPT],
     }
     fits = {name: line_through(*zip(*at, strict=True)) for name, at in points.items()}
-    took = [one.took_s for one in measured.collections]
+    slower = measured.collecting_s / usual_s if usual_s and measured.collecting_s else 1.0
+    took = [one.took_s / slower for one in measured.collections]
     return Costing(
         costs=costs,
         fits=fits,
         points=points,
-        overhead=median_of([net.idle for net in nets]),
+        overhead=_interval(np.array([_middle(loads.idle[one]) for one in drawn]), len(rounds)),
         memory_bytes={
             server: median_of([chunk.size_bytes / chunk.connections for chunk in chunks])
             for server, chunks in measured.memory.items()
@@ -233,31 +187,124 @@ def costing(measured: Measured) -> Costing:
         collected=took,
         collected_share=len(took) / measured.churned if measured.churned else 0.0,
         drift=_drift(measured.reference_s),
+        unexplained=explained.unexplained,
         warnings=warnings,
     )
 
 
-def _wake(rounds: Sequence[Round], warnings: list[str]) -> Median:
-    """What a wake-up costs: frames that come one by one against frames that come together (s).
+class _Loads:
+    """What the rounds showed, at the machine's usual speed: `usual_s` is what the reference work takes then."""
 
-    Both are f + w * (wake-ups a frame), so that w is the difference of their costs over that of their wake-ups.
-    """
-    found = []
-    for seen in rounds:
-        net, lone, many = _Net(seen), seen["typing"], seen["typing clump"]
-        apart = lone.wakes / lone.frames - many.wakes / many.frames
-        if apart >= TOLD_APART_MIN:
-            found.append((net.all_s("typing") / lone.frames - net.all_s("typing clump") / many.frames) / apart)
-    if not found:
-        warnings.append("what a wake-up costs could not be told: the crowd never left the server asleep")
-        return Median(0.0, 0.0, 0.0, 0)
-    wake = median_of(found)
-    if wake.value <= 0:
-        warnings.append("a wake-up came out as less than nothing, and is given as 0: measure on a quieter machine")
-    return wake
+    def __init__(self, rounds: Sequence[Round], usual_s: float) -> None:
+        self.rounds = rounds
+        self._usual_s = usual_s
+        self.idle = np.array([self._loop_s(seen, "silence") / seen["silence"].wall_s for seen in rounds])
+        self._idle = _middle(self.idle)
+        self.idle_wakes = float(np.mean([seen["silence"].wakes / seen["silence"].wall_s for seen in rounds]))
+        self.levels = np.array([next(iter(seen.values())).level for seen in rounds])
+
+    def speed(self, one: Seen) -> float:
+        """How much slower than usual the machine was while this was seen."""
+        return one.reference_s / self._usual_s if one.reference_s and self._usual_s else 1.0
+
+    def _loop_s(self, seen: Round, load: str) -> float:
+        return seen[load].loop_s / self.speed(seen[load])
+
+    def ops(self, load: str) -> FloatArray:
+        """The loop's time for one operation by round, without what a silent server uses (s), shape (rounds,)."""
+        of = [seen[load] for seen in self.rounds]
+        return np.array(
+            [(one.loop_s / self.speed(one) - self._idle * one.wall_s) / one.ops if one.ops else np.nan for one in of]
+        )
+
+    def thread(self, load: str) -> FloatArray:
+        """CPU time of the log's thread for one operation by round (s), shape (rounds,)."""
+        of = [seen[load] for seen in self.rounds]
+        return np.array([(one.cpu_s - one.loop_s) / one.ops / self.speed(one) for one in of])
+
+    def answered(self, load: str) -> FloatArray:
+        """How long an operation waited for its answer, in the mean by round (s), shape (rounds,)."""
+        of = [seen[load] for seen in self.rounds]
+        return np.array([np.mean(one.answered_s) / self.speed(one) if one.answered_s else np.nan for one in of])
+
+    def presence(self, listeners: int) -> float:
+        """Of one change of presence that so many hear of, wake-ups included (s)."""
+        return float(_middle(self.ops(f"presence 1x{listeners} plain")))
+
+    def per_frame(self, load: str, what: str) -> float:
+        """Of a counter, for each frame sent."""
+        return float(_middle(np.array([getattr(seen[load], what) / seen[load].frames for seen in self.rounds])))
 
 
-def _shape(name: str, cost_s: float, rounds: Sequence[Round]) -> Shape | None:
+class _Explained:
+    """The costs that explain the loads best: `costs` has the best ones and those of each draw, shape (draws + 1,)."""
+
+    def __init__(self, loads: _Loads, unknowns: Sequence[str], draws: Sequence[npt.NDArray[np.int64]]) -> None:
+        # A server that has slept for longer finds its caches colder, so that each level has its own mean; both count
+        # the same, and no cost is found in what sets them apart.
+        kinds = [loads.levels == level for level in np.unique(loads.levels)]
+        rows, made = [], []
+        for name, load in BY_NAME.items():
+            parts = [makeup(load, seen[name], loads.idle_wakes) if seen[name].ops else None for seen in loads.rounds]
+            if any(parts):
+                each = [[nan if part is None else part.get(word, 0.0) for word in unknowns] for part in parts]
+                made.append(np.mean([_middle(np.array(each)[kind]) for kind in kinds], axis=0))
+                rows.append(loads.ops(name))
+        design, seen = np.array(made), np.array(rows)
+        told = [place for place in range(len(unknowns)) if design[:, place].any()]
+        at = [[one[kind[one]] for kind in kinds] for one in draws]
+        drawn = np.array([np.mean([_middle(seen[:, kind], axis=1) for kind in one], axis=0) for one in at])
+        best = drawn[0]
+        off = np.hypot(np.nanstd(drawn[1:], axis=0), MODEL_ERROR * np.abs(best))
+        weight = 1.0 / np.maximum(off, 1e-12)
+        matrix = design[:, told] * weight[:, np.newaxis]
+        found = np.array([nnls(matrix, np.where(np.isnan(one), best, one) * weight)[0] for one in drawn])
+        self.costs = {unknowns[place]: found[:, n] for n, place in enumerate(told) if unknowns[place] not in ASIDE}
+        self.unexplained = float(np.sqrt(np.mean((1.0 - design[:, told] @ found[0] / best) ** 2)))
+
+
+def _drawn(loads: _Loads, draws: int) -> list[npt.NDArray[np.int64]]:
+    """The rounds as they are, and then drawn again, as many of each level as there were."""
+    generator = np.random.default_rng(0)
+    kinds = [np.flatnonzero(loads.levels == level) for level in np.unique(loads.levels)]
+    drawn = [np.concatenate([generator.choice(kind, kind.size) for kind in kinds]) for _ in range(draws)]
+    return [np.arange(len(loads.rounds)), *drawn]
+
+
+def _middle(values: FloatArray, axis: int = 0) -> Any:
+    """The mean without the `CUT` lowest and highest of the values that are there, along an axis."""
+    ordered = np.sort(values, axis=axis)
+    ordered = np.moveaxis(ordered, axis, -1)
+    there = np.sum(~np.isnan(ordered), axis=-1)
+    cut = np.floor(CUT * there)
+    place = np.arange(ordered.shape[-1])
+    kept = (place >= cut[..., np.newaxis]) & (place < (there - cut)[..., np.newaxis])
+    with np.errstate(invalid="ignore"):
+        return np.where(kept, ordered, 0.0).sum(axis=-1) / kept.sum(axis=-1)
+
+
+def _interval(drawn: FloatArray, rounds: int) -> Median:
+    """The first with the middle 95 % of the others."""
+    low, high = np.percentile(drawn[1:], [2.5, 97.5])
+    return Median(float(drawn[0]), float(low), float(high), rounds)
+
+
+def _commits(loads: _Loads, draws: Sequence[npt.NDArray[np.int64]]) -> dict[str, FloatArray]:
+    """What a commit costs for each record in it, and how long one of one record keeps its ack waiting (s): the mean of
+    what an ack takes longer than from memory."""
+    threads = {count: loads.thread(name) for name, count in _KEPT}
+    slopes = np.array(
+        [line_through(list(threads), [_middle(of[one]) for of in threads.values()]).slope for one in draws]
+    )
+    waited = loads.answered("kept") - loads.answered("said")
+    found = {"commit_record": np.maximum(slopes, 0.0)}
+    commits = np.array([_middle(waited[one]) for one in draws]) - found["commit_record"]
+    if np.isfinite(commits).all():
+        found["commit"] = np.maximum(commits, 0.0)
+    return found
+
+
+def _shape(name: str, cost_s: float, loads: _Loads) -> Shape | None:
     """The shape of a cost that makes up most of the operations it is seen in, else none.
 
     What else an operation costs is taken off as its mean, so that its spread counts as the cost's: an upper bound.
@@ -265,21 +312,19 @@ def _shape(name: str, cost_s: float, rounds: Sequence[Round]) -> Shape | None:
     load = _SHAPED.get(name)
     if load is None:
         return None
-    samples: list[float] = []
-    for seen in rounds:
-        own = np.asarray(seen[load].each_s)
-        if not own.size:
-            continue
-        rest = float(own.mean()) - cost_s
-        if cost_s < LONE_SHARE_MIN * float(own.mean()):
-            return None
-        samples += (own - max(rest, 0.0)).tolist()
-    return _positive_shape(samples)
+    shown = [(seen[load], loads.speed(seen[load])) for seen in loads.rounds]
+    own = np.array([spent / speed for one, speed in shown for spent in one.each_s])
+    if not own.size or cost_s < LONE_SHARE_MIN * float(own.mean()):
+        return None
+    rest = float(own.mean()) - cost_s
+    return _positive_shape((own - max(rest, 0.0)).tolist())
 
 
-def _commit_shape(rounds: Sequence[Round]) -> Shape | None:
+def _commit_shape(loads: _Loads) -> Shape | None:
     samples = [
-        s - float(np.median(seen["said"].answered_s or (0.0,))) for seen in rounds for s in seen["kept"].answered_s
+        (s - float(np.median(seen["said"].answered_s or (0.0,)))) / loads.speed(seen["kept"])
+        for seen in loads.rounds
+        for s in seen["kept"].answered_s
     ]
     return _positive_shape(samples)
 
@@ -293,13 +338,12 @@ def _positive_shape(samples: Sequence[float]) -> Shape | None:
         return None
 
 
-def _thread_s(seen: Seen) -> float:
-    """CPU time of the log's thread for one operation (s)."""
-    return (seen.cpu_s - seen.loop_s) / seen.ops
-
-
 def _drift(reference_s: Sequence[float]) -> float:
-    return max(reference_s) / min(reference_s) if reference_s and min(reference_s) > 0 else 1.0
+    """The reference's 95th percentile over its 5th: single glances are sometimes in somebody's way."""
+    if not reference_s:
+        return 1.0
+    low, high = np.percentile(reference_s, [5, 95])
+    return float(high / low) if low > 0 else 1.0
 
 
 def _complaints(measured: Measured) -> list[str]:
@@ -310,7 +354,8 @@ def _complaints(measured: Measured) -> list[str]:
     drift = _drift(measured.reference_s)
     if drift > DRIFT_MAX:
         found.append(
-            f"the same fixed work took {drift:.2f} times as long at one time as at another: the machine was busy"
+            f"the same fixed work took {drift:.2f} times as long at one time as at another: costs are those on the "
+            "machine's median speed"
         )
     paced = [(name, one) for seen in measured.rounds for name, one in seen.items() if one.each_s and one.wall_s]
     late = {name for name, one in paced if one.late_s > LATE_SHARE_MAX * one.wall_s / one.ops}

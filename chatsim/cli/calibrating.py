@@ -101,7 +101,8 @@ def _show(made: Calibration, out: Path) -> None:
             f"{name}: {line.intercept_s * 1e6:.4g} us + {line.slope_s * 1e6:.4g} us each, R2 {line.r2:.3f}, "
             f"the worst point {line.worst:.0%} off"
         )
-    emit(f"reference: drifted by {made.reference.drift - 1:.0%} over {made.rounds} rounds")
+    emit(f"reference: the machine drifted by {made.reference.drift - 1:.0%} in {made.rounds} rounds")
+    emit(f"sums: what the costs add up to is {made.unexplained:.0%} off the loads (root mean square)")
     for warning in made.warnings:
         emit(f"note: {warning}")
     emit(f"written to {out}: costs: {out.name}")

@@ -32,6 +32,7 @@ from chatsim.cli import (
     serving,
     sweeping,
     tokens,
+    validating,
 )
 from chatsim.cli.doors import REAL, Doors
 from chatsim.cli.execute import BROKEN, INTERRUPTED, PASSED, USAGE
@@ -68,6 +69,7 @@ def build(doors: Doors) -> typer.Typer:
     requiring.add(app, doors)
     calibrating.add(app)
     capacity.add(app)
+    validating.add(app)
     serving.add(app)
     tokens.add(app)
     chatting.add(app)

@@ -87,11 +87,18 @@ class LiveOutcome(msgspec.Struct):
 
 
 def run_live(
-    scenario: Scenario, *, seed: int, out_dir: Path, progress: Callable[[float], None] | None = None
+    scenario: Scenario,
+    *,
+    seed: int,
+    out_dir: Path,
+    progress: Callable[[float], None] | None = None,
+    follows: bool = True,
 ) -> LiveOutcome:
     """Play the scenario with its `live:` overrides; the journal and the server's log go into `out_dir`.
 
-    `progress` hears the share done. Raises UsageError for what the live wire cannot play, HarnessError where it failed.
+    `progress` hears the share done. Without `follows` the journal is read when people have stopped acting: the crowd's
+    loop is never busy with it while latencies are measured, and a long run takes longer to end. Raises UsageError for
+    what the live wire cannot play, HarnessError where it failed.
     """
     told = scenario.with_seed(seed).with_live_overrides()
     played = told.scaled()
@@ -128,7 +135,7 @@ def run_live(
         stack.callback(lives.stop)
         follower = stack.enter_context(contextlib.closing(Follower(journal)))
         trust = None if tls is None else client_context(tls.cert)
-        run = _Run(played, lives, trust, purse, admin_key, follower, data, clock)
+        run = _Run(played, lives, trust, purse, admin_key, follower, data, clock, follows=follows)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run.play(progress))
         code = lives.stop()
@@ -159,7 +166,10 @@ class _Run:
         follower: Follower,
         data: Path,
         clock: _Clock | None,
+        *,
+        follows: bool,
     ) -> None:
+        self.follows = follows
         self.clock = clock
         self.data = data
         self.scenario = scenario
@@ -170,7 +180,7 @@ class _Run:
         self.plan = Plan(scenario, self.streams)
         self.purse = purse
         self.admin_key = admin_key
-        self.utilisation = 0.0
+        self.utilisation = self.crowd_cpu_s = self.lasted_s = 0.0
         self.stalls: list[Stall] = []
         self.settled = False
         self.exposition = b""
@@ -202,12 +212,14 @@ class _Run:
         Script(scenario, self.plan, self.streams, self.crowd.people, calendar)
         self.mischief.schedule(scenario.events)
         with no_full_collections():
-            cpu_s = self.lives.cpu_s()
+            cpu_s, crowd_s = self.lives.cpu_s(), time.process_time()
             calendar.begin()
             watch = StallWatch(loop, self.stalls.append)
             await self._until(scenario.duration_s, progress)
             self.utilisation = (self.lives.cpu_s() - cpu_s) / calendar.now()
+            self.crowd_cpu_s = time.process_time() - crowd_s
             await self._settle()
+            self.lasted_s = calendar.now()
         watch.end()
         if self.lives.up:
             # While people are still there: at the end nobody is left to be forgotten, or to be taken for another.
@@ -220,7 +232,8 @@ class _Run:
     async def _until(self, moment: float, progress: Callable[[float], None] | None) -> None:
         while (now := self.calendar.now()) < moment:
             self._check()
-            self.follower.follow(FOLLOW_S_PLAYING)
+            if self.follows:
+                self.follower.follow(FOLLOW_S_PLAYING)
             if progress is not None:
                 progress(now / moment)
             await asyncio.sleep(POLL_S)
@@ -333,6 +346,8 @@ class _Run:
             "send_late_p99_s": late_s,
             "send_late_max_s": max(self.crowd.late_s, default=0.0),
             "crowd_loop_lag_p99_s": lag_s,
+            "crowd_cpu_s": self.crowd_cpu_s,
+            "lasted_s": self.lasted_s,
             "stalled_s": stalls.total_s,
             "stalled_max_s": stalls.longest_s,
             "settled": self.settled,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
+from statistics import median
 from typing import Any, Final
 
 from chatsim.analysis.costing import Cost, Costing, costing
@@ -50,7 +51,8 @@ def calibration(measured: Measured, *, chatsim: str, made_at: str, quick: bool, 
         levels=list(LEVELS),
         machine=machine(),
         versions=versions(),
-        reference=Reference(before_s=reference[0], after_s=reference[-1], all_s=reference, drift=found.drift),
+        reference=Reference(median_s=median(reference), all_s=reference, drift=found.drift),
+        unexplained=found.unexplained,
         costs=spelled,
         measured=_measured(found),
         fits={name: _line(name, line, found.points[name]) for name, line in found.fits.items()},

@@ -36,9 +36,9 @@ Verdict = Literal["pass", "fail", "inconclusive", "skipped", "invalid"]
 class RunResult(msgspec.Struct):
     """What came of one run. `metrics` maps each metric to its aggregates (s, or shares), `path` is the folder that
     was written, `violations` are the invariants that did not hold (the run is then not valid, whatever else it says),
-    `health` is how well the harness of a live run did itself (s, counts; empty in simulation), and `busy` says that a
-    run is not valid for the machine's sake alone: another one may be. `measures` are the numbers of a flow, whose
-    `record` has no rows of messages."""
+    `health` is how well the harness of a live run did itself (s, counts; empty in simulation), `busy` says that a run
+    is not valid for the machine's sake alone: another one may be. `measures` are the numbers of a flow, whose `record`
+    has no rows of messages. It lasted for `lasted_s`, settling included (0 where the wire does not tell)."""
 
     scenario: str
     wire: str
@@ -55,6 +55,7 @@ class RunResult(msgspec.Struct):
     path: Path | None
     record: RunRecord
     busy: bool = False
+    lasted_s: float = 0.0
     measures: Measures | None = None
 
     def of_group(self, group: str) -> dict[str, dict[str, float]]:
@@ -118,6 +119,7 @@ class _Played(msgspec.Struct):
     why: str = ""
     busy: bool = False
     health: dict[str, Any] = msgspec.field(default_factory=dict)
+    lasted_s: float = 0.0
     outside: Outside | None = None
 
 
@@ -129,13 +131,15 @@ def run(
     out: Path | None = None,
     progress: Callable[[float], None] | None = None,
     target: Target | None = None,
+    follows: bool = True,
 ) -> RunResult:
     """Play a scenario on a wire and judge it; writes a folder below `out` (default `results/runs`).
 
     `progress` hears the share that is done; `target` is a server that somebody else runs, and `on` what it is called.
-    A run that was played to its end is always written, whether or not it may
-    be judged; of one that broke on the way there are its journal and its last moments. Raises UsageError where the wire
-    cannot play the scenario, TargetError where the server lets nobody in, HarnessError where it failed on the way.
+    A live run without `follows` reads its journal at the end only. A run that was played to its end is always written,
+    whether or not it may be judged; of one that broke on the way there are its journal and its last moments. Raises
+    UsageError where the wire cannot play the scenario, TargetError where the server lets nobody in, HarnessError where
+    it failed on the way.
     """
     if seed is not None:
         scenario = scenario.with_seed(seed)
@@ -145,7 +149,7 @@ def run(
             folder.write_scenario(scenario.words)
             folder.write_document(result.to_dict())
         else:
-            result = _written(scenario, on, folder, progress, target)
+            result = _written(scenario, on, folder, progress, target, follows)
     result.path = folder.path
     return result
 
@@ -156,13 +160,14 @@ def _written(
     folder: RunFolder,
     progress: Callable[[float], None] | None,
     target: Target | None,
+    follows: bool,
 ) -> RunResult:
     """Play and judge it, with everything that is written down of a run of rows."""
     try:
         if target is not None:
             played = _play_remote(scenario, target, progress)
         elif on == "live":
-            played = _play_live(scenario, folder.path, progress)
+            played = _play_live(scenario, folder.path, progress, follows)
         else:
             played = _play(scenario, on, folder.journal, progress)
     except (UsageError, TargetError):
@@ -201,7 +206,7 @@ def _play(scenario: Scenario, on: str, journal: Path | None, progress: Callable[
 
     outcome = simulate(scenario, journal=journal, progress=progress)
     told = None if journal is None else exposition(outcome.families)
-    return _Played(scenario, outcome.record, outcome.trace_hash, outcome.violations, told)
+    return _Played(scenario, outcome.record, outcome.trace_hash, outcome.violations, told, lasted_s=outcome.lasted_s)
 
 
 def _flow(scenario: Scenario, progress: Callable[[float], None] | None) -> RunResult:
@@ -230,14 +235,15 @@ def _flow(scenario: Scenario, progress: Callable[[float], None] | None) -> RunRe
     )
 
 
-def _play_live(scenario: Scenario, folder: Path, progress: Callable[[float], None] | None) -> _Played:
+def _play_live(scenario: Scenario, folder: Path, progress: Callable[[float], None] | None, follows: bool) -> _Played:
     from chatsim.live.run import run_live
 
-    lived = run_live(scenario, seed=scenario.seed, out_dir=folder, progress=progress)
+    lived = run_live(scenario, seed=scenario.seed, out_dir=folder, progress=progress, follows=follows)
     judged_by = scenario.with_live_overrides()
     judged_by = judged_by.scaled(judged_by.time_scale)
     played = _Played(judged_by, lived.record, lived.trace_hash, lived.violations, lived.exposition)
     played.valid, played.why, played.busy, played.health = lived.valid, lived.why_invalid, lived.busy, lived.health
+    played.lasted_s = lived.health["lasted_s"]
     excuse = _excuse(judged_by, lived.record, lived.stalls) if lived.valid else ""
     if excuse:
         played.valid, played.why, played.busy = False, excuse, True
@@ -285,6 +291,7 @@ def _judged(played: _Played, wire: str) -> RunResult:
         path=None,
         record=record,
         busy=busy,
+        lasted_s=played.lasted_s,
     )
 
 

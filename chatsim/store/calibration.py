@@ -27,7 +27,7 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """One number: the median over `n` repetitions, with its bootstrap interval of 95 %, in `unit`."""
+    """One number over `n` repetitions, with its bootstrap interval of 95 %, in `unit`."""
 
     says: str
     unit: Literal["s", "share", "bytes"]
@@ -50,11 +50,10 @@ class LineFit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
-    """CPU time of the same fixed work (s): before the rounds, after each, and at the end; `drift` is the largest of
-    them over the smallest."""
+    """CPU time of the same fixed work (s), on the server's core between all loads; `drift` is its 95th percentile over
+    its 5th. Costs are those at `median_s`."""
 
-    before_s: float
-    after_s: float
+    median_s: float
     all_s: list[float]
     drift: float
 
@@ -74,6 +73,7 @@ class Calibration(msgspec.Struct, kw_only=True):
     machine: dict[str, str | int]
     versions: dict[str, str]
     reference: Reference
+    unexplained: float = 0.0
     costs: dict[str, Any]
     measured: dict[str, Estimate]
     fits: dict[str, LineFit]

@@ -5,12 +5,18 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from chatsim.analysis.costing import costing
+from chatsim.analysis.costing import Costing
+from chatsim.analysis.costing import costing as costing_of
 from chatsim.errors import UsageError
 from chatsim.live.calibration.seen import Measured
 from tests.analysis.planted import COMMIT_CPU_S, COSTS_S, IDLE, measured
 
 EXACT = measured(cv=0.0)
+DRAWS = 20
+
+
+def costing(seen: Measured) -> Costing:
+    return costing_of(seen, DRAWS)
 
 
 @pytest.mark.parametrize("name", COSTS_S)
@@ -53,14 +59,14 @@ def test_noisy_rounds_give_intervals_that_hold_what_was_planted() -> None:
 
 
 def test_costs_that_are_most_of_what_they_are_seen_in_have_a_shape() -> None:
-    found = costing(measured(cv=0.3))
+    found = costing(measured(cv=0.6))
     for name in ("frame_typing", "handshake", "tls_handshake"):
         shape = found.costs[name].shape
         assert shape is not None, name
         assert shape.distance < 0.05
     typing = found.costs["frame_typing"].shape
     assert typing is not None
-    assert (typing.family, round(typing.cv, 1)) == ("lognormal", 0.3)
+    assert (typing.family, round(typing.cv, 1)) == ("lognormal", 0.6)
     assert found.costs["verify"].shape is None, "what is seen of it is the handshake around it"
     assert found.costs["write"].shape is None
 
@@ -75,10 +81,9 @@ def test_a_silent_server_its_memory_and_its_collector() -> None:
 
 
 def test_less_than_nothing_is_nothing_and_said() -> None:
-    found = costing(measured(cv=0.0, costs={"frame_heartbeat": -3e-6}))
-    assert found.costs["frame_heartbeat"].seen.value == pytest.approx(-3e-6)
-    assert found.costs["frame_heartbeat"].value == 0.0
-    assert any(text.startswith("frame_heartbeat came out as -3 us") for text in found.warnings)
+    found = costing(measured(cv=0.0, costs={"verify": -3e-6}))
+    assert found.costs["verify"].value == 0.0
+    assert any(text.startswith("verify came out as nothing") for text in found.warnings)
 
 
 def changed(load: str, **changes: float) -> Measured:
@@ -96,7 +101,7 @@ def test_a_crowd_that_never_let_the_server_sleep_cannot_tell_wake_ups() -> None:
 
 def test_a_late_crowd_a_drifting_machine_and_one_core_are_told() -> None:
     made = changed("join", late_s=0.01)
-    made.reference_s = [0.010, 0.013]
+    made.reference_s = [0.010] * 10 + [0.013] * 10
     made.pinned = False
     made.collections = []
     told = " ".join(costing(made).warnings)
@@ -109,3 +114,46 @@ def test_a_late_crowd_a_drifting_machine_and_one_core_are_told() -> None:
 def test_no_round_shows_nothing() -> None:
     with pytest.raises(UsageError, match="at least one"):
         costing(Measured())
+
+
+def slowed(seen: Measured, factors: list[float], told: float = 1.0) -> Measured:
+    """The counters of a machine that is so much slower in each round, of which the reference tells this share."""
+    rounds = []
+    for one, factor in zip(seen.rounds, factors, strict=True):
+        rounds.append(
+            {
+                name: msgspec.structs.replace(
+                    load,
+                    cpu_s=load.cpu_s * factor,
+                    loop_s=load.loop_s * factor,
+                    reference_s=0.002 * (1 + told * (factor - 1)),
+                )
+                for name, load in one.items()
+            }
+        )
+    seen.rounds = rounds
+    seen.reference_s = [0.002 * (1 + told * (factor - 1)) for factor in factors]
+    return seen
+
+
+def test_a_machine_that_is_slower_by_times_costs_what_it_does_at_its_median_speed() -> None:
+    factors = [1.0, 1.8, 1.0, 1.3, 1.8, 1.0, 1.0, 1.6]
+    found = costing(slowed(measured(rounds=8, cv=0.0), factors))
+    median = 1.15
+    for name in ("frame", "frame_ack", "write", "append", "verify", "handshake", "ping", "tls_frame", "wake"):
+        assert found.costs[name].value == pytest.approx(median * COSTS_S[name], rel=1e-6), name
+    assert found.drift == pytest.approx(1.8, rel=0.01)
+
+
+def test_a_drift_that_the_reference_half_tells_and_noise_leave_every_cost_above_nothing() -> None:
+    """Loads 15 % off and a drift of 1.8 of which the reference tells half: 60 rounds still tell every cost that matters
+    (to 35 %, at the machine's mean speed), and its interval lies above 0.
+
+    Of 150 other seeds of the noise none fails; the worst is a token's, 27 % off.
+    """
+    factors = [1.0 if number % 3 else 1.8 for number in range(60)]
+    found = costing(slowed(measured(rounds=60, noise=0.15), factors, told=0.5))
+    for name in ("frame", "write", "append", "verify", "handshake", "ping"):
+        cost = found.costs[name]
+        assert cost.seen.low > 0, name
+        assert cost.value == pytest.approx(COSTS_S[name] * 1.15, rel=0.35), name

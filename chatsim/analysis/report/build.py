@@ -65,6 +65,7 @@ def coded(text: str) -> Markup:
 
 
 def environment() -> Environment:
+    """What templates of reports are filled in by: all that is not markup is text."""
     made = Environment(
         autoescape=True,
         undefined=StrictUndefined,

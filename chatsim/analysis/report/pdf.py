@@ -79,6 +79,7 @@ def _colour(verdict: str) -> str:
 
 
 def wrapped(text: str, *, weight: str = "normal", colour: str = INK) -> Iterator[Line]:
+    """The text as lines of a page, each with its weight and colour."""
     for line in textwrap.wrap(build.printable(text), COLUMNS, subsequent_indent="  ") or [""]:
         yield weight, colour, line
 

@@ -11,7 +11,7 @@ import contextlib
 import gc
 import select
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import msgspec
@@ -19,7 +19,7 @@ import msgspec
 from chatsim.core.tokens import issue
 from chatsim.errors import HarnessError
 from chatsim.live.calibration.line import Address, Line, frame, knock
-from chatsim.live.calibration.loads import CHURN, CLUMP, MANY_SESSIONS, PINGED, Load
+from chatsim.live.calibration.loads import CHURN, MANY_SESSIONS, PINGED, Load
 from chatsim.live.calibration.meters import Meter
 from chatsim.live.calibration.seen import Grown, Seen
 
@@ -29,10 +29,13 @@ ANSWER_S_MAX = 5.0
 LATE_MAX = 3.0
 """A load takes at most so many times as long as it was meant to: what is left of it then is left out."""
 
-OPS_MIN = 12
+OPS_MIN = 6
 """Fewest operations of a load."""
 
-QUIET_S = 0.004
+UNACKED_MAX = 32
+"""So many messages are said at a time that are to be acked later, one by one."""
+
+QUIET_S = 0.003
 """What a server takes at most to fall asleep again when all answers are there, and a margin."""
 
 REST_S = 0.06
@@ -48,6 +51,8 @@ WORDS = (
 _TYPING = b'{"type":"typing","session":"%b","active":true}'
 _SAY = b'{"type":"message","id":"%b","session":"%b","body":"%b"}'
 _JOIN = b'{"type":"status","action":"join","session":"%b"}'
+_ACK = b'{"type":"ack","session":"%b","up_to":%d}'
+_HEARTBEAT = b'{"type":"heartbeat","t":1}'
 _STATES = (b"away", b"online")
 
 Burst = list[tuple[Line, bytes]]
@@ -137,13 +142,21 @@ class Crowd:
         lines = self._lines
         return sum(lines[number].read() for number, _ in self._poll.poll(wait_s))
 
-    def settle(self, quiet_s: float = 0.03) -> None:
+    def settle(self, quiet_s: float = 0.008) -> None:
         """Wait until nothing more comes, and forget what did."""
         until = time.perf_counter() + ANSWER_S_MAX
         while self.read(quiet_s):
             if time.perf_counter() > until:
                 raise HarnessError("The server does not fall silent: calibrate when nobody else uses it.")
         time.sleep(QUIET_S)
+
+    def _hear(self, count: int) -> None:
+        """Wait until so many frames have come."""
+        heard, until = 0, time.perf_counter() + ANSWER_S_MAX
+        while heard < count and time.perf_counter() < until:
+            heard += self.read(0.01)
+        if heard < count:
+            raise HarnessError(f"Of {count} frames {heard} came: calibrate again, on a quieter machine.")
 
     # The loads.
 
@@ -157,7 +170,7 @@ class Crowd:
                 self.settle()
                 return self._watched(0, 0, lambda: self._wait(ops * gap_s))
             if load.say in ("refused", "let in"):
-                return self._doors(load, ops, gap_s)
+                return self.doors((load,), ops, gap_s)[0]
             if load.say == "pings":
                 return self._pings(ops * gap_s)
             bursts = self._bursts(load, ops)
@@ -247,10 +260,10 @@ class Crowd:
     def _bursts(self, load: Load, ops: int) -> list[Burst]:
         """What each operation sends; whoever is wanted for it is there afterwards."""
         say, made = load.say, list[Burst]()
-        if say == "typing" and load.frames > 1:
-            lines = [self.line(f"clump{number}", f"clump{number}-0") for number in range(CLUMP)]
-            burst = [(line, frame(_TYPING % b"clump%d-0" % number)) for number, line in enumerate(lines)]
-            return [burst] * ops
+        if say == "acked":
+            return self._acks(load, ops)
+        if load.lines > 1:
+            return self._clumps(load, ops)
         if say == "typing":
             line = self.line("typist", *(f"typist-{number}" for number in range(MANY_SESSIONS)))
             return [[(line, frame(_TYPING % (b"typist-%d" % (op % MANY_SESSIONS))))] for op in range(ops)]
@@ -261,14 +274,12 @@ class Crowd:
             return [[(line, turns[op % 2])] for op in range(ops + ops % 2)]
         if say in ("heartbeat", "join"):
             line = self.line("quiet", "quiet-0")
-            return [[(line, frame(b'{"type":"heartbeat","t":1}' if say == "heartbeat" else _JOIN % b"quiet-0"))]] * ops
+            return [[(line, frame(_HEARTBEAT if say == "heartbeat" else _JOIN % b"quiet-0"))]] * ops
         if say == "again":
             return self._again(ops)
-        session = b"pair" if say in ("told", "acked") else b"solo-0"
-        line = self._pair(acks=say == "acked") if session == b"pair" else self.line("solo", "solo-0")
-        per_op = load.frames if session != b"pair" else 1
+        line = self.line("solo", "solo-0")
         for _ in range(ops):
-            made.append([(line, b"".join(self._message(session) for _ in range(per_op)))])
+            made.append([(line, b"".join(self._message(b"solo-0") for _ in range(load.frames)))])
         return made
 
     def _message(self, session: bytes) -> bytes:
@@ -282,19 +293,39 @@ class Crowd:
         words = frame(_SAY % (b"the same", b"again-0", WORDS))
         if not known:
             line.send(words)
+            self._hear(1)
         return [[(line, words)]] * ops
 
-    def _pair(self, *, acks: bool) -> Line:
-        """One who speaks to another, who acks or does not."""
-        line, peer = self.line("speaker", "pair"), self.line("peer", "pair")
-        if acks:
-            # What a load without acks has left owing is acked by the first of this one.
-            self.settle()
-            peer.acks = True
-            line.send(self._message(b"pair"))
-            self.settle(0.1)
-        peer.acks = acks
-        return line
+    def _clumps(self, load: Load, ops: int) -> list[Burst]:
+        """Many who say something at once, each in a session of her own."""
+        names = [f"clump{number}" for number in range(load.lines)]
+        lines = [(self.line(name, f"{name}-0"), b"%b-0" % name.encode()) for name in names]
+        if load.say == "said":
+            return [[(line, self._message(session)) for line, session in lines] for _ in range(ops)]
+        says = {"typing": _TYPING, "heartbeat": _HEARTBEAT, "again": _SAY % (b"the same", b"%b", WORDS)}[load.say]
+        burst = [(line, frame(says % session if b"%b" in says else says)) for line, session in lines]
+        if load.say == "again":
+            for line, said in burst:
+                line.send(said)
+            self._hear(len(burst))
+        return [burst] * ops
+
+    def _acks(self, load: Load, ops: int) -> list[Burst]:
+        """Those who ack at once what another has said before, message by message."""
+        session = f"heard by {load.lines}"
+        speaker = self.line(f"speaker to {load.lines}", session)
+        peers = [self.line(f"peer {number} of {load.lines}", session) for number in range(load.lines)]
+        name = session.encode()
+        # What an earlier load has left owing is no part of this one.
+        for peer in peers:
+            peer.send(frame(_ACK % (name, peer.seq)))
+        self.settle(REST_S)
+        first = peers[0].seq + 1
+        for at in range(0, ops, UNACKED_MAX):
+            count = min(UNACKED_MAX, ops - at)
+            speaker.send(b"".join(self._message(name) for _ in range(count)))
+            self._hear(count * (1 + load.lines))
+        return [[(peer, frame(_ACK % (name, seq))) for peer in peers] for seq in range(first, first + ops)]
 
     def _scene(self, load: Load) -> Line:
         """One whose presence so many others hear of, in so many sessions each."""
@@ -305,29 +336,37 @@ class Crowd:
                 self.line(f"{name}-hears-{number}", *sessions)
         return self.line(name, *sessions)
 
-    def _doors(self, load: Load, ops: int, gap_s: float) -> Seen:
-        """Handshakes, one after the other, each with its connection's end."""
-        ttl_s = -60.0 if load.token == "expired" else TOKEN_S
+    def doors(self, loads: Sequence[Load], ops: int, gap_s: float) -> list[Seen]:
+        """So many handshakes of each load, by turns, so that each has the others right beside it."""
         users = [f"door{number % 40}" for number in range(ops)]
-        tokens = ["" if load.token == "missing" else self.token(user, ttl_s=ttl_s) for user in users]
-        wanted = b"HTTP/1.1 101 " if load.say == "let in" else b"HTTP/1.1 401 "
-        each: list[float] = []
-        self.settle()
-
-        def act() -> int:
+        knocks = [(place, self._token(load, user)) for user in users for place, load in enumerate(loads)]
+        spent: list[list[Seen]] = [[] for _ in loads]
+        with _nobody_collects():
+            self.settle()
             due_at = time.perf_counter()
-            for token in tokens:
+            for place, token in knocks:
                 while (left_s := due_at - time.perf_counter()) > 0:
                     time.sleep(left_s)
-                each.append(self.meter.cpu_s())
-                _in_and_out(self.address, token, wanted)
-                due_at = max(due_at + gap_s, time.perf_counter() + QUIET_S / 4)
-            time.sleep(QUIET_S)
-            each.append(self.meter.cpu_s())
+                spent[place].append(self._knocked(loads[place], token, gap_s))
+                due_at = time.perf_counter() + QUIET_S / 4
+        return [_sum(seen) for seen in spent]
+
+    def _token(self, load: Load, user: str) -> str:
+        ttl_s = -60.0 if load.token == "expired" else TOKEN_S
+        return "" if load.token == "missing" else self.token(user, ttl_s=ttl_s)
+
+    def _knocked(self, load: Load, token: str, gap_s: float) -> Seen:
+        """One handshake, the end of its connection and the rest until the next."""
+        wanted = b"HTTP/1.1 101 " if load.say == "let in" else b"HTTP/1.1 401 "
+
+        def act() -> int:
+            until = time.perf_counter() + gap_s
+            _in_and_out(self.address, token, wanted)
+            time.sleep(max(QUIET_S, until - time.perf_counter()))
             return 0
 
-        seen = self._watched(ops, 0, act)
-        return msgspec.structs.replace(seen, each_s=_between(each))
+        seen = self._watched(1, 0, act)
+        return msgspec.structs.replace(seen, each_s=(seen.cpu_s,))
 
     def _pings(self, for_s: float) -> Seen:
         """Connections that are pinged, and answer; the operations are the pings."""
@@ -358,6 +397,21 @@ class Crowd:
             if heard < done:
                 raise HarnessError(f"Of {done} messages {heard} were acked: calibrate again, on a quieter machine.")
         return done
+
+
+def _sum(parts: Sequence[Seen]) -> Seen:
+    """What was seen bit by bit, as one."""
+    return Seen(
+        ops=sum(one.ops for one in parts),
+        frames=0,
+        heard=0,
+        wall_s=sum(one.wall_s for one in parts),
+        cpu_s=sum(one.cpu_s for one in parts),
+        loop_s=sum(one.loop_s for one in parts),
+        wakes=sum(one.wakes for one in parts),
+        crowd_s=sum(one.crowd_s for one in parts),
+        each_s=tuple(s for one in parts for s in one.each_s),
+    )
 
 
 def _between(readings: list[float]) -> tuple[float, ...]:

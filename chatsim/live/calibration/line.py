@@ -20,6 +20,7 @@ PATIENCE_S = 10.0
 READ_BYTES = 256 * 1024
 _PONG = b"\x8a\x80\0\0\0\0"
 _PING, _CLOSE = 0x89, 0x88
+_MESSAGE, _SEQ = b'{"type":"message"', b'"seq":'
 
 
 class Address(NamedTuple):
@@ -88,14 +89,13 @@ def knock(address: Address, token: str) -> tuple[socket.socket, bytes]:
 
 
 class Line:
-    """An open connection that has its `welcome`. With `acks` it acks at once what it is told in a session."""
+    """An open connection that has its `welcome`; `seq` is that of the last message that it was told."""
 
-    __slots__ = ("_rest", "_socket", "acks", "pinged")
+    __slots__ = ("_rest", "_socket", "pinged", "seq")
 
     def __init__(self, address: Address, token: str) -> None:
         """Open it. Raises HarnessError where the server does not let it in."""
-        self.acks = False
-        self.pinged = 0
+        self.pinged = self.seq = 0
         self._socket, came = knock(address, token)
         head, _, self._rest = came.partition(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 101 "):
@@ -166,18 +166,11 @@ class Line:
                 raise HarnessError(f"The server closed a connection of the calibration: {data[start:end][2:]!r}.")
             else:
                 heard += 1
-                if self.acks:
-                    self._ack(data[start:end])
+                if data.startswith(_MESSAGE, start):
+                    told = data[start:end]
+                    self.seq = int(told[told.index(_SEQ) + len(_SEQ) :].partition(b",")[0])
         self._rest = data[at:]
         return heard
-
-    def _ack(self, told: bytes) -> None:
-        """Ack a message up to its seq."""
-        if not told.startswith(b'{"type":"message"'):
-            return
-        session = told[told.index(b'"session":"') + 11 :].partition(b'"')[0]
-        seq = told[told.index(b'"seq":') + 6 :].partition(b",")[0]
-        self.send(frame(b'{"type":"ack","session":"%b","up_to":%b}' % (session, seq)))
 
     def close(self) -> None:
         """Gone, without a word."""

@@ -15,7 +15,7 @@ from chatsim.core.config import HandlerConfig
 Server: TypeAlias = Literal["plain", "tls", "durable", "es256", "pinging", "collecting"]
 
 Say: TypeAlias = Literal[
-    "nothing", "typing", "presence", "heartbeat", "join", "again", "said", "told", "acked", "refused", "let in", "pings"
+    "nothing", "typing", "presence", "heartbeat", "join", "again", "said", "acked", "refused", "let in", "pings"
 ]
 
 LISTENERS: Final = (0, 1, 2, 4, 16, 64)
@@ -38,8 +38,9 @@ CHURN = 32
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """One load. An operation is `frames` frames of the kind `say` in one go, and `heard` frames come back for it,
-    or at least `heard_least` where several may be told in one (0: exactly `heard`).
+    """One load. An operation is `frames` frames of the kind `say` in one go, by so many `lines`, and `heard` frames
+    come back for it, or at least `heard_least` of them, in the mean, where several may be told in one (0: exactly
+    `heard`).
 
     `gap_s` is the least time between two operations; `ops_max` bounds their number. With `timed`, how long each took to
     be answered is looked at.
@@ -49,8 +50,9 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     server: Server
     say: Say
     frames: int = 1
+    lines: int = 1
     heard: int = 0
-    heard_least: int = 0
+    heard_least: float = 0.0
     listeners: int = 0
     sessions: int = 1
     gap_s: float = 0.0002
@@ -77,18 +79,36 @@ def _presence(server: Server, listeners: int, sessions: int = 1) -> Load:
     )
 
 
+_ANSWERED: Final[tuple[Say, ...]] = ("heartbeat", "again", "said")
+"""What is also said by many at once: what a frame costs without a wake-up of its own."""
+
 LOADS: Final = (
     # Long enough that what happens ten times a second happens in it.
-    Load(name="silence", server="plain", say="nothing", frames=0, gap_s=0.025),
+    Load(name="silence", server="plain", say="nothing", frames=0, gap_s=0.02),
     Load(name="typing", server="plain", say="typing"),
-    Load(name="typing clump", server="plain", say="typing", frames=CLUMP, gap_s=0.002),
+    Load(name="typing clump", server="plain", say="typing", frames=CLUMP, lines=CLUMP, gap_s=0.002),
+    *(
+        Load(name=f"{say} clump", server="plain", say=say, frames=CLUMP, lines=CLUMP, heard=CLUMP, gap_s=0.002)
+        for say in _ANSWERED
+    ),
+    Load(
+        name="acked clump",
+        server="plain",
+        say="acked",
+        frames=CLUMP,
+        lines=CLUMP,
+        heard=CLUMP,
+        heard_least=0.1,
+        gap_s=0.004,
+        ops_max=60,
+    ),
     Load(name="heartbeat", server="plain", say="heartbeat", heard=1),
     Load(name="join", server="plain", say="join", heard=1),
     Load(name="again", server="plain", say="again", heard=1),
     Load(name="said", server="plain", say="said", heard=1, timed=True),
-    # Slow enough that the notice of each ack goes out at once, and waits for no company.
-    Load(name="told", server="plain", say="told", heard=2, gap_s=0.0025),
-    Load(name="acked", server="plain", say="acked", frames=2, heard=3, heard_least=2, gap_s=0.0025),
+    # Acks of what was said before. Slow enough that the notice of each goes out at once, and waits for no company, but
+    # for those of a late crowd.
+    Load(name="acked", server="plain", say="acked", heard=1, heard_least=0.1, gap_s=0.0025, ops_max=200),
     *(_presence("plain", listeners) for listeners in LISTENERS),
     _presence("plain", 0, MANY_SESSIONS),
     _presence("plain", MANY_LISTENERS, MANY_SESSIONS),
@@ -108,6 +128,9 @@ LOADS: Final = (
     Load(name="pings", server="pinging", say="pings", frames=0),
 )
 """All of them, each once a round."""
+
+DOORS: Final[tuple[Server, ...]] = ("plain", "es256")
+"""Servers whose doors are knocked at with tokens by turns, since what a token costs is little beside the rest."""
 
 BY_NAME: Final = {load.name: load for load in LOADS}
 

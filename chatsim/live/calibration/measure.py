@@ -1,8 +1,10 @@
 """One calibration from end to end: the servers, the rounds, and what was seen.
 
 Decides which servers there are, on which core they and the crowd run, how fast each load is played, and in which order.
-Rule: every load is bounded in number and time; a round plays all loads once, so that what is compared was measured in
-turn; the first pass is thrown away. Half of the rounds keep the server a fifth busy, the others half.
+Rule: every load is bounded in number and time, and short: a machine that others use changes its speed from one moment
+to the next, so that many short rounds tell more than few long ones. A round plays all loads once, in an order drawn by
+lot, and the next one plays them backwards; before and after each the reference work is done on the server's core. The
+first pass is thrown away. Half of the rounds keep the server a fifth busy, the others half.
 What follows from it is left to the analysis.
 """
 
@@ -13,18 +15,20 @@ import resource
 import secrets
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+import msgspec
+import numpy as np
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from chatsim.live.calibration.crowd import OPS_MIN, Crowd
 from chatsim.live.calibration.line import Address
-from chatsim.live.calibration.loads import CONFIGS, LOADS, Load, Server
-from chatsim.live.calibration.meters import Meter, cores, held_to, reference_s
+from chatsim.live.calibration.loads import CONFIGS, DOORS, LOADS, Load, Server
+from chatsim.live.calibration.meters import Meter, Reference, cores, held_to
 from chatsim.live.calibration.seen import Measured, Seen
 from chatsim.live.calibration.watched import read as read_collections
 from chatsim.live.node import PROGRAM, Node
@@ -54,23 +58,31 @@ class Effort(NamedTuple):
     churn: int
 
 
-FULL: Final = Effort(rounds=10, load_s=0.25, warm_ops=20, idle=200, chunks=5, churn=150_000)
-QUICK: Final = Effort(rounds=3, load_s=0.05, warm_ops=12, idle=25, chunks=4, churn=25_000)
+FULL: Final = Effort(rounds=50, load_s=0.05, warm_ops=20, idle=200, chunks=5, churn=150_000)
+QUICK: Final = Effort(rounds=5, load_s=0.03, warm_ops=6, idle=25, chunks=4, churn=25_000)
+
+ORDER_SEED: Final = 5
+"""Of the lots by which a round's order is drawn."""
 
 Progress = Callable[[float], None]
 """Told the share that is done, from 0 to 1."""
 
 
 class _Pace(NamedTuple):
-    """What an operation of a load costs the server, as far as is known (s)."""
+    """What an operation of these loads, which are played by turns, costs the server, as far as is known (s)."""
 
-    load: Load
+    loads: tuple[Load, ...]
     cost_s: float
+
+    @property
+    def load(self) -> Load:
+        """The first of them."""
+        return self.loads[0]
 
     def at(self, level: float, load_s: float) -> tuple[int, float]:
         """How many operations, and how far apart (s), keep the server so busy for so long."""
         gap_s = max(self.load.gap_s, self.cost_s / level)
-        ops = min(max(OPS_MIN, int(load_s / gap_s)), self.load.ops_max)
+        ops = min(max(OPS_MIN, int(load_s / gap_s / len(self.loads))), self.load.ops_max)
         return ops + ops % 2, gap_s
 
 
@@ -95,18 +107,20 @@ def measure(effort: Effort, data: Path, *, journal: bool, progress: Progress | N
         stack.enter_context(held_to(crowd_core))
         for server in REMEMBERED:
             found.memory[server] = crowds[server].grown(idle, effort.chunks)
-        paces = [_warm(crowds[load.server], load, effort.warm_ops) for load in LOADS]
-        found.reference_s.append(reference_s())
-        for number in range(effort.rounds):
-            found.rounds.append(_round(crowds, paces, number, effort.load_s))
-            found.reference_s.append(reference_s())
+        paces = [_warm(crowds[loads[0].server], loads, effort.warm_ops) for loads in together(LOADS)]
+        reference = Reference(server_core)
+        stack.callback(reference.close)
+        for number, order in enumerate(orders(len(paces), effort.rounds)):
+            level = LEVELS[number // 2 % len(LEVELS)]
+            found.rounds.append(_round(crowds, [paces[place] for place in order], level, effort.load_s, reference))
             told((number + 1) / (effort.rounds + 1))
         with home.crowd("collecting") as crowd:
             crowd.churn(effort.churn // 10)
-            before = len(read_collections(home.collections))
+            before, reference_s = len(read_collections(home.collections)), reference()
             found.churned = crowd.churn(effort.churn)
             found.collections = read_collections(home.collections)[before:]
-        found.reference_s.append(reference_s())
+            found.collecting_s = (reference_s + reference()) / 2
+        found.reference_s = reference.all_s
     told(1.0)
     return found
 
@@ -125,27 +139,58 @@ def _descriptors() -> Iterator[int]:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def _warm(crowd: Crowd, load: Load, ops: int) -> _Pace:
-    """Play the load a little and slowly, twice: who takes part comes, caches fill; the second says what it costs."""
-    gap_s = max(load.gap_s, 0.002)
-    crowd.play(load, ops, gap_s)
-    seen = crowd.play(load, ops, gap_s)
-    return _Pace(load, seen.cpu_s / seen.ops if seen.ops else 0.0)
+def together(loads: Sequence[Load]) -> list[tuple[Load, ...]]:
+    """The loads, those in one tuple that are played by turns: all handshakes at one of the `DOORS`."""
+    alone = [(load,) for load in loads if not _is_door(load)]
+    return alone + [tuple(load for load in loads if _is_door(load) and load.server == server) for server in DOORS]
 
 
-def _round(crowds: dict[Server, Crowd], paces: list[_Pace], number: int, load_s: float) -> dict[str, Seen]:
-    """Every load once. Each round begins with another, so that none is always measured after the same."""
-    level = LEVELS[number % len(LEVELS)]
-    first = number * len(paces) // 7 % len(paces)
-    seen = {}
-    for pace in paces[first:] + paces[:first]:
+def _is_door(load: Load) -> bool:
+    return load.say in ("refused", "let in") and load.server in DOORS
+
+
+def orders(count: int, rounds: int) -> Iterator[list[int]]:
+    """The order of so many things in each round: drawn by lot, and backwards in the round after that."""
+    lots = np.random.default_rng(ORDER_SEED)
+    order: list[int] = []
+    for number in range(rounds):
+        order = order[::-1] if number % 2 else lots.permutation(count).tolist()
+        yield order
+
+
+def _warm(crowd: Crowd, loads: tuple[Load, ...], ops: int) -> _Pace:
+    """Play the loads a little and slowly, twice: who takes part comes, caches fill; the second says what it costs."""
+    gap_s = max(loads[0].gap_s, 0.002)
+    _play(crowd, loads, ops, gap_s)
+    seen = _play(crowd, loads, ops, gap_s)
+    done = sum(one.ops for one in seen)
+    return _Pace(loads, sum(one.cpu_s for one in seen) / done if done else 0.0)
+
+
+def _play(crowd: Crowd, loads: tuple[Load, ...], ops: int, gap_s: float) -> list[Seen]:
+    return crowd.doors(loads, ops, gap_s) if len(loads) > 1 else [crowd.play(loads[0], ops, gap_s)]
+
+
+def _round(
+    crowds: dict[Server, Crowd], paces: Sequence[_Pace], level: float, load_s: float, reference: Reference
+) -> dict[str, Seen]:
+    """Every load once, each between two times of the reference work."""
+    seen: dict[str, Seen] = {}
+    before_s = reference()
+    for pace in paces:
         ops, gap_s = pace.at(level, load_s)
-        seen[pace.load.name] = crowds[pace.load.server].play(pace.load, ops, gap_s)
+        shown = _play(crowds[pace.load.server], pace.loads, ops, gap_s)
+        after_s = reference()
+        beside_s = (before_s + after_s) / 2
+        for load, one in zip(pace.loads, shown, strict=True):
+            seen[load.name] = msgspec.structs.replace(one, level=level, reference_s=beside_s)
+        before_s = after_s
     return seen
 
 
 class Home:
-    """Where the servers of one calibration keep their files, on which core they run, whether they write journals."""
+    """Where the servers of one calibration keep their files, on which core they run, and whether they write journals
+    and look out for stalls, as those of live runs do."""
 
     def __init__(self, folder: Path, core: int | None, *, journal: bool) -> None:
         self.folder = folder
@@ -182,6 +227,7 @@ class Home:
             CONFIGS[server],
             secret=key,
             journal=self.folder / f"{server}.jsonl" if self.journal else None,
+            stalls=self.folder / f"{server}.stalls" if self.journal else None,
             log=self.folder / f"{server}.log",
             data=data,
             tls=files,

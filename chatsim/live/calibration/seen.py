@@ -14,8 +14,10 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     `ops` operations of the crowd (each a burst of frames, or a handshake) with `frames` frames in all, of which `heard`
     frames came back. `cpu_s` is the server's CPU time, `loop_s` that of its event loop's thread, `wakes` how often that
     thread was woken from its sleep, `crowd_s` the crowd's own CPU time, `late_s` by how much the crowd was late for an
-    operation in the mean. `each_s` is the server's CPU time by operation, shape (ops,), `answered_s` after how many
-    seconds an operation had its last answer, of those that had it before the next one.
+    operation in the mean. `reference_s` is the CPU time of the reference work on the server's core, before and after in
+    the mean, and `level` how busy the load was to keep it. `each_s` is the server's CPU time by operation, shape
+    (ops,), `answered_s` after how many seconds an operation had its last answer, of those that had it before the next
+    one.
     """
 
     ops: int
@@ -27,6 +29,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     wakes: int
     crowd_s: float = 0.0
     late_s: float = 0.0
+    reference_s: float = 0.0
+    level: float = 0.0
     each_s: tuple[float, ...] = ()
     answered_s: tuple[float, ...] = ()
 
@@ -54,13 +58,14 @@ class Measured(msgspec.Struct, kw_only=True):
     """Everything that one calibration saw.
 
     `rounds` maps, for each round, the name of a load to what it showed. `collections` are the collector's while
-    `churned` messages were stored. `memory` is by the server's name, a number of chunks each. `reference_s` is the CPU
-    time of the same fixed work before the first round, after each, and at the end.
+    `churned` messages were stored, and `collecting_s` the reference beside that. `memory` is by the server's name, a
+    number of chunks each. `reference_s` is the CPU time of the same fixed work each time that it was done.
     """
 
     rounds: list[dict[str, Seen]] = []
     collections: list[Collection] = []
     churned: int = 0
+    collecting_s: float = 0.0
     memory: dict[str, list[Grown]] = {}
     reference_s: list[float] = []
     pinned: bool = True

@@ -9,11 +9,11 @@ import pytest
 
 from chatsim.errors import HarnessError
 from chatsim.live.calibration import crowd as crowd_module
-from chatsim.live.calibration.crowd import Crowd
+from chatsim.live.calibration.crowd import OPS_MIN, Crowd
 from chatsim.live.calibration.loads import BY_NAME, LOADS, Load
 from chatsim.live.calibration.measure import Home
 
-OPS = 12
+OPS = OPS_MIN
 PLAIN = [load for load in LOADS if load.server == "plain"]
 
 

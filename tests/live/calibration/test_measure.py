@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from chatsim.live.calibration.loads import BY_NAME
-from chatsim.live.calibration.measure import FULL, QUICK, Effort, measure
+from chatsim.live.calibration.loads import BY_NAME, LOADS
+from chatsim.live.calibration.measure import FULL, QUICK, Effort, measure, orders, together
 from chatsim.live.calibration.seen import Measured
 from chatsim.runner.calibrate import calibration
 from chatsim.scenario.costs import WORDS, read_costs
@@ -31,8 +31,10 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Measured, l
 def test_every_round_has_every_load_and_the_reference_is_beside(seen: tuple[Measured, list[float]]) -> None:
     found, shares = seen
     assert [set(one) for one in found.rounds] == [set(BY_NAME)] * TINY.rounds
-    assert len(found.reference_s) == TINY.rounds + 2
+    paces = len(together(LOADS))
+    assert len(found.reference_s) == TINY.rounds * (paces + 1) + 2
     assert all(one > 0 for one in found.reference_s)
+    assert all(seen.reference_s > 0 for one in found.rounds for seen in one.values())
     assert found.churned >= TINY.churn
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
@@ -53,7 +55,23 @@ def test_a_scenario_takes_what_was_measured(seen: tuple[Measured, list[float]], 
 
 
 def test_both_efforts_are_bounded() -> None:
-    """Rounds of all loads, each with its rests, and what goes before and after: 3 min and 30 s on a quiet machine."""
-    for effort, bound_s in ((FULL, 180), (QUICK, 30)):
-        loads_s = len(BY_NAME) * (effort.load_s + 0.06)
+    """Rounds of all loads, each with its rests, and what goes before and after: 5 min and 30 s on a quiet machine."""
+    for effort, bound_s in ((FULL, 300), (QUICK, 30)):
+        loads_s = len(BY_NAME) * (effort.load_s + 0.04)
         assert effort.rounds * loads_s < bound_s * 0.75
+
+
+def test_doors_are_knocked_at_by_turns_and_all_else_alone() -> None:
+    found = together(LOADS)
+    assert sorted(load.name for loads in found for load in loads) == sorted(BY_NAME)
+    assert [load.name for load in found[-2]] == ["door missing plain", "door expired plain", "door good plain"]
+    assert [load.name for load in found[-1]] == ["door missing es256", "door expired es256"]
+    assert all(len(loads) == 1 for loads in found[:-2])
+
+
+def test_each_order_is_followed_by_itself_backwards() -> None:
+    """So what drifts evenly over two rounds falls out; and no load always follows the same other."""
+    found = list(orders(12, 6))
+    assert all(sorted(order) == list(range(12)) for order in found)
+    assert [order[::-1] for order in found[::2]] == found[1::2]
+    assert len({tuple(order) for order in found}) == 6

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from chatsim.errors import HarnessError
-from chatsim.live.calibration.meters import PACKAGES, Meter, cores, held_to, machine, reference_s, versions
+from chatsim.live.calibration.meters import PACKAGES, Meter, Reference, cores, held_to, machine, versions
 
 
 def test_cpu_time_is_that_of_the_process() -> None:
@@ -63,8 +63,14 @@ def test_a_core_is_given_back() -> None:
         assert os.sched_getaffinity(0) == before
 
 
-def test_more_of_the_same_work_takes_longer() -> None:
-    assert 0.0 < reference_s(2_000) < reference_s(200_000)
+def test_the_reference_work_is_timed_each_time_and_the_core_is_given_back() -> None:
+    before = os.sched_getaffinity(0)
+    reference = Reference(min(before))
+    found = [reference(), reference()]
+    reference.close()
+    assert reference.all_s == found
+    assert all(took_s > 0.0 for took_s in found)
+    assert os.sched_getaffinity(0) == before
 
 
 def test_the_machine_is_told_without_its_name() -> None:

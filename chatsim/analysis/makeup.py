@@ -1,0 +1,80 @@
+"""What one operation of each load of a calibration is made of: so many frames, so many writes, so many wake-ups.
+
+Decides nothing but the sums. Rule: a load is made of what the simulation charges for the same work, so that costs which
+explain the loads are costs which the simulation spends rightly. Which costs explain them best is left to `costing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from chatsim.live.calibration.loads import LOADS, Load
+from chatsim.live.calibration.seen import Seen
+
+Makeup = Mapping[str, float]
+"""How much of each cost, by name, one operation is made of."""
+
+TURN: Final[Makeup] = {"flush": 1, "write": 1, "recipient": 1}
+"""One frame to one connection, in a turn of its own."""
+
+ASIDE: Final = ("refusal", "scene")
+"""Costs that are no words of a scenario: to turn somebody away before her token is looked at, and to look at one
+session more in which nobody is."""
+
+_FRAMES: Final = {
+    "typing": "frame_typing",
+    "heartbeat": "frame_heartbeat",
+    "join": "frame_status",
+    "again": "frame",
+    "said": "frame",
+    "acked": "frame_ack",
+}
+
+
+def makeup(load: Load, seen: Seen, idle_wakes: float = 0.0) -> dict[str, float] | None:
+    """What one operation of a load is made of, in the mean, as it was seen; None where it is looked at otherwise.
+
+    Only wake-ups and the answers that may go out together depend on what was seen. `idle_wakes` is how often a second a
+    silent server wakes up: that is none of the load's.
+    """
+    if load.say == "nothing" or (load.server == "durable" and load.frames > 1):
+        return None
+    made: dict[str, float] = {}
+    if load.say in ("refused", "let in"):
+        return _door(load)
+    woken = max(0.0, seen.wakes - idle_wakes * seen.wall_s) / seen.ops
+    if load.say == "pings":
+        # The pong's wake-up is part of the ping: the simulation has none for it.
+        return {"ping": 1, "wake": max(0.0, woken - 1)}
+    made = {"wake": woken}
+    if load.say == "presence":
+        made |= {"frame_presence": 1, "scene": load.sessions - 1}
+        told = load.listeners
+        made |= {"flush": 1 if told else 0, "write": told, "recipient": told * load.sessions}
+        if load.server == "tls":
+            made |= {"tls_frame": 1, "tls_write": told}
+        return made
+    made[_FRAMES[load.say]] = load.frames
+    answers = seen.heard / seen.ops
+    # What one of them is told in one turn is one write, and what a turn writes begins once.
+    written = min(answers, 1 if load.say == "acked" else load.lines)
+    made |= {"flush": min(answers, 1), "write": written, "recipient": answers}
+    if load.say == "said":
+        made["append_durable" if load.server == "durable" else "append"] = load.frames
+    return made
+
+
+def _door(load: Load) -> dict[str, float]:
+    if load.say == "let in":
+        # Two wake-ups are charged by themselves: for the request, and for the end of the connection.
+        return {"handshake": 1, "verify": 1, "wake": 2, **TURN}
+    made: dict[str, float] = {"refusal": 1}
+    if load.token == "expired":
+        made["verify_es256" if load.server == "es256" else "verify"] = 1
+    if load.server == "tls":
+        made["tls_handshake"] = 1
+    return made
+
+
+BY_NAME: Final = {load.name: load for load in LOADS}

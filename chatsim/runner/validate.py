@@ -1,0 +1,430 @@
+"""Pairs of runs: the same scenario live and in simulation, with the same arrivals, and what may be said of them.
+
+Decides what is played, in which order, at which load. Rule: each live run stands between two times of the reference
+work, and its simulation spends what the calibration measured at the speed that these tell; nothing is fitted to what is
+compared. Who judges is `chatsim.analysis.validation`.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import numpy as np
+from joblib import Parallel, delayed
+
+from chatsim.analysis.crowded import delays
+from chatsim.analysis.report.validated import Shown
+from chatsim.analysis.validation import Judged, Sight, judged
+from chatsim.errors import UsageError
+from chatsim.live.calibration.meters import Reference, cores, machine
+from chatsim.runner.run import RunResult, play, run
+from chatsim.scenario.faults import did_you_mean
+from chatsim.scenario.load import discover, load_all
+from chatsim.scenario.model import Scenario
+from chatsim.store.calibration import Calibration
+from chatsim.virtual.arrivals import play_again
+
+PAIRS: Final = Path(__file__).with_name("pairs")
+"""The folder of the scenarios that are played on both wires: none was calibrated on, and no check plays them."""
+
+_LOAD: Final = re.compile(r"load-(\d+)%")
+_TIMED: Final = re.compile(r"^([0-9.e+-]+)us$")
+
+RATE_STEPS: Final = 3
+"""How often the rate of a pair is mended until the simulation is as busy as the pair says."""
+
+SAME: Final = ("sent", "lost", "duplicates", "out_of_order")
+"""Counters that are the same on any wire, whatever the luck."""
+
+NEAR: Final = ("pings", "retries", "gave_up")
+"""Counters that timers decide, and so the moment at which each connection was made."""
+
+NEAR_SHARE, NEAR_COUNT = 0.1, 5
+"""These may differ by so much of the larger, or by so many."""
+
+COSTLIER: Final = 1.5
+FULL_LOAD: Final = 0.7
+"""Costs that are so many times too high have to be found out where the load is so high and more."""
+
+CONTROLS: Final = (f"costs x {COSTLIER:g}", "pings", "no retry")
+"""What each control's name begins with."""
+
+FLOOR_RUNS: Final = 3
+
+FLOOR: Final = {
+    "name": "floor",
+    "duration": "5s",
+    "warmup": "1s",
+    "handler": {"rate_limit": "1000/s", "frame_limit": "1000/s"},
+    "groups": [{"name": "people", "users": 10, "session_size": 2, "messages": {"arrivals": "poisson", "rate": "5/s"}}],
+    "expect": ["lost == 0"],
+}
+"""A live run that keeps nobody busy: what its messages take beside the costs is the way between server and crowd."""
+
+
+class Effort(NamedTuple):
+    """How often a pair is played live, how often more in simulation, how often a run that the machine was too busy for
+    is tried again, and how many simulations are played at a time."""
+
+    live: int
+    replications: int
+    attempts: int
+    jobs: int = 2
+
+
+FULL: Final = Effort(live=3, replications=4, attempts=3)
+QUICK: Final = Effort(live=2, replications=3, attempts=2)
+
+
+class Lived(NamedTuple):
+    """One live run: what was seen, at which speed of the machine (1 is that of the calibration), what each sending and
+    receipt took the crowd (s of CPU), and the counts that were otherwise when its arrivals were played again, as
+    (live, again)."""
+
+    sight: Sight
+    speed: float
+    crowd_s: float
+    counts: dict[str, tuple[int, int]]
+
+
+class Pair(msgspec.Struct, kw_only=True):
+    """One scenario on both wires; `why` says why it could not be judged (empty: it was). The sights are kept for the
+    pictures."""
+
+    name: str
+    judged: Judged | None
+    why: str = ""
+    live: list[Sight] = []
+    simulated: list[Sight] = []
+    controls: dict[str, bool] = {}
+    speeds: list[float] = []
+
+
+def pairs(names: Sequence[str] = ()) -> list[Scenario]:
+    """The scenarios of these names, or all. Raises UsageError for a name that there is not."""
+    found, problems = load_all(discover([PAIRS]))
+    assert not problems, problems
+    known = {scenario.name: scenario for scenario in found}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"there is no pair {name}{did_you_mean(name, known)}: say one of {', '.join(known)}")
+    return [known[name] for name in (names or known)]
+
+
+def load_of(scenario: Scenario) -> float:
+    """How busy the pair is to keep the loop (a share)."""
+    found = [float(match[1]) / 100 for tag in scenario.tags if (match := _LOAD.fullmatch(tag))]
+    assert len(found) == 1, f"{scenario.name} says its load once, as a tag like load-50%"
+    return found[0]
+
+
+def times(words: Any, factor: float) -> Any:
+    """Costs as a calibration spells them, all of them so many times what they were."""
+    if isinstance(words, str) and (match := _TIMED.fullmatch(words)):
+        return f"{float(match[1]) * factor:.6g}us"
+    if isinstance(words, Mapping):
+        return {key: times(value, factor) for key, value in words.items()}
+    return [times(value, factor) for value in words] if isinstance(words, list) else words
+
+
+Live = Callable[[Scenario, Path], RunResult]
+
+
+def _play_live(scenario: Scenario, out: Path) -> RunResult:
+    return run(scenario, on="live", out=out, follows=False)
+
+
+class Validator:
+    """Plays pairs with the costs of one calibration. Leave it by `close`."""
+
+    def __init__(
+        self, calibration: Calibration, effort: Effort, path_s: float = 0.0, play_live: Live = _play_live
+    ) -> None:
+        """`path_s` is what one way between the server and the crowd takes beside the costs (s), `play_live` plays a
+        scenario on real sockets and leaves its folder below the one given."""
+        self._play_live = play_live
+        self.calibration = calibration
+        self.effort = effort
+        self.path_s = path_s
+        pair = cores() or (None, None)
+        self._references = [Reference(core) for core in pair]
+
+    def close(self) -> None:
+        """No more of it."""
+        for reference in self._references:
+            reference.close()
+
+    def speed(self) -> float:
+        """How much slower the machine is just now than it was usually while it was calibrated."""
+        took_s = [reference() for reference in self._references for _ in range(3)]
+        return float(np.median(took_s)) / self.calibration.reference.median_s
+
+    def simulated(
+        self,
+        scenario: Scenario,
+        speed: float,
+        crowd_s: float = 0.0,
+        *,
+        seed: int | None = None,
+        changes: Mapping[str, Any] | None = None,
+    ) -> Sight:
+        """The scenario in simulation on a machine that is so much slower than usual, as a crowd sees it that takes so
+        long for each sending and receipt (s)."""
+        words = {
+            "costs": times(self.calibration.costs, speed),
+            **{f"groups.{group.name}.network": {"latency": f"{self.path_s * speed:.9f}s"} for group in scenario.groups},
+            **(changes or {}),
+        }
+        told = scenario.with_(words)
+        seen = sight(play(told if seed is None else told.with_seed(seed)), crowd_s)
+        # A silent server does something too, and where it is busy it does that beside.
+        overhead = self.calibration.measured["overhead"].value
+        busy = seen.utilisation + overhead * max(0.0, 1.0 - seen.utilisation)
+        return msgspec.structs.replace(seen, utilisation=busy)
+
+    def _all(self, plays: Iterable[tuple[Scenario, float, float, int | None, dict[str, Any]]]) -> list[Sight]:
+        """Many in simulation, as many at a time as there are processors."""
+        return list(
+            Parallel(n_jobs=self.effort.jobs)(
+                delayed(_simulated)(self.calibration, self.path_s, scenario, speed, crowd_s, seed, changes)
+                for scenario, speed, crowd_s, seed, changes in plays
+            )
+        )
+
+    def measure_path(self) -> str:
+        """Find out what one way between server and crowd takes; returns why that failed, or nothing.
+
+        Of a few runs the least counts: what else runs on the machine only ever adds to it.
+        """
+        scenario = Scenario.of(FLOOR)
+        found = []
+        for _ in range(FLOOR_RUNS):
+            with tempfile.TemporaryDirectory(prefix="chatsim-validate-") as name:
+                lived, why = self.live(scenario, Path(name))
+            if lived is None:
+                return why
+            self.path_s = 0.0
+            told = self.simulated(scenario, lived.speed, lived.crowd_s)
+            over = np.median(lived.sight.latencies["delivery_latency"]) - np.median(told.latencies["delivery_latency"])
+            found.append(max(0.0, float(over)) / 2 / lived.speed)
+        self.path_s = min(found)
+        return ""
+
+    def loaded(self, scenario: Scenario, speed: float) -> Scenario:
+        """The scenario whose first group speaks so often that the node is as busy as the pair says."""
+        wanted, group = load_of(scenario), scenario.groups[0]
+        told, factor = scenario, 1.0
+        for _ in range(RATE_STEPS):
+            factor *= wanted / self.simulated(told, speed).utilisation
+            told = scenario.with_(_faster(group.name, scenario, factor))
+        return told
+
+    def live(self, scenario: Scenario, out: Path) -> tuple[Lived | None, str]:
+        """One live run, or why there is none that may be judged."""
+        why = ""
+        for _ in range(self.effort.attempts):
+            before = self.speed()
+            result = self._play_live(scenario, out)
+            speed = (before + self.speed()) / 2
+            if result.valid:
+                return Lived(sight(result), speed, crowd_s(result), _again(result)), ""
+            why = result.why_invalid
+            if not result.busy:
+                break
+        return None, why
+
+    def pair(self, scenario: Scenario) -> Pair:
+        """Play one pair, and judge it."""
+        told = self.loaded(scenario, self.speed())
+        live: list[Lived] = []
+        with tempfile.TemporaryDirectory(prefix="chatsim-validate-") as name:
+            for _ in range(self.effort.live):
+                lived, why = self.live(told, Path(name))
+                if lived is None:
+                    return Pair(name=scenario.name, judged=None, why=why)
+                live.append(lived)
+        sides = [lived.sight for lived in live]
+        simulated = self._all((told, lived.speed, lived.crowd_s, None, {}) for lived in live)
+        speed, each_s = (
+            float(np.mean(values)) for values in zip(*((one.speed, one.crowd_s) for one in live), strict=True)
+        )
+        seeds = [scenario.seed + 1000 + number for number in range(self.effort.replications)]
+        others = self._all((told, speed, each_s, seed, {}) for seed in seeds)
+        counts = differences(sides, simulated)
+        for lived in live:
+            counts |= lived.counts
+        return Pair(
+            name=scenario.name,
+            judged=judged(scenario.name, load_of(scenario), sides, simulated, others, counts),
+            live=sides,
+            simulated=simulated,
+            controls=self._controls(told, live),
+            speeds=[lived.speed for lived in live],
+        )
+
+    def _controls(self, scenario: Scenario, live: Sequence[Lived]) -> dict[str, bool]:
+        """Simulations that are wrong on purpose, where this pair can show it, and whether each was found out."""
+        sides, name = [lived.sight for lived in live], scenario.name
+        found = {}
+        if load_of(scenario) >= FULL_LOAD:
+            wrong = self._all((scenario, lived.speed * COSTLIER, lived.crowd_s, None, {}) for lived in live)
+            said = {test.metric: test.equivalent for test in judged(name, load_of(scenario), sides, wrong).tests}
+            tails = [said[metric] for metric in ("delivery_latency_p95", "delivery_latency_p99") if metric in said]
+            found[f"costs x {COSTLIER:g} ({name})"] = not said["utilisation"] and not all(tails)
+        rarer = {"handler.ping_interval": f"{scenario.handler.ping_interval_s * 1.5:g}s"}
+        for counter, kind, changes in (("pings", "pings half as far apart again", rarer), ("retries", *_NO_RETRY)):
+            if sides[0].counts[counter] > NEAR_COUNT:
+                wrong = self._all((scenario, lived.speed, lived.crowd_s, None, changes) for lived in live)
+                found[f"{kind} ({name})"] = counter in differences(sides, wrong)
+        return found
+
+
+_NO_RETRY: Final[tuple[str, dict[str, Any]]] = ("no retry", {"handler.retries": 0})
+
+
+def _simulated(
+    calibration: Calibration,
+    path_s: float,
+    scenario: Scenario,
+    speed: float,
+    crowd_s: float,
+    seed: int | None,
+    changes: dict[str, Any],
+) -> Sight:
+    """One in simulation, wherever this is called."""
+    validator = Validator(calibration, FULL, path_s)
+    try:
+        return validator.simulated(scenario, speed, crowd_s, seed=seed, changes=changes)
+    finally:
+        validator.close()
+
+
+def differences(live: Sequence[Sight], simulated: Sequence[Sight]) -> dict[str, tuple[int, int]]:
+    """Counters that should be the same, or near, and are not: (live, simulated)."""
+    found = {}
+    for real, told in zip(live, simulated, strict=True):
+        for name in (*SAME, *NEAR):
+            a, b = real.counts[name], told.counts[name]
+            allowed = max(NEAR_SHARE * max(a, b), NEAR_COUNT) if name in NEAR else 0
+            if abs(a - b) > allowed:
+                found[name] = (a, b)
+    return found
+
+
+def crowd_s(result: RunResult) -> float:
+    """What each sending and receipt took the crowd of a live run (s of CPU); 0 where nobody has told."""
+    record = result.record
+    count = len(record.sent) + len(record.accepted) + sum(len(seen) for seen in record.receipts.values())
+    spent_s: float = result.health.get("crowd_cpu_s", 0.0)
+    return spent_s / count if count else 0.0
+
+
+def sight(result: RunResult, crowd_s: float = 0.0) -> Sight:
+    """What is compared of one run, as a crowd sees it that takes so long for each sending and receipt (s)."""
+    record = result.record
+    rows = [(sent, record.accepted.get((sent.user, sent.id))) for sent in record.sent]
+    sent_at = np.array([sent.intended_at for sent, _ in rows])
+    acked_at = np.array([sent.acked_at for sent, _ in rows])
+    deliveries = [
+        (place, at) for place, (_, message) in enumerate(rows) for at in record.receipts.get(message or "", {}).values()
+    ]
+    place = np.array([at for at, _ in deliveries], dtype=np.int64)
+    heard_at = np.array([at for _, at in deliveries])
+    acked = np.flatnonzero(~np.isnan(acked_at))
+    late = delays(np.concatenate([sent_at, heard_at, acked_at[acked]]), crowd_s)
+    sending, hearing, acking = np.split(late, [sent_at.size, sent_at.size + heard_at.size])
+    heard_s = heard_at - sent_at[place] + sending[place] + hearing
+    acked_s = acked_at[acked] - sent_at[acked] + sending[acked] + acking
+    warm, warm_acked = sent_at[place] >= record.warmup_s, sent_at[acked] >= record.warmup_s
+    return Sight(
+        moments={"delivery_latency": sent_at[place][warm], "ack_latency": sent_at[acked][warm_acked]},
+        latencies={"delivery_latency": heard_s[warm], "ack_latency": acked_s[warm_acked]},
+        utilisation=record.utilisation[0],
+        counts=_counted(result),
+    )
+
+
+def _counted(result: RunResult) -> dict[str, int]:
+    """The counters, pings as many as there are while people act: they go on for as long as a run takes to settle."""
+    acting = result.record.duration_s / result.lasted_s if result.lasted_s else 1.0
+    return {**result.counters, "pings": round(result.counters["pings"] * acting)}
+
+
+def _faster(group: str, scenario: Scenario, factor: float) -> dict[str, Any]:
+    """The words by which a group speaks so much more often than in the scenario."""
+    messages = scenario.group(group).messages
+    profile = getattr(messages, "profile", None)
+    if profile is not None:
+        points = [[f"{at_s:g}s", f"{rate * factor:.6g}/s"] for at_s, rate in profile]
+        return {f"groups.{group}.messages.profile": points}
+    rate = getattr(messages, "rate_per_s", None)
+    assert rate is not None, f"{scenario.name} speaks at a rate"
+    return {f"groups.{group}.messages.rate": f"{rate * factor:.6g}/s"}
+
+
+def _again(result: RunResult) -> dict[str, tuple[int, int]]:
+    """What was counted otherwise when the arrivals of a live run came again; nothing where a peer's slowness cannot."""
+    assert result.path is not None
+    try:
+        return play_again(result.path / "journal.jsonl").differences
+    except UsageError:
+        return {}
+
+
+Told = Callable[[str], None]
+"""Hears a line when a pair is done."""
+
+
+def validate(
+    calibration: Calibration, names: Sequence[str], effort: Effort, *, told: Told = lambda line: None
+) -> Shown:
+    """Play and judge the pairs of these names (none: all of them).
+
+    Raises UsageError for a name that there is not, HarnessError where a run failed on the way.
+    """
+    wanted = pairs(names)
+    validator = Validator(calibration, effort)
+    notes = []
+    found: list[Pair] = []
+    try:
+        why = validator.measure_path()
+        if why:
+            notes.append(
+                f"What the way between server and crowd takes could not be measured, and is taken as 0: {why}."
+            )
+        else:
+            notes.append(f"One way between server and crowd takes {validator.path_s * 1e6:.0f} us beside the costs.")
+        for number, scenario in enumerate(wanted, 1):
+            found.append(validator.pair(scenario))
+            told(f"{number} of {len(wanted)}: {scenario.name}{_word(found[-1])}")
+    finally:
+        validator.close()
+    speeds = [speed for pair in found for speed in pair.speeds]
+    if speeds:
+        notes.append(
+            f"The machine took {min(speeds):.2f} to {max(speeds):.2f} times as long for the reference work as while it "
+            "was calibrated; each simulation was played at the speed beside its live run."
+        )
+    controls = {name: turned for pair in found for name, turned in pair.controls.items()}
+    if not names:
+        # A reach without a control would be none.
+        controls |= {kind: False for kind in CONTROLS if not any(name.startswith(kind) for name in controls)}
+    return Shown(
+        pairs=[pair.judged for pair in found if pair.judged is not None],
+        sights={pair.name: (pair.live, pair.simulated) for pair in found if pair.judged is not None},
+        unjudged={pair.name: pair.why for pair in found if pair.judged is None},
+        controls=controls,
+        machine=machine(),
+        notes=notes,
+    )
+
+
+def _word(pair: Pair) -> str:
+    if pair.judged is None:
+        return f" could not be judged: {pair.why}"
+    return "" if pair.judged.equivalent and pair.judged.counted else " is not equivalent"

@@ -1,0 +1,51 @@
+"""What loads are made of: the sums of what the simulation charges."""
+
+from __future__ import annotations
+
+import pytest
+
+from chatsim.analysis.makeup import ASIDE, BY_NAME, makeup
+from chatsim.live.calibration.seen import Seen
+from chatsim.scenario.costs import FINER, WORDS
+
+
+def seen(ops: int = 10, heard: int = 10, wakes: int = 10, wall_s: float = 1.0) -> Seen:
+    return Seen(ops=ops, frames=ops, heard=heard, wall_s=wall_s, cpu_s=0.1, loop_s=0.1, wakes=wakes)
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_every_load_is_made_of_costs_that_there_are(name: str) -> None:
+    made = makeup(BY_NAME[name], seen())
+    if made is None:
+        assert name == "silence" or name.startswith("kept ")
+        return
+    assert set(made) <= {*WORDS, *FINER, *ASIDE, "verify_es256"}
+    assert all(times >= 0 for times in made.values())
+
+
+def test_one_who_speaks_alone_is_told_in_a_turn_of_its_own() -> None:
+    assert makeup(BY_NAME["said"], seen()) == {
+        "wake": 1, "frame": 1, "append": 1, "flush": 1, "write": 1, "recipient": 1,
+    }  # fmt: skip
+
+
+def test_many_who_speak_at_once_share_one_turn() -> None:
+    assert makeup(BY_NAME["again clump"], seen(heard=320)) == {
+        "wake": 1, "frame": 32, "flush": 1, "write": 32, "recipient": 32,
+    }  # fmt: skip
+
+
+def test_notices_that_go_out_together_are_one_write() -> None:
+    assert makeup(BY_NAME["acked clump"], seen(heard=50)) == {
+        "wake": 1, "frame_ack": 32, "flush": 1, "write": 1, "recipient": 5,
+    }  # fmt: skip
+
+
+def test_wake_ups_of_a_silent_server_are_none_of_the_load() -> None:
+    made = makeup(BY_NAME["typing"], seen(heard=0, wakes=210, wall_s=1.0), idle_wakes=200.0)
+    assert made is not None
+    assert made["wake"] == pytest.approx(1.0)
+
+
+def test_a_pong_wakes_at_the_pings_expense() -> None:
+    assert makeup(BY_NAME["pings"], seen(wakes=20)) == {"ping": 1, "wake": 1}
