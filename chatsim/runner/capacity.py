@@ -39,6 +39,7 @@ from chatsim.analysis.slo import Verdict
 from chatsim.errors import HarnessError, UsageError
 from chatsim.runner.desk import Played, load
 from chatsim.runner.measuring import Failed, attempt
+from chatsim.runner.pool import deaf_to_interrupts, processes
 from chatsim.scenario import costs
 from chatsim.scenario.expectations import Expectation, parse_expectation
 from chatsim.scenario.model import Scenario
@@ -105,7 +106,7 @@ def capacity(
     most = min(most, int(played.handler.connections_max / devices))
     if most < smallest(played):
         raise UsageError(f"{most} users are fewer than the smallest load of {played.name}, {smallest(played)}.")
-    with Parallel(n_jobs=jobs, return_as="generator") as pool:
+    with processes(jobs) as pool:
         work = _Work(played, wanted, node, pool, progress or _unheard)
         found = work.search(most)
         made = work.finding(found, most)
@@ -293,7 +294,8 @@ class _Work:
         self._told(what, self._done)
         if not tasks:
             return []
-        results = self._pool(delayed(attempt)(scenario, self.target, number) for scenario, number in tasks)
+        with deaf_to_interrupts():
+            results = self._pool(delayed(attempt)(scenario, self.target, number) for scenario, number in tasks)
         made: list[Measured] = []
         try:
             for result in results:

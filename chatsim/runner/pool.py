@@ -6,12 +6,14 @@ in the middle hears nothing of what was begun in vain.
 
 from __future__ import annotations
 
+import signal
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from joblib import Parallel, delayed
+from joblib.externals.loky.backend import resource_tracker
 
 from chatsim.analysis.numbers import Replication
 from chatsim.errors import ChatsimError, HarnessError
@@ -35,12 +37,36 @@ def attempt(scenario: Scenario, wire: str, number: int, place: Any = None) -> tu
 
 
 @contextmanager
+def deaf_to_interrupts() -> Iterator[None]:
+    """Processes that are started in here do not hear Ctrl-C, which a terminal tells to everybody: who has started them
+    ends them, and one that is still importing would end with a traceback. It is heard here when this is over."""
+    # Its start, which comes with the first process, would have this thread hear again.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def processes(jobs: int, *, ordered: bool = True) -> Iterator[Parallel]:
+    """So many processes (-1: one a processor), whose results come in the order of the jobs or in that of their ends."""
+    with ExitStack() as stack:
+        with deaf_to_interrupts():
+            pool = Parallel(n_jobs=jobs, return_as="generator" if ordered else "generator_unordered")
+            stack.enter_context(pool)
+        yield pool
+
+
+@contextmanager
 def playing(pool: Parallel, wire: str, jobs: Iterable[tuple[Any, Job]]) -> Iterator[Iterator[tuple[Any, Replication]]]:
     """Play the jobs, each at its place, and give each replication with its place as the pool returns it.
 
     Iterating raises HarnessError where a run failed or is not valid.
     """
-    found = pool(delayed(attempt)(scenario, wire, number, place) for place, (scenario, number) in jobs)
+    with deaf_to_interrupts():
+        found = pool(delayed(attempt)(scenario, wire, number, place) for place, (scenario, number) in jobs)
     try:
         yield _good(found)
     finally:

@@ -18,7 +18,7 @@ from chatsim.analysis.sequential import Precision, stopping
 from chatsim.analysis.slo import FIRST, N_MAX, Looks
 from chatsim.errors import UsageError
 from chatsim.runner.desk import WIRES, Played, load
-from chatsim.runner.pool import playing
+from chatsim.runner.pool import playing, processes
 from chatsim.scenario.model import Scenario
 from chatsim.verdict.wires import played_as
 
@@ -51,7 +51,7 @@ def replicate(
         raise UsageError(f"n={n!r} and until= are two answers to how many: give one of them")
     if isinstance(n, int) and n < 2:
         raise UsageError(f"{n} replications have no interval: 2 would do, {REPLICATIONS} make it useful")
-    with Parallel(n_jobs=jobs, return_as="generator") as pool:
+    with processes(jobs) as pool:
         runs = _Runs(played, on, pool, progress)
         if until is not None:
             return _until(runs, until, list(metrics))

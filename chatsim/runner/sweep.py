@@ -15,8 +15,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from joblib import Parallel
-
 from chatsim.analysis.numbers import Replication, named, names
 from chatsim.analysis.replicated import Replicated
 from chatsim.analysis.slo import Looks
@@ -24,7 +22,7 @@ from chatsim.analysis.swept import Point, Sweep, shown, swept
 from chatsim.errors import HarnessError, UsageError
 from chatsim.runner.desk import WIRES, Played, load
 from chatsim.runner.kept import Kept, key_of
-from chatsim.runner.pool import PlaceError, playing
+from chatsim.runner.pool import PlaceError, playing, processes
 from chatsim.runner.progress import bar
 from chatsim.runner.replication import seed_of
 from chatsim.scenario.faults import FaultsError
@@ -207,9 +205,8 @@ class _Work:
             return
         # In the order in which they end, so that what is done is kept at once.
         tasks = [((at, number), (self.scenarios[at], number)) for at, number in left]
-        pool = Parallel(n_jobs=jobs, return_as="generator_unordered")
         try:
-            with pool, playing(pool, self.wire, tasks) as results:
+            with processes(jobs, ordered=False) as pool, playing(pool, self.wire, tasks) as results:
                 for (at, number), made in results:
                     self._keep(at, number, made)
                     done += 1

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import warnings
 
 import pytest
-from joblib import Parallel
+from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
 
 from chatsim.errors import HarnessError
-from chatsim.runner.pool import Failed, attempt, playing
+from chatsim.runner.pool import Failed, attempt, deaf_to_interrupts, playing
 from chatsim.runner.replication import replication
 from tests.runner.test_replicate import small
 from tests.sim.worlds import scenario
@@ -43,3 +45,16 @@ def test_to_stop_in_the_middle_is_silent(backend: str) -> None:
         warnings.simplefilter("error")
         with pool, playing(pool, "sim", [(number, (small(), number)) for number in range(20)]) as results:
             next(results)
+
+
+def deaf() -> bool:
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_processes_that_play_do_not_hear_an_interrupt() -> None:
+    # Those of an earlier test go on playing.
+    get_reusable_executor().shutdown(wait=True, kill_workers=True)
+    with deaf_to_interrupts():
+        found = Parallel(n_jobs=2, backend="loky", return_as="generator")(delayed(deaf)() for _ in range(2))
+    assert list(found) == [True, True]
+    assert not deaf()
