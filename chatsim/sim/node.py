@@ -239,7 +239,7 @@ class Node:
         if not pipe.server_open:
             return
         if frame.__class__ is Say and len(frame.body) > self._fits_bytes and len(encode(frame)) > self._bytes_max:
-            text = f"over {self._bytes_max} bytes"
+            text = f"a message has at most {self._bytes_max} bytes"
             self._work(now, self.cost_s("frame"), "malformed", self.handler.malformed, pipe.name, "too_large", text)
             return
         # This is `_work` written out: most of a run is spent here.

@@ -114,6 +114,7 @@ class Node:
         self._on_begin = on_begin
         self._carried = carried
         self._life = 0
+        self._lasting = lasting
         self._port = 0
         self.handler: ChatHandler
         self.driver: Driver
@@ -146,7 +147,8 @@ class Node:
             loop=loop,
             epoch=self._epoch,
             journal=self,
-            life=self._life,
+            # A log that lasts counts its first life as one.
+            life=self._life + self._lasting,
             zero_at=0.0,
             outbound_frames=self._config.outbound_frames,
             outbound_bytes=self._config.outbound_bytes,
