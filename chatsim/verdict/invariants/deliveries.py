@@ -127,7 +127,8 @@ class DeliveryRules:
         """Who resumes in her own session is sent there what her former connection was."""
         if frame.recovered and frame.session == "@" + peer.user and isinstance(asked, StatusIn):
             former = asked.replaces if isinstance(asked.replaces, str) else ""
-            self._since[peer.name] = self._since.pop(former, 0)
+            self._since[peer.name] = self._since.get(former, 0)
+            self._since[former] = 0
 
     def _all_kept(self, now: float, session: str, missed: int) -> bool:
         """Whether the newest `missed` messages are surely within retention."""
@@ -217,7 +218,8 @@ class DeliveryRules:
             return False
         if room.name in peer.behind:
             return peer.behind[room.name][0] == seq
-        devices = list(self._roster.users[peer.user].values())
+        # Who is about to be welcomed is not yet there for what is sent to another.
+        devices = [d for d in self._roster.users[peer.user].values() if d is peer or d.name in self._since]
         reached = any(self._since.get(device.name, device.rooms[room.name]) < seq for device in devices)
         if room.has_acked(peer.user, seq) or reached or devices[-1] is not peer:
             return False

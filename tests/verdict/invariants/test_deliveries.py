@@ -261,7 +261,7 @@ def posted(seq: int, attempt: int = 1) -> Message:
     return Message(stored.message_id, "@ann", 1, seq, SERVER, stored.body, stored.sent_at, attempt)
 
 
-def greeted(seqs: tuple[int, ...], acked: int = 0, to: str = "a", at: float = 2.0) -> list[str]:
+def greeted(seqs: tuple[int, ...], acked: int = 0, at: float = 2.0) -> list[str]:
     """What is wrong when Ann, to whom three messages were posted, those that she has not acked while she was away, is
     sent these at her coming."""
     made, findings = Roster(HandlerConfig(), EPOCH), Findings()
@@ -277,11 +277,10 @@ def greeted(seqs: tuple[int, ...], acked: int = 0, to: str = "a", at: float = 2.
         room.acks["ann"] = [[0, acked]]
         if seq <= acked:
             rules.message(1.0, "appended", ("f",), posted(seq), "")
-    for conn in ("b", "a") if to == "b" else ("a",):
-        made.open(at, conn, claims("ann"))
+    peer = made.open(at, "a", claims("ann"))
     for seq in seqs:
-        rules.message(at, "connect", (to,), posted(seq, 2), "")
-    rules.came(at, made.peers[to])
+        rules.message(at, "connect", ("a",), posted(seq, 2), "")
+    rules.came(at, peer)
     rules.end_of_step(at)
     return [violation.name for violation in findings.all()]
 
@@ -295,4 +294,28 @@ def test_who_connects_is_sent_what_waits_in_her_own_session_in_order() -> None:
     assert greeted((2, 1)) == ["replay"], "backwards"
     assert greeted((1, 2)) == ["replay"], "and the rest is not asked for"
     assert greeted((1, 2, 3), acked=1) == ["replay"], "she has the first"
-    assert greeted((1, 2, 3), to="b") == ["replay"], "another device of hers is newer"
+
+
+@pytest.mark.parametrize(
+    ("to", "door", "broken"),
+    [("a", "disconnect", []), ("b", "disconnect", ["fan_out"]), ("f", "wake", []), ("a", "wake", [])],
+)
+def test_what_only_a_dead_device_was_sent_goes_to_the_newest_that_is_left(
+    to: str, door: str, broken: list[str]
+) -> None:
+    made, findings = Roster(HandlerConfig(), EPOCH), Findings()
+    rules = DeliveryRules(made, findings, 0.0)
+    first = made.open(0.0, "f", claims("ann"))
+    rules.came(0.0, first)
+    room = made.store(1.0, record(1, sender=SERVER, session="@ann"))
+    assert room is not None
+    room.seq = 1
+    rules.stored(1.0, room, 1, "")
+    rules.message(1.0, "appended", ("f",), posted(1), "")
+    for conn in ("b", "a"):
+        rules.came(2.0, made.open(2.0, conn, claims("ann")))
+    if to != "f":
+        made.drop(3.0, first)
+    rules.message(31.0, door, (to,), posted(1, 2), "")
+    rules.end_of_step(31.0)
+    assert [violation.name for violation in findings.all()] == broken
