@@ -71,15 +71,22 @@ class Compared:
 
     def __repr__(self) -> str:
         """A few lines of at most 80 columns."""
-        lines = [f"{self.b.scenario} - {self.a.scenario}, {len(self.a)} pairs: {len(self.changed())} numbers differ"]
+        lines = [f"{self.b.scenario} - {self.a.scenario}, {len(self.a)} pairs: {self._told()}"]
         lines += [f"  {metric:32} {difference} ({span})" for metric, _, _, difference, span in self._rows()]
         return "\n".join(line if len(line) <= 80 else line[:79] + "…" for line in lines)
+
+    def _told(self) -> str:
+        """How many numbers differ, and how many of so many would by luck alone."""
+        total = int(self._all.low.notna().sum())
+        by_luck = (1 - LEVEL) * total
+        return f"{len(self.changed())} of {total} numbers differ, {by_luck:.0f} would by luck"
 
     def _repr_html_(self) -> str:
         """A card: a plain table and no script."""
         rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in self._rows())
         return (
-            f"<div><p><b>{escape(self.b.scenario)}</b> - <b>{escape(self.a.scenario)}</b>, {len(self.a)} pairs</p>"
+            f"<div><p><b>{escape(self.b.scenario)}</b> - <b>{escape(self.a.scenario)}</b>, {len(self.a)} pairs: "
+            f"{self._told()}</p>"
             "<table><thead><tr><th>differs</th><th>a</th><th>b</th><th>b - a</th><th>95 %</th></tr></thead>"
             f"<tbody>{rows}</tbody></table></div>"
         )

@@ -25,10 +25,19 @@ Played: TypeAlias = Scenario | Mapping[str, Any] | str | Path
 WIRES = ("sim", "virtual", FLOW)
 
 
-def scenarios() -> dict[str, Scenario]:
+class Scenarios(dict[str, Scenario]):
+    """Scenarios by name, shown as a list of what each is for."""
+
+    def __repr__(self) -> str:
+        """A line for each, of at most 80 columns."""
+        lines = [f"{name:24} {scenario.description}" for name, scenario in self.items()]
+        return "\n".join(line if len(line) <= 80 else line[:79] + "…" for line in lines)
+
+
+def scenarios() -> Scenarios:
     """The shipped scenarios by name, in the order of their files."""
     found = (files.load(path) for path in files.discover([]))
-    return {scenario.name: scenario for scenario in found}
+    return Scenarios({scenario.name: scenario for scenario in found})
 
 
 def load(scenario: Played) -> Scenario:

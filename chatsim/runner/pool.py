@@ -16,7 +16,7 @@ from joblib import Parallel, delayed
 from joblib.externals.loky.backend import resource_tracker
 
 from chatsim.analysis.numbers import Replication
-from chatsim.errors import ChatsimError, HarnessError
+from chatsim.errors import ChatsimError, HarnessError, UsageError
 from chatsim.runner.replication import replication
 from chatsim.scenario.model import Scenario
 
@@ -49,9 +49,19 @@ def deaf_to_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def check_jobs(jobs: Any) -> None:
+    """Raises UsageError for what is no number of processes."""
+    if type(jobs) is not int or not jobs:
+        raise UsageError(f"jobs={jobs!r}: say how many processes play, or -1 for one a processor")
+
+
 @contextmanager
 def processes(jobs: int, *, ordered: bool = True) -> Iterator[Parallel]:
-    """So many processes (-1: one a processor), whose results come in the order of the jobs or in that of their ends."""
+    """So many processes (-1: one a processor), whose results come in the order of the jobs or in that of their ends.
+
+    Raises UsageError as `check_jobs` does.
+    """
+    check_jobs(jobs)
     with ExitStack() as stack:
         with deaf_to_interrupts():
             pool = Parallel(n_jobs=jobs, return_as="generator" if ordered else "generator_unordered")

@@ -47,6 +47,10 @@ def replicate(
     played = load(scenario)
     if on not in WIRES:
         raise UsageError(f"on={on!r}: replications are played in virtual time, on sim or virtual")
+    if until is not None and not isinstance(until, Precision):
+        raise UsageError(f"until={until!r}: say how precise it shall be, such as Precision(relative=0.05)")
+    if n not in (None, "auto") and type(n) is not int:
+        raise UsageError(f"n={n!r}: give a whole number of replications, or 'auto'")
     if n is not None and until is not None:
         raise UsageError(f"n={n!r} and until= are two answers to how many: give one of them")
     if isinstance(n, int) and n < 2:

@@ -22,7 +22,7 @@ from chatsim.analysis.swept import Point, Sweep, shown, swept
 from chatsim.errors import HarnessError, UsageError
 from chatsim.runner.desk import WIRES, Played, load
 from chatsim.runner.kept import Kept, key_of
-from chatsim.runner.pool import PlaceError, playing, processes
+from chatsim.runner.pool import PlaceError, check_jobs, playing, processes
 from chatsim.runner.progress import bar
 from chatsim.runner.replication import seed_of
 from chatsim.scenario.faults import FaultsError
@@ -71,6 +71,9 @@ def sweep(
     played = load(scenario)
     if on not in WIRES:
         raise UsageError(f"on={on!r}: a sweep is played in virtual time, on sim or virtual")
+    check_jobs(jobs)
+    if type(replications) is not int:
+        raise UsageError(f"replications={replications!r}: give a whole number")
     if replications < 2:
         raise UsageError(f"{replications} replications have no interval: 2 would do, {REPLICATIONS} make it useful")
     points, scenarios = _checked(played, grid)

@@ -33,7 +33,7 @@ def test_shared_luck_goes_out_of_the_difference() -> None:
 def test_what_luck_explains_is_not_told() -> None:
     found = Compared(replicated("a", p99_s=LUCK), replicated("b", p99_s=LUCK[::-1]))
     assert found.changed().empty
-    assert repr(found) == "b - a, 10 pairs: 0 numbers differ"
+    assert repr(found) == "b - a, 10 pairs: 0 of 1 numbers differ, 0 would by luck"
 
 
 def test_pairs_without_a_sample_and_numbers_that_one_lacks_are_left_out() -> None:

@@ -23,6 +23,10 @@ def test_the_shipped_scenarios_go_by_their_names() -> None:
     found = scenarios()
     assert list(found) == [path.stem for path in discover([])]
     assert found["steady"] == load("steady")
+    lines = repr(found).splitlines()
+    assert len(lines) == len(found)
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("steady ") for line in lines)
 
 
 def test_a_scenario_is_one_whatever_it_is_given_as() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -81,13 +83,20 @@ def test_progress_is_told() -> None:
     ("n", "until", "on", "text"),
     [
         (1, None, "sim", "2 would do"),
+        ("x", None, "sim", "give a whole number of replications, or 'auto'"),
+        (None, 5, "sim", r"such as Precision\(relative=0.05\)"),
         (5, Precision(relative=0.1), "sim", "give one of them"),
         (5, None, "live", "virtual time"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_runs(n: int, until: Precision | None, on: str, text: str) -> None:
+def test_what_cannot_be_is_refused_before_anything_runs(n: Any, until: Any, on: str, text: str) -> None:
     with pytest.raises(UsageError, match=text):
         replicate(small(), n, until=until, on=on)
+
+
+def test_no_process_plays_nothing() -> None:
+    with pytest.raises(UsageError, match="jobs=0: say how many processes play"):
+        replicate(small(), 2, jobs=0)
 
 
 def test_a_replication_that_is_not_valid_is_named_with_its_seed() -> None:

@@ -173,6 +173,8 @@ def test_a_value_that_another_one_makes_good_is_no_problem() -> None:
     ("words", "text"),
     [
         ({"replications": 1}, "2 would do"),
+        ({"replications": "3"}, "give a whole number"),
+        ({"jobs": 0}, "jobs=0: say how many processes play"),
         ({"on": "live"}, "virtual time"),
         ({"metrics": ["lsot"]}, r"there is no metric lsot \(did you mean lost\?\)"),
         ({"metrics": ["p99(delivery_latency, group=x)"]}, r"did you mean delivery_latency_p99_s\{group=g\}\?"),
