@@ -10,10 +10,11 @@ import signal
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from typing import Any
 
 from joblib import Parallel, delayed
-from joblib.externals.loky.backend import resource_tracker
+from joblib.externals.loky.backend import resource_tracker as loky_tracker
 
 from chatsim.analysis.numbers import Replication
 from chatsim.errors import ChatsimError, HarnessError, UsageError
@@ -40,8 +41,9 @@ def attempt(scenario: Scenario, wire: str, number: int, place: Any = None) -> tu
 def deaf_to_interrupts() -> Iterator[None]:
     """Processes that are started in here do not hear Ctrl-C, which a terminal tells to everybody: who has started them
     ends them, and one that is still importing would end with a traceback. It is heard here when this is over."""
-    # Its start, which comes with the first process, would have this thread hear again.
+    # The start of these, which comes with the first process, would have this thread hear again.
     resource_tracker.ensure_running()
+    loky_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

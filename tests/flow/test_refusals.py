@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from chatsim.errors import UsageError
 from chatsim.flow.load import lay_out
 from chatsim.flow.refusals import check, check_load
-from chatsim.scenario.load import load
+from chatsim.scenario.load import find, load
 from tests.flow.worlds import scenario
 
 
@@ -73,7 +72,7 @@ def test_what_is_modelled_passes() -> None:
 
 
 def test_the_million_may_flow() -> None:
-    made = load(Path(__file__).parents[2] / "large" / "million-users.yaml")
+    made = load(find("million-users"))
     check(made)
     few = made.with_({"groups.people.users": 1000})
     check_load(few, lay_out(few))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import signal
+import subprocess
+import sys
 import warnings
 
 import pytest
-from joblib import Parallel, delayed
-from joblib.externals.loky import get_reusable_executor
+from joblib import Parallel
 
 from chatsim.errors import HarnessError
-from chatsim.runner.pool import Failed, attempt, deaf_to_interrupts, playing
+from chatsim.runner.pool import Failed, attempt, playing
 from chatsim.runner.replication import replication
 from tests.runner.test_replicate import small
 from tests.sim.worlds import scenario
@@ -47,14 +47,24 @@ def test_to_stop_in_the_middle_is_silent(backend: str) -> None:
             next(results)
 
 
-def deaf() -> bool:
+PROGRAM = """
+import signal
+from joblib import delayed
+from chatsim.runner.pool import deaf_to_interrupts, processes
+
+
+def deaf():
     return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
-def test_processes_that_play_do_not_hear_an_interrupt() -> None:
-    # Those of an earlier test go on playing.
-    get_reusable_executor().shutdown(wait=True, kill_workers=True)
+with processes(2) as pool:
     with deaf_to_interrupts():
-        found = Parallel(n_jobs=2, backend="loky", return_as="generator")(delayed(deaf)() for _ in range(2))
-    assert list(found) == [True, True]
-    assert not deaf()
+        found = pool(delayed(deaf)() for _ in range(4))
+    print([*found, deaf()])
+"""
+
+
+def test_processes_that_play_do_not_hear_an_interrupt() -> None:
+    # In a process of its own, which has started none yet.
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == ["[True,", "True,", "True,", "True,", "False]"]
