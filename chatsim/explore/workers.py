@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
@@ -24,6 +25,9 @@ from chatsim.explore.play import Played
 TICK_S: Final = 1.0
 """Whoever waits is told so often that nothing new is there (s of the wall clock)."""
 
+PATIENCE_S: Final = 180.0
+"""A seed that takes so long hangs: most take less than a second, and the slowest some, on however busy a machine."""
+
 
 class Lost(msgspec.Struct, frozen=True):
     """There is no answer for a seed, and why: a part of a sentence about it."""
@@ -35,11 +39,14 @@ Answer: TypeAlias = list[Played] | Lost
 Play: TypeAlias = Callable[[int], list[Played]]
 
 
-def answers(seeds: Iterator[int], play: Play, jobs: int) -> Generator[tuple[int, Answer] | None, None, None]:
+def answers(
+    seeds: Iterator[int], play: Play, jobs: int, patience_s: float = PATIENCE_S
+) -> Generator[tuple[int, Answer] | None, None, None]:
     """Each seed with its answer, as they are done; None where there was none for a while.
 
-    `play` must be known to other processes by its name. With one job it is called here. A seed is asked for when
-    somebody is free to play it. Closing this ends all processes. Raises HarnessError where they cannot be started.
+    `play` must be known to other processes by its name. With one job it is called here, and nobody ends it. A seed is
+    asked for when somebody is free to play it, and is lost after `patience_s`. Closing this ends all processes. Raises
+    HarnessError where they cannot be started.
     """
     if jobs <= 1:
         for seed in seeds:
@@ -59,20 +66,25 @@ def answers(seeds: Iterator[int], play: Play, jobs: int) -> Generator[tuple[int,
             for worker in ready:
                 assert worker.seed is not None
                 yield worker.seed, worker.answer()
+            for worker in workers:
+                if worker.seed is not None and time.monotonic() >= worker.since + patience_s:
+                    yield worker.seed, worker.give_up(patience_s)
 
 
 class _Worker:
-    """One process; `seed` is what it plays (None: nothing), `gone` says that it will play no more."""
+    """One process; `seed` is what it plays (None: nothing) and `since` when, `gone` says that it will play no more."""
 
     def __init__(self, process: BaseProcess, connection: Connection) -> None:
         self.connection = connection
         self.seed: int | None = None
         self.gone = False
+        self.since = 0.0
         self._process = process
 
     def take(self, seed: int) -> None:
         """Have it play this one."""
         self.seed = seed
+        self.since = time.monotonic()
         try:
             self.connection.send(seed)
         except OSError:
@@ -89,6 +101,13 @@ class _Worker:
             self._process.join()
             return Lost(_end(self._process.exitcode))
         return found
+
+    def give_up(self, patience_s: float) -> Lost:
+        """Wait no longer: end it, and say so."""
+        self.seed = None
+        self.gone = True
+        self._process.kill()
+        return Lost(f"it was not done after {patience_s:g} s, and its process was ended")
 
     def end(self) -> None:
         """End the process, whatever it is at."""

@@ -48,3 +48,10 @@ def names_its_process(seed: int) -> list[Played]:
 
 def killed_when_told(seed: int) -> list[Played]:
     return is_killed(seed, "sim")
+
+
+def hangs_when_told(seed: int) -> list[Played]:
+    """As `names_its_process`, but seed 2 has no end."""
+    while seed == 2:
+        pass
+    return names_its_process(seed)

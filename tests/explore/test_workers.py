@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 
 from chatsim.explore.workers import Lost, _end, answers
-from tests.explore.seeds import killed_when_told, names_its_process
+from tests.explore.seeds import hangs_when_told, killed_when_told, names_its_process
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -26,6 +26,13 @@ def test_a_process_that_is_killed_is_told_with_its_seed_and_the_other_goes_on() 
     assert sorted(found) == list(range(12))
     lost = {seed: answer for seed, answer in found.items() if isinstance(answer, Lost)}
     assert lost == {5: Lost("its process was killed by SIGKILL, most likely because memory ran out")}
+
+
+def test_a_seed_that_hangs_is_told_and_the_others_go_on() -> None:
+    found = dict(one for one in answers(iter(range(6)), hangs_when_told, 2, 3.0) if one is not None)
+    assert sorted(found) == list(range(6))
+    lost = {seed: answer for seed, answer in found.items() if isinstance(answer, Lost)}
+    assert lost == {2: Lost("it was not done after 3 s, and its process was ended")}
 
 
 def test_whoever_is_no_longer_asked_leaves_no_process() -> None:
