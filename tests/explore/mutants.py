@@ -419,6 +419,20 @@ MUTANTS = (
         "own = None",
     ),
     one(
+        "a repeated id is not called one",
+        HANDLER,
+        "entry.ack(entry.message, duplicate=True)",
+        "entry.ack(entry.message, duplicate=False)",
+    ),
+    one("a heartbeat knows no numbers", HANDLER, "seqs[name] = member.session.seq", "seqs[name] = 0"),
+    one("a heartbeat forgets what it brought", HANDLER, "seqs, frame.t)", "seqs)"),
+    one(
+        "a token is said to have ended",
+        HANDLER,
+        "TokenExpiring(expires_in_s=left_s)",
+        "TokenExpiring(expires_in_s=0.0)",
+    ),
+    one(
         "what was posted to the absent is not sent when they connect",
         MEMBERSHIP,
         "if not self._hardened or not self._ledger.is_stranded(member):",

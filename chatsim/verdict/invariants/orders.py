@@ -6,14 +6,15 @@ asked before the step is carried into the roster, so that it sees who was there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import ceil, floor
+from typing import Any
 
 from msgspec import UNSET
 
 from chatsim.core.effects import Close, Conn, Effects, Note, Record, Send
 from chatsim.core.facts import Ended, Removed
-from chatsim.core.frames import Error, Left, Undelivered
+from chatsim.core.frames import Error, Heartbeat, HeartbeatIn, Left, Undelivered
 from chatsim.core.service import SERVER
 from chatsim.verdict.invariants.catalogue import Findings
 from chatsim.verdict.invariants.roster import Peer, Roster
@@ -90,6 +91,18 @@ class OrderRules:
             self._add("eviction", now, f"{effect.to} of {peer.user} goes, and there was room.")
         elif oldest != effect.to:
             self._add("eviction", now, f"{effect.to} of {peer.user} goes, and {oldest} is older.")
+
+    def beat(self, now: float, to: tuple[Conn, ...], args: Sequence[Any], frame: Heartbeat) -> None:
+        """A heartbeat is answered; `args` are what came in."""
+        asked = args[1] if len(args) > 1 else None
+        if not isinstance(asked, HeartbeatIn):
+            self._add("heartbeat", now, f"{to[0]} is sent one, and has not asked for it.")
+            return
+        peer, rooms = self._roster.peers[to[0]], self._roster.rooms
+        own = "@" + peer.user
+        seqs = {own: rooms[own].seq if own in rooms else 0, **{name: rooms[name].seq for name in peer.rooms}}
+        if frame.t != asked.t or frame.seqs != seqs:
+            self._add("heartbeat", now, f"{peer.name} is told {frame.seqs} and {frame.t}, not {seqs} and {asked.t}.")
 
     def undelivered(self, now: float, notice: Undelivered) -> None:
         """A message is given up for somebody: who has left by herself is owed nothing any more, and so has nothing

@@ -12,7 +12,7 @@ from typing import Any
 
 from chatsim.core.codes import FLOOD, GOING_AWAY, NO_PONG, STALE, TOKEN_EXPIRED
 from chatsim.core.effects import Close, Conn, Effect, Send
-from chatsim.core.frames import Draining, Error
+from chatsim.core.frames import Draining, Error, TokenExpiring
 from chatsim.core.tokens import Claims
 from chatsim.verdict.invariants.catalogue import Findings
 from chatsim.verdict.invariants.roster import Peer, Roster
@@ -131,6 +131,12 @@ class PeerRules:
         peer.over_since = min(peer.over_since, now)
         if now >= peer.over_since + within_s:
             self._add("queue_limit", now, f"{queued_bytes:g} bytes wait for {conn} since {peer.over_since:g} s.")
+
+    def warned(self, now: float, to: tuple[Conn, ...], frame: TokenExpiring) -> None:
+        """A client is told that its token ends."""
+        left_s = max(self._roster.peers[to[0]].exp_at - now, 0.0)
+        if abs(frame.expires_in_s - left_s) > EPS_S:
+            self._add("warning", now, f"{to[0]} is told {frame.expires_in_s:g} s, and it is {left_s:g} s.")
 
     def close(self, now: float, effect: Close) -> None:
         """The node closes a connection, which is gone from now on."""

@@ -110,8 +110,10 @@ class StoreRules:
             return None
         return moments[-self._limit]
 
-    def ack(self, now: float, to: tuple[Conn, ...], frame: Ack) -> None:
-        """The node acks a message to connections of its author."""
+    def ack(self, now: float, door: str, to: tuple[Conn, ...], frame: Ack) -> None:
+        """The node acks a message to connections of its author: at once where its id had been stored before."""
+        if door == "receive" and not frame.duplicate:
+            self._add("duplicate", now, f"{frame.id} was stored before, and is acked to {to[0]} as if it was not.")
         said = self._roster.said.get(frame.message_id)
         if said is None:
             self._add("ack_after_store", now, f"{frame.message_id or frame.id} was acked and is not stored.")

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Append, Close, Effect, Note, Record, Send
 from chatsim.core.facts import Ended, Made, Removed
-from chatsim.core.frames import Error, HeartbeatIn, Left, Say, Undelivered
+from chatsim.core.frames import Ack, Error, Heartbeat, HeartbeatIn, Left, Say, TokenExpiring, Undelivered
 from chatsim.core.service import SERVER
 from tests.verdict.invariants.steps import BODY, EPOCH, Steps
 
@@ -158,4 +158,37 @@ def test_a_frame_too_many_is_told_when_one_is_let_through(told: Any, broken: lis
         steps.step("receive", "a", HeartbeatIn())
     steps.now = 8.0
     refused(steps, told, "frame_rate")
+    assert steps.broken == broken
+
+
+@pytest.mark.parametrize(
+    ("answer", "broken"),
+    [
+        (Heartbeat(EPOCH, {"@ann": 0, "s": 1}, 7), []),
+        (Heartbeat(EPOCH, {"@ann": 0, "s": 0}, 7), ["heartbeat"]),
+        (Heartbeat(EPOCH, {"@ann": 0}, 7), ["heartbeat"]),
+        (Heartbeat(EPOCH, {"@ann": 0, "s": 1}), ["heartbeat"]),
+    ],
+)
+def test_a_heartbeat_is_answered_with_what_it_brought_and_the_numbers(answer: Heartbeat, broken: list[str]) -> None:
+    steps = two()
+    steps.say(1)
+    steps.stored(1, "b", more=(Send(("a",), Ack("id1", "m1", "s", 1, 1, False)),))
+    steps.sent("receive", ("a",), answer, "a", HeartbeatIn(7))
+    assert steps.broken == broken
+
+
+@pytest.mark.parametrize("duplicate", [True, False])
+def test_who_repeats_an_id_is_told_so(duplicate: bool) -> None:
+    steps = two()
+    steps.say(1)
+    steps.stored(1, "b", more=(Send(("a",), Ack("id1", "m1", "s", 1, 1, False)),))
+    steps.sent("receive", ("a",), Ack("id1", "m1", "s", 1, 1, duplicate), "a", Say("id1", "s", BODY))
+    assert steps.broken == ([] if duplicate else ["duplicate"])
+
+
+@pytest.mark.parametrize(("left_s", "broken"), [(3600.0, []), (0.0, ["warning"])])
+def test_who_is_warned_is_told_how_long_her_token_is_good(left_s: float, broken: list[str]) -> None:
+    steps = two()
+    steps.sent("wake", ("a",), TokenExpiring(expires_in_s=left_s))
     assert steps.broken == broken
