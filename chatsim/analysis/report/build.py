@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from chatsim.analysis.kept import KeptResult
@@ -66,7 +66,9 @@ def coded(text: str) -> Markup:
 
 def environment() -> Environment:
     """What templates of reports are filled in by: all that is not markup is text."""
+    folder = Path(__file__).parent
     made = Environment(
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -74,6 +76,8 @@ def environment() -> Environment:
         finalize=lambda value: printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
     )
     made.filters["coded"] = coded
+    # All reports look alike.
+    made.globals["style"] = Markup((folder / "style.css").read_text(encoding="utf-8").strip())
     return made
 
 

@@ -71,7 +71,6 @@ def page(found: Finding, command: str, validation: Sequence[str]) -> str:
     ]
     content = {
         "title": title(found),
-        "style": Markup(_style()),
         "asked": capacity_words.asked(found),
         "description": found.description,
         "outcome": found.outcome,
@@ -174,9 +173,3 @@ def _png(picture: Picture) -> bytes:
         figure.gca().set_title(picture.title)
         figure.savefig(out, format="png", dpi=144, metadata={"Software": None})
     return out.getvalue()
-
-
-def _style() -> str:
-    """The look of all reports."""
-    text = build.TEMPLATE.read_text(encoding="utf-8")
-    return text.partition("<style>")[2].partition("</style>")[0].strip()
