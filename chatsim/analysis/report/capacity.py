@@ -171,5 +171,6 @@ def _png(picture: Picture) -> bytes:
     out = BytesIO()
     with figures.drawn(picture) as figure:
         figure.gca().set_title(picture.title)
+        figures.settle(figure)
         figure.savefig(out, format="png", dpi=144, metadata={"Software": None})
     return out.getvalue()

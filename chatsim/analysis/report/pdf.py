@@ -121,4 +121,5 @@ def picture_pages(pages: PdfPages, found: Iterator[Picture]) -> None:
             for axes, picture in zip(figure.subplots(len(now), 1, squeeze=False)[:, 0], now, strict=True):
                 picture.draw(axes)
                 axes.set_title(picture.title)
+            figures.settle(figure)
             pages.savefig(figure)  # type: ignore[no-untyped-call]

@@ -37,6 +37,16 @@ def test_it_is_plain_svg_and_the_same_every_time() -> None:
     assert "metadata" not in text
 
 
+def test_a_figure_that_is_settled_stands_on_round_places() -> None:
+    with figures.drawn(drawing("a < b")) as figure:
+        figures.settle(figure)
+        places = figure.gca().get_position().bounds
+        figure.draw_without_rendering()
+        assert figure.gca().get_position().bounds == pytest.approx(places, abs=1e-12)
+    assert places == pytest.approx([round(place, 4) for place in places], abs=1e-12)
+    assert places[2] > 0.5, "the layout was made before it was fixed"
+
+
 def test_letters_that_the_font_lacks_are_no_news() -> None:
     assert "svg" in figures.svg(drawing("中文 العربية \U0001f600"), 1)
 
