@@ -134,8 +134,8 @@ def drawn(picture: Picture) -> Iterator[Figure]:
 def settle(figure: Figure) -> None:
     """Lays the figure out for good, on places of a ten-thousandth of its size.
 
-    The solver takes the edges in the order of their addresses in memory, so that the last digits differ from one drawing to
-    the next, and with them the bytes of a file.
+    The solver takes the edges in the order of their addresses in memory, so that the last digits differ from one
+    drawing to the next, and with them the bytes of a file.
     """
     engine = figure.get_layout_engine()
     if engine is None:
