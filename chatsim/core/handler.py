@@ -58,6 +58,7 @@ from chatsim.core.frames import (
 )
 from chatsim.core.greetings import farewell, welcome
 from chatsim.core.histogram import Times
+from chatsim.core.laggards import Laggards
 from chatsim.core.limiter import make_limiter
 from chatsim.core.membership import Membership
 from chatsim.core.notices import Notices
@@ -124,7 +125,7 @@ class ChatHandler:
             self._positions,
             self._replays,
         )
-        self._shedding = 0
+        self._laggards = Laggards(config, self._connections, self.counters)
         self._next_at = inf
         self._frame_rate = FrameRate(config)
         # Whichever of a message's two moments comes first: its retry, or its end of retention.
@@ -268,19 +269,18 @@ class ChatHandler:
         return NOTHING
 
     def pressure(self, now: float, conn: Conn, queued_bytes: int, queued_frames: int = 0) -> Effects:
-        """How much waits to be written to a connection: above half of a limit it is spared typing and presence, above
-        the whole closed."""
+        """How much waits to be written to a connection: above half of a limit it is spared typing and presence until
+        there is room for them, above the whole closed."""
         connection = self._connections.get(conn)
         if connection is None:
             return NOTHING
         config = self.config
         if queued_bytes > config.outbound_bytes or queued_frames > config.outbound_frames:
             return self._too_slow(now, connection)
-        shedding = 2 * queued_bytes > config.outbound_bytes or 2 * queued_frames > config.outbound_frames
-        if shedding != connection.shedding:
-            connection.shedding = shedding
-            self._shedding += 1 if shedding else -1
-        return NOTHING if queued_bytes or queued_frames else self._ordered(self._replays.relieved(now, connection))
+        effects = self._laggards.pressed(connection, queued_bytes, queued_frames)
+        if queued_bytes or queued_frames:
+            return tuple(effects) or NOTHING
+        return self._ordered([*effects, *self._replays.relieved(now, connection)])
 
     def refresh(self, now: float, conn: Conn, claims: Claims) -> Effects:
         """A `refresh` whose token the shell has verified."""
@@ -470,19 +470,23 @@ class ChatHandler:
         return (Send(to, Error("unavailable", "the log cannot take it now: try again", record.id)),)
 
     def told(self, now: float, session: str, message: ServerFrame) -> Effects:
-        """A frame that is not stored, from this node or another: to the others of the session, except those who lag."""
+        """A frame that is not stored, from this node or another: to the others of the session; those who lag are told
+        later."""
         room = self._sessions.by_name.get(session)
         if room is None:
             return NOTHING
         assert isinstance(message, (Typing, Presence))
         member = room.members.get(message.user)
         to = room.names() if member is None else room.names_but_user(member)
-        if self._shedding:
-            meant = len(to)
-            to = tuple(name for name in to if not self._connections[name].shedding)
-            if len(to) < meant:
-                kind, dropped = "typing" if isinstance(message, Typing) else "presence", self.counters.dropped
-                dropped[kind] = dropped.get(kind, 0) + meant - len(to)
+        if not self._laggards.count:
+            return self._signalled(to, message)
+        to, effects, over = self._laggards.spare(session, message, to)
+        effects[:0] = self._signalled(to, message)
+        for connection in over:
+            effects += self._too_slow(now, connection)
+        return tuple(effects) or NOTHING
+
+    def _signalled(self, to: tuple[Conn, ...], message: Typing | Presence) -> Effects:
         if not to:
             return NOTHING
         if isinstance(message, Typing):
@@ -711,8 +715,7 @@ class ChatHandler:
         self._pulse.remove(connection)
         self._credentials.drop(connection)
         self._replays.drop(connection.name, connection.member_of)
-        if connection.shedding:
-            self._shedding -= 1
+        self._laggards.drop(connection)
         effects: list[Effect] = []
         for member in connection.member_of.values():
             effects += self._membership.exit(now, member, connection)

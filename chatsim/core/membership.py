@@ -120,7 +120,7 @@ class Membership:
         name = member.session.name
         effects: list[Effect] = [Send((connection.name,), Left(session=name, reason="left"))]
         effects += self.exit(now, member, connection)
-        del connection.member_of[name]
+        connection.part(name)
         if not member.connections:
             effects += self._notices.undelivered(self._ledger.forsake(member, "left"))
             self._sessions.part(member)

@@ -18,7 +18,7 @@ from math import inf
 from typing import Any
 
 from chatsim.core.effects import Conn
-from chatsim.core.frames import Participant, PresenceState
+from chatsim.core.frames import Participant, Presence, PresenceState, Typing
 from chatsim.core.limiter import Limiter
 
 _NEVER = -inf
@@ -26,7 +26,11 @@ _NEVER = -inf
 
 
 class Connection:
-    """One open WebSocket, as far as the handler cares."""
+    """One open WebSocket, as far as the handler cares.
+
+    `spared` is None unless it lags: then it is the newest signal of each session, user and kind (whether it is of
+    typing) that is still to be told.
+    """
 
     __slots__ = (
         "allowed",
@@ -40,7 +44,7 @@ class Connection:
         "name",
         "number",
         "pinged_at",
-        "shedding",
+        "spared",
         "user",
         "violations",
         "warn_at",
@@ -59,9 +63,15 @@ class Connection:
         self.pinged_at = _NEVER
         self.frames: array[float] | None = None
         self.flooding_from = inf
-        self.shedding = False
+        self.spared: dict[tuple[str, str, bool], Typing | Presence] | None = None
         self.violations: list[float] | None = None
         self.member_of: dict[str, Member] = {}
+
+    def part(self, session: str) -> None:
+        """It is in the session no more, and nothing that it was spared there is news to it."""
+        del self.member_of[session]
+        if self.spared:
+            self.spared = {key: signal for key, signal in self.spared.items() if key[0] != session}
 
 
 class User:

@@ -176,6 +176,6 @@ def enrol(session: Session, user: str) -> Note:
 
 def _part(member: Member) -> None:
     for connection in member.connections.values():
-        del connection.member_of[member.session.name]
+        connection.part(member.session.name)
     member.connections = {}
     member.names = ()

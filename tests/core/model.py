@@ -3,7 +3,8 @@
 A second, naive reading of the protocol, against which the handler is played: plain dicts and lists, no timer, no index
 and nothing that is kept because it will be needed. Whatever is due at a moment is found by asking each message, each
 connection and each member. Every input is one method; `out` is what each connection is to hear of it, in order.
-Left out are pings (given to it, and held against their bounds), typing, draining and jumps of the clock.
+Left out are pings (given to it, and held against their bounds), typing (given to it where somebody is spared of it),
+draining and jumps of the clock.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from chatsim.core.frames import (
     Refreshed,
     ServerFrame,
     TokenExpiring,
+    Typing,
     Undelivered,
     Welcome,
 )
@@ -51,7 +53,22 @@ class Device:
     heard_at: float = 0.0
     pings: list[float] = field(default_factory=list)
     faults: list[float] = field(default_factory=list)
-    lags: bool = False
+    pressed: bool = False
+    spared: dict[tuple[str, str, type], Presence | Typing] = field(default_factory=dict)
+
+    @property
+    def lags(self) -> bool:
+        """Whether it is told of nobody now: the newest about each is told when there is room."""
+        return self.pressed or bool(self.spared)
+
+    def spare(self, session: str, signal: Presence | Typing) -> None:
+        key = (session, signal.user, type(signal))
+        self.spared.pop(key, None)
+        self.spared[key] = signal
+
+    def part(self, session: str) -> None:
+        del self.joined[session]
+        self.spared = {key: signal for key, signal in self.spared.items() if key[0] != session}
 
 
 @dataclass
@@ -196,8 +213,13 @@ class Model:
         self.error(conn, "not_a_participant" if here else "no_such_session", id_)
 
     def presence(self, now: float, session: str, user: str, state: Literal["online", "away", "offline"]) -> None:
-        to = [c for c in self.joined(session) if self.devices[c].user != user and not self.devices[c].lags]
-        self.tell(to, Presence(user, state, self.epoch + now))
+        signal = Presence(user, state, self.epoch + now)
+        for conn in self.joined(session):
+            device = self.devices[conn]
+            if device.user != user and device.lags:
+                device.spare(session, signal)
+            elif device.user != user:
+                self.tell([conn], signal)
 
     def lose(self, stored: Stored, user: str, reason: str) -> None:
         del stored.debts[user]
@@ -378,7 +400,7 @@ class Model:
             self.no_entry(conn, session)
             return
         self.tell([conn], Left(session=session, reason="left"))
-        del device.joined[session]
+        device.part(session)
         if not self.joined(session, device.user):
             self.forsake(now, session, device.user, "left")
 
@@ -394,7 +416,7 @@ class Model:
     def expel(self, now: float, session: str, user: str, reason: str) -> None:
         for conn in self.joined(session, user):
             self.tell([conn], Left(session=session, reason=reason))
-            del self.devices[conn].joined[session]
+            self.devices[conn].part(session)
         self.forsake(now, session, user, reason)
 
     def open(self, now: float, session: str, participants: list[str], ttl_s: float | None) -> None:
@@ -424,7 +446,7 @@ class Model:
             return
         for conn in self.joined(session):
             self.tell([conn], Left(session=session, reason=reason))
-            del self.devices[conn].joined[session]
+            self.devices[conn].part(session)
         for user in list(room.places):
             for stored in room.stored:
                 if user in stored.debts:
@@ -569,8 +591,12 @@ class Model:
     def pressure(self, now: float, conn: str, frames: int) -> None:
         if frames > self.config.outbound_frames:
             self.close(now, conn, 4000)
-        else:
-            self.devices[conn].lags = 2 * frames > self.config.outbound_frames
+            return
+        device = self.devices[conn]
+        device.pressed = 2 * frames > self.config.outbound_frames
+        if not device.pressed:
+            self.tell([conn], *device.spared.values())
+            device.spared = {}
 
     # Tokens.
 

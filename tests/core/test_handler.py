@@ -390,6 +390,7 @@ def test_the_own_session_is_joined_before_anybody_writes_to_it() -> None:
 def test_a_slow_reader_is_spared_first_and_closed_then() -> None:
     world = World()
     world.arrive("ann", "bob", "cid")
+    world.slow.add("bob")
     world.do("pressure", "bob", 2**19 + 1)
     assert [to for to, _ in sends(world.typing("ann"), Typing)] == [("cid",)]
     assert set(sends(world.say("ann"), Message)[0][0]) == {"bob", "cid"}

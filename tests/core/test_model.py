@@ -18,7 +18,18 @@ from msgspec import UNSET, Raw, UnsetType
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Append, Close, Effects, Ping, Record, Send, Tell, Watch
 from chatsim.core.facts import Ended
-from chatsim.core.frames import AckIn, Error, HeartbeatIn, Message, PresenceIn, Say, StatusIn, Typing, TypingIn
+from chatsim.core.frames import (
+    AckIn,
+    Error,
+    HeartbeatIn,
+    Message,
+    Presence,
+    PresenceIn,
+    Say,
+    StatusIn,
+    Typing,
+    TypingIn,
+)
 from chatsim.core.handler import ChatHandler
 from chatsim.core.memory_log import MemoryLog
 from chatsim.core.tokens import Claims
@@ -47,6 +58,13 @@ ORDERS = st.sampled_from(["add", "remove", "end", "revoke", "j1", "j2"])
 GAPS = st.sampled_from([0.25, 1.0, 3.0, 10.0, 15.0, 30.0, 30.0, 61.0, 150.0, 310.0])
 
 
+def by_user(frames: list[Heard]) -> list[Heard]:
+    """What is no signal, in order, and then the signals of each kind and user, in order."""
+    signals = [frame for frame in frames if isinstance(frame, Presence | Typing)]
+    signals.sort(key=lambda frame: (type(frame).__name__, frame.user))
+    return [*(frame for frame in frames if not isinstance(frame, Presence | Typing)), *signals]
+
+
 class Node(RuleBasedStateMachine):
     """One handler and its model, given the same."""
 
@@ -59,6 +77,7 @@ class Node(RuleBasedStateMachine):
         self.numbered = self.posted = 0
         self.pending: list[tuple[str, Record]] = []
         self.mute: set[str] = set()
+        self.relieved = False
         self.heard: dict[str, list[Heard]] = {}
         self.pinged: list[str] = []
         # Of each session's epoch and user: when and what was told last, and until when she may be said to be typing.
@@ -71,7 +90,7 @@ class Node(RuleBasedStateMachine):
         """One input of the handler, and all that it leads to at once."""
         for effect in self.answers(door, *args):
             if isinstance(effect, Send):
-                self.sent(effect)
+                self.sent(door, effect)
             elif isinstance(effect, Close):
                 self.heard.setdefault(effect.to, []).append(effect.code)
             elif isinstance(effect, Append):
@@ -82,10 +101,14 @@ class Node(RuleBasedStateMachine):
                 self.give("told", effect.session, effect.message)
             elif isinstance(effect, Ping):
                 self.pinged += effect.to
-            elif isinstance(effect, Watch):
+            elif isinstance(effect, Watch) and door != "told":
                 # All that was written has left: the next part of a replay follows, and it lags no more.
+                self.relieved = True
                 self.model.pressure(self.now, effect.to, 0)
                 self.give("pressure", effect.to, 0, 0)
+            elif isinstance(effect, Watch):
+                # It is spared a signal: that all has left will be said some time.
+                assert self.model.devices[effect.to].lags
             elif isinstance(effect.fact, Ended):
                 self.log.note(effect.fact)
 
@@ -93,12 +116,15 @@ class Node(RuleBasedStateMachine):
         effects: Effects = getattr(self.handler, door)(self.now, *args)
         return effects
 
-    def sent(self, send: Send) -> None:
+    def others(self, frame: Typing) -> list[str]:
+        model = self.model
+        return [c for c in model.joined(frame.session) if model.devices[c].user != frame.user]
+
+    def sent(self, door: str, send: Send) -> None:
         frame = send.message
-        if isinstance(frame, Typing):
-            model = self.model
-            others = [c for c in model.joined(frame.session) if model.devices[c].user != frame.user]
-            assert sorted(send.to) == sorted(c for c in others if not model.devices[c].lags)
+        if isinstance(frame, Typing) and door == "told":
+            devices = self.model.devices
+            assert sorted(send.to) == sorted(c for c in self.others(frame) if not devices[c].lags)
             return
         if isinstance(frame, Error):
             frame = msgspec.structs.replace(frame, message="")
@@ -113,6 +139,9 @@ class Node(RuleBasedStateMachine):
         # It is told at once or not at all, but for its end.
         assert not frame.active or self.types_until[place] == self.now + CONFIG.typing_lapse_s
         self.typing[place] = (self.now, frame.active)
+        for conn in self.others(frame):
+            if self.model.devices[conn].lags:
+                self.model.devices[conn].spare(session, frame)
 
     def agree(self, *, in_order: bool = True) -> None:
         """What was heard of the last input is what had to be."""
@@ -120,8 +149,11 @@ class Node(RuleBasedStateMachine):
         if not in_order:
             # What is due at one moment has no order among itself, but messages of a session have.
             heard, must = ({c: sorted(f, key=repr) for c, f in frames.items()} for frames in (heard, must))
+        elif self.relieved:
+            # What one was spared of two kinds has no order among itself, but that about one user has.
+            heard, must = ({c: by_user(f) for c, f in frames.items()} for frames in (heard, must))
         assert heard == must
-        self.heard, self.model.out = {}, {}
+        self.heard, self.model.out, self.relieved = {}, {}, False
 
     def both(self, door: str, *args: Any) -> None:
         """The same input for both, where it is one and its name is the same."""
@@ -353,6 +385,7 @@ class Node(RuleBasedStateMachine):
     @rule(number=NUMBERS, frames=st.sampled_from([0, 3, 3, 5]))
     def pressure(self, number: int, frames: int) -> None:
         conn = self.conn(number)
+        self.relieved = self.model.devices[conn].lags
         self.give("pressure", conn, 100 * frames, frames)
         self.model.pressure(self.now, conn, frames)
         self.agree()

@@ -75,6 +75,7 @@ def one(
 
 HANDLER, DELIVERY, SIGNALS, REPLAYS = "core/handler.py", "core/delivery.py", "core/signals.py", "core/replays.py"
 SERVICE, SESSIONS, MEMBERSHIP = "core/service.py", "core/sessions.py", "core/membership.py"
+LAGGARDS = "core/laggards.py"
 
 MUTANTS = (
     one(
@@ -208,17 +209,38 @@ MUTANTS = (
     ),
     one(
         "a session with one who lags hears nothing",
-        HANDLER,
-        "to = tuple(name for name in to if not self._connections[name].shedding)",
-        "to = () if any(self._connections[name].shedding for name in to) else to",
+        LAGGARDS,
+        "return tuple(name for name in to if name not in spared_names), watched, over",
+        "return (), watched, over",
         by=("others",),
     ),
     one(
         "who lags is told all the same",
-        HANDLER,
-        "to = tuple(name for name in to if not self._connections[name].shedding)",
-        "to = to[:]",
+        LAGGARDS,
+        "return tuple(name for name in to if name not in spared_names), watched, over",
+        "return to, watched, over",
         by=("others",),
+    ),
+    one(
+        "what a slow reader was spared is never told",
+        LAGGARDS,
+        "effects = self._part(connection, connection.spared)",
+        "effects: list[Effect] = []\n        connection.spared = {}",
+        by=("spared",),
+    ),
+    one(
+        "a slow reader is told the oldest of what she was spared",
+        LAGGARDS,
+        "            spared.pop(key, None)\n            spared[key] = message",
+        "            spared.setdefault(key, message)",
+        by=("spared",),
+    ),
+    one(
+        "nobody asks when a slow reader has room",
+        LAGGARDS,
+        "watched.append(Watch(connection.name))",
+        "pass",
+        by=("spared",),
     ),
     one(
         "a retry says something else",

@@ -55,6 +55,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "presence": "The others hear of who comes at once, of who went after the grace, and never otherwise.",
     "typing": "Typing is told at once and once an interval at most, and ends when it is stopped or not renewed.",
     "others": "What is told of a user reaches those of the session who are not that user, except those who lag.",
+    "spared": "Who lagged is told the newest of what she was spared, the oldest first, as soon as there is room.",
     "pool": "The handler's maps agree with each other, and with the connections that are open.",
     "ledger": "Messages are conserved: owed are those delivered, those undelivered and those that wait.",
     "leftovers": "No timer, ledger or other entry outlives what it is for.",

@@ -68,9 +68,9 @@ def _pool(handler: ChatHandler, open_: Collection[str] | None) -> Iterator[_Prob
     slots: dict[str, Any] = pulse._slot_of
     if slots.keys() != connections.keys() or sum(map(len, pulse._wheel)) != len(connections):
         yield "pool", f"{len(slots)} connections are pinged of {len(connections)}."
-    shedding = sum(connection.shedding for connection in connections.values())
-    if handler._shedding != shedding:
-        yield "pool", f"{shedding} connections lag, and {handler._shedding} are counted."
+    lagging = sum(connection.spared is not None for connection in connections.values())
+    if handler._laggards.count != lagging:
+        yield "pool", f"{lagging} connections lag, and {handler._laggards.count} are counted."
     yield from _replays(handler)
 
 

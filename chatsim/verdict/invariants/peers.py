@@ -117,7 +117,7 @@ class PeerRules:
             return
         if queued_bytes > config.outbound_bytes or queued_frames > config.outbound_frames:
             self._add("queue_limit", now, f"{queued_frames} frames and {queued_bytes} bytes wait for {conn}.")
-        peer.shed = 2 * queued_bytes > config.outbound_bytes or 2 * queued_frames > config.outbound_frames
+        peer.pressed = 2 * queued_bytes > config.outbound_bytes or 2 * queued_frames > config.outbound_frames
 
     def holds(self, now: float, conn: Conn, queued_bytes: float, within_s: float) -> None:
         """So much is seen to wait for a connection, whatever the handler was told: over the limit it is closed in

@@ -14,6 +14,7 @@ from zlib import crc32
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Conn, Record
+from chatsim.core.frames import ServerFrame
 from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Claims
 
@@ -21,7 +22,9 @@ from chatsim.core.tokens import Claims
 class Peer:
     """One open connection; `rooms` maps the sessions it has joined to the seq after which it was sent everything, and
     `behind` those in which it has not caught up to the seqs that it is to have next; `frames` are the moments of its
-    newest frames, as many as the limit; `over_since` is when more than the settings allow was first seen to wait."""
+    newest frames, as many as the limit; `over_since` is when more than the settings allow was first seen to wait;
+    `pressed` is whether more than half of it did when that was last told, and `spared` the newest signal of each
+    session, user and kind that was not told for it."""
 
     __slots__ = (
         "allowed",
@@ -34,8 +37,9 @@ class Peer:
         "jti",
         "name",
         "over_since",
+        "pressed",
         "rooms",
-        "shed",
+        "spared",
         "told",
         "user",
     )
@@ -52,7 +56,8 @@ class Peer:
         self.iat: float | None = None
         self.exp_at = inf
         self.ends_at = inf
-        self.shed = False
+        self.pressed = False
+        self.spared: dict[tuple[str, str, type], ServerFrame] = {}
         self.over_since = inf
         self.told = 0
 
@@ -63,6 +68,13 @@ class Peer:
         self.jti = claims.jti
         self.iat = claims.iat
         self.allowed = None if claims.sessions is None else frozenset(claims.sessions)
+
+    def forget(self, session: str) -> None:
+        """It is in the session no more."""
+        del self.rooms[session]
+        self.behind.pop(session, None)
+        if self.spared:
+            self.spared = {key: signal for key, signal in self.spared.items() if key[0] != session}
 
 
 class Kept(NamedTuple):
@@ -157,10 +169,11 @@ class Room:
 
     def leave(self, peer: Peer, now: float) -> None:
         """The connection is joined no more; her user is absent when it was the last."""
-        if peer.rooms.pop(self.name, None) is None:
+        if self.name not in peer.rooms:
             return
+        peer.forget(self.name)
         self.joined.discard(peer.name)
-        self.caught_up(peer)
+        self.behind.discard(peer.name)
         left = self.here[peer.user] - 1
         if left:
             self.here[peer.user] = left
@@ -188,6 +201,8 @@ class Roster:
         self.peers: dict[Conn, Peer] = {}
         self.users: dict[str, dict[Conn, Peer]] = {}
         self.rooms: dict[str, Room] = {}
+        # Who is spared typing and presence.
+        self.lagging: dict[Conn, Peer] = {}
         # When the last connection of each user went who has none, and whose tokens were not revoked since.
         self.gone: dict[str, float] = {}
         self.said: dict[str, Said] = {}
@@ -212,6 +227,7 @@ class Roster:
     def drop(self, now: float, peer: Peer) -> None:
         """A connection is gone."""
         del self.peers[peer.name]
+        self.lagging.pop(peer.name, None)
         connections = self.users[peer.user]
         del connections[peer.name]
         if not connections:
@@ -238,9 +254,7 @@ class Roster:
         if room is not None:
             self.ended[name] = room.epoch
             for conn in room.joined:
-                peer = self.peers[conn]
-                del peer.rooms[name]
-                peer.behind.pop(name, None)
+                self.peers[conn].forget(name)
 
     def part(self, now: float, room: Room, user: str) -> None:
         """The user is a member no more."""
@@ -267,6 +281,7 @@ class Roster:
         self.lives += 1
         self.epoch = epoch
         self.peers.clear()
+        self.lagging.clear()
         self.users.clear()
         self.rooms.clear()
         self.gone = {user: now for state in snapshot.sessions for user, _ in state.positions}

@@ -111,8 +111,8 @@ class SignalRules:
 
     def _others(self, room: Room, user: str) -> set[Conn]:
         """Whom what this user does concerns, and who reads fast enough to be told."""
-        peers = self._roster.peers
-        return {conn for conn in room.joined if peers[conn].user != user and not peers[conn].shed}
+        peers, lagging = self._roster.peers, self._roster.lagging
+        return {conn for conn in room.joined if peers[conn].user != user and conn not in lagging}
 
     def end_of_step(self, now: float) -> None:
         """What was to be told in this step has been told."""
@@ -137,7 +137,7 @@ class SignalRules:
         peers = self._roster.peers
         if any(peers[conn].user == message.user for conn in to):
             self._add("others", now, f"{message.user} hears of herself in {session}.")
-        elif any(peers[conn].shed for conn in to):
+        elif not self._roster.lagging.keys().isdisjoint(to):
             self._add("others", now, f"somebody in {session} who lags hears of {message.user}.")
         elif len(to) != len(room.joined) - room.here.get(message.user, 0):
             # Who lags is spared, and nobody else.

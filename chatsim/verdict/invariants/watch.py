@@ -43,6 +43,7 @@ from chatsim.verdict.invariants.orders import OrderRules
 from chatsim.verdict.invariants.peers import PeerRules
 from chatsim.verdict.invariants.roster import Peer, Roster
 from chatsim.verdict.invariants.signals import SignalRules
+from chatsim.verdict.invariants.spared import SparedRules
 from chatsim.verdict.invariants.stores import StoreRules
 
 SLACK_S = 1.0
@@ -80,6 +81,7 @@ class Watch:
         self._stores = StoreRules(roster, self.findings)
         self._deliveries = DeliveryRules(roster, self.findings, slack_s)
         self._signals = SignalRules(roster, self.findings)
+        self._spared = SparedRules(roster, self.findings)
         self._orders = OrderRules(roster, self.findings)
         self._every_s = self._peers.silence_s_max / SWEEPS
         self._sweep_at = self._every_s
@@ -97,8 +99,8 @@ class Watch:
             Left: self._left,
             Error: self._error,
             Draining: self._draining,
-            Presence: lambda now, door, args, to, frame: self._signals.told(now, args[0], frame, to),
-            Typing: lambda now, door, args, to, frame: self._signals.told(now, args[0], frame, to),
+            Presence: self._signal,
+            Typing: self._signal,
         }
         self._after: dict[str, Callable[[float, Sequence[Any], Effects], None]] = {
             "connect": self._connected,
@@ -240,10 +242,14 @@ class Watch:
 
     def _pressed(self, now: float, args: Sequence[Any], effects: Effects) -> None:
         self._peers.press(now, args[0], args[1], args[2] if len(args) > 2 else 0)
+        peer = self._roster.peers.get(args[0])
+        if peer is not None:
+            self._spared.pressed(now, peer, effects)
 
     def _relayed(self, now: float, args: Sequence[Any], effects: Effects) -> None:
-        if not effects:
+        if not any(isinstance(e, Send) for e in effects):
             self._signals.silent(now, args[0], args[1])
+        self._spared.relayed(now, args[0], args[1], effects)
 
     def _woken(self, now: float, args: Sequence[Any], effects: Effects) -> None:
         handler = self._handler()
@@ -336,6 +342,14 @@ class Watch:
     def _left(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Left) -> None:
         self._deliveries.left(now, door, [self._roster.peers[conn] for conn in to], frame)
 
+    def _signal(
+        self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Presence | Typing
+    ) -> None:
+        if door == "pressure":
+            self._spared.told(now, to, frame)
+        else:
+            self._signals.told(now, args[0], frame, to)
+
     def _error(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Error) -> None:
         if door == "receive":
             peer = self._roster.peers[to[0]]
@@ -370,6 +384,7 @@ class Watch:
         handler = self._handler()
         if handler is not None:
             self._look_inside(self._now, handler, self._known)
+        self._spared.rest(self._now)
         if known != open_:
             detail = f"its handler knows {known} connections, and the node has {open_}."
             self.findings.add("pool", self._now, detail)

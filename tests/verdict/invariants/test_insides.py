@@ -65,8 +65,8 @@ def bend_room(handler: ChatHandler) -> None:
     handler._connections["bob"].member_of.clear()
 
 
-def bend_shedding(handler: ChatHandler) -> None:
-    handler._shedding = 3
+def bend_laggards(handler: ChatHandler) -> None:
+    handler._laggards.count = 3
 
 
 def bend_pings(handler: ChatHandler) -> None:
@@ -113,7 +113,7 @@ def bend_violations(handler: ChatHandler) -> None:
         (bend_connections, "pool"),
         (bend_member, "pool"),
         (bend_room, "pool"),
-        (bend_shedding, "pool"),
+        (bend_laggards, "pool"),
         (bend_pings, "pool"),
         (bend_bytes, "ledger"),
         (bend_ledger, "ledger"),

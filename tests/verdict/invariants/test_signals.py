@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chatsim.core.effects import Note, Send, Tell
+from chatsim.core.effects import Note, Send, Tell, Watch
 from chatsim.core.facts import Ended
 from chatsim.core.frames import Presence, PresenceState, Typing, TypingIn
 from tests.verdict.invariants.steps import EPOCH, Steps
@@ -129,14 +129,14 @@ def test_who_lags_is_spared_and_nobody_else(to: tuple[str, ...], broken: list[st
     steps.arrive("c", "cid")
     steps.step("pressure", "b", 600 * 1024)
     frame = Typing("s", "ann", True)
-    steps.step("told", "s", frame, effects=(Send(to, frame),) if to else ())
+    steps.step("told", "s", frame, effects=(*((Send(to, frame),) if to else ()), Watch("b")))
     assert steps.broken == broken
 
 
 def test_where_all_others_lag_nobody_hears_it() -> None:
     steps = two()
     steps.step("pressure", "b", 600 * 1024)
-    steps.step("told", "s", Typing("s", "ann", True))
+    steps.step("told", "s", Typing("s", "ann", True), effects=(Watch("b"),))
     assert steps.broken == []
 
 

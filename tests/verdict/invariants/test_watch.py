@@ -57,7 +57,7 @@ def test_a_run_that_does_not_come_to_rest_is_told() -> None:
 def test_a_handler_is_looked_into_at_the_end() -> None:
     world = World()
     watch = Watch(world.handler.config, WORLD_EPOCH)
-    world.handler._shedding = 1
+    world.handler._laggards.count = 1
     assert [v.name for v in watch.finish(0.0, nothing_seen(), handler=world.handler, open_=[])] == ["pool"]
 
 
