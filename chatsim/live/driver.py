@@ -442,11 +442,20 @@ class Driver:
             self._perform[Send](Send(to, notice))
 
     def _keeps(self, to: tuple[str, ...], message: ServerFrame) -> bool:
-        """Whether the frame is kept for the end of the turn."""
-        if self._held is None or type(message) is not Delivered:
+        """Whether the frame is kept for more of its kind: until the end of the turn, or until something else is said,
+        since what was said first is to be heard first."""
+        if self._held is None:
+            return False
+        if type(message) is not Delivered:
+            self._let_go()
             return False
         self._held.setdefault((to, message.session, message.user), []).extend(message.message_ids)
         return True
+
+    def _let_go(self) -> None:
+        if self._held:
+            self.release()
+            self.hold()
 
     def _send(self, effect: Send) -> None:
         message = effect.message
@@ -481,6 +490,7 @@ class Driver:
         self._outlets.queue(effect.to, PING_FRAME)
 
     def _close(self, effect: Close) -> None:
+        self._let_go()
         outlet = self._outlets.by_name.get(effect.to)
         if outlet is not None and not outlet.closing:
             outlet.closing = True

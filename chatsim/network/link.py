@@ -108,10 +108,12 @@ class Link:
         return (self._busy_until - now) * self._bandwidth / 8.0
 
     def breaks(self, now: float) -> float:
-        """When the other end feels that the connection was broken off at `now`: behind a partition, but not behind what
-        still waits for bandwidth, since that is lost."""
-        healed = max(now, self._stalled_until, now if self._blocked_until == inf else self._blocked_until)
-        return healed if self._latency is None else healed + self._latency.next() * self._factor
+        """When the other end feels that the connection was broken off at `now`: behind a partition and what is on its
+        way, but not behind what still waits for bandwidth, since that is lost."""
+        at = max(now, self._stalled_until, now if self._blocked_until == inf else self._blocked_until)
+        if self._latency is not None:
+            at += self._latency.next() * self._factor
+        return max(at, self._last_at) if self._bandwidth is None else at
 
     @property
     def leaves_at(self) -> float:

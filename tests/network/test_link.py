@@ -48,6 +48,9 @@ def test_a_broken_connection_is_felt_before_what_waits_for_bandwidth_and_after_a
     link.blocked_until = inf
     assert link.breaks(2.0) == pytest.approx(2.1)
     assert Link().breaks(3.0) == 3.0
+    link = Link(Listed(0.5, 0.1))
+    assert link.arrival(0.0, 1.0) == 0.5
+    assert link.breaks(0.0) == 0.5, "it does not overtake what is on its way"
 
 
 SIZES = st.floats(1.0, 1e5)
