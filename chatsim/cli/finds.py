@@ -33,12 +33,12 @@ def tell(failed: Played, out: Path, *, shrink: bool) -> bool:
     emit(f"again: chatsim explore --seeds 1 --from {failed.seed} --on {failed.wire}")
     if not shrink:
         return False
-    from chatsim.explore.draw import words
+    from chatsim.explore.play import words_of
     from chatsim.explore.scene import drawn
     from chatsim.explore.shrink import FOR_S, TRIES_MAX, shrunk, text
 
     say(f"making it smaller, with {TRIES_MAX} runs and {FOR_S:.0f} s at most; Ctrl-C keeps what is reached by then")
-    whole = words(failed.seed)
+    whole = words_of(failed.seed, failed.wire)
     small = shrunk(whole, failed.wire, violation, clock=time.monotonic)
     emit(_how(whole, small))
     path = out / f"{violation.name.replace('_', '-')}-{failed.seed}.yaml"
@@ -47,6 +47,8 @@ def tell(failed: Played, out: Path, *, shrink: bool) -> bool:
     command = f"chatsim run {path} --on {failed.wire}"
     if violation.name == "same_again":
         command = f"for time in 1 2; do {command} --json | grep trace_hash; done"
+    elif failed.wire == "agreement":
+        command = f"for wire in sim virtual; do chatsim run {path} --on $wire; done"
     emit(f"shrunk: {command}")
     if small.ended == "interrupted":
         return True

@@ -11,25 +11,33 @@ import tempfile
 from collections import Counter
 from itertools import zip_longest
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, cast
 
 import msgspec
 
-from chatsim.explore.draw import draw
+from chatsim.explore.agreement import WITHIN_S, alike
+from chatsim.explore.draw import words
+from chatsim.explore.lots import Words
 from chatsim.journal.around import around
 from chatsim.journal.record import RunRecord
 from chatsim.people.script import EPOCH
 from chatsim.scenario.model import Scenario
+from chatsim.sim.node import Observer
 from chatsim.sim.run import simulate
 from chatsim.verdict.invariants.catalogue import Violation
 from chatsim.verdict.raised import raised
 from chatsim.verdict.sometimes import Reached
+from chatsim.verdict.trace import Trace, parted
 from chatsim.virtual.run import run_virtual
 
-Wire: TypeAlias = Literal["sim", "virtual"]
+Wire: TypeAlias = Literal["sim", "virtual", "agreement"]
+"""`agreement` is both, on what they can agree on, and their traces compared."""
 
 VIRTUAL_EVERY: Final = 20
 """With `both`, every seed is played on `sim`, and one in so many on `virtual` as well."""
+
+AGREEMENT_AT: Final = VIRTUAL_EVERY // 2
+"""Which of so many has both wires compared: never one that is played on `virtual` for itself."""
 
 TWICE_EVERY: Final = 20
 """One seed in so many is played twice and compared."""
@@ -51,17 +59,24 @@ class Played(msgspec.Struct):
 
 
 def wires_of(seed: int, on: str) -> tuple[Wire, ...]:
-    """On which wires a seed is played; `on` is `sim`, `virtual` or `both`."""
-    if on == "both":
-        return ("sim", "virtual") if seed % VIRTUAL_EVERY == 0 else ("sim",)
-    return ("virtual",) if on == "virtual" else ("sim",)
+    """On which wires a seed is played; `on` is a wire, or `both`."""
+    if on != "both":
+        return (cast(Wire, on),)
+    place = seed % VIRTUAL_EVERY
+    return ("sim", "virtual") if place == 0 else ("sim", "agreement") if place == AGREEMENT_AT else ("sim",)
+
+
+def words_of(seed: int, wire: Wire) -> Words:
+    """What a seed draws for a wire, as a scenario file would say it."""
+    drawn = words(seed)
+    return alike(drawn) if wire == "agreement" else drawn
 
 
 def play_seed(seed: int, wire: Wire) -> Played:
     """Draw the scenario of a seed, play it and, if it is its turn, play it again."""
     # One in twenty of each wire's own seeds, and never both wires of one seed: those cost the most already.
     place = seed if wire == "sim" else seed // VIRTUAL_EVERY
-    return play(draw(seed), wire, twice=place % TWICE_EVERY == 1)
+    return play(Scenario.of(words_of(seed, wire)), wire, twice=wire != "agreement" and place % TWICE_EVERY == 1)
 
 
 def play(scenario: Scenario, wire: Wire, *, twice: bool = False) -> Played:
@@ -80,22 +95,50 @@ def play(scenario: Scenario, wire: Wire, *, twice: bool = False) -> Played:
 
 def play_once(scenario: Scenario, wire: Wire, journal: Path | None) -> Played:
     """Play a scenario and watch it; `journal` is a new file for every step (None: none is kept)."""
+    if wire == "agreement":
+        return _play_both(scenario, journal)
+    return _play(scenario, wire, journal, ())
+
+
+def _play_both(scenario: Scenario, journal: Path | None) -> Played:
+    """Play a scenario in the simulation and on the asyncio server, and name the first difference of the two runs."""
+    traces = Trace(), Trace()
+    one, other = (
+        _play(scenario, wire, journal if wire == "sim" else None, (trace,))
+        for wire, trace in zip(("sim", "virtual"), traces, strict=True)
+    )
+    found = [*one.violations, *other.violations]
+    if not any(violation.name == "calm" for violation in found):
+        # Each wire comes to rest in its own way: what is said while nobody has more to say is not compared.
+        difference = parted(*(trace.until(scenario.duration_s) for trace in traces), within_s=WITHIN_S)
+        found += [] if difference is None else [Violation("one_run", *difference)]
+    return msgspec.structs.replace(
+        one,
+        wire="agreement",
+        lasted_s=one.lasted_s + other.lasted_s,
+        messages=one.messages + other.messages,
+        reached=sorted({*one.reached, *other.reached}),
+        violations=found,
+    )
+
+
+def _play(scenario: Scenario, wire: str, journal: Path | None, observers: tuple[Observer, ...]) -> Played:
     reached = Reached(scenario.handler, EPOCH)
     try:
         if wire == "sim":
-            simulated = simulate(scenario, journal=journal, observers=(reached,))
+            simulated = simulate(scenario, journal=journal, observers=(reached, *observers))
             record, trace_hash, violations = simulated.record, simulated.trace_hash, simulated.violations
             lasted_s = simulated.lasted_s
         else:
-            outcome = run_virtual(scenario, journal=journal, observers=(reached,))
+            outcome = run_virtual(scenario, journal=journal, observers=(reached, *observers))
             record, trace_hash, violations = outcome.record, outcome.trace_hash, outcome.violations
             lasted_s = outcome.lasted_s
     except Exception as problem:
-        return Played(scenario.seed, wire, "", 0.0, 0, {}, sorted(reached.names), [raised(problem)])
+        return Played(scenario.seed, cast(Wire, wire), "", 0.0, 0, {}, sorted(reached.names), [raised(problem)])
     reached.finish(record)
     return Played(
         scenario.seed,
-        wire,
+        cast(Wire, wire),
         trace_hash,
         lasted_s,
         len(record.sent),

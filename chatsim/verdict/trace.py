@@ -98,6 +98,16 @@ def differences(one: Trace, other: Trace, *, within_s: float = 0.0) -> list[str]
 
     An empty list says that the two runs are the same.
     """
+    return [text for _, text in _differing(one, other, within_s)]
+
+
+def parted(one: Trace, other: Trace, *, within_s: float = 0.0) -> tuple[float, str] | None:
+    """When two runs differ first (s), and how; None where they are the same, moments `within_s` of each other."""
+    found = _differing(one, other, within_s)
+    return found[0] if found else None
+
+
+def _differing(one: Trace, other: Trace, within_s: float) -> list[tuple[float, str]]:
     found: list[tuple[float, str]] = []
     for whose in one.lines.keys() | other.lines.keys():
         pairs = zip_longest(one.lines.get(whose, []), other.lines.get(whose, []))
@@ -106,7 +116,7 @@ def differences(one: Trace, other: Trace, *, within_s: float = 0.0) -> list[str]
                 at = min(entry.at for entry in (mine, its) if entry is not None)
                 found.append((at, f"{whose}, entry {place}: {_said(mine)}, against {_said(its)}"))
                 break
-    return [text for _, text in sorted(found)]
+    return sorted(found)
 
 
 def _said(entry: Entry | None) -> str:

@@ -1,4 +1,5 @@
-"""Bugs planted in the asyncio shell and in the driver of its clients: looked for on the virtual wire, which plays both.
+"""Bugs planted in the asyncio shell and in the driver of its clients: looked for on the virtual wire, which plays both,
+or where that and the simulation are to agree.
 
 Rule: as for those of the core (`mutants`): a mistake that somebody could make, in one place, found by a rule.
 """
@@ -101,6 +102,13 @@ SHELL_MUTANTS = (
         "message_ids=tuple(message_ids))",
         "message_ids=tuple(message_ids[:1]))",
         by=("written",),
+    ),
+    Mutant(
+        "a notice that waits for company is said last",
+        (Edit(DRIVER, "            self._let_go()\n            return False\n", "            return False\n"),),
+        "agreement",
+        ("one_run",),
+        70,
     ),
     Mutant(
         "two frames of one read change places",

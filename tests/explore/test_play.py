@@ -41,7 +41,8 @@ def test_a_seed_is_counted() -> None:
 
 def test_both_wires_play_one_in_twenty() -> None:
     assert [seed for seed in range(60) if wires_of(seed, "both") == ("sim", "virtual")] == [0, 20, 40]
-    assert (wires_of(3, "virtual"), wires_of(3, "sim")) == (("virtual",), ("sim",))
+    assert [seed for seed in range(60) if wires_of(seed, "both") == ("sim", "agreement")] == [10, 30, 50]
+    assert [wires_of(3, wire) for wire in ("virtual", "agreement", "sim")] == [("virtual",), ("agreement",), ("sim",)]
 
 
 def test_one_in_twenty_is_played_twice() -> None:

@@ -13,7 +13,7 @@ from chatsim.core.handler import ChatHandler
 from chatsim.core.memory_log import MemoryLog
 from chatsim.core.tokens import Claims
 from chatsim.journal.steps import Header, JournalWriter
-from chatsim.verdict.trace import NODE, Trace, differences, trace_of
+from chatsim.verdict.trace import NODE, Trace, differences, parted, trace_of
 
 EPOCH = 1000.0
 
@@ -79,6 +79,10 @@ def test_what_was_sent_and_when_does() -> None:
     assert len(more) == 1, "Bob has it too"
     late = Run(late_s=0.25).trace
     assert differences(Run().trace, late)
+    assert parted(Run().trace, Run().trace) is None
+    found = parted(Run().trace, late)
+    assert found is not None
+    assert found[1] == differences(Run().trace, late)[0]
     shorter = Run().trace.until(3.0)
     missing = differences(Run().trace, shorter)
     assert {line.partition(",")[0] for line in missing} == {"ann/1", "ann/2", "bob/1", NODE}

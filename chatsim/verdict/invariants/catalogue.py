@@ -65,6 +65,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "acked_not_lost": "What was acked reaches every receiver, waits for her, or is reported as undelivered.",
     "convergence": "Once the faults are over, everything that was under way comes to an end within its bound.",
     "calm": "Nothing raises, whatever peers, links and logs do.",
+    "one_run": "The simulation and the asyncio server on a virtual clock do the same, to the last frame and moment.",
     "same_again": "A run is a function of its scenario: played again it is the same to the last byte.",
 }
 """Every invariant by name."""
