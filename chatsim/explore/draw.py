@@ -71,6 +71,8 @@ def words(seed: int) -> Words:
     # Drawn last, so that all else is what it would be without.
     if handler.get("reliability") == "baseline":
         _leave_to_the_sweep(lots, made, duration_s)
+    elif lots.chance(0.2):
+        _stay_away(lots, made, duration_s)
     return made
 
 
@@ -89,6 +91,15 @@ def _leave_to_the_sweep(lots: Lots, made: Words, duration_s: int) -> None:
     quiet_s = sum(float(handler[word][:-1]) for word in ("ping_interval", "pong_timeout"))
     handler["stale_after"], handler["sweep_interval"] = f"{quiet_s + lots.number(1, 10):g}s", lots.duration(2, 8)
     made["events"].append({"at": f"{lots.number(0.3, 0.5) * duration_s:g}s", "do": "vanish", "count": 1})
+
+
+def _stay_away(lots: Lots, made: Words, duration_s: int) -> None:
+    """Somebody comes back after more than the time of retention, and asks for what she missed, where a run is as long
+    as that."""
+    away_s = float(made["handler"]["retention"][:-1]) + lots.number(0.5, 8)
+    at_s = lots.number(4, 8)
+    if at_s + away_s < FAULTS_UNTIL * duration_s:
+        made["events"].append({"at": f"{at_s:g}s", "do": "vanish", "count": 1, "for": f"{away_s:g}s"})
 
 
 def _cost(lots: Lots) -> Words:

@@ -208,6 +208,29 @@ MUTANTS = (
         by=("typing",),
     ),
     one(
+        "who joins is told that nobody is there",
+        SESSIONS,
+        "return Participant(name, member.user.state)",
+        'return Participant(name, "offline")',
+        by=("presence",),
+    ),
+    Mutant(
+        "what is retained is retained for twice as long",
+        (
+            Edit(
+                DELIVERY,
+                "self._kept: Line[Outgoing] = Line(config.retention_s, _is_kept)",
+                "self._kept: Line[Outgoing] = Line(2 * config.retention_s, _is_kept)",
+            ),
+            Edit(
+                DELIVERY,
+                "self._settled: Line[Outgoing] = Line(config.retention_s, _is_kept)",
+                "self._settled: Line[Outgoing] = Line(2 * config.retention_s, _is_kept)",
+            ),
+        ),
+        by=("recovery",),
+    ),
+    one(
         "a session with one who lags hears nothing",
         LAGGARDS,
         "return tuple(name for name in to if name not in spared_names), watched, over",

@@ -120,6 +120,7 @@ def picture_pages(pages: PdfPages, found: Iterator[Picture]) -> None:
             figure.set_layout_engine("constrained", rect=(0.07, 0.95 - height, 0.86, height), hspace=0.04)
             for axes, picture in zip(figure.subplots(len(now), 1, squeeze=False)[:, 0], now, strict=True):
                 picture.draw(axes)
-                axes.set_title(picture.title)
+                # The numbers of faults stand between a picture and its title.
+                axes.set_title(picture.title, pad=14)
             figures.settle(figure)
             pages.savefig(figure)  # type: ignore[no-untyped-call]

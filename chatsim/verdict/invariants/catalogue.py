@@ -33,7 +33,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "eviction": "Who has too many connections loses the oldest of them, and no more than that.",
     "retry_after": "Who sends too much is told when one more will be taken, to the millisecond.",
     "replay": "A resume brings all that was missed, in order and before anything new, in parts, or nothing.",
-    "recovery": "A resume is refused only where something that it asks for is out of retention, or of another epoch.",
+    "recovery": "A resume is refused if, and only if, some of what it asks for has left retention or its epoch.",
     "limit": "No user has more messages accepted in any window than the limit, over all connections.",
     "frame_limit": "A frame is refused as one too many if, and only if, the limit's worth came in the window before.",
     "limit_reached": "Who is refused for her rate had the limit's worth of messages in the window before.",

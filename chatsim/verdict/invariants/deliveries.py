@@ -105,14 +105,7 @@ class DeliveryRules:
                 self.begun_anew.add(peer.user)
             self._began.add(key)
         self._goes_on(peer, asked, frame)
-        same = isinstance(asked, StatusIn) and (not isinstance(asked.epoch, int) or asked.epoch == frame.epoch)
-        missed = frame.seq - last_seq if last_seq is not None else 0
-        if frame.recovered and (last_seq is None or not same or missed < 0):
-            self._add("replay", now, f"{peer.name} is told to have recovered what it did not ask for.")
-        elif frame.replayed != (missed if frame.recovered else 0):
-            self._add("replay", now, f"{frame.replayed} of {missed} missed messages are for {peer.name}.")
-        elif not frame.recovered and last_seq is not None and same and self._all_kept(now, frame.session, missed):
-            self._add("recovery", now, f"all {missed} messages that {peer.name} missed are kept.")
+        self._check_resume(now, room, peer, asked, frame, last_seq)
         if last_seq is not None and not frame.recovered:
             self.begun_anew.add(peer.user)
         room.enter(peer, frame.seq - frame.replayed)
@@ -123,12 +116,34 @@ class DeliveryRules:
             if not waited:
                 self._pressed = peer
 
+    def _check_resume(
+        self, now: float, room: Room, peer: Peer, asked: object, frame: Joined, last_seq: int | None
+    ) -> None:
+        same = isinstance(asked, StatusIn) and (not isinstance(asked.epoch, int) or asked.epoch == frame.epoch)
+        missed = frame.seq - last_seq if last_seq is not None else 0
+        if frame.recovered and (last_seq is None or not same or missed < 0):
+            self._add("replay", now, f"{peer.name} is told to have recovered what it did not ask for.")
+        elif frame.replayed != (missed if frame.recovered else 0):
+            self._add("replay", now, f"{frame.replayed} of {missed} missed messages are for {peer.name}.")
+        elif not frame.recovered and last_seq is not None and same and self._all_kept(now, frame.session, missed):
+            self._add("recovery", now, f"all {missed} messages that {peer.name} missed are kept.")
+        elif frame.recovered and self._gone(now, room, missed):
+            self._add("recovery", now, f"{peer.name} is to have {missed} messages, and not all of them are kept.")
+
     def _goes_on(self, peer: Peer, asked: object, frame: Joined) -> None:
         """Who resumes in her own session is sent there what her former connection was."""
         if frame.recovered and frame.session == "@" + peer.user and isinstance(asked, StatusIn):
             former = asked.replaces if isinstance(asked.replaces, str) else ""
             self._since[peer.name] = self._since.get(former, 0)
             self._since[former] = 0
+
+    def _gone(self, now: float, room: Room, missed: int) -> bool:
+        """Whether some of the newest `missed` messages are surely out of retention."""
+        config, kept = self._roster.config, room.kept
+        if missed > config.retention_messages:
+            return True
+        oldest = kept[len(kept) - missed] if 0 < missed <= len(kept) else None
+        return oldest is not None and now > oldest.at + config.retention_s + EPS_S
 
     def _all_kept(self, now: float, session: str, missed: int) -> bool:
         """Whether the newest `missed` messages are surely within retention."""

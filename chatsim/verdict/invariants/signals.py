@@ -11,7 +11,7 @@ from math import inf
 from typing import Any
 
 from chatsim.core.effects import Conn
-from chatsim.core.frames import Presence, Typing
+from chatsim.core.frames import Joined, Presence, Typing
 from chatsim.verdict.invariants.catalogue import Findings
 from chatsim.verdict.invariants.peers import EPS_S
 from chatsim.verdict.invariants.roster import Peer, Room, Roster
@@ -108,6 +108,20 @@ class SignalRules:
             away_s = now - room.absent.get(user, -inf)
             if away_s < self._grace_s - EPS_S:
                 self._add("presence", now, f"{user} is said to be offline in {session} after {away_s:g} s.")
+
+    def joined(self, now: float, peer: Peer, frame: Joined) -> None:
+        """Who joins is told who takes part, and who of them is there."""
+        room = self._roster.rooms.get(frame.session)
+        if room is None or frame.session[:1] == "@":
+            return
+        named = {participant.user: participant.state for participant in frame.participants}
+        if named.keys() != room.participants:
+            odd = sorted(named.keys() ^ room.participants)
+            self._add("presence", now, f"{peer.user} is told who takes part in {room.name}, but for {odd[0]}.")
+        for user, state in named.items():
+            here = user == peer.user or room.presence.get(user, "offline") != "offline"
+            if here == (state == "offline"):
+                self._add("presence", now, f"{peer.user} is told that {user} is {state} in {room.name}.")
 
     def _others(self, room: Room, user: str) -> set[Conn]:
         """Whom what this user does concerns, and who reads fast enough to be told."""

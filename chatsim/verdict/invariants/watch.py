@@ -337,7 +337,9 @@ class Watch:
 
     def _joined(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Joined) -> None:
         asked = args[1] if door == "receive" else None
-        self._deliveries.joined(now, door, self._roster.peers[to[0]], asked, frame)
+        peer = self._roster.peers[to[0]]
+        self._deliveries.joined(now, door, peer, asked, frame)
+        self._signals.joined(now, peer, frame)
 
     def _left(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Left) -> None:
         self._deliveries.left(now, door, [self._roster.peers[conn] for conn in to], frame)

@@ -9,7 +9,18 @@ from msgspec import UNSET, Raw
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import NOTHING, Append, Effect, Note, Record, Send, Tell
 from chatsim.core.facts import Added, Made
-from chatsim.core.frames import AckIn, Joined, Message, Presence, RateLimit, Say, ServerFrame, StatusIn, Welcome
+from chatsim.core.frames import (
+    AckIn,
+    Joined,
+    Message,
+    Participant,
+    Presence,
+    RateLimit,
+    Say,
+    ServerFrame,
+    StatusIn,
+    Welcome,
+)
 from chatsim.core.tokens import Claims
 from chatsim.journal.record import RunRecord
 from chatsim.verdict.invariants.watch import Watch
@@ -75,11 +86,17 @@ class Steps:
         """A connection joins "s", and everybody hears it."""
         note = Note(Added("s", user)) if self._made else Note(Made("s", (user,), None, 1))
         self._made = True
-        told = {"recovered": last_seq is not None, "replayed": 0, **words}
-        joined = Joined(session="s", epoch=1, seq=seq, participants=(), **told)
+        told = {"recovered": last_seq is not None, "replayed": 0, "participants": self.people(user), **words}
+        joined = Joined(session="s", epoch=1, seq=seq, **told)
         asked = StatusIn("join", "s", last_seq=UNSET if last_seq is None else last_seq)
         news = Tell("s", Presence(user, "online", EPOCH))
         self.step("receive", conn, asked, effects=(note, Send((conn,), joined), *more, news))
+
+    def people(self, comes: str) -> tuple[Participant, ...]:
+        """Who takes part in "s", and who of them is there, when somebody comes."""
+        room = self.watch._roster.rooms.get("s")
+        there = {} if room is None else {user: room.presence.get(user, "offline") for user in room.participants}
+        return tuple(Participant(user, state) for user, state in (there | {comes: "online"}).items())  # type: ignore[arg-type]
 
     def arrive(self, conn: str, user: str) -> None:
         """Connect and join."""

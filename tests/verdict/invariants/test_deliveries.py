@@ -140,6 +140,16 @@ def test_a_resume_is_refused_only_for_a_reason() -> None:
     assert steps.broken == ["recovery"]
 
 
+@pytest.mark.parametrize(("away_s", "broken"), [(299.0, []), (301.0, ["recovery"])])
+def test_what_has_left_retention_is_not_recovered(away_s: float, broken: list[str]) -> None:
+    steps = three()
+    steps.stored(1, "b", "c")
+    steps.now = away_s
+    steps.connect("d", "dan")
+    steps.join("d", "dan", seq=1, last_seq=0, replayed=1)
+    assert [name for name in steps.broken if name == "recovery"] == broken
+
+
 def test_a_join_tells_the_newest() -> None:
     steps = three()
     steps.stored(1, "b", "c")

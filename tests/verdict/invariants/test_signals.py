@@ -6,7 +6,7 @@ import pytest
 
 from chatsim.core.effects import Note, Send, Tell, Watch
 from chatsim.core.facts import Ended
-from chatsim.core.frames import Presence, PresenceState, Typing, TypingIn
+from chatsim.core.frames import Participant, Presence, PresenceState, Typing, TypingIn
 from tests.verdict.invariants.steps import EPOCH, Steps
 
 
@@ -169,3 +169,21 @@ def test_a_session_that_is_over_takes_its_typing_along() -> None:
     steps.now = 20.0
     steps.step("wake")
     assert "typing" not in steps.broken
+
+
+@pytest.mark.parametrize(
+    ("told", "broken"),
+    [
+        ({"ann": "online", "bob": "online", "cid": "online"}, []),
+        ({"ann": "away", "bob": "online", "cid": "online"}, []),
+        ({"ann": "offline", "bob": "online", "cid": "online"}, ["presence"]),
+        ({"ann": "online", "bob": "online", "cid": "offline"}, ["presence"]),
+        ({"ann": "online", "cid": "online"}, ["presence"]),
+        ({"ann": "online", "bob": "online", "cid": "online", "dan": "offline"}, ["presence"]),
+    ],
+)
+def test_who_joins_is_told_who_takes_part_and_who_is_there(told: dict[str, PresenceState], broken: list[str]) -> None:
+    steps = two()
+    steps.connect("c", "cid")
+    steps.join("c", "cid", participants=tuple(Participant(user, state) for user, state in told.items()))
+    assert steps.broken == broken
