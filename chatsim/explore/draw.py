@@ -73,6 +73,7 @@ def words(seed: int) -> Words:
         _leave_to_the_sweep(lots, made, duration_s)
     elif lots.chance(0.2):
         _stay_away(lots, made, duration_s)
+    _post_to_the_dead(lots, made)
     return made
 
 
@@ -100,6 +101,13 @@ def _stay_away(lots: Lots, made: Words, duration_s: int) -> None:
     at_s = lots.number(4, 8)
     if at_s + away_s < FAULTS_UNTIL * duration_s:
         made["events"].append({"at": f"{at_s:g}s", "do": "vanish", "count": 1, "for": f"{away_s:g}s"})
+
+
+def _post_to_the_dead(lots: Lots, made: Words) -> None:
+    """Everybody is written to while a device is dead and nobody has noticed, where people have several of them."""
+    gone = [event for event in made["events"] if event["do"] == "vanish"]
+    if gone and any("connections_per_user" in group for group in made["groups"]) and lots.chance(0.5):
+        made["events"].append({"at": f"{float(lots.pick(gone)['at'][:-1]) + lots.number(0.2, 4):g}s", "do": "post"})
 
 
 def _cost(lots: Lots) -> Words:
