@@ -98,7 +98,9 @@ class PeerRules:
             told = (
                 isinstance(effect, Send) and isinstance(effect.message, Error) and effect.message.code == "frame_rate"
             )
-            if over and not told and not (isinstance(effect, Close) and effect.code == FLOOD):
+            if over and isinstance(effect, Close) and effect.code == FLOOD:
+                break  # what follows is of her going
+            if over and not told:
                 self._add("frame_limit", now, f"{peer.name} has sent too many, and was let through.")
                 break
             if told and not over:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chatsim.core.config import HandlerConfig
-from chatsim.core.effects import Close, Effect, Note, Send
+from chatsim.core.effects import Close, Effect, Note, Send, Watch
 from chatsim.core.facts import Revoked
 from chatsim.core.frames import Draining, Error, Heartbeat, HeartbeatIn, Refreshed
 from tests.verdict.invariants.steps import EPOCH, Steps, claims, message
@@ -212,6 +212,15 @@ def test_renewals_count_as_frames_and_what_is_broken_does_not() -> None:
     steps.step("refuse_refresh", "a", "token_expired")
     steps.step("refresh", "a", claims("ann"))
     beats(steps, 1.0, TOO_MANY, Close("a", 4003, "frame flood"))
+    assert steps.broken == []
+
+
+def test_what_follows_the_end_of_a_flood_is_no_answer_to_it() -> None:
+    steps = Steps(HandlerConfig(frame_limit=1, frame_window_s=10.0))
+    steps.arrive("b", "bob")
+    steps.connect("a", "ann")
+    beats(steps, 6.0)
+    beats(steps, 7.0, TOO_MANY, Close("a", 4003, "frame flood"), Watch("b"))
     assert steps.broken == []
 
 
