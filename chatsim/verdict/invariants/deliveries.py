@@ -169,8 +169,8 @@ class DeliveryRules:
 
     # Messages.
 
-    def message(self, now: float, door: str, to: tuple[Conn, ...], frame: Message, author: Conn) -> None:
-        """A message goes out; `author` is the connection that wrote it, where this is its first send."""
+    def message(self, now: float, door: str, to: tuple[Conn, ...], frame: Message, author: Conn | None) -> None:
+        """A message goes out; `author` is the connection that wrote it, None where this is not its first send."""
         room = self._roster.rooms.get(frame.session)
         said = self._roster.said.get(frame.message_id)
         if room is None or said is None:
@@ -187,7 +187,7 @@ class DeliveryRules:
         if not room.joined.issuperset(to):
             self._add("participant", now, f"{frame.message_id} goes to connections that are not in {room.name}.")
             return
-        if door == "appended":
+        if author is not None:
             if len(to) != self._due or author in to or len(set(to)) != len(to) or not room.behind.isdisjoint(to):
                 self._add("fan_out", now, f"{frame.message_id} goes to {len(to)} of {len(room.joined)} in {room.name}.")
             self._due = 0

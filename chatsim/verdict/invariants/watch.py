@@ -319,8 +319,9 @@ class Watch:
             self._signals.end(fact.session)
 
     def _message(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Message) -> None:
-        author = ""
-        if door == "appended":
+        author = None
+        # Who is closed as too slow in such a step leaves what waits to another device of hers: that is another message.
+        if door == "appended" and args[0].message_id == frame.message_id:
             record: Record = args[0]
             author = record.conn
         self._deliveries.message(now, door, to, frame, author)

@@ -289,7 +289,7 @@ def greeted(seqs: tuple[int, ...], acked: int = 0, at: float = 2.0) -> list[str]
             rules.message(1.0, "appended", ("f",), posted(seq), "")
     peer = made.open(at, "a", claims("ann"))
     for seq in seqs:
-        rules.message(at, "connect", ("a",), posted(seq, 2), "")
+        rules.message(at, "connect", ("a",), posted(seq, 2), None)
     rules.came(at, peer)
     rules.end_of_step(at)
     return [violation.name for violation in findings.all()]
@@ -308,7 +308,13 @@ def test_who_connects_is_sent_what_waits_in_her_own_session_in_order() -> None:
 
 @pytest.mark.parametrize(
     ("to", "door", "broken"),
-    [("a", "disconnect", []), ("b", "disconnect", ["fan_out"]), ("f", "wake", []), ("a", "wake", [])],
+    [
+        ("a", "disconnect", []),
+        ("b", "disconnect", ["fan_out"]),
+        ("f", "wake", []),
+        ("a", "wake", []),
+        ("a", "appended", []),
+    ],
 )
 def test_what_only_a_dead_device_was_sent_goes_to_the_newest_that_is_left(
     to: str, door: str, broken: list[str]
@@ -326,6 +332,6 @@ def test_what_only_a_dead_device_was_sent_goes_to_the_newest_that_is_left(
         rules.came(2.0, made.open(2.0, conn, claims("ann")))
     if to != "f":
         made.drop(3.0, first)
-    rules.message(31.0, door, (to,), posted(1, 2), "")
+    rules.message(31.0, door, (to,), posted(1, 2), None)
     rules.end_of_step(31.0)
     assert [violation.name for violation in findings.all()] == broken
