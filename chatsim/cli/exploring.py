@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 from rich.console import Console
@@ -28,6 +28,7 @@ from chatsim.scenario import units
 
 if TYPE_CHECKING:
     from chatsim.explore.campaign import Totals
+    from chatsim.explore.play import Wire
 
 FOUND: Final = Path("results") / "found"
 """Where the shrunk scenarios of failures go."""
@@ -53,10 +54,15 @@ def add(app: typer.Typer) -> None:
         shrink: Annotated[bool, typer.Option(help="Make a failing scenario smaller.")] = True,
         out: Annotated[Path, typer.Option(metavar="DIR", help="Where the scenarios of failures go.")] = FOUND,
         report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write what was found as a page.")] = None,
+        scenario: Annotated[
+            Path | None, typer.Option(metavar="FILE", help="Play this one on the wire, and draw nothing.")
+        ] = None,
     ) -> None:
         """Draw scenarios from seeds, play them, and check every invariant in each."""
         if on not in WIRES:
             raise UsageError(f"--on {on}: there is no such wire to explore on; say sim, virtual, agreement or both")
+        if scenario is not None:
+            raise typer.Exit(_play_one(scenario, on))
         for_s = _seconds(for_)
         check_folder(out, "--out")
         if report is not None:
@@ -87,6 +93,24 @@ def add(app: typer.Typer) -> None:
         if never:
             emit(f"never reached: {', '.join(never)}")
         raise typer.Exit(FAILED if never and totals.seeds >= SEEDS_EXPECTED and on in ("sim", "both") else PASSED)
+
+
+def _play_one(path: Path, on: str) -> int:
+    """Play one scenario and say which invariants do not hold; the exit code."""
+    from chatsim.explore.play import fitted, play
+    from chatsim.scenario.load import load
+    from chatsim.scenario.model import Scenario
+
+    broken = False
+    wires: tuple[Wire, ...] = ("sim", "virtual", "agreement") if on == "both" else (cast("Wire", on),)
+    for wire in wires:
+        played = play(Scenario.of(fitted(load(path).words, wire)), wire)
+        for violation in played.violations:
+            emit(f"{path} on {wire}: {violation}")
+        if not played.violations:
+            emit(f"{path} on {wire}: every invariant holds, {played.lasted_s:g} simulated seconds")
+        broken |= bool(played.violations)
+    return FAILED if broken else PASSED
 
 
 def _seconds(text: str | None) -> float:

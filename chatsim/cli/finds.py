@@ -48,7 +48,7 @@ def tell(failed: Played, out: Path, *, shrink: bool) -> bool:
     if violation.name == "same_again":
         command = f"for time in 1 2; do {command} --json | grep trace_hash; done"
     elif failed.wire == "agreement":
-        command = f"for wire in sim virtual; do chatsim run {path} --on $wire; done"
+        command = f"chatsim explore --scenario {path} --on agreement"
     emit(f"shrunk: {command}")
     if small.ended == "interrupted":
         return True

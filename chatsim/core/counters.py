@@ -34,3 +34,10 @@ class Counters(msgspec.Struct):
     closed: dict[int, int] = msgspec.field(default_factory=dict)
     dropped: dict[str, int] = msgspec.field(default_factory=dict)
     refused_refreshes: dict[str, int] = msgspec.field(default_factory=dict)
+
+    def signalled(self, count: int, *, typing: bool) -> None:
+        """A signal goes out to so many connections: of typing, or of presence."""
+        if typing:
+            self.typing_events += count
+        else:
+            self.presence_events += count

@@ -489,10 +489,7 @@ class ChatHandler:
     def _signalled(self, to: tuple[Conn, ...], message: Typing | Presence) -> Effects:
         if not to:
             return NOTHING
-        if isinstance(message, Typing):
-            self.counters.typing_events += len(to)
-        else:
-            self.counters.presence_events += len(to)
+        self.counters.signalled(len(to), typing=isinstance(message, Typing))
         return (Send(to, message),)
 
     # Time.

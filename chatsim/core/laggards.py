@@ -62,10 +62,7 @@ class Laggards:
             if effects and size > self._part_bytes:
                 break
             effects.append(Send((connection.name,), spared.pop(key)))
-            if typing:
-                self._counters.typing_events += 1
-            else:
-                self._counters.presence_events += 1
+            self._counters.signalled(1, typing=typing)
         return effects
 
     def spare(

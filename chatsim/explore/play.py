@@ -68,7 +68,11 @@ def wires_of(seed: int, on: str) -> tuple[Wire, ...]:
 
 def words_of(seed: int, wire: Wire) -> Words:
     """What a seed draws for a wire, as a scenario file would say it."""
-    drawn = words(seed)
+    return fitted(words(seed), wire)
+
+
+def fitted(drawn: Words, wire: Wire) -> Words:
+    """The part of a scenario that can be played on a wire: all of it, but where two are to agree."""
     return alike(drawn) if wire == "agreement" else drawn
 
 

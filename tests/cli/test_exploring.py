@@ -186,3 +186,21 @@ def test_what_two_thousand_seeds_never_reach_is_a_failure(capsys: Capture, monke
 def test_what_cannot_be_meant_is_refused(words: list[str], capsys: Capture) -> None:
     assert main(["explore", *words]) == 3
     assert "chatsim: " in capsys.readouterr().err
+
+
+def test_one_scenario_is_played_on_the_wire_that_is_named_or_on_all(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "few.yaml"
+    text = "name: few\nduration: 20s\ngroups: [{name: g, users: 3, messages: {arrivals: poisson, rate: 20/min}}]\n"
+    file.write_text(f"{text}expect: [lost == 0]\n", encoding="utf-8")
+    assert main(["explore", "--scenario", str(file)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(": every invariant holds")[0] for line in lines] == [
+        f"{file} on {wire}" for wire in ("sim", "virtual", "agreement")
+    ]
+    monkeypatch.setattr("chatsim.explore.play.play", lambda scenario, wire: failing(5, wire))
+    assert main(["explore", "--scenario", str(file), "--on", "agreement"]) == 1
+    assert capsys.readouterr().out.startswith(f"{file} on agreement: seq at 3 s: ")
+    assert main(["explore", "--scenario", str(tmp_path / "none.yaml")]) == 3
+    assert "none.yaml" in capsys.readouterr().err

@@ -208,6 +208,13 @@ MUTANTS = (
         by=("typing",),
     ),
     one(
+        "the limit on connections is not looked at",
+        "core/admission.py",
+        "if connections >= self._connections_max or bucket.refusal(now):",
+        "if bucket.refusal(now):",
+        by=("bounded",),
+    ),
+    one(
         "who joins is told that nobody is there",
         SESSIONS,
         "return Participant(name, member.user.state)",

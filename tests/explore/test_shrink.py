@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chatsim.explore import shrink as module
+from chatsim.explore.agreement import alike
 from chatsim.explore.draw import words as drawn
 from chatsim.explore.lots import Words
 from chatsim.explore.play import Played, Wire
@@ -161,6 +162,16 @@ def test_only_the_same_failure_counts_and_two_runs_that_differ_are_played_twice(
     ):
         found = shrunk(BIG, "sim", broken, clock=lambda: 0.0).words
         assert [event["do"] for event in found["events"]] == left
+
+
+def test_what_two_wires_are_to_agree_on_stays_what_they_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    def played(scenario: Scenario, wire: Wire, *, twice: bool = False) -> Played:
+        assert all(event.at_s != round(event.at_s, 1) for event in scenario.events)
+        return Played(scenario.seed, wire, "", 1.0, 1, {}, [], [Violation("one_run", 0.0, ".")])
+
+    monkeypatch.setattr(module, "play", played)
+    found = shrunk(alike(drawn(10)), "agreement", Violation("one_run", 1.0, "."), clock=lambda: 0.0).words
+    assert found == alike(found)
 
 
 def test_a_scenario_that_does_not_fail_again_stays_as_it_is() -> None:

@@ -132,7 +132,7 @@ def drawn(picture: Picture) -> Iterator[Figure]:
 
 
 def settle(figure: Figure) -> None:
-    """Lays the figure out for good, on places of a ten-thousandth of its size.
+    """Lay the figure out for good, on places of a ten-thousandth of its size.
 
     The solver takes the edges in the order of their addresses in memory, so that the last digits differ from one
     drawing to the next, and with them the bytes of a file.

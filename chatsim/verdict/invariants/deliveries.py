@@ -49,7 +49,9 @@ class DeliveryRules:
         # Who has begun in a session more than once, or anew after a gap: a device of hers may lack what waits for
         # her, and when it resumes later, nothing in the protocol says so.
         self._began: set[tuple[str, str]] = set()
-        self.begun_anew: set[str] = set()
+        # Of each user, session and epoch: up to which seq she may have acked what she was not sent, as one does who
+        # begins anew while something older waits.
+        self._begun_anew: dict[tuple[str, str, int], int] = {}
         # Who was gone (when) as something (the first seq) was stored in her own session, and has not come since.
         self._waits: dict[str, tuple[float, int]] = {}
         # After which seq of its user's own session each connection is sent it: who resumes goes on where another was.
@@ -83,6 +85,10 @@ class DeliveryRules:
         if room is not None and peer.rooms[name] >= first and self._all_kept(now, name, room.seq - first + 1):
             self._add("replay", now, f"{first} of {name} waits for {peer.name}, and is not sent.")
 
+    def may_have_passed_over(self, user: str, said: Said) -> bool:
+        """Whether the user has begun anew since the message was said, and may ack it unseen with what came later."""
+        return said.seq <= self._begun_anew.get((user, said.session, said.epoch), 0)
+
     def put_out(self, user: str) -> None:
         """All that waited for the user has ended."""
         self._waits.pop(user, None)
@@ -102,12 +108,12 @@ class DeliveryRules:
         if last_seq is None:
             key = peer.user, frame.session
             if key in self._began:
-                self.begun_anew.add(peer.user)
+                self._begun_anew[peer.user, frame.session, frame.epoch] = frame.seq
             self._began.add(key)
         self._goes_on(peer, asked, frame)
         self._check_resume(now, room, peer, asked, frame, last_seq)
         if last_seq is not None and not frame.recovered:
-            self.begun_anew.add(peer.user)
+            self._begun_anew[peer.user, frame.session, frame.epoch] = frame.seq
         room.enter(peer, frame.seq - frame.replayed)
         if frame.replayed:
             waited = bool(peer.behind)

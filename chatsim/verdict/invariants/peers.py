@@ -39,6 +39,8 @@ class PeerRules:
 
     def check_limit(self, now: float, user: str) -> None:
         """After a connection of the user was opened."""
+        if len(self._roster.peers) > self._roster.config.connections_max:
+            self._add("bounded", now, f"{len(self._roster.peers)} connections are open.")
         count = len(self._roster.users.get(user, ()))
         if count > self._roster.config.connections_per_user:
             self._add("connection_limit", now, f"{user} has {count} connections.")

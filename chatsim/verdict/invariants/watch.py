@@ -441,8 +441,11 @@ class Watch:
         for message_id, outcomes in owed.items() if hardened else ():
             seen = receipts.get(message_id, {})
             for user, outcome in outcomes.items():
-                lost = outcome == FORGOTTEN or (outcome == DELIVERED and user not in self._deliveries.begun_anew)
-                if lost and user not in seen and message_id not in excused:
+                if user in seen or message_id in excused or outcome not in (FORGOTTEN, DELIVERED):
+                    continue
+                said = self._roster.said.get(message_id)
+                passed_over = said is not None and self._deliveries.may_have_passed_over(user, said)
+                if outcome == FORGOTTEN or not passed_over:
                     add("acked_not_lost", now, f"{message_id} is {outcome} for {user}, who has not seen it.")
         for message_id, said in self._roster.said.items() if hardened or self._roster.lives == 1 else ():
             if message_id in excused:

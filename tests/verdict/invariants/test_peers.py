@@ -234,3 +234,11 @@ def test_a_flood_is_no_ack_of_anything() -> None:
     steps.now = 30.0
     steps.sent("wake", ("b",), message(1, 2))
     assert steps.broken == []
+
+
+def test_a_node_has_no_more_connections_than_the_settings_allow() -> None:
+    steps = Steps(HandlerConfig(connections_max=1))
+    steps.connect("a", "ann")
+    assert steps.broken == []
+    steps.connect("b", "bob")
+    assert steps.broken == ["bounded"]
