@@ -19,12 +19,9 @@ LEFT_OUT: Final[dict[str, str]] = {
     "expire_tokens": "a gate refuses a token that has ended, so that the one that a device shows lives a moment longer",
     "slow_reader": "how much a kernel holds of what is not read is not in the simulation",
     "freeze": "all that a peer finds when it wakes comes in at one moment, the end of its connection included",
-    "flood": "it comes in at the very moments of other frames, whose order each wire has its own for",
     "loss": "frames that have waited for a lost one come in at one moment, which is one read of a socket",
     "latency": "as with loss, where a slow frame holds up those behind it for longer than acks wait for company",
     "partition": "as with loss",
-    "drain_node": "a process keeps two of the seconds of a drain for its own end",
-    "restart_node": "as with a drain",
 }
 """The faults that are not played, and why."""
 

@@ -603,12 +603,16 @@ class Driver:
         self._outlets.abort()
 
     def close(self) -> None:
-        """Stop the timers: nothing wakes the handler any more."""
+        """Stop the timers, since nothing wakes the handler any more, and let nobody wait for an answer."""
         for timer in (self._timer, self._lag_timer):
             if timer is not None:
                 timer.cancel()
         self._timer = self._lag_timer = None
         self._outlets.close()
+        # Whoever waits for the log is answered by nobody else.
+        posts, self._posts = self._posts, {}
+        for answered in posts.values():
+            answered(None)
 
 
 def _is_number(text: str) -> bool:

@@ -15,7 +15,8 @@ from math import inf
 from typing import Any, Final
 
 from chatsim.core.config import HandlerConfig
-from chatsim.core.effects import Close, Effects, Ping, Record, Send
+from chatsim.core.effects import Close, Effects, Note, Ping, Record, Send
+from chatsim.core.facts import Made
 from chatsim.core.frames import Delivered, Fault, StatusIn, Welcome, decode_client, decode_server, encode
 from chatsim.verdict.invariants.catalogue import Findings
 from chatsim.virtual.transport import MemoryTransport
@@ -155,6 +156,7 @@ class Carried:
         self._lines: dict[str, _Line] = {}
         # Whose line, or whose client, may have something that waits: looked at before time passes.
         self._busy: dict[str, None] = {}
+        self._epochs: dict[str, int] = {}
 
     # What the transports say.
 
@@ -230,7 +232,9 @@ class Carried:
             self._ends(args[0], left=True)
         elif door == "appended":
             record: Record = args[0]
-            if self._newest(record.session) != record:
+            # Of a session that has ended meanwhile, and is another by now, the log keeps nothing.
+            over = record.epoch < self._epochs.get(record.session, 0)
+            if not over and self._newest(record.session) != record:
                 self._add("ack_after_store", now, f"the log does not have {record.id} of {record.sender}.")
         elif door in _FRAMES_IN:
             self._heard(now, door, args)
@@ -243,6 +247,8 @@ class Carried:
             elif isinstance(effect, Close):
                 self._due(effect.to, effect.code)
                 self._ends(effect.to)
+            elif isinstance(effect, Note) and isinstance(effect.fact, Made):
+                self._epochs[effect.fact.session] = effect.fact.epoch
 
     def _heard(self, now: float, door: str, args: Sequence[Any]) -> None:
         """One frame came in: it has to be the one that its client wrote first of those that were not heard."""

@@ -467,6 +467,19 @@ def test_a_log_that_cannot_take_it_is_an_input() -> None:
     assert said == [None]
 
 
+def test_who_waits_for_the_log_at_the_end_is_answered_then() -> None:
+    script = Script()
+    driver = Driver(
+        cast(Handler, script), FakeLog(LATER), loop=cast(asyncio.AbstractEventLoop, FakeLoop()), epoch=EPOCH
+    )
+    said: list[Record | None] = []
+    script.answers["post"] = lambda user, id_, body: (Append(Record("@ann", "@server", "", id_, body, EPOCH)),)
+    driver.post("ann", msgspec.Raw(b"1"), said.append)
+    assert said == []
+    driver.close()
+    assert said == [None]
+
+
 def test_a_broadcast_is_packed_once_for_all_who_pack() -> None:
     world = World()
     said = Body(b'"' + b"hello " * 50 + b'"')

@@ -9,7 +9,8 @@ import pytest
 from msgspec import Raw
 
 from chatsim.core.config import HandlerConfig
-from chatsim.core.effects import Close, Effect, Ping, Record, Send
+from chatsim.core.effects import Close, Effect, Note, Ping, Record, Send
+from chatsim.core.facts import Made
 from chatsim.core.frames import AckIn, Delivered, HeartbeatIn, Say, ServerFrame, StatusIn, Typing, encode
 from chatsim.live.framing import PING_FRAME, close_frame, text_frame
 from chatsim.verdict.invariants.catalogue import Findings
@@ -265,7 +266,11 @@ def test_what_is_said_to_be_stored_is_in_the_log() -> None:
     shell.stored = Record("s", "ann", "c1", "1", Raw(b"1"), 0.0, 1, 1, "m1")
     shell.step("appended", shell.stored)
     assert shell.broken == []
+    # The session ended while another was under way, and is the next of its name by now.
+    shell.step("wake", effects=(Note(Made("s", ("ann",), None, 2)),))
     shell.step("appended", shell.stored.placed(1, 2, "m2"))
+    assert shell.broken == []
+    shell.step("appended", shell.stored.placed(2, 1, "m3"))
     assert shell.broken == ["ack_after_store"]
 
 
