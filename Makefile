@@ -22,9 +22,11 @@ test: check
 
 # What takes long by its nature, and every shipped scenario on real sockets. A run on them says that it is invalid when the
 # machine was too busy for a verdict about the handler, and is then tried again, twice at most. A broken promise is final.
+# In what faults were shrunk to a few people say a few messages: four of them at a time keep no processor busy.
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -q -m slow -n auto --dist loadfile
-	$(BIN)/chatsim check scenarios --on live --attempts 3
+	$(BIN)/chatsim check scenarios/*.yaml scenarios/capacity --on live --attempts 3
+	printf '%s\n' scenarios/regressions/*.yaml | xargs -n 7 -P 4 $(BIN)/chatsim check --on live --attempts 3
 
 # All tests once more with every line and branch counted, in whatever process: all of the core, and nine tenths of the rest.
 coverage: $(INSTALLED)

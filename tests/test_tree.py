@@ -127,7 +127,14 @@ def test_every_test_is_run_by_one_of_two_targets_and_by_no_more() -> None:
     assert re.fullmatch(r"\$\(BIN\)/python -m pytest -q -m slow -n auto --dist loadfile", slow), "nothing is left out"
     steps = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     assert steps.index("make test") < steps.index("make test-slow")
-    assert any("check scenarios --on live" in line for line in recipe("test-slow"))
+
+
+def test_every_scenario_is_played_on_real_sockets() -> None:
+    lines = [line for line in recipe("test-slow") if "--on live" in line]
+    named = [word.strip("'") for line in lines for word in line.split() if word.strip("'").startswith("scenarios")]
+    played = [path for word in named for path in ROOT.glob(word)]
+    files = [file for path in played for file in (path.rglob("*.yaml") if path.is_dir() else [path])]
+    assert sorted(files) == sorted((ROOT / "scenarios").rglob("*.yaml")), "each, and none twice"
 
 
 def test_nothing_is_collected_by_neither() -> None:

@@ -23,6 +23,7 @@ from scipy.optimize import nnls
 from chatsim.analysis.arrays import FloatArray
 from chatsim.analysis.fits import Line, Median, Shape, line_through, median_of, shape_of
 from chatsim.analysis.makeup import ASIDE, BY_NAME, TURN, makeup
+from chatsim.analysis.pace import Pace, pace_of
 from chatsim.errors import UsageError
 from chatsim.live.calibration.loads import BURSTS, LISTENERS
 from chatsim.live.calibration.seen import Measured, Seen
@@ -71,8 +72,8 @@ class Costing(msgspec.Struct, kw_only=True):
     """Everything that was found. `costs` by name; `fits` are lines in s over recipients or records; `overhead` is the
     share of a processor that a silent server uses; `memory_bytes` by server and connection; `collections` is how often
     the collector ran for a stored message, `drift` how much slower the machine was at slow times than at fast ones,
-    `unexplained` how far the loads lie from what the costs say they take (a share, root mean square), `warnings` what
-    is to be known of all this."""
+    `pace` how its speed wavers within a second (None: it does not), `unexplained` how far the loads lie from what the
+    costs say they take (a share, root mean square), `warnings` what is to be known of all this."""
 
     costs: dict[str, Cost]
     fits: dict[str, Line]
@@ -82,6 +83,7 @@ class Costing(msgspec.Struct, kw_only=True):
     collected: list[float]
     collected_share: float
     drift: float
+    pace: Pace | None
     unexplained: float
     warnings: list[str]
 
@@ -187,6 +189,7 @@ def costing(measured: Measured, draws: int = DRAWS) -> Costing:
         collected=took,
         collected_share=len(took) / measured.churned if measured.churned else 0.0,
         drift=_drift(measured.reference_s),
+        pace=pace_of(measured.series_s, measured.series_every_s),
         unexplained=explained.unexplained,
         warnings=warnings,
     )

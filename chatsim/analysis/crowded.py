@@ -1,8 +1,7 @@
 """What a live crowd that is one process adds to the latencies which it measures: it too does one thing after the other.
 
 Decides nothing of the server. Rule: every sending and every receipt takes the crowd the same time, in the order in
-which they come due, one after the other (Lindley, 1952), and what is late by that is late in what was measured; that
-the server gets late what was sent late is left out of the order.
+which they come due, one after the other (Lindley, 1952), and what is late by that is late in what was measured.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import msgspec
 
 from chatsim.analysis.results import Run
 from chatsim.errors import HarnessError, UsageError
-from chatsim.journal.lives import journals
+from chatsim.journal.lives import is_elsewhere, journals
 from chatsim.journal.record import Fired, Outage, RunRecord, Sent
 from chatsim.verdict.judge import Judged
 from chatsim.verdict.wires import FLOW
@@ -108,7 +108,8 @@ def read_result(folder: Path) -> KeptResult:
     found = _decoded(folder / "run.json", _Document) if (folder / "run.json").exists() else None
     if found is not None and found.wire == FLOW:
         raise UsageError(f"{folder} is of a flow, which keeps no rows: its numbers are in run.json")
-    journals(folder)
+    if found is None or not is_elsewhere(found.wire):
+        journals(folder)
     found = found or _decoded(folder / "run.json", _Document)
     words = _decoded(folder / "scenario.json", dict[str, Any]) if (folder / "scenario.json").exists() else {}
     judged = [

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from chatsim.cli.execute import FAILED, INCONCLUSIVE, PASSED
+from chatsim.cli.execute import FAILED, INCONCLUSIVE, INTERRUPTED, PASSED
 from chatsim.cli.interrupts import ends_as_interrupted
 from chatsim.cli.output import emit, emit_columns, say
 from chatsim.cli.places import check_folder
@@ -71,7 +71,9 @@ def add(app: typer.Typer, play: Play = _play) -> None:
 
 
 def code_of(shown: Shown) -> int:
-    """0 where the reach is met, 2 where a pair could not be judged, else 1."""
+    """0 where the reach is met, 130 where it was interrupted, 2 where a pair could not be judged, else 1."""
+    if shown.interrupted:
+        return INTERRUPTED
     if shown.unjudged:
         return INCONCLUSIVE
     return PASSED if shown.reached else FAILED

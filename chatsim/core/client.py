@@ -99,10 +99,11 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
 class _Place:
     """Where the client is in one session: `last_seq` None until the first join is answered.
 
-    `early` is what came of her own session before that: the server joins it unasked.
+    `early` is what came of her own session before that: the server joins it unasked. `conn` is the connection by which
+    it was joined last.
     """
 
-    __slots__ = ("ack_due", "early", "epoch", "joined", "last_seq", "seen")
+    __slots__ = ("ack_due", "conn", "early", "epoch", "joined", "last_seq", "seen")
 
     def __init__(self) -> None:
         self.epoch = 0
@@ -111,6 +112,7 @@ class _Place:
         self.ack_due = False
         self.seen = False
         self.early: tuple[Message, ...] = ()
+        self.conn = ""
 
 
 class ChatClient:
@@ -130,6 +132,7 @@ class ChatClient:
         "_former",
         "_fresh",
         "_heard_at",
+        "_left",
         "_opened_at",
         "_places",
         "_reconnect_after_s",
@@ -171,6 +174,8 @@ class ChatClient:
         # Questions in their order (session, and whether to join it); mostly there are none, so they share one ().
         self._asked: tuple[tuple[str, bool], ...] = ()
         self._refused: dict[str, None] | None = None
+        # Where she was in each session that she has left, until the server has let her go; None for none.
+        self._left: dict[str, _Place] | None = None
         self._failures = 0
         self._token_until = _NEVER
         self._fresh = False
@@ -193,8 +198,13 @@ class ChatClient:
 
     def join(self, now: float, session: str) -> ClientEffects:
         """Be in this session, now and after every reconnection."""
+        if not self.leaving(session) and (left := self._left_in(session)) is not None:
+            # The server would not have her leave: she is there still, and has passed over what came since.
+            self._places[session] = left
         place = self._places.setdefault(session, _Place())
-        return (self._join(session, place),) if self.connection else NOTHING
+        if not self.connection or self._puts_off(now):
+            return NOTHING
+        return (self._join(session, place),)
 
     def leave(self, now: float, session: str) -> ClientEffects:
         """Be in this session no more; nobody leaves her own."""
@@ -204,8 +214,9 @@ class ChatClient:
         held = NOTHING if place.joined else self._held(session)
         if not place.joined and (session, True) not in self._asked:
             return held
-        self._asked += ((session, False),)
-        return (*held, Transmit(StatusIn("leave", session)))
+        place.joined = False
+        self._left = {**(self._left or {}), session: place}
+        return held if self._puts_off(now) else (*held, self._leave(session))
 
     def say(self, now: float, id_: str, session: str, body: Body) -> ClientEffects:
         """Write a message; it is sent again with the same id after a reconnection until the server has acked it."""
@@ -294,6 +305,7 @@ class ChatClient:
         self.due_at = self._acks_at = self._again_at = inf
         self._asked = ()
         self._refused = None
+        self._left = None
         for place in self._places.values():
             place.joined = False
             place.ack_due = False
@@ -354,15 +366,13 @@ class ChatClient:
         elif isinstance(frame, Error):
             return (Show(frame), *self._refusal(now, frame))
         elif isinstance(frame, Left):
-            if not self._answers((frame.session, False)):
-                # Not the answer to a leave: the session has ended.
-                self._places.pop(frame.session, None)
+            self._let_go(frame.session)
         elif isinstance(frame, TokenExpiring):
             self._token_until = now + frame.expires_in_s
             return (Show(frame), *self._renew(0.0))
         elif isinstance(frame, Refreshed):
             self._token_until = now + frame.expires_in_s
-            return (Show(frame), *self._again())
+            return (Show(frame), *self._again(now))
         return (Show(frame),)
 
     def wake_at(self) -> float:
@@ -378,7 +388,7 @@ class ChatClient:
             acks = self._send_acks(now) if now >= self._acks_at else NOTHING
             if now < self._again_at:
                 return acks
-            return (*acks, *self._again())
+            return (*acks, *self._again(now))
         if self.state == "open" and now >= self._heard_at + self._silence_s:
             # The mirror of the server's rule: nothing heard for ping interval, pong timeout and a margin.
             return (HangUp(SILENCE, "nothing heard"), *self.closed(now, SILENCE))
@@ -443,6 +453,8 @@ class ChatClient:
                     self._later(now, wait_s)
         elif self._asked and frame.code in _OF_JOINS:
             (session, joins), self._asked = self._asked[0], self._asked[1:]
+            if not joins and frame.code not in TRIED_AGAIN:
+                self._left_in(session)
             if joins and frame.code not in TRIED_AGAIN and not self.joined(session):
                 self._places.pop(session, None)
                 return self._held(session)
@@ -455,11 +467,25 @@ class ChatClient:
         if wait_s is None:
             wait_s = self._backoff_s(self._failures)
         self._failures += 1
-        self._again_at = max(now + wait_s, self._again_at) if self._again_at < inf else now + wait_s
+        self._try_at(now + wait_s)
+
+    def _puts_off(self, now: float) -> bool:
+        """Put off what is asked now until a flood is over, if there is one; whether it was put off. The server tells of
+        a flood once, and a question in the middle of it would never be answered."""
+        if now >= self._flooded_until:
+            return False
+        self._try_at(self._flooded_until)
+        return True
+
+    def _try_at(self, moment: float) -> None:
+        """Ask again for what is open at that moment, or later where that was agreed."""
+        self._again_at = max(moment, self._again_at) if self._again_at < inf else moment
         self.due_at = min(self._acks_at, self._again_at)
 
-    def _again(self) -> ClientEffects:
+    def _again(self, now: float) -> ClientEffects:
         """Ask once more for what the server refused for now."""
+        if self._puts_off(now):
+            return NOTHING
         self._again_at = inf
         self.due_at = self._acks_at
         joins = [
@@ -467,9 +493,10 @@ class ChatClient:
             for name, place in self._places.items()
             if not place.joined and (name, True) not in self._asked
         ]
+        leaves = [self._leave(name) for name in self._left or () if not self.leaving(name)]
         refused, self._refused = self._refused, None
         says = [Transmit(self._unacked[id_]) for id_ in refused or () if id_ in self._unacked]
-        return (*joins, *says)
+        return (*leaves, *joins, *says)
 
     def _answers(self, question: tuple[str, bool]) -> bool:
         """Whether this was asked (a session, and whether to join or to leave it); it is answered now."""
@@ -483,6 +510,8 @@ class ChatClient:
         self.connection = frame.connection
         self.user = frame.user
         self._token_until = now + frame.expires_in_s
+        # Each connection has its own budget of frames.
+        self._flooded_until = _NEVER
         self._silence_s = frame.ping_interval_s + frame.pong_timeout_s + self._config.silence_margin_s
         effects: list[ClientEffect] = [Show(frame)]
         effects += [self._join(name, place) for name, place in self._places.items()]
@@ -491,18 +520,51 @@ class ChatClient:
 
     def _join(self, session: str, place: _Place) -> Transmit:
         self._asked += ((session, True),)
+        # Its position is that of the connection by which it was there, which need not be the last: that one may have
+        # ended before it was answered. Nobody takes her own place.
+        former = place.conn or self._former
+        replaces = UNSET if former in ("", self.connection) else former
         if place.last_seq is None:
-            return Transmit(StatusIn("join", session, replaces=self._former or UNSET))
-        return Transmit(StatusIn("join", session, place.epoch, place.last_seq, self._former or UNSET))
+            return Transmit(StatusIn("join", session, replaces=replaces))
+        return Transmit(StatusIn("join", session, place.epoch, place.last_seq, replaces))
+
+    def _left_in(self, session: str) -> _Place | None:
+        """Where she was in a session that she has left, and of which it is not known whether the server has let her
+        go; it is forgotten now."""
+        if self._left is None or session not in self._left:
+            return None
+        place = self._left.pop(session)
+        self._left = self._left or None
+        return place
+
+    def _let_go(self, session: str) -> None:
+        """She is not in the session any more, as the server has it."""
+        answered = self._answers((session, False))
+        if not self.leaving(session):
+            self._left_in(session)
+        if not answered:
+            # Not the answer to a leave: the session has ended.
+            self._places.pop(session, None)
+
+    def _leave(self, session: str) -> Transmit:
+        self._asked += ((session, False),)
+        return Transmit(StatusIn("leave", session))
 
     def _joined(self, now: float, frame: Joined) -> ClientEffects:
         self._answers((frame.session, True))
         place = self._places.get(frame.session)
         if place is None:
-            # The person has left before the answer came.
-            return NOTHING
+            if self.leaving(frame.session):
+                # The person has left before the answer came; if she is not let go, this is where she is.
+                assert self._left is not None
+                left = self._left[frame.session]
+                left.last_seq, left.epoch, left.conn = frame.seq, frame.epoch, self.connection
+                return NOTHING
+            # An error of something else, which names nothing, was taken for the answer.
+            place = self._places[frame.session] = _Place()
         again = place.joined
         place.joined = True
+        place.conn = self.connection
         effects: list[ClientEffect] = [Show(frame)]
         early, place.early = place.early, ()
         if place.last_seq is None or place.epoch != frame.epoch or not frame.recovered:
@@ -527,6 +589,7 @@ class ChatClient:
                 return NOTHING
             place = self._places[frame.session] = _Place()
             place.joined = True
+            place.conn = self.connection
         if not place.joined:
             # From before she left and came back; or live in her own session, where a replay is to come before it.
             if self._is_own(frame.session):

@@ -2,8 +2,8 @@
 
 Rule: a message leaves the ledger for a user in exactly one way, delivered or undelivered with a reason; `owed` counts
 the sum of both and what waits.
-Under `hardened` retries are spent on living connections only, and what waits for an absent user ends with the
-session's retention.
+Under `hardened` retries are spent on living connections only, and what waits for an absent user ends when it slides out
+of the session's retention.
 Under `baseline` retries run and give up whether or not anyone is there, and nothing is kept.
 """
 
@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Conn, Record, Send
+from chatsim.core.facts import Starts
 from chatsim.core.frames import Message
 from chatsim.core.pool import Member, Session
 from chatsim.core.timers import Line
@@ -48,6 +49,9 @@ def _few(count: int) -> int:
 
 GONE_STARTS_MAX = 20
 """So many connections that are gone are remembered of a member: those that may come back with a position of theirs."""
+
+_FORGOTTEN = ""
+"""Stands among a member's starts for those of them that are remembered no more. No connection has this name."""
 
 
 class GivenUp(NamedTuple):
@@ -118,13 +122,16 @@ def _within_reach(member: Member, seq: int) -> tuple[Conn, ...]:
 
 def _kept_starts(member: Member, starts: dict[Conn, int]) -> dict[Conn, int] | None:
     """Those that still tell which of her connections has not been sent something that waits; of connections that are
-    gone, the newest only."""
+    gone the newest, and of the others how far behind the last of them began."""
     first = next((outgoing.message.seq for outgoing in member.owed if member in outgoing.waiting), None)
     if first is None:
         return None
-    gone = [name for name in starts if name not in member.connections]
-    dropped = set(gone[:-GONE_STARTS_MAX])
-    return {name: seq for name, seq in starts.items() if seq >= first and name not in dropped} or None
+    kept = {name: seq for name, seq in starts.items() if seq >= first}
+    gone = [name for name in kept if name not in member.connections and name != _FORGOTTEN]
+    if len(gone) > GONE_STARTS_MAX:
+        dropped = gone[:-GONE_STARTS_MAX]
+        kept[_FORGOTTEN] = max(kept.get(_FORGOTTEN, 0), *(kept.pop(name) for name in dropped))
+    return kept or None
 
 
 class Ledger:
@@ -174,7 +181,8 @@ class Ledger:
         waiting = dict.fromkeys(session.receivers, 1)
         author = session.members.get(message.sender)
         if author is not None:
-            del waiting[author]
+            # Who has been away for long may write without coming in, and is no receiver.
+            waiting.pop(author, None)
         if not waiting and not self._hardened:
             return []
         outgoing = Outgoing(session, message, waiting)
@@ -229,20 +237,46 @@ class Ledger:
         starts = member.starts
         return first is not None and starts is not None and all(starts.get(name, 0) >= first for name in member.names)
 
+    @staticmethod
+    def fresh(member: Member) -> Conn | None:
+        """The newest of the member's connections that was sent nothing yet of what is live."""
+        starts, newest = member.starts or {}, member.session.seq
+        return next((name for name in reversed(member.names) if starts.get(name) == newest), None)
+
     def start(self, member: Member, conn: Conn) -> None:
         """The connection starts from the newest message: what waits for the user goes on waiting for another device."""
         if self._hardened and member.owed:
             member.starts = _kept_starts(member, {**(member.starts or {}), conn: member.session.seq})
 
-    def resume(self, member: Member, conn: Conn, former: Conn | None) -> None:
-        """The connection goes on where `former` was: it has all up to its position, but for what that one started
-        behind."""
-        starts = dict(member.starts or {})
-        start = starts.pop(former, None) if former is not None else None
+    def resume(self, member: Member, conn: Conn, former: Conn | None, position: int) -> None:
+        """The connection goes on at this position (seq), where `former` was: it has all up to there, but for what that
+        one started behind.
+
+        Where nobody says which one that was, or it is remembered no more, it may be any that started behind something
+        and has come so far: what waits may then end as undelivered though it was seen, and is never taken for seen.
+        """
+        if member.starts is None:
+            return
+        starts = dict(member.starts)
+        if former is None:
+            start = max((seq for seq in starts.values() if seq <= position), default=0)
+        else:
+            start = min(starts.pop(former, starts.get(_FORGOTTEN, 0)), position)
         starts.pop(conn, None)
-        if start is not None:
+        if start:
             starts[conn] = start
         member.starts = _kept_starts(member, starts)
+
+    def reach(self, member: Member, conn: Conn) -> None:
+        """The connection is sent all that waits for the member, wherever it started."""
+        starts = dict(member.starts or {})
+        starts.pop(conn, None)
+        member.starts = _kept_starts(member, starts)
+
+    @staticmethod
+    def remember(member: Member, starts: Starts) -> None:
+        """The member's connections of an earlier life, once what waits for her is restored."""
+        member.starts = _kept_starts(member, dict(starts))
 
     def depart(self, member: Member) -> None:
         """A connection of hers is gone; where it started is kept as long as it matters to one that follows it."""
@@ -300,6 +334,11 @@ class Ledger:
         self.delivered += 1
         return member, outgoing
 
+    @staticmethod
+    def keeps(member: Member) -> bool:
+        """Whether anything that waits for the member is kept for her return."""
+        return any(outgoing.retained and member in outgoing.waiting for outgoing in member.owed)
+
     def forsake(self, member: Member, reason: str) -> list[GivenUp]:
         """The member is no receiver any more: all she was owed ends as undelivered."""
         lost = [self._lose(outgoing, member, reason) for outgoing in tuple(member.owed) if member in outgoing.waiting]
@@ -309,7 +348,7 @@ class Ledger:
     def receivers(self, session: Session) -> list[Member]:
         """Everybody who may be owed something in the session."""
         if self._hardened:
-            return list(session.receivers)
+            return list(session.members.values())
         # Here retries run on for those who are no members any more.
         waiting = (o.waiting for o in self._by_id.values() if o.session is session)
         return list(dict.fromkeys(member for members in waiting for member in members))

@@ -10,6 +10,9 @@ from typing import TypeAlias
 
 import msgspec
 
+Starts: TypeAlias = tuple[tuple[str, int], ...]
+"""Connections of one user in one session, and behind which seq each began."""
+
 
 class Made(msgspec.Struct, array_like=True, tag="made", gc=False):
     """A session came to be; `expires_at` None: it does not end by itself. `lasting` where somebody opened it, and it is
@@ -52,11 +55,15 @@ class Revoked(msgspec.Struct, array_like=True, tag="revoked", gc=False):
 
 
 class Position(msgspec.Struct, array_like=True, tag="position", gc=False):
-    """The user is a receiver of the session's messages, and has everything up to `seq`."""
+    """The user is a receiver of the session's messages, and has everything up to `seq`.
+
+    `starts` are (connection, seq) of those of hers that began behind that seq while something older waited.
+    """
 
     session: str
     user: str
     seq: int
+    starts: Starts = ()
 
 
 class Parted(msgspec.Struct, array_like=True, tag="parted", gc=False):

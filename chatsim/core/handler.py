@@ -556,11 +556,14 @@ class ChatHandler:
     def _wake_absent(self, now: float) -> list[Effect]:
         effects: list[Effect] = []
         for member in self._sessions.overdue(now):
-            # Under `baseline` the retries that she is owed run on without her.
-            if self.config.reliability == "hardened":
-                effects += self._notices.undelivered(self.ledger.forsake(member, "expired"))
-            self._sessions.part(member)
-            effects += self._positions.parted(member)
+            if self.ledger.keeps(member):
+                self._sessions.lapse(now, member)
+            else:
+                # Under `baseline` the retries that she is owed run on without her.
+                if self.config.reliability == "hardened":
+                    effects += self._notices.undelivered(self.ledger.forsake(member, "expired"))
+                self._sessions.part(member)
+                effects += self._positions.parted(member)
             # Where the grace is longer than retention: nobody is to hear of her absence when she is back as another.
             effects += self._signals.left(self._epoch + now, member)
         return effects

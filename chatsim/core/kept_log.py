@@ -21,7 +21,7 @@ class _Kept:
         self.seq = 0
         self.expires_at: float | None = None
         self.participants: dict[str, None] = {}
-        self.positions: dict[str, int] = {}
+        self.positions: dict[str, Position] = {}
         self.records: list[Record] = []
         self.lasting = False
         self.opener: str | None = None
@@ -86,7 +86,7 @@ class KeptLog(MemoryLog):
             # Who takes part no more is owed nothing either.
             session.positions.pop(fact.user, None)
         elif isinstance(fact, Position):
-            session.positions[fact.user] = fact.seq
+            session.positions[fact.user] = fact
         else:
             assert isinstance(fact, Parted)
             session.positions.pop(fact.user, None)
@@ -104,10 +104,11 @@ class KeptLog(MemoryLog):
                     kept.seq,
                     tuple(kept.participants),
                     kept.expires_at,
-                    tuple(kept.positions.items()),
+                    tuple((user, position.seq) for user, position in kept.positions.items()),
                     tuple(kept.records),
                     kept.lasting,
                     kept.opener,
+                    tuple((user, position.starts) for user, position in kept.positions.items() if position.starts),
                 )
             )
         return Snapshot(tuple(sessions), tuple(self._revoked))

@@ -2,7 +2,8 @@
 
 Decides what a connection that comes into a session is sent, and what it means to be there no more. Rule: everybody is
 in her own session `@USER` without asking, so nobody asks for what she missed there either: what waits for her in it and
-was sent to none of the connections that she has is sent to the newest of them.
+was sent to none of the connections that she has is sent to the newest of them that was sent nothing newer, since a
+client drops what comes behind that. Where there is none, it waits for her next one.
 Who may come in is the sessions' to say, what is replayed how fast that of the replays.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.delivery import Ledger
-from chatsim.core.effects import Effect, Note, Send
+from chatsim.core.effects import Conn, Effect, Note, Send
 from chatsim.core.facts import Made
 from chatsim.core.frames import Left, StatusIn
 from chatsim.core.notices import Notices
@@ -69,18 +70,27 @@ class Membership:
         member = connection.member_of.get("@" + connection.user.name)
         if member is None or not member.owed:
             return []
+        before = member.starts
         self._ledger.start(member, connection.name)
-        return self._catch_up(now, member, connection)
+        effects = self._catch_up(now, member)
+        return [*self._began(member, before), *effects]
 
-    def _catch_up(self, now: float, member: Member, connection: Connection) -> list[Effect]:
+    def _catch_up(self, now: float, member: Member) -> list[Effect]:
         """A connection in its user's own session is sent what waits there, unless another of hers is to have it."""
         if not self._hardened or not self._ledger.is_stranded(member):
+            return []
+        name = self._ledger.fresh(member)
+        if name is None:
             return []
         waiting = self._ledger.missed(now, member.session, self._ledger.position(member))
         if not waiting:
             return []
-        self._ledger.resume(member, connection.name, None)
-        return self._replays.begin(now, connection, member, waiting)
+        self._ledger.reach(member, name)
+        return self._replays.begin(now, member.connections[name], member, waiting)
+
+    def _began(self, member: Member, before: dict[Conn, int] | None) -> list[Note]:
+        """What is to be noted where it is not as `before` which of her connections began behind something."""
+        return [] if member.starts == before else self._positions.began(member, self._ledger)
 
     def join(self, now: float, wall: float, connection: Connection, frame: StatusIn, name: str) -> list[Effect]:
         """A connection joins, or resumes, a session that it may join and for which there is room."""
@@ -90,10 +100,13 @@ class Membership:
         member = self._sessions.enter(session, connection)
         news = self._signals.came(wall, member)
         missed = self._replays.missed(now, session, frame)
+        before = member.starts
         if missed is not None:
-            self._ledger.resume(member, connection.name, frame.replaces if isinstance(frame.replaces, str) else None)
+            former = frame.replaces if isinstance(frame.replaces, str) else None
+            self._ledger.resume(member, connection.name, former, session.seq - len(missed))
         elif not again:
             self._ledger.start(member, connection.name)
+        effects += self._began(member, before)
         effects.append(Send((connection.name,), self._sessions.joined(session, missed)))
         if missed:
             effects += self._replays.begin(now, connection, member, missed)
@@ -137,4 +150,6 @@ class Membership:
         self._ledger.depart(member)
         if not member.connections or not is_own(member.session.name):
             return []
-        return self._catch_up(now, member, next(reversed(member.connections.values())))
+        before = member.starts
+        effects = self._catch_up(now, member)
+        return [*self._began(member, before), *effects]

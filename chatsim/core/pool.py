@@ -96,7 +96,8 @@ class Member:
     """One user in one session: her joined connections, what she is owed, and what the others were told of her.
 
     `owed` holds the unacked messages in order of seq. `gone_at` is when her last joined connection went (inf while
-    one is there).
+    one is there). `lapsed` is one who has been gone for so long that she is no receiver, and is still owed something.
+    `told` is what the others believe her to be.
     `starts` holds the connections that came while something waited and did not ask for it: what they ack begins after
     this seq. `behind` holds those to which a replay is still under way, and up to which seq they were sent it.
     """
@@ -105,11 +106,12 @@ class Member:
         "behind",
         "connections",
         "gone_at",
+        "lapsed",
         "names",
-        "offline_told",
         "owed",
         "session",
         "starts",
+        "told",
         "typing",
         "typing_due_at",
         "typing_relayed_at",
@@ -123,9 +125,10 @@ class Member:
         self.connections: dict[Conn, Connection] = {}
         self.names: tuple[Conn, ...] = ()
         self.gone_at = inf
-        self.offline_told = True
+        self.lapsed = False
         self.owed: list[Any] = []
         self.starts: dict[Conn, int] | None = None
+        self.told: PresenceState = "offline"
         self.behind: dict[Conn, int] | None = None
         self.typing = False
         self.typing_until = _NEVER
@@ -184,9 +187,9 @@ class Session:
 
     @property
     def receivers(self) -> tuple[Member, ...]:
-        """Every member, in the order of joining."""
+        """Every member to whom new messages are owed, in the order of joining."""
         if self._receivers is None:
-            self._receivers = tuple(self.members.values())
+            self._receivers = tuple([member for member in self.members.values() if not member.lapsed])
         return self._receivers
 
     def names(self) -> tuple[Conn, ...]:

@@ -46,6 +46,11 @@ class Positions:
         if self._moved:
             self.next_at = now
 
+    def began(self, member: Member, ledger: Ledger) -> list[Note]:
+        """A connection of hers began behind what waits, or goes on where such a one was: the log hears so at once, or
+        what a client says it has after a restart would be taken for what it never saw."""
+        return [Note(_position(member, ledger))] if self._kept else []
+
     def came(self, member: Member) -> list[Note]:
         """The member is a receiver from now on: the log hears so at once, since what follows may be owed to her."""
         return [Note(Position(member.session.name, member.user.name, member.session.seq))] if self._kept else []
@@ -66,5 +71,11 @@ class Positions:
         self.next_at = inf
         moved, self._moved = self._moved, {}
         # Who was taken out meanwhile, or whose session ended, is no receiver: a note of her would make her one again.
-        there = [m for m in moved if m.session.members.get(m.user.name) is m]
-        return [Note(Position(m.session.name, m.user.name, ledger.position(m))) for m in there]
+        there = [member for member in moved if member.session.members.get(member.user.name) is member]
+        return [Note(_position(member, ledger)) for member in there]
+
+
+def _position(member: Member, ledger: Ledger) -> Position:
+    return Position(
+        member.session.name, member.user.name, ledger.position(member), tuple((member.starts or {}).items())
+    )

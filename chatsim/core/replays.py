@@ -76,7 +76,8 @@ class Replays:
         return missed
 
     def begin(self, now: float, connection: Connection, member: Member, missed: list[Outgoing]) -> list[Effect]:
-        """The connection is to have these messages of the member's session, in order, before anything that is live."""
+        """The connection is to have these messages (one at least) of the member's session, in order, before anything
+        that is live."""
         conn = connection.name
         self.leave(member, conn)
         backlog = self.behind.get(conn)
@@ -84,8 +85,7 @@ class Replays:
         if backlog is None:
             backlog = self.behind[conn] = _Backlog()
         backlog.entries.extend(_Entry(member, outgoing.message, outgoing, live=False) for outgoing in missed)
-        if missed:
-            member.behind = {**(member.behind or {}), conn: missed[0].message.seq - 1}
+        member.behind = {**(member.behind or {}), conn: missed[0].message.seq - 1}
         # Who is waited for already will be asked for more when what went before has gone.
         return [] if waited else self._take(now, connection, backlog)
 

@@ -63,6 +63,10 @@ class Restorer:
         has = {(state.name, user): seq for state in snapshot.sessions for user, seq in state.positions}
         for since, record in sorted(stored, key=lambda entry: entry[0]):
             self._message(since, record, has)
+        for state in snapshot.sessions:
+            members = self._sessions.by_name[state.name].members
+            for name, starts in state.starts:
+                self._ledger.remember(members[name], starts)
         self._count_lately(snapshot)
         self._sessions.jump(self._epoch)
 

@@ -162,7 +162,7 @@ class Service:
             _part(member)
             # Nobody is left to be told of her, and her timers must not speak into the next session of that name.
             member.typing = False
-            member.offline_told = True
+            member.told = "offline"
         self._sessions.end(session)
         return effects
 

@@ -1,7 +1,8 @@
 """All sessions of one handler: which there are, who may be in them, and who is.
 
 Decides who may join and whether there is room, and makes a session when it is first needed.
-Rule: a member stays for the time of retention after her last connection went, since until then she is a receiver.
+Rule: a member is a receiver for the time of retention after her last connection went, and stays one who may come back
+for what she was owed by then for as long as any of that is kept.
 A session that nobody opened is kept, with its place in the log, until its room is needed for another: then the one that
 has been empty for longest is forgotten, which ends it. A name that is used again after an end has a new epoch, higher
 than any that ended before.
@@ -61,7 +62,7 @@ class Sessions:
                 self.enter(session, connection)
             if owner is not None and now < owner.receives_until and not owner.connections:
                 # Nobody else is there to hear that she is gone.
-                self.await_return(now, session, owner).offline_told = True
+                self.await_return(owner.gone_at, session, owner).told = "offline"
         return session
 
     def restore(self, state: SessionState) -> Session:
@@ -78,11 +79,12 @@ class Sessions:
         return session
 
     def await_return(self, start: float, session: Session, user: User) -> Member:
-        """A receiver who is not there: she has the time of retention, from the start on, to come back."""
+        """A receiver who is not there: she has the time of retention, from the start on, to come back. The start may
+        lie before that of others."""
         member = session.members[user.name] = Member(session, user)
         member.gone_at = start
-        member.offline_told = False
-        self._absences.add(start, (member, start))
+        member.told = "online"
+        self._absences.put(start, (member, start))
         self._empty.pop(session.name, None)
         session.touch()
         return member
@@ -194,6 +196,7 @@ class Sessions:
                 self._empty.pop(session.name, None)
             member = session.members[user.name] = Member(session, user)
         member.user = user
+        member.lapsed = False
         member.connections[connection.name] = connection
         member.names = tuple(member.connections)
         member.gone_at = inf
@@ -212,6 +215,12 @@ class Sessions:
         self._absences.add(now, (member, now))
         return True
 
+    def lapse(self, now: float, member: Member) -> None:
+        """The member is a receiver no more, and is there for what is kept for her: that is over a retention later."""
+        member.lapsed = True
+        member.session.touch()
+        self._absences.add(now, (member, member.gone_at))
+
     def part(self, member: Member) -> None:
         """The user is a member no more; a participant she stays."""
         session = member.session
@@ -221,7 +230,7 @@ class Sessions:
             self._empty[session.name] = session
 
     def overdue(self, now: float) -> list[Member]:
-        """Members whose last connection went a retention ago, and who have not come back."""
+        """Members whose last connection went a retention ago, or who lapsed then, and who have not come back."""
         # Who went, came and went again at one instant is in the line twice.
         found: dict[Member, None] = {}
         while (absence := self._absences.pop(now)) is not None:
@@ -252,6 +261,4 @@ def _is_absent(absence: tuple[Member, float]) -> bool:
 
 def _participant(session: Session, name: str) -> Participant:
     member = session.members.get(name)
-    if member is None or member.offline_told:
-        return Participant(name, "offline")
-    return Participant(name, member.user.state)
+    return Participant(name, "offline" if member is None else member.told)

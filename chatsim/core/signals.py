@@ -71,24 +71,22 @@ class Signals:
         if user.state == state:
             return NOTHING
         user.state = state
-        told = []
-        for session in dict.fromkeys(m.session for c in user.connections.values() for m in c.member_of.values()):
-            session.told = None
-            if not is_own(session.name):
-                told.append(Tell(session.name, Presence(user.name, state, wall)))
-        return tuple(told)
+        there = dict.fromkeys(member for conn in user.connections.values() for member in conn.member_of.values())
+        return tuple(tell for member in there for tell in self._tell_presence(wall, member))
 
-    def came(self, wall: float, member: Member) -> Effects:
-        """The user joined: news, unless the others still believe that she is there."""
-        if self._parted:
-            self._go_on(member)
-        if not member.offline_told:
-            return NOTHING
-        member.offline_told = False
+    @staticmethod
+    def _tell_presence(wall: float, member: Member) -> Effects:
+        member.told = member.user.state
         member.session.told = None
         if is_own(member.session.name):
             return NOTHING
-        return (Tell(member.session.name, Presence(member.user.name, member.user.state, wall)),)
+        return (Tell(member.session.name, Presence(member.user.name, member.told, wall)),)
+
+    def came(self, wall: float, member: Member) -> Effects:
+        """The user joined: news, unless the others still believe her to be what she is."""
+        if self._parted:
+            self._go_on(member)
+        return NOTHING if member.told == member.user.state else self._tell_presence(wall, member)
 
     def _go_on(self, member: Member) -> None:
         former = self._parted.pop((member.session, member.user.name), None)
@@ -114,9 +112,9 @@ class Signals:
 
     def left(self, wall: float, member: Member) -> Effects:
         """The user is there no more, and the others hear so at once if they have not heard it yet."""
-        if member.offline_told:
+        if member.told == "offline":
             return NOTHING
-        member.offline_told = True
+        member.told = "offline"
         member.session.told = None
         return (Tell(member.session.name, Presence(member.user.name, "offline", wall)),)
 
@@ -144,4 +142,4 @@ class Signals:
 def _is_away(grace: tuple[Member, float]) -> bool:
     """Whether the grace is that of her last going, and the others are still to hear of it."""
     member, gone_at = grace
-    return member.gone_at == gone_at and not member.offline_told
+    return member.gone_at == gone_at and member.told != "offline"

@@ -9,14 +9,14 @@ from __future__ import annotations
 import msgspec
 
 from chatsim.core.effects import Record
-from chatsim.core.facts import Revoked
+from chatsim.core.facts import Revoked, Starts
 
 
 class SessionState(msgspec.Struct, array_like=True, gc=False):
     """One session as the log has it.
 
     `positions` are (user, seq) of its receivers; `records` are the stored messages that may still be replayed or
-    repeated, in order of seq.
+    repeated, in order of seq; `starts` are (user, connections that began behind something that waits).
     """
 
     name: str
@@ -28,6 +28,7 @@ class SessionState(msgspec.Struct, array_like=True, gc=False):
     records: tuple[Record, ...]
     lasting: bool = False
     opener: str | None = None
+    starts: tuple[tuple[str, Starts], ...] = ()
 
 
 class Snapshot(msgspec.Struct, array_like=True, gc=False):

@@ -8,6 +8,7 @@ What an entry means is left to its owner.
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
 from math import inf
@@ -41,6 +42,21 @@ class Line(Generic[T]):
         """Wait from `now` on, which never lies before that of an earlier entry."""
         self._since.append(now)
         self._items.append(item)
+        # Written out here: every message waits in a line, and hardly anything is ever put.
+        if self._means is not None and len(self._items) > self._sifted_at:
+            self._sift(self._means)
+
+    def put(self, since: float, item: T) -> None:
+        """Wait from a moment that may lie before that of earlier entries: behind those that do not wait from later on.
+
+        Where it does, it takes as long as there are entries; `add` never does.
+        """
+        if not self._since or self._since[-1] <= since:
+            self.add(since, item)
+            return
+        place = bisect_right(self._since, since)
+        self._since.insert(place, since)
+        self._items.insert(place, item)
         if self._means is not None and len(self._items) > self._sifted_at:
             self._sift(self._means)
 

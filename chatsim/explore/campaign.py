@@ -26,7 +26,8 @@ Play: TypeAlias = Callable[[int, str], list[Played]]
 class Totals(msgspec.Struct):
     """What came of a campaign so far. Times in seconds: of the runs together, and of the wall clock.
 
-    `lost` says why there is no answer for a seed, `unfinished` are those being played when it was `interrupted`.
+    `reached` counts the runs that reached a property, `reached_on` those on each wire. `lost` says why there is no
+    answer for a seed, `unfinished` are those being played when it was `interrupted`.
     """
 
     seeds: int = 0
@@ -38,6 +39,7 @@ class Totals(msgspec.Struct):
     by_wire: dict[str, int] = msgspec.field(default_factory=dict)
     fired: dict[str, int] = msgspec.field(default_factory=dict)
     reached: dict[str, int] = msgspec.field(default_factory=dict)
+    reached_on: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
     failures: list[Played] = msgspec.field(default_factory=list)
     lost: dict[int, str] = msgspec.field(default_factory=dict)
     unfinished: list[int] = msgspec.field(default_factory=list)
@@ -55,6 +57,7 @@ class Totals(msgspec.Struct):
             by_wire[run.wire] += 1
             fired.update(run.fired)
             reached.update(run.reached)
+            self.reached_on[run.wire] = dict(Counter(self.reached_on.get(run.wire, {})) + Counter(run.reached))
             if run.violations:
                 self.failures.append(run)
         self.fired, self.reached, self.by_wire = dict(fired), dict(reached), dict(by_wire)

@@ -21,8 +21,11 @@ FAULTS_UNTIL: Final = 0.7
 
 FAULTS_MAX: Final = 10
 
-STAY_S: Final = 45.0
-"""Longer than a client may wait before it dials again."""
+P99_S_MAX: Final = 0.6
+"""Of a log-normal latency about a median of 20 ms: from one of 3 s on, one in a million takes ten minutes."""
+
+STAY_S: Final = 90.0
+"""Longer than a client has to be there for its next dial to be a first one, which it makes soon."""
 
 
 def draw(seed: int) -> Scenario:
@@ -45,7 +48,7 @@ def words(seed: int) -> Words:
         at_s = lots.number(0.2, 0.4) * duration_s
         events.append({"at": f"{at_s:g}s", "do": "vanish", "group": narrow, "for": lots.duration(4, 0.25 * duration_s)})
     limits(lots, handler, groups, events)
-    _let_stay(groups, events)
+    _let_stay(handler, groups, events)
     made: Words = {
         "name": f"explore-{seed}",
         "description": "Drawn from a seed.",
@@ -74,15 +77,19 @@ def words(seed: int) -> Words:
     elif lots.chance(0.2):
         _stay_away(lots, made, duration_s)
     _post_to_the_dead(lots, made)
+    _hand_in(lots, made, duration_s)
+    _post_to_the_gone(lots, made, duration_s)
+    _revoke_whole(lots, made)
     return made
 
 
-def _let_stay(groups: list[Words], events: list[Words]) -> None:
-    """Where the node's clock ends up ahead, a token that it lets in is good for longer than a client may wait before it
-    comes again: or everybody comes and goes for ever, and never are all there at once."""
+def _let_stay(handler: Words, groups: list[Words], events: list[Words]) -> None:
+    """Where the node's clock ends up ahead, or leaves no time to renew a token, one that it lets in is good for so
+    long that a client comes back soon: or everybody comes and goes for ever, and never are all there at once."""
     ahead_s = sum(float(event["by"][:-1]) for event in events if event["do"] == "clock_jump")
+    ends = all(float(handler[word][:-1]) == 0 for word in ("token_warning", "token_grace"))
     for group in groups:
-        if ahead_s > 0 and "token_ttl" in group and 0 < float(group["token_ttl"][:-1]) - ahead_s < STAY_S:
+        if (ahead_s > 0 or ends) and "token_ttl" in group and 0 < float(group["token_ttl"][:-1]) - ahead_s < STAY_S:
             group["token_ttl"] = f"{ahead_s + STAY_S:g}s"
 
 
@@ -110,6 +117,37 @@ def _post_to_the_dead(lots: Lots, made: Words) -> None:
         made["events"].append({"at": f"{float(lots.pick(gone)['at'][:-1]) + lots.number(0.2, 4):g}s", "do": "post"})
 
 
+def _hand_in(lots: Lots, made: Words, duration_s: int) -> None:
+    """Somebody hands in a token, which may be no good."""
+    if lots.chance(0.3):
+        at_s = lots.number(1, FAULTS_UNTIL * duration_s)
+        event = {"at": f"{at_s:g}s", "do": "refresh_token", **_KINDS["refresh_token"](lots, 0.0)}
+        _victims(lots, made["groups"], event)
+        made["events"].append(event)
+
+
+def _post_to_the_gone(lots: Lots, made: Words, duration_s: int) -> None:
+    """Somebody goes for good, and is written to when nothing is owed to her any more, but before the sweep that forgets
+    her, in a run that is long enough."""
+    handler = made["handler"]
+    if not lots.chance(0.08) or handler.get("reliability") == "baseline":
+        return
+    found_s = sum(float(handler[word][:-1]) for word in ("ping_interval", "pong_timeout"))
+    at_s, kept_s = lots.number(2, 4), round(found_s + 30.5, 3)
+    post_at_s = at_s + found_s + kept_s + lots.number(0.5, 3)
+    if post_at_s < FAULTS_UNTIL * duration_s:
+        handler["retention"], handler["sweep_interval"] = f"{kept_s:g}s", lots.duration(20, 30)
+        made["events"].append({"at": f"{at_s:g}s", "do": "vanish", "count": 1})
+        made["events"].append({"at": f"{post_at_s:g}s", "do": "post"})
+
+
+def _revoke_whole(lots: Lots, made: Words) -> None:
+    """Some are revoked as users, and not the tokens that they hold."""
+    for event in made["events"]:
+        if event["do"] == "revoke" and lots.chance(0.5):
+            event["of"] = "user"
+
+
 def _cost(lots: Lots) -> Words:
     """Some time of the node's loop for one piece of work: always the same, or scattered."""
     mean = f"{lots.pick((0.01, 0.1, 1.0))}ms"
@@ -124,7 +162,8 @@ def _latency(lots: Lots, mean_s_max: float) -> Words:
     if kind == 1:
         return {"constant": lots.pick(("5ms", "50ms", "250ms"))}
     if kind == 2:
-        return {"lognormal": {"median": "20ms", "p99": f"{lots.number(0.05, mean_s_max + 0.1):g}s"}, "shift": "1ms"}
+        p99_s = lots.number(0.05, min(mean_s_max + 0.1, P99_S_MAX))
+        return {"lognormal": {"median": "20ms", "p99": f"{p99_s:g}s"}, "shift": "1ms"}
     return {"exponential": {"mean": f"{lots.number(0.002, mean_s_max):g}s"}}
 
 
@@ -257,7 +296,11 @@ _KINDS: Final[dict[str, _Fault]] = {
     "log_outage": lambda lots, left_s: {"for": _for(lots, left_s, 0.5, 15)},
     "clock_jump": lambda lots, left_s: {"by": lots.pick(("-5s", "5s", "20s", "40s", "-60s"))},
     "arrive": lambda lots, left_s: {"users": lots.whole(1, 3)},
+    "refresh_token": lambda lots, left_s: {"token": lots.pick(("good", "expired", "forged", "foreign", "revoked"))},
 }
+_BY_ITSELF: Final = frozenset({"refresh_token"})
+"""Not drawn among the others, so that these are what they would be without."""
+
 _WITHOUT_VICTIMS: Final = frozenset({"restart_node", "drain_node", "crash_node", "log_outage", "clock_jump"})
 _IN_ORDER: Final = frozenset({"restart_node", "drain_node"})
 _CAPPED: Final = frozenset({"crash_node", "restart_node", "drain_node"})
@@ -265,7 +308,7 @@ _CAPPED: Final = frozenset({"crash_node", "restart_node", "drain_node"})
 
 
 def _events(lots: Lots, groups: list[Words], duration_s: int) -> list[Words]:
-    kinds = lots.some(tuple(_KINDS), 0.35) or ["drop"]
+    kinds = lots.some(tuple(kind for kind in _KINDS if kind not in _BY_ITSELF), 0.35) or ["drop"]
     until_s = duration_s * FAULTS_UNTIL
     made: list[Words] = []
     node_events = 0

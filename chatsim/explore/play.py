@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from itertools import zip_longest
+from math import inf
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, cast
 
@@ -107,14 +108,15 @@ def play_once(scenario: Scenario, wire: Wire, journal: Path | None) -> Played:
 def _play_both(scenario: Scenario, journal: Path | None) -> Played:
     """Play a scenario in the simulation and on the asyncio server, and name the first difference of the two runs."""
     traces = Trace(), Trace()
-    one, other = (
-        _play(scenario, wire, journal if wire == "sim" else None, (trace,))
+    (one, _), (other, held_at) = (
+        _watched(scenario, wire, journal if wire == "sim" else None, (trace,))
         for wire, trace in zip(("sim", "virtual"), traces, strict=True)
     )
     found = [*one.violations, *other.violations]
     if not any(violation.name == "calm" for violation in found):
         # Each wire comes to rest in its own way: what is said while nobody has more to say is not compared.
-        difference = parted(*(trace.until(scenario.duration_s) for trace in traces), within_s=WITHIN_S)
+        until = min(scenario.duration_s, held_at)
+        difference = parted(*(trace.until(until) for trace in traces), within_s=WITHIN_S)
         found += [] if difference is None else [Violation("one_run", *difference)]
     return msgspec.structs.replace(
         one,
@@ -127,6 +129,15 @@ def _play_both(scenario: Scenario, journal: Path | None) -> Played:
 
 
 def _play(scenario: Scenario, wire: str, journal: Path | None, observers: tuple[Observer, ...]) -> Played:
+    return _watched(scenario, wire, journal, observers)[0]
+
+
+def _watched(
+    scenario: Scenario, wire: str, journal: Path | None, observers: tuple[Observer, ...]
+) -> tuple[Played, float]:
+    """What came of a run, and when first something waited at the node for a reader of whom the simulation has it on the
+    link (s, inf: never)."""
+    held_at = inf
     reached = Reached(scenario.handler, EPOCH)
     try:
         if wire == "sim":
@@ -136,11 +147,12 @@ def _play(scenario: Scenario, wire: str, journal: Path | None, observers: tuple[
         else:
             outcome = run_virtual(scenario, journal=journal, observers=(reached, *observers))
             record, trace_hash, violations = outcome.record, outcome.trace_hash, outcome.violations
-            lasted_s = outcome.lasted_s
+            lasted_s, held_at = outcome.lasted_s, outcome.held_at
     except Exception as problem:
-        return Played(scenario.seed, cast(Wire, wire), "", 0.0, 0, {}, sorted(reached.names), [raised(problem)])
+        failed = Played(scenario.seed, cast(Wire, wire), "", 0.0, 0, {}, sorted(reached.names), [raised(problem)])
+        return failed, held_at
     reached.finish(record)
-    return Played(
+    played = Played(
         scenario.seed,
         cast(Wire, wire),
         trace_hash,
@@ -150,6 +162,7 @@ def _play(scenario: Scenario, wire: str, journal: Path | None, observers: tuple[
         sorted(reached.names),
         violations,
     )
+    return played, held_at
 
 
 def _fired(record: RunRecord) -> dict[str, int]:

@@ -10,11 +10,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from chatsim.explore.campaign import Totals
+from chatsim.explore.reach import missed, reachable
 from chatsim.verdict.invariants.catalogue import INVARIANTS
 from chatsim.verdict.sometimes import SOMETIMES
-
-SEEDS_EXPECTED: Final = 2000
-"""Among so many seeds every property is to be reached; fewer only report what they did not reach."""
 
 _HEAD: Final = """# Exploring
 
@@ -31,14 +29,10 @@ in the one that its journal is replayed into, how many connections are open is a
 bound in time has 5 s more."""
 
 
-def missed(totals: Totals) -> list[str]:
-    """The properties that no run has reached."""
-    return [name for name in SOMETIMES if not totals.reached.get(name)]
-
-
 def page(totals: Totals, mutants: tuple[int, int] | None = None, machine: str = "") -> str:
     """The report; `mutants` is how many were killed of how many planted (None: none were), `machine` one line."""
-    reached = len(SOMETIMES) - len(missed(totals))
+    within = len(reachable(totals))
+    reached = within - len(missed(totals))
     runs = ", ".join(
         f"{count:,} {'on both, compared' if wire == 'agreement' else f'on {wire}'}"
         for wire, count in totals.by_wire.items()
@@ -52,7 +46,7 @@ def page(totals: Totals, mutants: tuple[int, int] | None = None, machine: str = 
         ("faults fired", f"{sum(totals.fired.values()):,}"),
         ("invariants", f"{len(INVARIANTS)}"),
         ("seeds that broke one", f"{len({run.seed for run in totals.failures})}"),
-        ("`sometimes` reached", f"{reached} of {len(SOMETIMES)}"),
+        ("`sometimes` reached", f"{reached} of {within}"),
         ("mutants killed", "not tried" if mutants is None else f"{mutants[0]} of {mutants[1]}"),
         ("simulated seconds a second of the wall clock", f"{totals.rate:,.0f}"),
     ]

@@ -7,9 +7,7 @@ to rest: a node that has no room for all of its people is never done with them.
 from __future__ import annotations
 
 from chatsim.explore.lots import Lots, Words
-
-HELD_MAX = 4
-"""So many tokens of a device may be revoked at once: the one that the node knows, and those on their way to it."""
+from chatsim.people.tokens import HELD_MAX
 
 NONE_OF_TEN = 0.1
 """Where nothing at all makes sense, it is drawn in this share of the cases."""

@@ -1,8 +1,8 @@
 """Processes that play seeds: one seed at a time each, so that it is known what every one of them is at.
 
 Decides who plays what, and what is said of a process that goes away. Rule: every seed that is taken has an answer, the
-runs or the reason why there are none, in whatever order they are done. What becomes of the answers is left to
-`campaign`.
+runs or the reason why there are none, in whatever order they are done. That holds for one job as for many: whoever asks
+plays nothing itself, since nobody could end what hangs there. What becomes of the answers is left to `campaign`.
 """
 
 from __future__ import annotations
@@ -44,14 +44,9 @@ def answers(
 ) -> Generator[tuple[int, Answer] | None, None, None]:
     """Each seed with its answer, as they are done; None where there was none for a while.
 
-    `play` must be known to other processes by its name. With one job it is called here, and nobody ends it. A seed is
-    asked for when somebody is free to play it, and is lost after `patience_s`. Closing this ends all processes. Raises
-    HarnessError where they cannot be started.
+    `play` must be known to other processes by its name. A seed is asked for when somebody is free to play it, and is
+    lost after `patience_s`. Closing this ends all processes. Raises HarnessError where they cannot be started.
     """
-    if jobs <= 1:
-        for seed in seeds:
-            yield seed, _answer(play, seed)
-        return
     with _started(play, jobs) as workers:
         while True:
             for worker in workers:
@@ -65,19 +60,24 @@ def answers(
                 yield None
             for worker in ready:
                 assert worker.seed is not None
-                yield worker.seed, worker.answer()
+                if not worker.is_first_word():
+                    yield worker.seed, worker.answer()
             for worker in workers:
-                if worker.seed is not None and time.monotonic() >= worker.since + patience_s:
-                    yield worker.seed, worker.give_up(patience_s)
+                # What a process needs to be there is no part of any seed.
+                allowed_s = patience_s if worker.up else PATIENCE_S
+                if worker.seed is not None and time.monotonic() >= worker.since + allowed_s:
+                    yield worker.seed, worker.give_up(allowed_s)
 
 
 class _Worker:
-    """One process; `seed` is what it plays (None: nothing) and `since` when, `gone` says that it will play no more."""
+    """One process; `seed` is what it plays (None: nothing) and `since` when, `up` says that it is there, `gone` that it
+    will play no more."""
 
     def __init__(self, process: BaseProcess, connection: Connection) -> None:
         self.connection = connection
         self.seed: int | None = None
         self.gone = False
+        self.up = False
         self.since = 0.0
         self._process = process
 
@@ -90,6 +90,19 @@ class _Worker:
         except OSError:
             # It went away while it had nothing to do, and its end is heard of as if it had begun.
             self.gone = True
+
+    def is_first_word(self) -> bool:
+        """Whether what it has to say is that it is there; from now on it plays what it was told before."""
+        if self.up:
+            return False
+        self.up = True
+        self.since = time.monotonic()
+        try:
+            self.connection.recv()
+        except (EOFError, OSError):
+            # It was never there: its end is the answer.
+            return False
+        return True
 
     def answer(self) -> Answer:
         """What it has to say, and be free again."""
@@ -131,9 +144,7 @@ def _started(play: Play, jobs: int) -> Iterator[list[_Worker]]:
                     process.start()
             except OSError as problem:
                 ours.close()
-                raise HarnessError(
-                    f"{jobs} processes cannot be started ({problem.strerror}): say fewer with --jobs"
-                ) from problem
+                raise HarnessError(_no_process(jobs, problem)) from problem
             finally:
                 # With our copy of its end open we would never hear that it is gone.
                 theirs.close()
@@ -160,12 +171,13 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
 
 
 def _work(connection: Connection, play: Play) -> None:
-    """Play what is asked for, until nobody is there to ask."""
-    while True:
-        try:
+    """Say that this process is there, and play what is asked for, until nobody is there to ask."""
+    try:
+        connection.send(None)
+        while True:
             connection.send(_answer(play, connection.recv()))
-        except (EOFError, OSError):
-            return
+    except (EOFError, OSError):
+        return
 
 
 def _answer(play: Play, seed: int) -> Answer:
@@ -173,6 +185,13 @@ def _answer(play: Play, seed: int) -> Answer:
         return play(seed)
     except Exception as problem:  # what a run raises is a finding; this is something that is wrong with the explorer
         return Lost(f"it could not be drawn or played ({type(problem).__name__}: {problem})")
+
+
+def _no_process(jobs: int, problem: OSError) -> str:
+    """That so many cannot be had, and what to do."""
+    if jobs == 1:
+        return f"the process that plays cannot be started ({problem.strerror}): end others, and try again"
+    return f"{jobs} processes cannot be started ({problem.strerror}): say fewer with --jobs"
 
 
 def _end(code: int | None) -> str:

@@ -140,7 +140,8 @@ class Block:
                 within = np.flatnonzero(ready_at < self.until)
                 self.line = within[np.argsort(ready_at[within])]
                 self.ready = ready_at[self.line]
-                self.cost = (self.base_s + self.extra_s)[self.line]
+                # At the speed of the machine when it is ready: what waits long enough to see another is late anyway.
+                self.cost = (self.base_s + self.extra_s)[self.line] * node.prices.pace.at(self.ready)
                 self.start, self.idle = starts(self.ready, self.cost, node.free_at)
                 self.end = ends(self.start, self.cost, self.idle)
                 kept = self._agreed(before)

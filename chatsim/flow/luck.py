@@ -20,6 +20,9 @@ IntArray = npt.NDArray[np.int64]
 
 _NOTHING = Constant(value=0.0)
 
+HOLDS = 4096
+"""How many changes of the machine's speed are drawn at a time."""
+
 
 def dice(streams: Streams, name: str) -> np.random.Generator:
     """A generator of its own: as good as Philox where a stream is read from its start only, and faster."""
@@ -55,6 +58,31 @@ class Luck:
         return np.where(counts > 0, sums, 0.0) / np.maximum(counts, 1)
 
 
+class Pace:
+    """How many times as long work takes from moment to moment, as `costs:` says; 1 where it says nothing of it."""
+
+    def __init__(self, costs: Costs, streams: Streams) -> None:
+        self._lucks: tuple[Luck, Luck] | None = None
+        if costs.pace is not None and costs.pace_hold is not None:
+            self._lucks = (
+                Luck(streams, "cost/pace", [costs.pace]),
+                Luck(streams, "cost/pace_hold", [costs.pace_hold]),
+            )
+        self._until = np.zeros(1)
+        self._paces = np.ones(1)
+
+    def at(self, moments: FloatArray) -> FloatArray | float:
+        """At each of these moments (s since the start), shape (n,)."""
+        if self._lucks is None or not moments.size:
+            return 1.0
+        paces, holds = self._lucks
+        group = np.zeros(HOLDS, dtype=np.int32)
+        while self._until[-1] <= moments.max():
+            self._until = np.append(self._until, self._until[-1] + np.cumsum(holds.draw(group)))
+            self._paces = np.append(self._paces, paces.draw(group))
+        return self._paces[np.searchsorted(self._until, moments, side="right")]
+
+
 class Prices:
     """What each kind of work costs, drawn as `costs:` says: words that are left out cost what those do that they
     refine."""
@@ -65,6 +93,7 @@ class Prices:
             law = getattr(costs, word)
             laws[word] = law if law is not None else costs.frame if word in BY_TYPE else _NOTHING
         self._lucks = {word: Luck(streams, f"cost/{word}", [law]) for word, law in laws.items()}
+        self.pace = Pace(costs, streams)
         self.wakes = costs.wake is not None
         self.flushes = costs.flush is not None
 

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from chatsim.core.effects import NOTHING
 from chatsim.core.snapshot import Snapshot
 from chatsim.errors import HarnessError, UsageError
@@ -20,6 +22,31 @@ from chatsim.journal.steps import Header, JournalReader, Step
 
 NAME: Final = "journal.jsonl"
 """The journal of the first life, in the folder of its run."""
+
+
+class _Document(msgspec.Struct):
+    """What is needed of `run.json`."""
+
+    wire: str
+
+
+def is_elsewhere(wire: str) -> bool:
+    """Whether a run was on a server that somebody else runs: its wire is then that server's address."""
+    return "://" in wire
+
+
+def _why_none(run: Path) -> str:
+    """Why there is no journal in the folder of a run, and what to do; empty where there should be one."""
+    try:
+        wire = msgspec.json.decode((run / "run.json").read_bytes(), type=_Document).wire
+    except (OSError, ValueError, RecursionError):
+        return ""
+    if not is_elsewhere(wire):
+        return ""
+    return (
+        f"{run} has no {NAME}, because {wire} is somebody else's server, whose inside is not seen: `chatsim report` "
+        f"shows what was seen from outside, and the same scenario on sim, virtual or live leaves a journal"
+    )
 
 
 def of_life(path: Path, life: int) -> Path:
@@ -40,6 +67,9 @@ def journals(run: Path) -> tuple[Path, ...]:
         )
     first = run / NAME
     if not first.is_file():
+        why = _why_none(run)
+        if why:
+            raise UsageError(why)
         inner = sorted(path.parent for path in (*run.glob(f"*/{NAME}"), *run.glob(f"*/*/{NAME}")))
         cure = f"name one of the runs below it, such as {inner[-1]}" if inner else "name the folder of a run"
         raise UsageError(f"{run} holds no {NAME}: {cure}")

@@ -1,7 +1,8 @@
 """Replaying a journal: the inputs of a node that lived, fed to a handler that has not.
 
 Decides whether the Replay law holds for it: the same config, seed and inputs give equal effects, whichever wire they
-came from. Rule: the comparison is of the very lines, so that nothing in a journal is compared by less than its bytes.
+came from. Rule: the comparison is of the very lines, so that nothing in a journal is compared by less than its bytes;
+and a line that is answered alike has to be the one that was written there.
 Which journals a run has is left to `lives`, why it went as it did to whoever reads the difference.
 """
 
@@ -9,18 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from chatsim.core.handler import ChatHandler
-from chatsim.journal.steps import Header, JournalReader, Step, encode_step, read, read_header
+from chatsim.journal.steps import Footer, Header, JournalReader, Step, encode_step
+
+MISFIT: Final = (
+    "not the line that was written here: it was altered or moved, or one before it is missing or twice there"
+)
+END: Final = "end"
 
 
 class Difference(msgspec.Struct, frozen=True):
     """The first step (counted from 1) that went otherwise: its line as journaled, and as the fresh handler answered.
 
     `at` is the moment on the journal's own clock (s), `door` the method that was called. Where the handler took the
-    step badly, `got` says what it raised.
+    step badly, `got` says what it raised, and MISFIT where it is answered alike and is not what was written there. The
+    end of a journal counts as a step then, with the door END.
     """
 
     step: int
@@ -51,7 +59,7 @@ def replay(path: Path) -> Difference | None:
 
     Raises HarnessError where the file is no journal.
     """
-    return replay_steps(handler_of(read_header(path)), read(path))
+    return replay_whole(path, followed=True).difference
 
 
 def replay_whole(path: Path, *, followed: bool = False) -> Replayed:
@@ -62,17 +70,32 @@ def replay_whole(path: Path, *, followed: bool = False) -> Replayed:
     """
     with JournalReader(path) as reader:
         count = 0
+        last: Step | None = None
 
-        def counted() -> Iterator[Step]:
-            nonlocal count
-            for step in reader.steps():
+        def fitting() -> Iterator[Step]:
+            nonlocal count, last
+            for last in reader.steps():
                 count += 1
-                yield step
+                yield last
+                if reader.misfit is not None:
+                    return
 
-        found = replay_steps(handler_of(reader.header), counted())
+        found = replay_steps(handler_of(reader.header), fitting())
+        if found is None and reader.misfit is not None:
+            found = _misfit(reader.misfit, count, last, reader.footer)
         if found is None and not followed:
             reader.check_whole()
         return Replayed(count, reader.footer is not None if found is None else None, found)
+
+
+def _misfit(line: int, count: int, last: Step | None, footer: Footer | None) -> Difference:
+    """The difference of a line (counted from 1, the header too) that is not the one that was written there; `last` is
+    the last of `count` steps that were read."""
+    at = 0.0 if last is None else last.now
+    if last is not None and line == count + 1:
+        expected = encode_step(last.now, last.door, last.args, last.effects)
+        return Difference(line - 1, at, last.door, expected.decode(errors="replace"), MISFIT)
+    return Difference(line - 1, at, END, msgspec.json.encode(footer).decode(), MISFIT)
 
 
 def replay_steps(handler: ChatHandler, steps: Iterable[Step]) -> Difference | None:

@@ -1,7 +1,9 @@
 """The journal of one node: every dated input of its handler, with the effects that answered it, one JSON line each.
 
 Decides the form on disk: a header (config, epoch, seed, version, clock), then a line `[now, door, [arguments],
-[effects]]` for each step.
+[effects], check]` for each step, and a footer. `check` is the CRC-32 of everything written up to there, checks left
+out, so that a line that is altered, moved, missing or there twice does not fit: many an input has no effect that would
+show it.
 Rule: what is written decodes back equal, and no token is ever in it (the handler gets claims, never tokens).
 Feeding a journal to a handler again is left to `replay`, counting to `verdict.tally`.
 """
@@ -11,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, Final, TypeAlias
+from zlib import crc32
 
 import msgspec
 
@@ -27,7 +30,10 @@ from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Claims
 from chatsim.errors import HarnessError
 
-VERSION = 1
+VERSION: Final = 2
+READABLE: Final = (1, 2)
+"""Versions that can be read: those of the first have no checks, and nobody can tell what is missing of them."""
+
 FLUSH_BYTES = 256 * 1024
 """Lines are collected up to this much before they are written."""
 
@@ -66,10 +72,12 @@ class Step(msgspec.Struct, array_like=True):
 
 class Footer(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Last line of a journal that was closed in order: what the node measured of itself, in seconds, and the names of
-    the connections that it, and not its handler, had open then (None: it does not say)."""
+    the connections that it, and not its handler, had open then (None: it does not say). `check` is None but on the
+    disk."""
 
     loop_lag_s: tuple[float, ...] = ()
     open: tuple[str, ...] | None = None
+    check: int | None = None
 
 
 class JournalWriter:
@@ -84,12 +92,14 @@ class JournalWriter:
         self._file: IO[bytes] | None = None
         self._flush_at = FLUSH_S
         self.steps = 0
+        head = msgspec.json.encode(header)
+        self._check = crc32(head)
         if path is not None:
             try:
                 self._file = path.open("xb")
             except OSError as problem:
                 raise HarnessError(f"The journal {path} cannot be written ({problem.strerror}).") from problem
-            self._file.write(msgspec.json.encode(header) + b"\n")
+            self._file.write(head + b"\n")
             self._file.flush()
 
     def step(self, now: float, door: str, args: Sequence[Any], effects: Effects) -> None:
@@ -97,8 +107,13 @@ class JournalWriter:
         line = self._line
         self._encode_into((now, door, args, effects), line)
         # A body is kept as it came, and may have line ends between its tokens; a space means the same and is as long.
-        self._buffer += line.replace(b"\n", b" ") if b"\n" in line else line
-        self._buffer += b"\n"
+        if b"\n" in line:
+            line = line.replace(b"\n", b" ")
+        # Without the bracket at its end, as the reader has it too.
+        del line[-1]
+        self._check = crc32(line, self._check)
+        self._buffer += line
+        self._buffer += b",%d]\n" % self._check
         self.steps += 1
         if len(self._buffer) >= FLUSH_BYTES or now >= self._flush_at:
             self._flush_at = now + FLUSH_S
@@ -121,7 +136,9 @@ class JournalWriter:
         """Write what is left; afterwards only the hash may be asked for. The footer is no part of it."""
         self._turn_over()
         if self._file is not None:
-            self._file.write(msgspec.json.encode(footer or Footer()) + b"\n")
+            footer = footer or Footer()
+            check = crc32(msgspec.json.encode(footer), self._check)
+            self._file.write(msgspec.json.encode(msgspec.structs.replace(footer, check=check)) + b"\n")
             self._file.close()
             self._file = None
 
@@ -150,6 +167,7 @@ class _Line(msgspec.Struct, array_like=True):
     door: str
     args: tuple[msgspec.Raw, ...]
     effects: tuple[_SendHead | _TellHead | Ping | Close | Append | Note | Watch, ...]
+    check: int | None = None
 
 
 _ARGS: dict[str, tuple[Any, ...]] = {
@@ -193,7 +211,10 @@ _line_decoder = msgspec.json.Decoder(_Line)
 
 
 class JournalReader:
-    """Reads one journal, which may still be growing. `footer` is None until it was closed in order."""
+    """Reads one journal, which may still be growing. `footer` is None until it was closed in order.
+
+    `misfit` is the first line (counted from 1) that is not the one that was written there, None while there is none.
+    """
 
     def __init__(self, path: Path) -> None:
         """Raises HarnessError where the file cannot be read, or does not begin as a journal does."""
@@ -202,15 +223,18 @@ class JournalReader:
         self._number = 1
         self._rest = b""
         self.footer: Footer | None = None
+        self.misfit: int | None = None
         try:
             self._file = path.open("rb")
         except OSError as problem:
             raise HarnessError(f"The journal {path} cannot be read: {problem.strerror}.") from problem
         try:
-            self.header = _header(path, self._file.readline())
+            head = self._file.readline()
+            self.header = _header(path, head)
         except HarnessError:
             self._file.close()
             raise
+        self._check = crc32(head.rstrip(b"\n"))
 
     def __enter__(self) -> JournalReader:
         return self
@@ -249,14 +273,24 @@ class JournalReader:
             self._number += 1
             try:
                 if line.startswith(b"{"):
-                    self.footer = _footer_decoder.decode(line)
+                    end = _footer_decoder.decode(line)
+                    self.footer = msgspec.structs.replace(end, check=None)
+                    self._fits(end.check, crc32(msgspec.json.encode(self.footer), self._check))
                     continue
-                step = decode_step(line)
+                found = _line_decoder.decode(line)
+                step = _step(found)
             except _UNREADABLE as problem:
                 where = f"{self._path}:{self._number}"
                 raise HarnessError(f"{where}: not a step of a journal: {problem}.") from problem
+            self._fits(found.check, crc32(line[: line.rfind(b",")], self._check))
             self._hash.update(line)
             yield step
+
+    def _fits(self, check: int | None, expected: int) -> None:
+        """Whether the line just read is the one that was written there, by what it says and by what was read."""
+        if check != expected and self.misfit is None and self.header.version > 1:
+            self.misfit = self._number
+        self._check = expected
 
 
 def read_header(path: Path) -> Header:
@@ -274,7 +308,10 @@ def read(path: Path) -> Iterator[Step]:
 def decode_step(line: bytes) -> Step:
     """One line as the step that was written. Raises msgspec.DecodeError, KeyError (an unknown door),
     UnicodeDecodeError or RecursionError where it is none."""
-    found = _line_decoder.decode(line)
+    return _step(_line_decoder.decode(line))
+
+
+def _step(found: _Line) -> Step:
     decoders = _decoders[found.door]
     if not _LEAST.get(found.door, len(decoders)) <= len(found.args) <= len(decoders):
         raise msgspec.ValidationError(f"{found.door} with {len(found.args)} arguments")
@@ -284,7 +321,7 @@ def decode_step(line: bytes) -> Step:
 
 
 def encode_step(now: float, door: str, args: Sequence[Any], effects: Effects) -> bytes:
-    """The line of one step, without its end."""
+    """The line of one step, without its check and its end."""
     return msgspec.json.encode((now, door, args, effects)).replace(b"\n", b" ")
 
 
@@ -301,6 +338,7 @@ def _header(path: Path, line: bytes) -> Header:
         header = _header_decoder.decode(line)
     except _UNREADABLE as problem:
         raise HarnessError(f"{path}: not a journal: {problem}.") from problem
-    if header.version != VERSION:
-        raise HarnessError(f"{path}: a journal of version {header.version}; this chatsim reads version {VERSION}.")
+    if header.version not in READABLE:
+        readable = " and ".join(map(str, READABLE))
+        raise HarnessError(f"{path}: a journal of version {header.version}; this chatsim reads versions {readable}.")
     return header

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from chatsim.errors import HarnessError
-from chatsim.people.strikes import Ending, Order, Posting, Removal
+from chatsim.people.strikes import Ending, Order, Posting, Removal, Revocation
 
 ADMIN_S_MAX = 10.0
 """How long one order may take, however many tokens it names."""
@@ -148,6 +148,8 @@ def _request(order: Order) -> tuple[bytes, bytes, bytes]:
     """Method, path and body."""
     if isinstance(order, Posting):
         return b"POST", b"/api/users/" + _quoted(order.user) + b"/messages", b'{"body":' + bytes(order.body) + b"}"
+    if isinstance(order, Revocation):
+        return b"DELETE", b"/api/users/" + _quoted(order.user) + b"/tokens", b""
     session = b"/api/sessions/" + _quoted(order.session)
     if isinstance(order, Ending):
         return b"DELETE", session, b""

@@ -63,6 +63,10 @@ class Calendar:
             self._now = now
         return self._now
 
+    def reads(self) -> float:
+        """What its clock reads (s since the start), which is behind `now` where something was done before its time."""
+        return self._clock() - self.started_at
+
     def begin(self) -> None:
         """Now is moment 0: what was asked for before begins to happen, and to be `sampled`."""
         assert self.started_at == inf, "a calendar begins once"
@@ -120,7 +124,7 @@ class Calendar:
             self._timer.cancel()
         self._timer_at = due_at
         if self._timer_s > 0.0:
-            self._timer = self.loop.call_later(max(0.0, due_at - self.now()), self._ring)
+            self._timer = self.loop.call_later(max(0.0, due_at - self.reads()), self._ring)
         else:
             # This clock shows the very moment that it was asked for, and a difference would be off by its rounding.
             self._timer = self.loop.call_at(self.started_at + due_at, self._ring)
@@ -130,7 +134,8 @@ class Calendar:
         self._timer_at = inf
         self._ringing = True
         heap = self._heap
-        limit = self.now() + self._timer_s
+        # By the clock: from a moment that came before its time the next would come earlier still, and so on.
+        limit = self.reads() + self._timer_s
         try:
             while heap and heap[0][0] <= limit:
                 moment, _, action, a, b = heapq.heappop(heap)

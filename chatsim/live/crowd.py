@@ -50,7 +50,8 @@ class Crowd:
     """All devices of one run.
 
     `token(device, wall)` mints what a dial shows (None: nothing), `links(number, device)` makes its way up and down.
-    `on_frame(now, device, frame)` hears of each frame before its device does.
+    `on_frame(now, device, frame)` hears of each frame before its device does; `held_at` is when first somebody had so
+    much unread that the rest waits at the server (inf: never).
     """
 
     def __init__(
@@ -74,12 +75,14 @@ class Crowd:
         """
         self.calendar = calendar
         self.wall = wall
+        # How late each message was written (s); what is due within the timer's resolution is early, and below 0.
         self.late_s = array("d")
         self.people = People(self)
         self.people.on_say = self._note_lateness
         self.peers: dict[int, Peer[Device]] = {}
         self.gone: list[Gone] = []
         self.faults: list[str] = []
+        self.held_at = inf
         self.on_frame: Callable[[float, Device, ServerFrame], None] | None = None
         self.token = token
         self._links = links
@@ -98,7 +101,7 @@ class Crowd:
         self._all: set[Peer[Device]] = set()
 
     def _note_lateness(self, now: float, intended_at: float) -> None:
-        self.late_s.append(max(0.0, now - intended_at))
+        self.late_s.append(self.calendar.reads() - intended_at)
 
     # What people ask of the wire.
 
@@ -165,7 +168,8 @@ class Crowd:
 
     def _connect(self, now: float, device: Device, links: tuple[Link, Link]) -> None:
         token = self.token(device, self.wall())
-        peer = Peer(self, self.calendar, device, resuming(self._url, device.client.former), token, links)
+        peer = Peer(self, self.calendar, device, resuming(self._url, self.people.knocks(now, device)), token, links)
+        peer.on_hold = self._holds
         self._all.add(peer)
         task = self.calendar.loop.create_task(self._open(peer), name=f"the dial of {device.user.name}")
         self._tasks.add(task)
@@ -187,6 +191,9 @@ class Crowd:
             if not peer.done:
                 peer.done = True
                 self.refused(self.calendar.now(), peer, 0, None)
+
+    def _holds(self, now: float) -> None:
+        self.held_at = min(self.held_at, now)
 
     async def _narrow_socket(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
@@ -269,6 +276,7 @@ class Crowd:
         """The client stops reading and answering, then goes on."""
         peer.freeze(now, now + for_s)
         self._is_gone(now, peer, now + for_s, vanished=False)
+        self.people.frozen(peer.device, now + for_s)
 
     def _is_gone(self, now: float, peer: Peer[Device], until: float, *, vanished: bool) -> None:
         # Who was gone already is looked for since then.

@@ -8,7 +8,7 @@ and is watched as such. Rule: never longer at it than told, because the crowd sh
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
 
@@ -101,15 +101,18 @@ class Follower:
         self.tally.step(step.now + self._ahead_s, step.door, step.args, step.effects)
         self.watch.step(step.now + self._ahead_s, step.door, step.args, step.effects)
 
-    def violations(self, record: RunRecord, *, settled: bool | None = None) -> list[Violation]:
+    def violations(
+        self, record: RunRecord, *, settled: bool | None = None, shown: Mapping[str, str] | None = None
+    ) -> list[Violation]:
         """The invariants that did not hold, once all is read; `record` is that of the whole run, which `settled` within
-        its bound or not (None: that was not looked at)."""
+        its bound or not (None: that was not looked at), and `shown` which former connection was named for each."""
         return self.watch.finish(
             self._now + self._ahead_s,
             record,
             handler=None if self.difference is not None else self.handler,
             open_=self._open,
             settled=settled,
+            shown=shown,
         )
 
     @property

@@ -1,13 +1,19 @@
 """WebSocket frames as bytes (RFC 6455, 5.2): all that go out, and the one kind that nearly everything comes in as.
 
 Decides nothing but the form. Rule: a server's frames are unmasked, so the bytes are the same for every receiver; of
-what comes in, only whole, short, masked text frames are read here, exactly as the parser of `websockets` would.
-All other inbound frames are left to that parser, which takes four times as long for a chat message.
+what comes in, only whole text frames are read here, by a server short and masked ones, by a client those of at most two
+bytes of length, exactly as the parser of `websockets` would. All other inbound frames are left to that parser, which
+takes four times as long for a chat message.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # it is there wherever the library was built with its C part
+    from websockets.utils import apply_mask
 
 REASON_BYTES_MAX = 123
 """What a close frame has left for its reason: control frames carry 125 bytes, and the code takes two."""
@@ -74,6 +80,42 @@ def short_text(data: bytes, at: int, bytes_max: int) -> tuple[bytes, int] | None
     return (int.from_bytes(data[start:end]) ^ int.from_bytes(mask)).to_bytes(length), end
 
 
+def masked_text(payload: bytes, mask: bytes) -> bytes:
+    """One whole text message of a client; `payload` is UTF-8, `mask` four bytes that nobody can foretell."""
+    length = len(payload)
+    if length < 126:
+        head = bytes((_WHOLE_TEXT, _MASKED | length))
+    elif length < 65536:
+        head = b"\x81\xfe" + length.to_bytes(2, "big")
+    else:
+        head = b"\x81\xff" + length.to_bytes(8, "big")
+    return b"".join((head, mask, apply_mask(payload, mask)))
+
+
+def whole_texts(data: bytes) -> list[bytes] | None:
+    """The payloads of the frames of a server that these bytes are, not checked to be UTF-8.
+
+    None where they are anything but whole, unmasked text frames of under 64 KiB.
+    """
+    at, size = 0, len(data)
+    found = []
+    while size - at >= 2:
+        if data[at] != _WHOLE_TEXT:
+            return None
+        length = data[at + 1]
+        start = at + 2
+        if length >= 126:
+            if length > 126 or size - at < 4:
+                return None
+            length = data[at + 2] << 8 | data[at + 3]
+            start = at + 4
+        at = start + length
+        if at > size:
+            return None
+        found.append(data[start:at])
+    return found if at == size else None
+
+
 class Edge:
     """Where frames end in what comes in: whether the next byte begins one. Sees every byte, and reads headers only.
 
@@ -134,6 +176,12 @@ class Slicer:
         self._head = b""
         self._refused = False
         self._edge: Edge | None = None
+
+    @property
+    def between(self) -> bool:
+        """Whether the upgrade was answered, and the next byte begins a frame: a frame that comes whole then may be
+        passed over."""
+        return self._edge is not None and self._edge.reached
 
     def cut(self, data: bytes) -> list[bytes]:
         """These bytes came: their pieces, in order."""

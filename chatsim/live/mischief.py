@@ -16,10 +16,8 @@ from chatsim.live.crowd import Crowd
 from chatsim.live.peer import Peer
 from chatsim.people.people import Device, Person
 from chatsim.people.strikes import Choose, Order, Strikes
+from chatsim.people.tokens import LAST_MOMENT_S
 from chatsim.scenario import events as ev
-
-LAST_MOMENT_S = 0.2
-"""What a token of `expire_tokens` still lives when it is made: the server would refuse one that has expired already."""
 
 FLOOD_FRAMES_MAX = 1_000_000
 _BAD = b"{this is no JSON"
@@ -35,6 +33,7 @@ _HERE = (
     ev.Flood,
     ev.WithholdAcks,
     ev.ExpireTokens,
+    ev.RefreshToken,
     ev.Revoke,
     ev.BadFrames,
     ev.Leave,
@@ -63,6 +62,16 @@ def check_events(events: Sequence[ev.Event], *, jumps: bool = False) -> None:
         raise UsageError("\n".join(found))
 
 
+class Tokens(Protocol):
+    """What a crowd hands in at a wall time (s since 1970)."""
+
+    def expiring(self, device: Device, wall: float, ttl_s: float, /) -> str:
+        """A good token that ends so soon."""
+
+    def handed_in(self, device: Device, wall: float, kind: ev.HandedIn, /) -> str:
+        """One that is good, or is not in one way."""
+
+
 class Orders(Protocol):
     """What can be done to the server from outside; each takes a while."""
 
@@ -70,7 +79,7 @@ class Orders(Protocol):
         """Have it refuse the tokens that these devices hold."""
 
     async def give(self, order: Order) -> None:
-        """Have its session service do this."""
+        """Have it do this."""
 
     async def end_node(self, event: ev.NodeEvent) -> bool:
         """Have it end as the event says, and begin again; returns whether it was there to end."""
@@ -86,12 +95,12 @@ class Mischief(Strikes[Peer[Device]]):
         self,
         crowd: Crowd,
         choose: Choose,
-        expiring_token: Callable[[Device, float, float], str],
+        tokens: Tokens,
         orders: Orders,
         ends_at: float,
         clock_jump: Callable[[float], Awaitable[None] | None] | None = None,
     ) -> None:
-        """`expiring_token(device, wall, ttl_s)` mints a token that ends so soon; floods end at `ends_at` (s).
+        """Floods end at `ends_at` (s).
 
         `clock_jump(by_s)` sets the wall clock of the node alone, where that can be done: at once, or as an order.
         """
@@ -99,7 +108,7 @@ class Mischief(Strikes[Peer[Device]]):
         self._crowd = crowd
         self._loop = crowd.calendar.loop
         self._fail = crowd.calendar.fail
-        self._expiring_token = expiring_token
+        self._tokens = tokens
         self._server = orders
         self._clock_jump = clock_jump
         self._orders: set[asyncio.Task[None]] = set()
@@ -166,11 +175,17 @@ class Mischief(Strikes[Peer[Device]]):
 
     def _expire_tokens(self, now: float, event: ev.ExpireTokens, victims: Sequence[Person]) -> None:
         for peer in self._of(victims):
-            token = self._expiring_token(peer.device, self._crowd.wall(), LAST_MOMENT_S)
-            self._crowd.transmit(now, peer.device, StatusIn("refresh", token=token))
+            self._hand_in(now, peer, self._tokens.expiring(peer.device, self._crowd.wall(), LAST_MOMENT_S))
 
-    def _revoke(self, now: float, event: ev.Revoke, victims: Sequence[Person]) -> None:
-        self._order(self._server.revoke([device for person in victims for device in person.devices]), event.do)
+    def _refresh_token(self, now: float, event: ev.RefreshToken, victims: Sequence[Person]) -> None:
+        for peer in self._of(victims):
+            self._hand_in(now, peer, self._tokens.handed_in(peer.device, self._crowd.wall(), event.token))
+
+    def _hand_in(self, now: float, peer: Peer[Device], token: str) -> None:
+        self._crowd.transmit(now, peer.device, StatusIn("refresh", token=token))
+
+    def _revoke_tokens(self, now: float, devices: Sequence[Device]) -> None:
+        self._order(self._server.revoke(devices), "revoke")
 
     def _give(self, now: float, order: Order) -> None:
         self._order(self._server.give(order), type(order).__name__.lower())

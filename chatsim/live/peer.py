@@ -1,6 +1,7 @@
 """One client connection: a WebSocket whose bytes travel over a link, of a scenario's network or one that costs nothing.
 
-Decides when bytes are written and when read bytes count as arrived; `websockets` frames, masks and parses.
+Decides when bytes are written and when read bytes count as arrived. Texts are framed and read in
+`chatsim.live.framing`, and all else by `websockets`, whose parser need not see what leaves no trace in it.
 Rule: each direction keeps its order, whatever the link does. What frames mean is the owner's and the client's affair.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar, cast
@@ -22,15 +24,12 @@ from websockets.uri import parse_uri
 
 from chatsim.core.frames import UNREADABLE
 from chatsim.live.calendar import Calendar
-from chatsim.live.framing import Slicer
-from chatsim.network.link import Link
+from chatsim.live.framing import Slicer, masked_text, whole_texts
+from chatsim.network.link import HELD_BYTES_MAX, Link
 
 HANDSHAKE_S_MAX = 10.0
 CLOSE_S_MAX = 5.0
 ABNORMAL = 1006
-HELD_BYTES_MAX = 16 * 1024
-"""A reader whose link holds more than this, or who is frozen and has left more unread, stops reading, so that the rest
-waits at the server."""
 
 # `websockets` writes headers, and so tokens, to its log at level DEBUG: its logger here is one that nobody can turn on.
 _SILENT = logging.Logger("chatsim.silent", logging.CRITICAL + 1)
@@ -69,7 +68,7 @@ class Peer(asyncio.Protocol, Generic[Owner]):
     """One connection of `device`, from the dial to its end. `name` is the server's name for it, once welcomed.
 
     `error` is the code of a refused handshake, `reason` the text of the server's close; `on_lost` is told when the
-    transport is gone.
+    transport is gone, `on_hold(now)` when so much is unread that the rest waits at the server.
     """
 
     def __init__(
@@ -91,6 +90,7 @@ class Peer(asyncio.Protocol, Generic[Owner]):
         self.error = ""
         self.reason = ""
         self.on_lost: Callable[[], None] | None = None
+        self.on_hold: Callable[[float], None] | None = None
         self._ears = ears
         self._calendar = calendar
         self._token = token
@@ -99,10 +99,12 @@ class Peer(asyncio.Protocol, Generic[Owner]):
         self._transport: asyncio.Transport | None = None
         self._writing = 0
         self._reading = 0
+        self._given_up = False
         self._held = False
         self._unread_bytes = 0
         # What came while she was frozen, in order; None is the end of the connection.
-        self._frozen: deque[bytes | None] = deque()
+        self._frozen: deque[tuple[bytes, bool] | None] = deque()
+        self._in_parts = False
 
     # What the transport says.
 
@@ -119,29 +121,36 @@ class Peer(asyncio.Protocol, Generic[Owner]):
     def data_received(self, data: bytes) -> None:
         if self.vanished or self.done:
             return
-        # One write may hold many frames, and each has a way of its own.
-        frames = self._slicer.cut(data)
+        between = self._slicer.between
         if self.down.even:
-            self._came(data)
+            texts = whole_texts(data) if between else None
+            if texts is None:
+                self._slicer.cut(data)
+            self._came(data, between, texts)
             return
-        for frame in frames:
-            self._came(frame)
+        # One write may hold many frames, and each has a way of its own.
+        for frame in self._slicer.cut(data):
+            self._came(frame, between)
+            between = True
 
-    def _came(self, data: bytes) -> None:
-        """A piece of what the server sent sets out for the reader."""
+    def _came(self, data: bytes, between: bool, texts: list[bytes] | None = None) -> None:
+        """A piece of what the server sent sets out for the reader; `between` says that a frame begins with it, and
+        `texts` what it holds, where that is known."""
         now = self._calendar.now()
         at = self.down.arrival(now, len(data))
         if at <= now and not self._reading and self.frozen_until <= now:
             if not (self.vanished or self.done):
-                self._read(now, data)
+                self._read(now, data, between, texts)
             return
         self._reading += 1
-        self._calendar.at(at, self._arrived, data)
+        self._calendar.at(at, self._arrived, data, between)
         waiting = self.down.queued_bytes(now)
         if at < self.frozen_until:
             self._unread_bytes += len(data)
             waiting = max(waiting, self._unread_bytes)
         if not self._held and waiting > HELD_BYTES_MAX:
+            if self.on_hold is not None:
+                self.on_hold(now)
             self._hold(max(at, self.frozen_until))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -164,8 +173,7 @@ class Peer(asyncio.Protocol, Generic[Owner]):
         """Write one text frame; nothing is written any more once either side is closing."""
         # The parser may have met the server's close already, behind what is being read now.
         if self._parser.state is State.OPEN and not self.vanished and not self.done:
-            self._parser.send_text(data)
-            self._flush()
+            self._post(masked_text(data, secrets.token_bytes(4)))
 
     def close(self, code: int) -> None:
         """Close from our side, politely; nothing is heard of it any more."""
@@ -175,7 +183,7 @@ class Peer(asyncio.Protocol, Generic[Owner]):
         if self._parser.state is State.OPEN and not self.vanished:
             self._parser.send_close(code)
             self._flush()
-            self._calendar.at(self._calendar.now() + CLOSE_S_MAX, self._abort)
+            self._calendar.at(self._calendar.now() + CLOSE_S_MAX, self._give_up)
         else:
             self._abort(0.0)
 
@@ -220,8 +228,10 @@ class Peer(asyncio.Protocol, Generic[Owner]):
 
     def _flush(self) -> None:
         data = b"".join(self._parser.data_to_send())
-        if not data:
-            return
+        if data:
+            self._post(data)
+
+    def _post(self, data: bytes) -> None:
         now = self._calendar.now()
         at = self.up.arrival(now, len(data))
         if at <= now and not self._writing:
@@ -234,18 +244,20 @@ class Peer(asyncio.Protocol, Generic[Owner]):
         # What was under way when its sender vanished arrives all the same.
         self._writing -= 1
         self._write(data)
+        if self._given_up and not self._writing:
+            self._end(now)
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
-    def _arrived(self, now: float, data: bytes, _: Any) -> None:
-        if not self._waits(now, data):
+    def _arrived(self, now: float, data: bytes, between: bool) -> None:
+        if not self._waits(now, (data, between)):
             self._reading -= 1
             if not (self.vanished or self.done):
-                self._read(now, data)
+                self._read(now, data, between)
 
-    def _waits(self, now: float, what: bytes | None) -> bool:
+    def _waits(self, now: float, what: tuple[bytes, bool] | None) -> bool:
         """Whether what arrives is read only when she wakes, behind what came before."""
         if self.frozen_until <= now and not self._frozen:
             return False
@@ -264,7 +276,7 @@ class Peer(asyncio.Protocol, Generic[Owner]):
             if what is None:
                 self._ended(now)
             else:
-                self._arrived(now, what, None)
+                self._arrived(now, *what)
 
     def _hold(self, until: float) -> None:
         self._held = True
@@ -283,7 +295,16 @@ class Peer(asyncio.Protocol, Generic[Owner]):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
-    def _read(self, now: float, data: bytes) -> None:
+    def _read(self, now: float, data: bytes, between: bool, texts: list[bytes] | None = None) -> None:
+        if between and not self._in_parts:
+            if texts is None:
+                texts = whole_texts(data)
+            if texts is not None:
+                for text in texts:
+                    self._ears.text(now, self, text)
+                    if self.done or self.vanished:
+                        return
+                return
         parser = self._parser
         parser.receive_data(data)
         for event in parser.events_received():
@@ -299,6 +320,8 @@ class Peer(asyncio.Protocol, Generic[Owner]):
 
     def _frame(self, now: float, frame: Frame) -> None:
         if frame.opcode is Opcode.TEXT:
+            # Inside a message of several parts no other may begin, and only the parser knows where it ends.
+            self._in_parts = self._in_parts or not frame.fin
             self._ears.text(now, self, bytes(frame.data))
         elif frame.opcode is Opcode.PING:
             self._ears.pinged(now, self)
@@ -306,7 +329,7 @@ class Peer(asyncio.Protocol, Generic[Owner]):
             # The parser has the answer ready; the server hangs up when it has that.
             self._flush()
             self.done = True
-            self._calendar.at(now + CLOSE_S_MAX, self._abort)
+            self._calendar.at(now + CLOSE_S_MAX, self._give_up)
             close = Close.parse(bytes(frame.data))
             self.reason = close.reason
             self._ears.closed(now, self, close.code)
@@ -318,7 +341,7 @@ class Peer(asyncio.Protocol, Generic[Owner]):
             return
         self.done = True
         self.reason = "what came is no WebSocket frame"
-        self._calendar.at(now + CLOSE_S_MAX, self._abort)
+        self._calendar.at(now + CLOSE_S_MAX, self._give_up)
         self._ears.closed(now, self, ABNORMAL)
 
     def _answered(self, now: float, response: Response) -> None:
@@ -346,6 +369,13 @@ class Peer(asyncio.Protocol, Generic[Owner]):
 
     def _too_late(self, now: float, *_: Any) -> None:
         if not (self.open or self.done):
+            self._abort(now)
+
+    def _give_up(self, now: float, *_: Any) -> None:
+        """Wait for no answer any more: the end travels like all that came before it, and no faster."""
+        if self._writing:
+            self._given_up = True
+        else:
             self._abort(now)
 
     def _end(self, now: float, *_: Any) -> None:

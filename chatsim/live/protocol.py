@@ -42,6 +42,8 @@ HANDSHAKE_TIMEOUT_S = 10.0
 """How long a peer may take from the first byte to a complete request."""
 
 _HEAD_END = b"\r\n\r\n"
+_CLOSE_HEAD = bytes((0x80 | Opcode.CLOSE,))
+"""What every close frame begins with (RFC 6455, 5.2): it is never in fragments."""
 _INTERNAL_ERROR, _PROTOCOL_ERROR, _GOING_AWAY = 1011, 1002, 1012
 
 # `websockets` writes headers, and so tokens, to its log at level DEBUG: its logger here is one that nobody can turn on.
@@ -314,7 +316,8 @@ class ChatProtocol(asyncio.Protocol):
     def _control(self, outlet: Outlet, opcode: Opcode) -> None:
         """A ping, which the parser has answered, or a pong: both are signs of life."""
         assert self._parser is not None
-        answer = b"".join(self._parser.data_to_send())
+        # It may have given up further on in the same read, and then says so by itself: who closes, and when, is ours.
+        answer = b"".join(data for data in self._parser.data_to_send() if not data.startswith(_CLOSE_HEAD))
         # A peer that pings without reading gets no answers to hoard.
         if answer and not outlet.paused:
             self.gate.driver.reply(outlet, answer)

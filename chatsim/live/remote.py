@@ -177,7 +177,7 @@ class _Run:
         )
         crowd.heard = self.heard
         crowd.on_frame = self._read
-        self.mischief = Mischief(crowd, self.plan.victims, self.purse.expiring, self, scenario.duration_s)
+        self.mischief = Mischief(crowd, self.plan.victims, self.purse, self, scenario.duration_s)
         Script(scenario, self.plan, self.streams, crowd.people, calendar)
         self.devices = {person.name: person.devices for person in crowd.people.persons}
         self.mischief.schedule(scenario.events)
@@ -365,7 +365,7 @@ class _Run:
         stalls = Stalls(self.stalls, self.calendar.started_at)
         notes = list(self._notes())
         health = {
-            "send_late_p99_s": late_s,
+            "send_late_p99_s": max(late_s, 0.0),
             "send_late_max_s": max(self.crowd.late_s, default=0.0),
             "crowd_loop_lag_p99_s": lag_s,
             "stalled_s": stalls.total_s,

@@ -30,6 +30,7 @@ from chatsim.journal.lives import of_life
 from chatsim.journal.record import RunRecord
 from chatsim.live.admin import Admin
 from chatsim.live.calendar import Calendar
+from chatsim.live.cores import held_to
 from chatsim.live.crowd import Crowd
 from chatsim.live.follower import SLACK_S, Follower
 from chatsim.live.lives import Lives
@@ -53,6 +54,7 @@ from chatsim.scenario import events as ev
 from chatsim.scenario.model import Scenario
 from chatsim.verdict.collect import collect
 from chatsim.verdict.invariants.catalogue import Violation
+from chatsim.verdict.invariants.devices import DeviceRules
 from chatsim.verdict.stalls import Stall, Stalls
 
 LATE_S_MAX = 0.05
@@ -73,7 +75,8 @@ CLOSED_BY_END = 1012
 class LiveOutcome(msgspec.Struct):
     """What came of a live run; `exposition` is the last scrape of the server's metrics, `health` how well the harness
     itself did (s, counts), `why_invalid` one sentence, `busy` says that it is the machine's fault, `violations` are the
-    invariants that did not hold, `stalls` when the machine did not run the server or the crowd."""
+    invariants that did not hold, `stalls` when the machine did not run the server or the crowd, and `late_s` by how
+    much the crowd was late (s) in writing each message of the record, in its order."""
 
     record: RunRecord
     trace_hash: str
@@ -84,6 +87,7 @@ class LiveOutcome(msgspec.Struct):
     health: dict[str, Any]
     violations: list[Violation]
     stalls: Stalls
+    late_s: Sequence[float]
 
 
 def run_live(
@@ -93,12 +97,14 @@ def run_live(
     out_dir: Path,
     progress: Callable[[float], None] | None = None,
     follows: bool = True,
+    cores: tuple[int, int] | None = None,
 ) -> LiveOutcome:
     """Play the scenario with its `live:` overrides; the journal and the server's log go into `out_dir`.
 
     `progress` hears the share done. Without `follows` the journal is read when people have stopped acting: the crowd's
-    loop is never busy with it while latencies are measured, and a long run takes longer to end. Raises UsageError for
-    what the live wire cannot play, HarnessError where it failed.
+    loop is never busy with it while latencies are measured, and a long run takes longer to end. `cores` are those of
+    the server and of the crowd (None: where the system likes). Raises UsageError for what the live wire cannot play,
+    HarnessError where it failed.
     """
     told = scenario.with_seed(seed).with_live_overrides()
     played = told.scaled()
@@ -106,6 +112,7 @@ def run_live(
     clock = _Clock() if any(isinstance(event, ev.ClockJump) for event in played.events) else None
     secret, admin_key = (secrets.token_urlsafe(48).encode() for _ in range(2))
     purse = Purse(played, secret)
+    server_core, crowd_core = cores or (None, None)
     journal = out_dir / "journal.jsonl"
     with contextlib.ExitStack() as stack:
         log = out_dir / "server.log"
@@ -117,26 +124,27 @@ def run_live(
         tls = stack.enter_context(self_signed()) if played.tls else None
 
         def make(life: int, port: int) -> Node:
-            return Node(
-                told.handler,
-                secret=secret,
-                admin_key=admin_key,
-                journal=of_life(journal, life),
-                data=kept,
-                log=of_life(log, life),
-                port=port,
-                tls=tls,
-                time_scale=scale,
-                clock_ahead_s=None if clock is None else clock.ahead_s,
-                stalls=of_life(stalls, life),
-            )
+            with held_to(server_core):
+                return Node(
+                    told.handler,
+                    secret=secret,
+                    admin_key=admin_key,
+                    journal=of_life(journal, life),
+                    data=kept,
+                    log=of_life(log, life),
+                    port=port,
+                    tls=tls,
+                    time_scale=scale,
+                    clock_ahead_s=None if clock is None else clock.ahead_s,
+                    stalls=of_life(stalls, life),
+                )
 
         lives = Lives(make, lambda life: follower.begin(of_life(journal, life)))
         stack.callback(lives.stop)
         follower = stack.enter_context(contextlib.closing(Follower(journal)))
         trust = None if tls is None else client_context(tls.cert)
         run = _Run(played, lives, trust, purse, admin_key, follower, data, clock, follows=follows)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with held_to(crowd_core), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run.play(progress))
         code = lives.stop()
         if code != 0:
@@ -187,6 +195,7 @@ class _Run:
         self.calendar: Calendar
         self.admin: Admin
         self.crowd: Crowd
+        self.devices: DeviceRules
         self.mischief: Mischief
 
     async def play(self, progress: Callable[[float], None] | None) -> None:
@@ -206,9 +215,9 @@ class _Run:
             narrow=frozenset(g.name for g in scenario.groups if g.name in narrow or None in narrow),
             time_scale=scenario.played_scale,
         )
-        self.mischief = Mischief(
-            self.crowd, self.plan.victims, self.purse.expiring, self, scenario.duration_s, self.clock_jump
-        )
+        self.devices = DeviceRules(self.follower.watch.findings, slack_s=SLACK_S, scale=scenario.played_scale)
+        self.crowd.people.watch = self.devices
+        self.mischief = Mischief(self.crowd, self.plan.victims, self.purse, self, scenario.duration_s, self.clock_jump)
         Script(scenario, self.plan, self.streams, self.crowd.people, calendar)
         self.mischief.schedule(scenario.events)
         with no_full_collections():
@@ -263,8 +272,8 @@ class _Run:
             return False
         if self.follower.watch.unanswered:
             return False
-        closed = self.follower.tally.closed
-        if any(gone.vanished and gone.name not in closed for gone in crowd.gone):
+        # A server that was killed meanwhile has closed nobody, and the next one knows nothing of them.
+        if any(gone.vanished and self.follower.handler.knows(gone.name) for gone in crowd.gone):
             return False
         unacked = any(d.client.unacked for d in crowd.people.devices if d.number in crowd.peers)
         return not unacked or now > self.scenario.duration_s + ACKS_S_MAX
@@ -343,7 +352,7 @@ class _Run:
             )
         stalls = Stalls(self.stalls, self.calendar.started_at)
         health = {
-            "send_late_p99_s": late_s,
+            "send_late_p99_s": max(late_s, 0.0),
             "send_late_max_s": max(self.crowd.late_s, default=0.0),
             "crowd_loop_lag_p99_s": lag_s,
             "crowd_cpu_s": self.crowd_cpu_s,
@@ -354,8 +363,19 @@ class _Run:
             "journal_steps": follower.steps,
         }
         busy = bool(why) and follower.difference is None
-        violations = follower.violations(record, settled=self.settled)
-        return LiveOutcome(record, follower.trace_hash, self.exposition, not why, why, busy, health, violations, stalls)
+        violations = follower.violations(record, settled=self.settled, shown=self.devices.shown)
+        return LiveOutcome(
+            record,
+            follower.trace_hash,
+            self.exposition,
+            not why,
+            why,
+            busy,
+            health,
+            violations,
+            stalls,
+            self.crowd.late_s,
+        )
 
     def _record(self) -> RunRecord:
         follower = self.follower

@@ -26,7 +26,7 @@ import msgspec
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Record
-from chatsim.core.facts import Added, Ended, Fact, Made, Parted, Position, Removed, Revoked
+from chatsim.core.facts import Added, Ended, Fact, Made, Parted, Position, Removed, Revoked, Starts
 from chatsim.core.snapshot import SessionState, Snapshot
 from chatsim.errors import UsageError
 from chatsim.live.log import LATER
@@ -166,8 +166,13 @@ class SqliteLog:
         for session, user in database.execute("SELECT session, user FROM participants ORDER BY rowid"):
             participants.setdefault(session, []).append(user)
         positions: dict[str, list[tuple[str, int]]] = {}
-        for session, user, seq in database.execute("SELECT session, user, seq FROM positions ORDER BY rowid"):
+        starts: dict[str, list[tuple[str, Starts]]] = {}
+        for session, user, seq, begun in database.execute(
+            "SELECT session, user, seq, starts FROM positions ORDER BY rowid"
+        ):
             positions.setdefault(session, []).append((user, seq))
+            if begun is not None:
+                starts.setdefault(session, []).append((user, msgspec.json.decode(begun, type=Starts)))
         records: dict[str, list[Record]] = {}
         for row in database.execute(
             f"SELECT {_COLUMNS} FROM messages WHERE sent_at > ? ORDER BY number", (kept_since,)
@@ -184,6 +189,7 @@ class SqliteLog:
                 tuple(record for record in records.get(name, ()) if record.epoch == epoch),
                 bool(lasting),
                 opener,
+                tuple(starts.get(name, ())),
             )
             for name, epoch, seq, expires_at, lasting, opener in database.execute(
                 "SELECT name, epoch, seq, expires_at, lasting, opener FROM sessions WHERE NOT ended ORDER BY rowid"
@@ -389,12 +395,12 @@ class _Writer:
                 # Who takes part no more is owed nothing either.
                 for table in ("participants", "positions"):
                     execute(f"DELETE FROM {table} WHERE session = ? AND user = ?", (session, user))
-            case Position(session, user, seq):
+            case Position(session, user, seq, starts):
                 self._place(session, 1)
                 execute(
-                    "INSERT INTO positions (session, user, seq) VALUES (?, ?, ?)"
-                    " ON CONFLICT (session, user) DO UPDATE SET seq = excluded.seq",
-                    (session, user, seq),
+                    "INSERT INTO positions (session, user, seq, starts) VALUES (?, ?, ?, ?)"
+                    " ON CONFLICT (session, user) DO UPDATE SET seq = excluded.seq, starts = excluded.starts",
+                    (session, user, seq, msgspec.json.encode(starts).decode() if starts else None),
                 )
             case Parted(session, user):
                 execute("DELETE FROM positions WHERE session = ? AND user = ?", (session, user))

@@ -27,6 +27,8 @@ _VERSIONS: tuple[tuple[str, ...], ...] = (
     ("ALTER TABLE sessions ADD COLUMN opener TEXT",),
     # Messages of before have ids without a life.
     ("ALTER TABLE messages ADD COLUMN life INTEGER NOT NULL DEFAULT 0",),
+    # As JSON, null where there are none, which is nearly always.
+    ("ALTER TABLE positions ADD COLUMN starts TEXT",),
 )
 """Entry n makes version n + 1 out of version n; version 0 is the empty file."""
 

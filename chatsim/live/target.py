@@ -55,7 +55,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         for event in scenario.events:
             if isinstance(event, _OPERATORS):
                 yield f"{event.do} at {quantity(event.at_s, 's')} is not done to a server that somebody else runs"
-            elif isinstance(event, _ADMINS) and self.admin_key is None:
+            elif self.admin_key is None and (isinstance(event, _ADMINS) or ev.hands_in_revoked((event,))):
                 yield f"{event.do} at {quantity(event.at_s, 's')} needs the admin key: give --admin-key-file"
         if self.admin_key is None and any(group.credentials == "revoked" for group in scenario.groups):
             yield "credentials: revoked needs the admin key: give --admin-key-file"

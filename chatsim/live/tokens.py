@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from base64 import urlsafe_b64encode
-from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -19,22 +18,20 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from chatsim.core.tokens import Minter, issue
 from chatsim.errors import UsageError
 from chatsim.people.people import Device
+from chatsim.people.tokens import EXPIRED_FOR_S, REVOKED_JTI, STRANGER, Held
+from chatsim.scenario.events import HandedIn, hands_in_revoked
 from chatsim.scenario.model import Scenario
 
 PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
-EXPIRED_FOR_S = 60.0
 ALGORITHM = "HS256"
-
-HELD_MAX = 4
-"""Newest tokens of a device that are remembered: the one that the server knows, and those on their way to it."""
-
-REVOKED_JTI = "revoked"
-"""Name of the tokens of people with revoked credentials; `Purse.spoilt` is to be revoked before they come."""
 
 
 class Purse:
-    """Mints what each device shows. `secret` is the server's; forged tokens are signed with another."""
+    """Mints what each device shows. `secret` is the server's; forged tokens are signed with another.
+
+    `spoilt` are the tokens that are to be revoked before anybody comes.
+    """
 
     def __init__(self, scenario: Scenario, secret: bytes, minter: Minter | None = None, mark: str = "") -> None:
         """`minter` is of a server that somebody else runs: its key and algorithm count, and its audience and issuer
@@ -47,13 +44,13 @@ class Purse:
         self._audience = handler.audience if minter is None or minter.audience is None else minter.audience
         self._issuer = handler.issuer if minter is None or minter.issuer is None else minter.issuer
         revoked = any(group.credentials == "revoked" for group in scenario.groups)
+        revoked = revoked or hands_in_revoked(scenario.events)
         self.spoilt: tuple[str, ...] = (f"{mark}{REVOKED_JTI}",) if revoked else ()
         self._mark = mark
         self._scenario = scenario
         self._secret = secret if minter is None else minter.key
         self._other = forger_of(self._algorithm)
-        self._count = 0
-        self._held: dict[int, deque[tuple[str, float]]] = {}
+        self._held = Held(mark)
 
     def token(self, device: Device, wall: float) -> str | None:
         """What the device shows when it dials at that wall time (s since 1970); None is nothing."""
@@ -70,20 +67,29 @@ class Purse:
         """A good token that ends in `ttl_s` seconds."""
         return self._issue(self._secret, device, wall, wall + ttl_s)
 
+    def handed_in(self, device: Device, wall: float, kind: HandedIn) -> str:
+        """What the device hands in on an open connection, whose token was good."""
+        exp = wall + self._scenario.group(device.user.group).token_ttl_s
+        if kind == "good":
+            return self._issue(self._secret, device, wall, exp)
+        # One that is never taken is none that the device holds.
+        jti = f"{self._mark}{REVOKED_JTI}" if kind == "revoked" else self._held.name()
+        user = STRANGER if kind == "foreign" else device.user.name
+        key = self._other if kind == "forged" else self._secret
+        ends_at = wall - EXPIRED_FOR_S if kind == "expired" else exp
+        return self._signed(key, user, wall, ends_at, jti, (device.user.session,))
+
     def stranger(self, user: str, wall: float) -> str:
         """A good token of somebody who belongs to no group, for a minute and for no session."""
-        self._count += 1
-        return self._signed(self._secret, user, wall, wall + 60.0, f"{self._mark}t{self._count}", ())
+        return self._signed(self._secret, user, wall, wall + 60.0, self._held.name(), ())
 
     def held(self, device: Device, wall: float) -> tuple[str, ...]:
         """The `jti` of the tokens that the device holds at that wall time, newest first."""
-        return tuple(jti for jti, exp in reversed(self._held.get(device.number, ())) if exp > wall)
+        return self._held.of(device, wall)
 
     def _issue(self, key: bytes, device: Device, wall: float, exp: float, jti: str | None = None) -> str:
-        if jti is None:
-            self._count += 1
-            jti = f"{self._mark}t{self._count}"
-        self._held.setdefault(device.number, deque(maxlen=HELD_MAX)).append((jti, exp))
+        jti = self._held.name() if jti is None else jti
+        self._held.hold(device, jti, exp)
         return self._signed(key, device.user.name, wall, exp, jti, (device.user.session,))
 
     def _signed(self, key: bytes, user: str, wall: float, exp: float, jti: str, sessions: tuple[str, ...]) -> str:

@@ -19,6 +19,10 @@ RTO_S_MAX = 120.0
 RETRANSMISSIONS_MAX = 15
 """After so many losses of one frame in a row it gets through (Linux would give the connection up: tcp_retries2)."""
 
+HELD_BYTES_MAX = 16 * 1024
+"""What systems on the way take of what somebody writes to a slow reader: the rest waits with the writer, and is lost
+when that one breaks off."""
+
 _NEVER = -inf
 """One float for all: written out, `-inf` is a new object each time, and there are many connections."""
 
@@ -108,12 +112,15 @@ class Link:
         return (self._busy_until - now) * self._bandwidth / 8.0
 
     def breaks(self, now: float) -> float:
-        """When the other end feels that the connection was broken off at `now`: behind a partition and what is on its
-        way, but not behind what still waits for bandwidth, since that is lost."""
+        """When the other end feels that the connection was broken off at `now`: behind a partition, and behind all that
+        systems on the way have taken already, which arrives still; what is more than that is lost."""
         at = max(now, self._stalled_until, now if self._blocked_until == inf else self._blocked_until)
+        waits_bytes = self.queued_bytes(now)
+        if waits_bytes > HELD_BYTES_MAX and self._bandwidth is not None:
+            at = max(at, now + HELD_BYTES_MAX * 8.0 / self._bandwidth)
         if self._latency is not None:
             at += self._latency.next() * self._factor
-        return max(at, self._last_at) if self._bandwidth is None else at
+        return at if waits_bytes > HELD_BYTES_MAX else max(at, self._last_at)
 
     @property
     def leaves_at(self) -> float:

@@ -2,7 +2,8 @@
 
 Decides when arrivals, messages, heartbeats and changes of presence happen; one entry at a time stands on the calendar
 for the whole plan of messages.
-Rule: open-loop messages go at their intended moments; a closed loop thinks after each ack.
+Rule: open-loop messages go at their intended moments, or as late as a crowd was that is to be followed; a closed loop
+thinks after each ack.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 from msgspec import Raw
 
 from chatsim.core.client import ClientConfig
+from chatsim.people.lateness import ON_TIME, Lateness
 from chatsim.people.people import People, Person
 from chatsim.people.plan import Plan
 from chatsim.people.streams import Streams
@@ -60,16 +62,26 @@ def settle_s_max(scenario: Scenario) -> float:
 
 
 class Script:
-    """The people of a plan, brought to life."""
+    """The people of a plan, brought to life; they write as `late` as a crowd that was measured."""
 
-    def __init__(self, scenario: Scenario, plan: Plan, streams: Streams, people: People, calendar: Calendar) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        plan: Plan,
+        streams: Streams,
+        people: People,
+        calendar: Calendar,
+        late: Lateness = ON_TIME,
+    ) -> None:
         self._scenario = scenario
         self._plan = plan
         self._people = people
         self._calendar = calendar
         self._next = 0
         # Arrays, not lists: eight bytes a number, and reading one gives a plain number of Python.
-        self._at = array("d", plan.at_s.tobytes())
+        self._meant_at = array("d", plan.at_s.tobytes())
+        said_at = late.moments(plan.at_s)
+        self._at = self._meant_at if said_at is plan.at_s else array("d", said_at.tobytes())
         self._user = array("q", plan.user.tobytes())
         self._bytes = array("q", plan.body_bytes.tobytes())
         dice = streams.generator("clients")
@@ -97,6 +109,11 @@ class Script:
         if self._at:
             calendar.at(self._at[0], self._says)
 
+    @property
+    def writing(self) -> bool:
+        """Whether messages of the plan are still to be written: who is late may go on beyond the end."""
+        return self._next < len(self._at)
+
     def _arrives(self, now: float, person: Person, number: int) -> None:
         self._people.arrive(now, person)
         loop = self._plan.closed.get(number)
@@ -106,7 +123,7 @@ class Script:
     def _says(self, now: float, _: Any, __: Any) -> None:
         at, people = self._at, self._people
         place = self._next
-        people.say(now, people.persons[self._user[place]], at[place], body_of(self._bytes[place]))
+        people.say(now, people.persons[self._user[place]], self._meant_at[place], body_of(self._bytes[place]))
         self._next = place = place + 1
         if place < len(at):
             self._calendar.at(max(at[place], now), self._says)

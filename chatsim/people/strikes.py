@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from chatsim.journal.record import Fired
 from chatsim.network.link import Link
-from chatsim.people.people import People, Person
+from chatsim.people.people import Device, People, Person
 from chatsim.people.script import Calendar
 from chatsim.people.spells import Spells
 from chatsim.scenario import events as ev
@@ -54,8 +54,14 @@ class Posting(NamedTuple):
     body: Raw = POST_BODY
 
 
-Order: TypeAlias = Removal | Addition | Ending | Posting
-"""What is done to sessions by order, over HTTP where there is HTTP."""
+class Revocation(NamedTuple):
+    """An order: no token that the user has so far is good any more."""
+
+    user: str
+
+
+Order: TypeAlias = Removal | Addition | Ending | Posting | Revocation
+"""What is done by order, over HTTP where there is HTTP."""
 
 PeopleEvent: TypeAlias = ev.VictimEvent | ev.Arrive
 """An event that touches people."""
@@ -122,6 +128,7 @@ class Strikes(ABC, Generic[C]):
             ev.Flood: self._flood,
             ev.WithholdAcks: self._withhold_acks,
             ev.ExpireTokens: self._expire_tokens,
+            ev.RefreshToken: self._refresh_token,
             ev.Revoke: self._revoke,
             ev.BadFrames: self._bad_frames,
             ev.Leave: self._leave,
@@ -166,7 +173,11 @@ class Strikes(ABC, Generic[C]):
     @abstractmethod
     def _expire_tokens(self, now: float, event: ev.ExpireTokens, victims: Sequence[Person]) -> None: ...
     @abstractmethod
-    def _revoke(self, now: float, event: ev.Revoke, victims: Sequence[Person]) -> None: ...
+    def _refresh_token(self, now: float, event: ev.RefreshToken, victims: Sequence[Person]) -> None: ...
+
+    @abstractmethod
+    def _revoke_tokens(self, now: float, devices: Sequence[Device]) -> None:
+        """Have the node refuse the tokens that these devices hold: as soon as there is a node, if there is none."""
 
     @abstractmethod
     def _give(self, now: float, order: Order) -> None:
@@ -244,6 +255,13 @@ class Strikes(ABC, Generic[C]):
         for person in self._people.persons:
             if person.session in sessions:
                 self._back(now, event.for_s, person)
+
+    def _revoke(self, now: float, event: ev.Revoke, victims: Sequence[Person]) -> None:
+        if event.of == "tokens":
+            self._revoke_tokens(now, [device for person in victims for device in person.devices])
+            return
+        for person in victims:
+            self._give(now, Revocation(person.name))
 
     def _back(self, now: float, for_s: float | None, person: Person, order: Order | None = None) -> None:
         if for_s is not None:

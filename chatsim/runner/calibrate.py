@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from chatsim.analysis.costing import Cost, Costing, costing
 from chatsim.analysis.fits import Line, Median, Shape, median_of
+from chatsim.analysis.pace import Pace
 from chatsim.errors import HarnessError
 from chatsim.live.calibration.measure import LEVELS
 from chatsim.live.calibration.meters import machine, versions
@@ -41,6 +42,8 @@ def calibration(measured: Measured, *, chatsim: str, made_at: str, quick: bool, 
     spelled: dict[str, Any] = {word: words_of(found.costs[word]) for word in (*WORDS, *FINER) if word in found.costs}
     if found.collected:
         spelled["collect"] = _collecting(found)
+    if found.pace is not None:
+        spelled |= _wavering(found.pace)
     reference = measured.reference_s
     return Calibration(
         chatsim=chatsim,
@@ -90,6 +93,13 @@ def _collecting(found: Costing) -> Any:
     return {"mixture": [{"weight": 1 - share, "constant": 0}, {"weight": share, **pause}]}
 
 
+def _wavering(pace: Pace) -> dict[str, Any]:
+    """How the machine's speed wavers: equally probable stretches, each held for a random time."""
+    at = [float(f"{edge:.4g}") for edge in pace.edges]
+    paces = {"mixture": [{"weight": 1, "uniform": {"low": low, "high": high}} for low, high in pairwise(at)]}
+    return {"pace": paces, "pace_hold": {"exponential": {"mean": f"{pace.hold_s * 1e3:.3g}ms"}}}
+
+
 def _us(value_s: float) -> str:
     return f"{value_s * 1e6:.4g}us"
 
@@ -102,6 +112,12 @@ def _measured(found: Costing) -> dict[str, Estimate]:
         made[f"memory_{server}"] = _estimate(
             f"resident memory of a joined, silent {server} connection", "bytes", memory
         )
+    if found.pace is not None:
+        pace = found.pace
+        says = "how the speed wavers within a second: coefficient of variation of what the same work takes"
+        made["pace"] = _estimate(says, "share", Median(pace.cv, *pace.cv_within, pace.n))
+        held = Median(pace.hold_s, *pace.hold_s_within, pace.n)
+        made["pace_hold"] = _estimate("for how long the speed stays as it is", "s", held)
     if found.collected:
         pauses = median_of(found.collected)
         made["collect"] = _estimate("one run of the cycle collector, of its CPU time", "s", pauses)

@@ -7,7 +7,7 @@ are judged in one place.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +15,7 @@ import msgspec
 
 from chatsim.errors import TargetError, UnbalancedError, UsageError
 from chatsim.journal.record import RunRecord
+from chatsim.people.lateness import ON_TIME, Lateness
 from chatsim.runner.wreck import kept
 from chatsim.scenario.model import Scenario
 from chatsim.store.folder import RunFolder
@@ -38,7 +39,8 @@ class RunResult(msgspec.Struct):
     was written, `violations` are the invariants that did not hold (the run is then not valid, whatever else it says),
     `health` is how well the harness of a live run did itself (s, counts; empty in simulation), `busy` says that a run
     is not valid for the machine's sake alone: another one may be. `measures` are the numbers of a flow, whose `record`
-    has no rows of messages. It lasted for `lasted_s`, settling included (0 where the wire does not tell)."""
+    has no rows of messages. `late_s` is by how much a live crowd was late (s) in writing each message of the record
+    (empty: nobody was). It lasted for `lasted_s`, settling included (0 where the wire does not tell)."""
 
     scenario: str
     wire: str
@@ -57,6 +59,7 @@ class RunResult(msgspec.Struct):
     busy: bool = False
     lasted_s: float = 0.0
     measures: Measures | None = None
+    late_s: Sequence[float] = ()
 
     def of_group(self, group: str) -> dict[str, dict[str, float]]:
         """Every aggregate of every metric of one group (s)."""
@@ -121,6 +124,7 @@ class _Played(msgspec.Struct):
     health: dict[str, Any] = msgspec.field(default_factory=dict)
     lasted_s: float = 0.0
     outside: Outside | None = None
+    late_s: Sequence[float] = ()
 
 
 def run(
@@ -132,11 +136,13 @@ def run(
     progress: Callable[[float], None] | None = None,
     target: Target | None = None,
     follows: bool = True,
+    cores: tuple[int, int] | None = None,
 ) -> RunResult:
     """Play a scenario on a wire and judge it; writes a folder below `out` (default `results/runs`).
 
     `progress` hears the share that is done; `target` is a server that somebody else runs, and `on` what it is called.
-    A live run without `follows` reads its journal at the end only. A run that was played to its end is always written,
+    A live run without `follows` reads its journal at the end only; `cores` are those of its server and its crowd (None:
+    where the system likes). A run that was played to its end is always written,
     whether or not it may be judged; of one that broke on the way there are its journal and its last moments. Raises
     UsageError where the wire cannot play the scenario, TargetError where the server lets nobody in, HarnessError where
     it failed on the way.
@@ -149,7 +155,7 @@ def run(
             folder.write_scenario(scenario.words)
             folder.write_document(result.to_dict())
         else:
-            result = _written(scenario, on, folder, progress, target, follows)
+            result = _written(scenario, on, folder, progress, target, follows, cores)
     result.path = folder.path
     return result
 
@@ -161,13 +167,14 @@ def _written(
     progress: Callable[[float], None] | None,
     target: Target | None,
     follows: bool,
+    cores: tuple[int, int] | None,
 ) -> RunResult:
     """Play and judge it, with everything that is written down of a run of rows."""
     try:
         if target is not None:
             played = _play_remote(scenario, target, progress)
         elif on == "live":
-            played = _play_live(scenario, folder.path, progress, follows)
+            played = _play_live(scenario, folder.path, progress, follows, cores)
         else:
             played = _play(scenario, on, folder.journal, progress)
     except (UsageError, TargetError):
@@ -186,17 +193,24 @@ def _written(
     return result
 
 
-def play(scenario: Scenario, *, on: str = "sim") -> RunResult:
+def play(scenario: Scenario, *, on: str = "sim", late: Lateness = ON_TIME) -> RunResult:
     """Play a scenario in virtual time, on `sim`, `virtual` or as a flow, and judge it; nothing is written.
 
+    On `sim` the crowd writes as `late` as another did.
     Raises UsageError where the wire cannot play the scenario, HarnessError where it failed on the way.
     """
     if on == FLOW:
         return _flow(scenario, None)
-    return _judged(_play(scenario, on, None, None), on)
+    return _judged(_play(scenario, on, None, None, late), on)
 
 
-def _play(scenario: Scenario, on: str, journal: Path | None, progress: Callable[[float], None] | None) -> _Played:
+def _play(
+    scenario: Scenario,
+    on: str,
+    journal: Path | None,
+    progress: Callable[[float], None] | None,
+    late: Lateness = ON_TIME,
+) -> _Played:
     if on == "virtual":
         from chatsim.virtual.run import run_virtual
 
@@ -204,7 +218,7 @@ def _play(scenario: Scenario, on: str, journal: Path | None, progress: Callable[
         return _Played(scenario, there.record, there.trace_hash, there.violations, there.exposition)
     from chatsim.sim.run import simulate
 
-    outcome = simulate(scenario, journal=journal, progress=progress)
+    outcome = simulate(scenario, journal=journal, progress=progress, late=late)
     told = None if journal is None else exposition(outcome.families)
     return _Played(scenario, outcome.record, outcome.trace_hash, outcome.violations, told, lasted_s=outcome.lasted_s)
 
@@ -235,15 +249,21 @@ def _flow(scenario: Scenario, progress: Callable[[float], None] | None) -> RunRe
     )
 
 
-def _play_live(scenario: Scenario, folder: Path, progress: Callable[[float], None] | None, follows: bool) -> _Played:
+def _play_live(
+    scenario: Scenario,
+    folder: Path,
+    progress: Callable[[float], None] | None,
+    follows: bool,
+    cores: tuple[int, int] | None,
+) -> _Played:
     from chatsim.live.run import run_live
 
-    lived = run_live(scenario, seed=scenario.seed, out_dir=folder, progress=progress, follows=follows)
+    lived = run_live(scenario, seed=scenario.seed, out_dir=folder, progress=progress, follows=follows, cores=cores)
     judged_by = scenario.with_live_overrides()
     judged_by = judged_by.scaled(judged_by.time_scale)
     played = _Played(judged_by, lived.record, lived.trace_hash, lived.violations, lived.exposition)
     played.valid, played.why, played.busy, played.health = lived.valid, lived.why_invalid, lived.busy, lived.health
-    played.lasted_s = lived.health["lasted_s"]
+    played.lasted_s, played.late_s = lived.health["lasted_s"], lived.late_s
     excuse = _excuse(judged_by, lived.record, lived.stalls) if lived.valid else ""
     if excuse:
         played.valid, played.why, played.busy = False, excuse, True
@@ -292,6 +312,7 @@ def _judged(played: _Played, wire: str) -> RunResult:
         record=record,
         busy=busy,
         lasted_s=played.lasted_s,
+        late_s=played.late_s,
     )
 
 

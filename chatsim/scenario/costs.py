@@ -40,6 +40,9 @@ FINER: Final = (
 )
 """What may be told apart beside them, and costs nothing (or what the word that it refines says) where it is not."""
 
+PACE: Final = ("pace", "pace_hold")
+"""How the machine's speed wavers: both are said, or neither is."""
+
 SHIPPED: Final = Path(__file__).with_name("costs.json")
 """The file behind `costs: default`: one that `chatsim calibrate` wrote, or one in its form."""
 
@@ -64,6 +67,9 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     `append_durable` instead of `append`, and `commit` and `commit_record` (a commit's time, and more of it for each
     record in it, both of the log's own thread) where `log.store` is sqlite; `tls_frame` and `tls_write` more for a
     frame and for a flush over TLS.
+
+    No machine is equally fast at all times: `pace` is how many times as long the loop's work takes (a number), and is
+    drawn anew whenever `pace_hold` (s) has passed. None: the speed is always the same.
     """
 
     frame: Distribution = msgspec.field(default_factory=lambda: _shipped("frame"))
@@ -87,6 +93,8 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     commit_record: Distribution | None = None
     tls_frame: Distribution | None = None
     tls_write: Distribution | None = None
+    pace: Distribution | None = None
+    pace_hold: Distribution | None = None
 
     @property
     def is_free(self) -> bool:
@@ -145,15 +153,20 @@ def _from_mapping(value: Mapping[str, object], folder: Path | None) -> Costs:
     """Costs by name."""
     found: list[Fault] = []
     read: dict[str, Distribution] = {}
-    known = (*WORDS, *FINER)
+    known = (*WORDS, *FINER, *PACE)
     for word, given in value.items():
         if word not in known:
             found.append(((word,), f"unknown cost {word!r}{did_you_mean(word, known)}"))
             continue
         try:
-            read[word] = read_distribution(given, units.duration, folder)
+            read[word] = read_distribution(given, units.number if word == "pace" else units.duration, folder)
         except FaultsError as faults:
             found.extend(((word, *path), text) for path, text in faults.found)
+    for word, other in (PACE, PACE[::-1]):
+        if word in value and other not in value:
+            found.append(((word,), f"{word} goes with {other}: say both, or neither"))
+        elif word in read and read[word].mean <= 0.0:
+            found.append(((word,), f"{word} is 0 at all times: it is above 0 in the mean"))
     if found:
         raise FaultsError(found)
     return Costs(**read)

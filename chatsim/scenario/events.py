@@ -4,6 +4,7 @@ Decides which arguments each event takes. Rule: an event that has victims may ch
 event that has none (the node, the log, the clock) may not. What an event does to a wire is decided there.
 """
 
+from collections.abc import Iterable
 from math import inf
 from typing import Annotated, Final, Literal, TypeAlias, get_args
 
@@ -129,10 +130,24 @@ class ExpireTokens(VictimEvent):
     do: Literal["expire_tokens"]
 
 
+HandedIn: TypeAlias = Literal["good", "expired", "forged", "foreign", "revoked"]
+"""Tokens that somebody hands in: one more of hers, one that has ended, one that nobody signed who may, another user's,
+or one that was revoked."""
+
+
+class RefreshToken(VictimEvent):
+    """Each victim hands in such a token on her open connections."""
+
+    do: Literal["refresh_token"]
+    token: HandedIn
+
+
 class Revoke(VictimEvent):
-    """The victims' tokens are revoked."""
+    """The tokens that the victims hold are revoked, or all that each has had so far as a user, who is then no receiver
+    until she comes with a newer one."""
 
     do: Literal["revoke"]
+    of: Literal["tokens", "user"] = "tokens"
 
 
 class BadFrames(VictimEvent):
@@ -229,6 +244,7 @@ Event: TypeAlias = (
     | Flood
     | WithholdAcks
     | ExpireTokens
+    | RefreshToken
     | Revoke
     | BadFrames
     | Leave
@@ -245,6 +261,12 @@ Event: TypeAlias = (
 )
 NodeEvent: TypeAlias = RestartNode | DrainNode | CrashNode
 """What ends a node, which begins again: its log has to last."""
+
+
+def hands_in_revoked(events: Iterable[EventBase]) -> bool:
+    """Whether somebody is to hand in a token that was revoked: that has to be done before."""
+    return any(isinstance(event, RefreshToken) and event.token == "revoked" for event in events)
+
 
 AnyEvent: TypeAlias = Annotated[Event, Field(discriminator="do")]
 

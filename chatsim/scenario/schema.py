@@ -12,7 +12,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from chatsim.core.config import ALGORITHMS, HandlerConfig
 from chatsim.scenario import handler
-from chatsim.scenario.costs import FINER, WORDS
+from chatsim.scenario.costs import FINER, PACE, WORDS
 from chatsim.scenario.model import MESSAGES, Scenario
 from chatsim.scenario.words import (
     DURATION_SCHEMA,
@@ -116,8 +116,10 @@ def _handler() -> dict[str, Any]:
 
 def _costs() -> dict[str, Any]:
     """Schema of the costs: `default`, 0, a file, or each by name."""
-    cost = distribution_schema(DURATION_SCHEMA)
-    named = {"type": "object", "properties": dict.fromkeys((*WORDS, *FINER), cost), "additionalProperties": False}
+    words = dict.fromkeys((*WORDS, *FINER, *PACE), distribution_schema(DURATION_SCHEMA))
+    words["pace"] = distribution_schema({"type": "number", "minimum": 0})
+    together = {word: [other] for word, other in (PACE, PACE[::-1])}
+    named = {"type": "object", "properties": words, "dependentRequired": together, "additionalProperties": False}
     return {"anyOf": [{"const": 0}, {"type": "string", "minLength": 1}, named]}
 
 

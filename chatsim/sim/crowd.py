@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import inf
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from chatsim.core.frames import ClientFrame, ServerFrame, encode
 from chatsim.core.tokens import Claims
 from chatsim.journal.record import Detection
 from chatsim.network.link import Link
 from chatsim.people.people import Device, People
+from chatsim.people.tokens import EXPIRED_FOR_S, LAST_MOMENT_S, REVOKED_JTI, STRANGER, Held
+from chatsim.scenario.events import HandedIn
 from chatsim.sim.engine import Engine
 from chatsim.sim.node import Node
 from chatsim.sim.pipe import Pipe, frame_bytes
@@ -28,8 +31,17 @@ ALARM_S = 1.0
 """Alarms further away than two of these wait in slots of this width, outside the heap of events."""
 
 
+_SPOILT: Final[dict[HandedIn, Callable[[Claims], Claims]]] = {
+    "good": lambda claims: claims,
+    "expired": lambda claims: replace(claims, exp=(claims.iat or 0.0) - EXPIRED_FOR_S),
+    "foreign": lambda claims: replace(claims, sub=STRANGER),
+    "revoked": lambda claims: replace(claims, jti=REVOKED_JTI),
+}
+"""What is wrong with a token that a gate can read."""
+
+
 class Knock(msgspec.Struct, frozen=True):
-    """How a group knocks at the door: `claims(user, now)` are those of a token issued then, by a clock that is right.
+    """How a group knocks at the door: `claims(user, now)` are those of a token made then, by a clock that is right.
 
     None is a token that the server refuses with 401 whatever the time, after verifying it if `verified`; of the others
     the node's own clock is the judge, as at a real gate.
@@ -42,7 +54,7 @@ class Knock(msgspec.Struct, frozen=True):
 
 class Crowd:
     """All devices of a run; `links(number, device)` makes the two directions of a connection, `knocks` maps groups to
-    their tokens."""
+    their tokens, which have names where they are `named`; `held` knows those."""
 
     def __init__(
         self,
@@ -50,6 +62,8 @@ class Crowd:
         node: Node,
         links: Callable[[int, Device], tuple[Link, Link]],
         knocks: dict[str, Knock],
+        *,
+        named: bool = False,
     ) -> None:
         self.engine = engine
         self.node = node
@@ -63,6 +77,8 @@ class Crowd:
         self.gone: dict[str, Pipe] = {}
         self._links = links
         self._knocks = knocks
+        self.held = Held()
+        self._named = named
         self._alarms: dict[int, list[Device]] = {}
         self._dials: dict[int, int] = {}
         self._numbered = 0
@@ -86,9 +102,43 @@ class Crowd:
         if pipe is not None and claims is not None and not pipe.vanished:
             self.engine.at(pipe.up.arrival(now, HANDSHAKE_BYTES), self.node.refreshed, pipe, claims)
 
+    def hand_in(self, now: float, pipe: Pipe, token: HandedIn) -> None:
+        """The device hands in such a token, as in `refresh`."""
+        # One that is never taken is none that the device holds.
+        claims: Claims | None = self.claims(now, pipe.peer) if token == "good" else self._claims(now, pipe.peer)
+        assert claims is not None, "who is in has shown a good token"
+        if pipe.vanished:
+            return
+        at = pipe.up.arrival(now, HANDSHAKE_BYTES)
+        if token == "forged":
+            self.engine.at(at, self.node.refresh_refused, pipe, "token_invalid")
+        else:
+            self.engine.at(at, self.node.refreshed, pipe, _SPOILT[token](claims))
+
+    def hand_in_ending(self, now: float, pipe: Pipe) -> None:
+        """The device hands in a good token that ends at once."""
+        good: Claims | None = self._claims(now, pipe.peer)
+        assert good is not None, "who is in has shown a good token"
+        assert good.iat is not None
+        ending = self._issued(pipe.peer, replace(good, exp=good.iat + LAST_MOMENT_S))
+        if not pipe.vanished:
+            self.engine.at(pipe.up.arrival(now, HANDSHAKE_BYTES), self.node.refreshed, pipe, ending)
+
     def claims(self, now: float, device: Device) -> Claims | None:
-        """What a token says that is issued to the device now; None where no good one can be had."""
+        """What a token says that is issued to the device now, and that it holds; None where no good one can be had."""
+        made: Claims | None = self._claims(now, device)
+        return None if made is None else self._issued(device, made)
+
+    def _claims(self, now: float, device: Device) -> Claims | None:
         return self._knocks[device.user.group].claims(device.user.name, now)
+
+    def _issued(self, device: Device, claims: Claims) -> Claims:
+        """The token, once the device has it."""
+        if not self._named:
+            return claims
+        jti = self.held.name()
+        self.held.hold(device, jti, claims.exp)
+        return replace(claims, jti=jti)
 
     def hang_up(self, now: float, device: Device, code: int) -> None:
         pipe = self.pipes.pop(device.number, None)
@@ -173,12 +223,14 @@ class Crowd:
 
     def _ask(self, now: float, pipe: Pipe, _: Any) -> None:
         """The way is open: the device asks for the upgrade, and shows a token of this moment."""
+        pipe.former = self.people.knocks(now, pipe.peer)
+        claims = self.claims(now, pipe.peer)
         if not self.node.up:
             # Nobody listens: the system has answered, and the round trip is paid.
             self._refused(now, pipe.peer, (0, None))
             return
         self.node.knocking[pipe.name] = pipe
-        self.engine.at(pipe.up.arrival(now, HANDSHAKE_BYTES), self._knock, pipe, self.claims(now, pipe.peer))
+        self.engine.at(pipe.up.arrival(now, HANDSHAKE_BYTES), self._knock, pipe, claims)
 
     def _knock(self, now: float, pipe: Pipe, claims: Claims | None) -> None:
         device = pipe.peer
@@ -189,28 +241,29 @@ class Crowd:
         cost_s += self.node.cost_s("handshake")
         if knock.tls:
             cost_s += self.node.cost_s("tls_handshake")
-        reason, answer = self._refusal(now, device, claims)
+        reason, answer = self._refusal(now, pipe, claims)
         if claims is None or reason:
             answered_at = self.node.refused(now, cost_s, reason)
             self.engine.at(pipe.down.arrival(answered_at, HANDSHAKE_BYTES), self._refused, device, answer)
             return
         start_at = self.node.loop.start(now)
-        self.engine.at(pipe.down.arrival(start_at + cost_s, HANDSHAKE_BYTES), self._opened, pipe)
+        answered_at = start_at + self.node.loop.takes_s(start_at, cost_s)
+        self.engine.at(pipe.down.arrival(answered_at, HANDSHAKE_BYTES), self._opened, pipe)
         self.node.opened(now, pipe, claims, cost_s)
 
     def turned_away(self, now: float, pipe: Pipe, _: Any) -> None:
         """The node ended before it had the request: the device finds the connection cut."""
         self._refused(now, pipe.peer, (0, None))
 
-    def _refusal(self, now: float, device: Device, claims: Claims | None) -> tuple[str, tuple[int, float | None]]:
+    def _refusal(self, now: float, pipe: Pipe, claims: Claims | None) -> tuple[str, tuple[int, float | None]]:
         """The error code that the node answers with, the status, and when to come back; no code where it takes in."""
         if claims is None:
-            verified = self._knocks[device.user.group].verified
+            verified = self._knocks[pipe.peer.user.group].verified
             return ("token_invalid" if verified else "token_missing"), (401, None)
         refusal = self.node.judged(now, claims)
         if refusal is not None:
             return refusal.code, (401, None)
-        reason, wait_s = self.node.no_room(now, claims.sub, device.client.former)
+        reason, wait_s = self.node.no_room(now, claims.sub, pipe.former)
         return reason, (503, wait_s)
 
     def _refused(self, now: float, device: Device, answer: tuple[int, float | None]) -> None:
@@ -238,7 +291,7 @@ class Crowd:
         pongs = []
         for pipe in pipes:
             if not pipe.deaf or self._listens(now, pipe, self.pinged, None):
-                pipe.peer.client.heard(now)
+                self.people.heard(now, pipe.peer)
                 pongs.append((pipe.departure(now, 6), pipe))
         self.engine.each(self.node.ponged, pongs)
 
@@ -307,6 +360,7 @@ class Crowd:
         """The client stops reading and answering, then goes on."""
         self._is_gone(now, pipe)
         pipe.frozen_until = max(pipe.frozen_until, now + for_s)
+        self.people.frozen(pipe.peer, pipe.frozen_until)
 
     def _is_gone(self, now: float, pipe: Pipe) -> None:
         # Who was gone already is looked for since then.

@@ -14,7 +14,7 @@ import heapq
 from collections.abc import Callable, Generator
 from math import inf
 from operator import itemgetter
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, ClassVar, NoReturn, TypeAlias
 
 import simpy
 
@@ -26,11 +26,23 @@ Action: TypeAlias = Callable[[float, Any, Any], None]
 GC_THRESHOLD = 50_000
 """New containers between two looks for cyclic garbage during a run; Python's 700 suits programs that hold little."""
 
+LITTER_MAX = 50_000
+"""Events run in this process since all was last looked through for garbage, after which the next run does it again.
+
+What a run leaves behind grows with its events; to look through everything costs the same after one event, and in a
+process that draws and tabulates as well it took as long as a small run takes.
+"""
 
 STEPS_MAX = 2_000_000
 """More events than that in one quantum are no load: 10,000 people make some thousands."""
 
 _MOMENT = itemgetter(0)
+
+
+class _Litter:
+    """How much the runs of this process may have left lying, in events; there is one garbage collector for all."""
+
+    events: ClassVar[int] = 0
 
 
 class _Batch:
@@ -104,6 +116,14 @@ class Engine:
             self.now = moment
             action(moment, together, b)
 
+    def take(self, moment: float, action: Action, a: Any) -> Any:
+        """The `b` of what is to run next, which does not run then: if that is this action with this `a` at this moment,
+        None if it is not, or nothing is to run."""
+        heap = self._heap
+        if heap and heap[0][0] == moment and heap[0][3] is a and heap[0][2] == action:
+            return heapq.heappop(heap)[4]
+        return None
+
     def run(
         self,
         until: float,
@@ -115,7 +135,9 @@ class Engine:
         moment reached."""
         self.env.process(self._process(until, stop_when, progress))
         # What is alive now stays alive: looking through it again and again for garbage takes a third of a large run.
-        gc.collect()
+        if _Litter.events > LITTER_MAX:
+            _Litter.events = 0
+            gc.collect()
         gc.freeze()
         thresholds = gc.get_threshold()
         gc.set_threshold(GC_THRESHOLD, *thresholds[1:])
@@ -124,6 +146,7 @@ class Engine:
         finally:
             gc.set_threshold(*thresholds)
             gc.unfreeze()
+            _Litter.events += self._count
         return self.now
 
     def _process(

@@ -4,23 +4,43 @@ Rule: work starts in the order in which it became ready, never before that and n
 ended
 (Lindley, 1952: W' = max(0, W + S - A)). What each piece costs is left to the node.
 A turn is all the work that was ready when the turn began; it is what collected writes are shared over.
+Where the machine's speed wavers, a piece of work takes as many times longer as the machine is slower when it starts.
 """
 
 from __future__ import annotations
 
 from array import array
+from math import inf
+
+from chatsim.network.link import Draws
 
 
 class EventLoop:
     """Moments and durations in seconds."""
 
-    __slots__ = ("_turn_began_at", "busy_s", "free_at", "turn")
+    __slots__ = ("_holds", "_pace", "_pace_until", "_paces", "_turn_began_at", "busy_s", "free_at", "turn")
 
     def __init__(self) -> None:
         self.free_at = 0.0
         self.busy_s = 0.0
         self.turn = 0
         self._turn_began_at = -1.0
+        self._pace = 1.0
+        self._pace_until = inf
+        self._paces: Draws | None = None
+        self._holds: Draws | None = None
+
+    def waver(self, paces: Draws, holds: Draws) -> None:
+        """From moment 0 on work takes as many times longer as `paces` says, anew when one of `holds` (s) is past."""
+        self._paces, self._holds = paces, holds
+        self._pace_until = 0.0
+
+    def _repace(self, now: float) -> None:
+        assert self._paces is not None
+        assert self._holds is not None
+        while self._pace_until <= now:
+            self._pace_until += self._holds.next()
+            self._pace = self._paces.next()
 
     def start(self, ready_at: float) -> float:
         """When work that is ready at `ready_at` starts."""
@@ -30,8 +50,18 @@ class EventLoop:
             self._turn_began_at = start_at
         return start_at
 
+    def takes_s(self, start_at: float, cost_s: float) -> float:
+        """How long work that costs so much at the machine's usual speed takes where it starts then."""
+        if self._pace_until <= start_at:
+            self._repace(start_at)
+        return cost_s * self._pace
+
     def end(self, start_at: float, cost_s: float) -> float:
-        """The work that started at `start_at` took `cost_s`: the moment when it ends."""
+        """The work that started at `start_at` took `cost_s`, at the machine's usual speed: the moment when it ends."""
+        # This is `takes_s` written out: every piece of work comes by here.
+        if self._pace_until <= start_at:
+            self._repace(start_at)
+        cost_s *= self._pace
         self.busy_s += cost_s
         self.free_at = end_at = start_at + cost_s
         return end_at
@@ -63,6 +93,7 @@ class MeasuredLoop(EventLoop):
 
     def end(self, start_at: float, cost_s: float) -> float:
         """As every loop, and what it took is noted."""
+        end_at = super().end(start_at, cost_s)
         if self._from_at <= start_at < self._until_at:
-            self.works_s.append(cost_s)
-        return super().end(start_at, cost_s)
+            self.works_s.append(self.takes_s(start_at, cost_s))
+        return end_at

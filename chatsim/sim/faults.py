@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from msgspec.structs import replace
-
 from chatsim.core.frames import Fault
-from chatsim.people.people import Person
-from chatsim.people.strikes import Addition, Choose, Ending, Order, Posting, Removal, Strikes
+from chatsim.people.people import Device, Person
+from chatsim.people.script import EPOCH
+from chatsim.people.strikes import Addition, Choose, Ending, Order, Posting, Removal, Revocation, Strikes
 from chatsim.scenario import events as ev
 from chatsim.sim.crowd import Crowd
 from chatsim.sim.engine import Engine
@@ -81,17 +80,21 @@ class Faults(Strikes[Pipe]):
 
     def _expire_tokens(self, now: float, event: ev.ExpireTokens, victims: Sequence[Person]) -> None:
         for pipe in self._of(victims):
-            claims = self._crowd.claims(now, pipe.peer)
-            assert claims is not None, "who is in has shown a good token"
-            # Straight to the handler: no token that ends this very moment would pass the gate.
-            self._node.refresh(now, pipe, replace(claims, exp=self._node.handler.wall(now)))
+            self._crowd.hand_in_ending(now, pipe)
 
-    def _revoke(self, now: float, event: ev.Revoke, victims: Sequence[Person]) -> None:
-        for person in victims:
-            self._node.revoke(now, person.name)
+    def _refresh_token(self, now: float, event: ev.RefreshToken, victims: Sequence[Person]) -> None:
+        for pipe in self._of(victims):
+            self._crowd.hand_in(now, pipe, event.token)
+
+    def _revoke_tokens(self, now: float, devices: Sequence[Device]) -> None:
+        wall = EPOCH + now
+        self._node.revoke(now, lambda: [jti for device in devices for jti in self._crowd.held.of(device, wall)])
 
     def _give(self, now: float, order: Order) -> None:
-        self._node.order(now, _DOORS[type(order)], tuple(order))
+        if isinstance(order, Revocation):
+            self._node.order(now, "revoke", (None, order.user))
+        else:
+            self._node.order(now, _DOORS[type(order)], tuple(order))
 
     def _bad_frames(self, now: float, event: ev.BadFrames, victims: Sequence[Person]) -> None:
         count = int(min(event.for_s, self._ends_at - now) * event.rate_per_s)

@@ -18,6 +18,7 @@ from chatsim.core.effects import NOTHING, Append, Close, Effects, Note, Ping, Re
 from chatsim.core.frames import (
     AckIn,
     ClientFrame,
+    Delivered,
     Fault,
     HeartbeatIn,
     PresenceIn,
@@ -55,6 +56,8 @@ FRAMES: dict[str, type[ClientFrame]] = {
     "frame_status": StatusIn,
 }
 """What each of the costs by type is the cost of."""
+
+_REVOKED = Refusal("token_revoked", "the token was revoked")
 
 CLOSE_S_MAX = 5.0
 """How long a closing connection may take to flush and to answer the close (protocol.md, section 3)."""
@@ -127,10 +130,15 @@ class Node:
         self._take(handler)
         self._cost = 0.0
         self._out: list[Send | Ping | Close | Watch] = []
+        # What was delivered by frames that are read at once, by whom to tell of it, session and receiver.
+        self._held: dict[tuple[tuple[str, ...], str, str], list[str]] | None = None
         told_apart = [word for word in FINER if getattr(costs, word) is not None]
         self._draws = {word: streams.draws(f"cost/{word}", 0, getattr(costs, word)) for word in (*WORDS, *told_apart)}
         self._fixed: dict[str, float | None] = dict.fromkeys(FINER, 0.0)
         self._fixed |= {word: draws.constant for word, draws in self._draws.items()}
+        if costs.pace is not None and costs.pace_hold is not None:
+            paces = streams.draws("cost/pace", 0, costs.pace)
+            self.loop.waver(paces, streams.draws("cost/pace_hold", 0, costs.pace_hold))
         self._log_latency = streams.draws("log/latency", 0, log_latency)
         self._at = engine.at
         self._frame_s, self._recipient_s, self._write_s, self._ping_s, self._append_s = (
@@ -238,6 +246,11 @@ class Node:
         """A frame arrived from the crowd."""
         if not pipe.server_open:
             return
+        if frame.__class__ is AckIn and self._held is None:
+            more = self.engine.take(now, self.arrived, pipe)
+            if more is not None:
+                self._read(now, pipe, frame, more)
+                return
         if frame.__class__ is Say and len(frame.body) > self._fits_bytes and len(encode(frame)) > self._bytes_max:
             text = f"a message has at most {self._bytes_max} bytes"
             self._work(now, self.cost_s("frame"), "malformed", self.handler.malformed, pipe.name, "too_large", text)
@@ -256,7 +269,7 @@ class Node:
         if effect is None:
             # Nothing to do now: what it has put on the handler's line may come sooner than all else all the same.
             loop.end(start_at, cost_s)
-        elif effect.__class__ is Send and len(effects) == len(effect.to) == 1 and self._plain:
+        elif effect.__class__ is Send and len(effects) == len(effect.to) == 1 and self._plain and self._held is None:
             self._answer(start_at, cost_s, effect)
         else:
             self._sort_out(start_at, effects)
@@ -268,6 +281,44 @@ class Node:
         wake_at = self._wake_at()
         if wake_at < self._armed_at:
             self._arm(wake_at)
+
+    def _read(self, now: float, pipe: Pipe, first: ClientFrame, second: ClientFrame) -> None:
+        """Frames of one connection that come in at one moment are one read, as a socket has it: notices of delivery
+        wait for more of their kind, until all is read or something else is said."""
+        self._held = {}
+        self.arrived(now, pipe, first)
+        frame: ClientFrame | None = second
+        while frame is not None:
+            self.arrived(now, pipe, frame)
+            frame = self.engine.take(now, self.arrived, pipe)
+        start_at = self.loop.start(now)
+        self._cost = 0.0
+        self._let_go()
+        self._held = None
+        end_at = self.loop.end(start_at, self._cost)
+        out, self._out = self._out, []
+        for effect in out:
+            self._leave(end_at, effect)
+
+    def _keeps(self, effect: Send | Close) -> bool:
+        """Whether the effect waits for more of its kind; where it does not, what has waited goes first."""
+        held = self._held
+        if held is None:
+            return False
+        if not isinstance(effect, Send) or not isinstance(effect.message, Delivered):
+            self._let_go()
+            return False
+        notice = effect.message
+        held.setdefault((effect.to, notice.session, notice.user), []).extend(notice.message_ids)
+        return True
+
+    def _let_go(self) -> None:
+        """Whoever has several messages of a sender by now is told of in one frame."""
+        assert self._held is not None
+        for (to, session, user), message_ids in self._held.items():
+            self._charge(to)
+            self._out.append(Send(to, Delivered(session=session, user=user, message_ids=tuple(message_ids))))
+        self._held.clear()
 
     def _answer(self, start_at: float, cost_s: float, effect: Send) -> None:
         """One frame to one connection, where costs are fixed: charged and sent off in one go."""
@@ -321,23 +372,22 @@ class Node:
             self._drained(now)
 
     def _drop(self, now: float, pipe: Pipe, _: Any) -> None:
-        """The peer has not answered a close in time: what still waits for it is lost."""
+        """The peer has not answered a close in time: what still waits for it here is lost."""
         if pipe.name in self._parting:
             self.engine.at(pipe.down.breaks(now), self._crowd.cut, pipe)
             self.let_go(now, pipe, None)
 
-    def revoke(self, now: float, user: str) -> None:
-        """The order to revoke a user's tokens; whoever gives it tries again until somebody is there to take it."""
+    def revoke(self, now: float, jtis: Callable[[], Sequence[str]], _: Any = None) -> None:
+        """The order to revoke the tokens of these names, which are asked for when somebody is there to take it; whoever
+        gives it tries again until then."""
         if not self.up:
-            self.engine.at(now + SETTLE_S, self._revoke_again, user)
+            self.engine.at(now + SETTLE_S, self.revoke, jtis)
             return
-        self._work(now, 0.0, "revoke", self.handler.revoke, None, user)
-
-    def _revoke_again(self, now: float, user: str, _: Any) -> None:
-        self.revoke(now, user)
+        for jti in jtis():
+            self._work(now, 0.0, "revoke", self.handler.revoke, jti, None)
 
     def order(self, now: float, door: str, args: tuple[Any, ...]) -> None:
-        """An order to the session service, by the name of the handler's method; whoever gives it tries again until
+        """An order that came over HTTP, by the name of the handler's method; whoever gives it tries again until
         somebody is there to take it."""
         if not self.up:
             self.engine.at(now + SETTLE_S, self.order, door, args)
@@ -349,8 +399,9 @@ class Node:
         self._work(now, 0.0, door, getattr(self.handler, door), *args)
 
     def judged(self, now: float, claims: Claims) -> Refusal | None:
-        """Why a genuine token that arrives now is refused by this node's clock; None if it is good."""
-        return untimely(claims, self.handler.wall(self.loop.start(now)))
+        """Why a genuine token that arrives now is refused, by this node's clock or as revoked; None if it is good."""
+        refusal = untimely(claims, self.handler.wall(self.loop.start(now)))
+        return _REVOKED if refusal is None and self.handler.revoked(claims) else refusal
 
     def refreshed(self, now: float, pipe: Pipe, claims: Claims) -> None:
         """A new token arrived on an open connection: it is genuine, and judged as at the door."""
@@ -358,15 +409,14 @@ class Node:
             return
         refusal = self.judged(now, claims)
         if refusal is None:
-            self.refresh(now, pipe, claims)
-        else:
-            cost_s = self.cost_s("verify")
-            self._work(now, cost_s, "refuse_refresh", self.handler.refuse_refresh, pipe.name, refusal.code)
-
-    def refresh(self, now: float, pipe: Pipe, claims: Claims) -> None:
-        """The connection holds this token from now on, however little is left of it."""
-        if pipe.server_open:
             self._work(now, self.cost_s("verify"), "refresh", self.handler.refresh, pipe.name, claims)
+        else:
+            self.refresh_refused(now, pipe, refusal.code)
+
+    def refresh_refused(self, now: float, pipe: Pipe, code: str) -> None:
+        """A new token arrived on a connection that was open, and is refused with this error code."""
+        if pipe.server_open:
+            self._work(now, self.cost_s("verify"), "refuse_refresh", self.handler.refuse_refresh, pipe.name, code)
 
     def clock_jump(self, now: float, by_s: float) -> None:
         """The node's wall clock is set so far ahead (back, if negative); the crowd's and the token issuer's stay."""
@@ -486,6 +536,8 @@ class Node:
         for effect in effects:
             kind = effect.__class__
             if kind is Send:
+                if self._held is not None and self._keeps(effect):  # type: ignore[arg-type]
+                    continue
                 self._charge(effect.to)  # type: ignore[union-attr, arg-type]
                 self._out.append(effect)  # type: ignore[arg-type]
             elif isinstance(effect, Append):
@@ -504,6 +556,7 @@ class Node:
                 self._out.append(effect)
             else:
                 assert isinstance(effect, Close)
+                self._keeps(effect)
                 self._closing(start_at, effect)
                 self._out.append(effect)
 

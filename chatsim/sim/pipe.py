@@ -29,6 +29,7 @@ class Pipe:
     """`server_open` and `client_open` may disagree: that is what a half-open connection is; `hung_up` says that the
     server knows that the peer has gone. Moments in seconds, nan or inf where never.
 
+    `former` is the connection that the device named when it knocked ("": none);
     `deaf` is set while the device does not read at once, because it is frozen, gone or has closed; `leaving` holds when
     each frame that waits for bandwidth will be on its way (None: none has waited yet). `held` is what a frozen device
     reads when it wakes: what to call, and with what.
@@ -40,6 +41,7 @@ class Pipe:
         "deaf",
         "departure",
         "down",
+        "former",
         "frozen_until",
         "gone_at",
         "held",
@@ -59,6 +61,7 @@ class Pipe:
         self.number = number
         self.name = f"c{number}"
         self.peer = peer
+        self.former = ""
         self.up = up
         self.down = down
         # The two ways as calls: most of a run goes through them.

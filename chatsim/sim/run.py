@@ -20,12 +20,14 @@ from chatsim.core.tokens import Claims
 from chatsim.journal.record import RunRecord
 from chatsim.journal.steps import Header, JournalWriter
 from chatsim.network.link import Link
+from chatsim.people.lateness import ON_TIME, Lateness
 from chatsim.people.people import Device
 from chatsim.people.plan import Plan
 from chatsim.people.script import EPOCH, SETTLE_S, Script, settle_s_max
 from chatsim.people.streams import Streams
+from chatsim.people.tokens import REVOKED_JTI
 from chatsim.people.ways import both_ways
-from chatsim.scenario.events import NodeEvent
+from chatsim.scenario.events import NodeEvent, Revoke, hands_in_revoked
 from chatsim.scenario.model import Group, Scenario
 from chatsim.sim.crowd import Crowd, Knock
 from chatsim.sim.engine import Engine, ShuffledEngine
@@ -36,6 +38,7 @@ from chatsim.sim.pipe import lane
 from chatsim.telemetry.figures import LAG_EDGES_S, Family, Shell, families
 from chatsim.verdict.collect import collect
 from chatsim.verdict.invariants.catalogue import Violation
+from chatsim.verdict.invariants.devices import DeviceRules
 from chatsim.verdict.invariants.watch import SLACK_S, Watch
 from chatsim.verdict.tally import Tally
 
@@ -63,13 +66,15 @@ def simulate(
     progress: Callable[[float], None] | None = None,
     observers: tuple[Observer, ...] = (),
     loop: EventLoop | None = None,
+    late: Lateness = ON_TIME,
 ) -> Simulated:
     """Play the scenario; `journal` is where the node's journal goes (None: only its hash), `progress` hears the share
-    done, `observers` hear of every step of the node, and `loop` is the node's, where somebody measures it.
+    done, `observers` hear of every step of the node, and `loop` is the node's, where somebody measures it. The crowd
+    writes as `late` as another did.
 
     Raises UsageError for what the simulation cannot play.
     """
-    world = _World(scenario, journal, observers, loop)
+    world = _World(scenario, journal, observers, loop, late)
     try:
         return world.play(progress)
     finally:
@@ -80,7 +85,12 @@ class _World:
     """Everything of one simulated run."""
 
     def __init__(
-        self, scenario: Scenario, journal: Path | None, more: tuple[Observer, ...], loop: EventLoop | None = None
+        self,
+        scenario: Scenario,
+        journal: Path | None,
+        more: tuple[Observer, ...],
+        loop: EventLoop | None = None,
+        late: Lateness = ON_TIME,
     ) -> None:
         self.scenario = scenario
         self.streams = streams = Streams(scenario.seed)
@@ -106,10 +116,16 @@ class _World:
         )
         self.node.on_begin = lambda snapshot: self.tally.begin(snapshot, self.node.handler.ledger.pairs())
         knocks = {group.name: _knock(group, scenario, self.plan) for group in scenario.groups}
-        self.crowd = Crowd(engine, self.node, self._links, knocks)
-        Script(scenario, self.plan, streams, self.crowd.people, engine)
+        # Names of tokens cost memory, so that they have some only where somebody will ask for them.
+        named = any(isinstance(event, Revoke) and event.of == "tokens" for event in scenario.events)
+        self.crowd = Crowd(engine, self.node, self._links, knocks, named=named)
+        self.devices = DeviceRules(self.watch.findings, slack_s=SLACK_S, scale=scenario.played_scale)
+        self.crowd.people.watch = self.devices
+        self.script = Script(scenario, self.plan, streams, self.crowd.people, engine, late)
         self.faults = Faults(engine, self.node, self.crowd, self.plan.victims, scenario.duration_s)
         self.faults.schedule(scenario.events)
+        if hands_in_revoked(scenario.events) or any(group.credentials == "revoked" for group in scenario.groups):
+            engine.at(0.0, self.node.revoke, lambda: (REVOKED_JTI,))
         self.lags: list[float] = []
         self.utilisation = 0.0
         engine.at(LAG_SAMPLE_S, self._sample)
@@ -133,6 +149,7 @@ class _World:
             handler=self.node.handler if self.node.up else None,
             open_=self._open(),
             settled=now >= scenario.duration_s and self._settled(),
+            shown=self.devices.shown,
         )
         spans = [] if self.node.commits is None else self.node.commits.spans
         return Simulated(record, self.journal.trace_hash, self._families(), violations, now, spans)
@@ -179,7 +196,7 @@ class _World:
         self.engine.at(now + SETTLE_S, self._look)
 
     def _settled(self) -> bool:
-        if not self.node.up or self.node.draining:
+        if not self.node.up or self.node.draining or self.script.writing:
             return False
         if self.node.handler.ledger.waiting or self.watch.unanswered:
             return False

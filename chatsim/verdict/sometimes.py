@@ -53,6 +53,7 @@ SOMETIMES: Final[dict[str, str]] = {
     "shedding": "A reader lags enough to be spared typing and presence.",
     "token_warned": "A client hears that its token is about to end.",
     "token_refreshed": "A client hands in a new token.",
+    "refresh_refused": "A connection is closed because the new token that it hands in is no good.",
     "token_expired": "A frame is refused because the token has ended in mid-session.",
     "token_closed": "A connection is closed because its token has ended.",
     "clock_jumped_past_end": "The clock jumps past the end of a token.",
@@ -96,6 +97,7 @@ _CLOSES: Final = {
     4002: "token_closed",
     4003: "flood_closed",
     4005: "stale",
+    4500: "refresh_refused",
     4501: "revoked",
     4503: "violations_closed",
 }

@@ -10,9 +10,10 @@ only that they come. Moments are seconds of the run.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Close, Effects, Note, Ping, Record, Send
@@ -35,10 +36,12 @@ _UNREADABLE = frozenset({"bad_json", "bad_frame", "unknown_type"})
 class FrameCutter:
     """Cuts the bytes of one direction into the frames behind its HTTP head; a frame may come in several pieces.
 
-    A head that begins otherwise is that of another conversation, and nothing of it is a frame.
+    A head that begins otherwise is that of another conversation, and nothing of it is a frame; `head` is the one that
+    was asked for, once it is whole.
     """
 
     def __init__(self, begins: bytes) -> None:
+        self.head = b""
         self._begins = begins
         self._rest = b""
         self._head_is_over = self._is_other = False
@@ -57,6 +60,7 @@ class FrameCutter:
                 self._is_other, self._rest = True, b""
                 return []
             self._head_is_over = True
+            self.head = rest[:end]
             rest = rest[end + len(_HEAD_END) :]
         found = []
         while (size := _size(rest)) and size <= len(rest):
@@ -157,6 +161,7 @@ class Carried:
         # Whose line, or whose client, may have something that waits: looked at before time passes.
         self._busy: dict[str, None] = {}
         self._epochs: dict[str, int] = {}
+        self._named: dict[str, str] = {}
 
     # What the transports say.
 
@@ -190,6 +195,7 @@ class Carried:
             self._add("written", self._now(), f"{type(welcome).__name__} is the first that is written to somebody.")
             return
         way.name, line.way = welcome.connection, way
+        self._named[way.name] = _resumed(way.into.head)
 
     def _goes_out(self, name: str, line: _Line, opcode: int, payload: bytes) -> None:
         """One frame is written: it has to be the one that was sent first of those that are not written."""
@@ -300,6 +306,14 @@ class Carried:
             line.open, line.left = False, left
             line.notice_at = inf
 
+    def finish(self, shown: Mapping[str, str]) -> None:
+        """The run is over: what was named at the door is what its devices mean to have named (`shown`)."""
+        for name, former in shown.items():
+            named = self._named.get(name, former)
+            if named != former:
+                self._add("resume", self._now(), f"{name} was asked for by {named or 'nobody'}, not by {former}.")
+                return
+
     # Before time passes.
 
     def settle(self) -> None:
@@ -335,6 +349,12 @@ class Carried:
         size, frames = line.queued()
         if size > self._config.outbound_bytes or frames > self._config.outbound_frames:
             self._add("queue_limit", now, f"{frames} frames and {size} bytes wait for {name}, who is connected.")
+
+
+def _resumed(head: bytes) -> str:
+    """The former connection that a request names, "" where it names none."""
+    query = urlsplit(head.split(b" ", 2)[1].decode("ascii")).query
+    return parse_qs(query).get("resume", [""])[0]
 
 
 def _told(what: bytes | int | None) -> str:

@@ -36,7 +36,8 @@ from chatsim.scenario import events as ev
 from chatsim.scenario.model import Scenario
 from chatsim.verdict.collect import collect
 from chatsim.verdict.invariants.catalogue import Violation
-from chatsim.verdict.invariants.watch import Watch
+from chatsim.verdict.invariants.devices import DeviceRules
+from chatsim.verdict.invariants.watch import SLACK_S, Watch
 from chatsim.verdict.tally import Tally
 from chatsim.virtual.carried import Carried
 from chatsim.virtual.loop import VirtualLoop
@@ -49,13 +50,15 @@ ADMIN_KEY = b"the-admin-key-of-a-node-that-nobody-can-reach"
 
 class VirtualOutcome(msgspec.Struct):
     """What came of a run; `exposition` is the last scrape of the server's metrics, `violations` the invariants that did
-    not hold, and it lasted for `lasted_s` of the run's own time."""
+    not hold, and it lasted for `lasted_s` of the run's own time; `held_at` is when first somebody had so much unread
+    that the rest waits at the server (s, inf: never)."""
 
     record: RunRecord
     trace_hash: str
     exposition: bytes
     violations: list[Violation]
     lasted_s: float
+    held_at: float = inf
 
 
 def run_virtual(
@@ -110,7 +113,7 @@ class _Run:
             journal, Header(config=scenario.handler, epoch=EPOCH, seed=scenario.seed, snapshot=snapshot)
         )
         self.watch = Watch(scenario.handler, EPOCH, snapshot, handler=lambda: self.node.handler)
-        carried = Carried(
+        self.carried = carried = Carried(
             scenario.handler,
             self.watch.findings,
             now=loop.time,
@@ -143,8 +146,10 @@ class _Run:
             # TLS is not played, but its round trip is.
             flights=2 if scenario.tls else 1,
         )
+        self.devices = DeviceRules(self.watch.findings, slack_s=SLACK_S, scale=scenario.played_scale)
+        self.crowd.people.watch = self.devices
         self.mischief = Mischief(
-            self.crowd, self.plan.victims, self.purse.expiring, self, scenario.duration_s, self.node.clock_jump
+            self.crowd, self.plan.victims, self.purse, self, scenario.duration_s, self.node.clock_jump
         )
 
     async def play(self, progress: Callable[[float], None] | None) -> VirtualOutcome:
@@ -165,14 +170,17 @@ class _Run:
         crowd.people.finish()
         record = self._record()
         now = self.loop.time()
+        self.carried.finish(self.devices.shown)
         violations = self.watch.finish(
             now,
             record,
             handler=self.node.handler if self.node.up else None,
             open_=self.node.driver.open(),
             settled=self._settled(now),
+            shown=self.devices.shown,
         )
-        outcome = VirtualOutcome(record, self.journal.trace_hash, self.node.scrape(), violations, now)
+        scrape = self.node.scrape()
+        outcome = VirtualOutcome(record, self.journal.trace_hash, scrape, violations, now, crowd.held_at)
         await self.mischief.end()
         await crowd.end()
         self.node.driver.close()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
+import sys
 from itertools import count
 from pathlib import Path
 
@@ -17,8 +21,20 @@ from chatsim.scenario.load import load
 from chatsim.scenario.model import Scenario
 from chatsim.verdict.invariants.catalogue import INVARIANTS, Violation
 from chatsim.verdict.sometimes import SOMETIMES
+from tests.explore.seeds import answered_here
 
 Capture = pytest.CaptureFixture[str]
+
+PROGRAM = """
+import signal
+from chatsim.cli import exploring
+from chatsim.cli.main import entry
+
+# Whoever started the tests may ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+exploring.TOLD_EVERY_S = 0.0
+entry()
+"""
 
 
 def failing(seed: int, wire: str) -> Played:
@@ -32,7 +48,13 @@ def failing_alike(scenario: Scenario, wire: str, *, twice: bool = False) -> Play
 
 
 @pytest.fixture
-def finds(monkeypatch: pytest.MonkeyPatch) -> None:
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test puts in the place of playing is played in its own process: another would not know of it."""
+    monkeypatch.setattr(campaign, "answers", answered_here)
+
+
+@pytest.fixture
+def finds(here: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is something to find."""
     monkeypatch.setattr(campaign, "play_seed", failing)
     monkeypatch.setattr(shrink, "play", failing_alike)
@@ -90,6 +112,7 @@ def test_a_find_that_cannot_be_written_any_more_is_printed(
     assert "| seeds run | 6 |" in told
 
 
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("flag", ["--out", "--report"])
 def test_what_cannot_be_written_is_refused_before_anything_is_played(
     flag: str, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -104,6 +127,7 @@ def test_what_cannot_be_written_is_refused_before_anything_is_played(
     assert re.fullmatch(rf"chatsim: cannot write to .*below \(.+\): name another (file|folder) with {flag}\n", err)
 
 
+@pytest.mark.usefixtures("here")
 def test_an_interrupt_tells_what_was_played_by_then(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(seed: int, wire: str) -> Played:
         if seed == 7:
@@ -137,6 +161,7 @@ def test_an_interrupt_while_a_find_is_made_smaller_keeps_what_is_reached(
     assert load(tmp_path / "seq-5.yaml").events
 
 
+@pytest.mark.usefixtures("here")
 def test_a_seed_without_an_answer_is_named_with_what_to_do(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(seed: int, wire: str) -> Played:
         if seed == 7:
@@ -151,6 +176,28 @@ def test_a_seed_without_an_answer_is_named_with_what_to_do(capsys: Capture, monk
         "chatsim: seed 7 has no answer, it could not be drawn or played (ValueError: no such lot): see it by itself "
         "with `chatsim explore --seeds 1 --from 7 --jobs 1 --on sim`, or try all of them with fewer --jobs\n"
     )
+
+
+def test_ctrl_c_ends_the_one_who_plays_with_130() -> None:
+    words = ["explore", "--jobs", "1", "--on", "sim", "--seeds", "100000"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    while "of 100000 seeds" not in process.stderr.readline():
+        assert process.poll() is None
+    # As a terminal does it: everybody in front hears it, who plays as well.
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted after " in out
+    assert err.endswith("chatsim: interrupted\n")
+    assert "Traceback" not in err
 
 
 def test_time_that_is_up_is_told_and_what_few_seeds_never_reach_is_no_failure(capsys: Capture) -> None:
@@ -171,6 +218,7 @@ def test_without_a_terminal_a_line_comes_now_and_then(capsys: Capture) -> None:
     assert capsys.readouterr().err.splitlines() == ["4 of 50 seeds, 0.5/s, 50 simulated s/s"] * 2
 
 
+@pytest.mark.usefixtures("here")
 def test_what_two_thousand_seeds_never_reach_is_a_failure(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     def reaching(seed: int, wire: str) -> Played:
         return Played(seed, "sim", "h", 10.0, 2, {}, [name for name in SOMETIMES if name != "retried"], [])
@@ -179,7 +227,7 @@ def test_what_two_thousand_seeds_never_reach_is_a_failure(capsys: Capture, monke
     words = ["explore", "--jobs", "1", "--on", "sim", "--seeds"]
     assert main([*words, "1999"]) == 0
     assert main([*words, "2000"]) == 1
-    assert "never reached: retried" in capsys.readouterr().out
+    assert "never reached on sim: retried" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("words", [["--on", "live"], ["--for", "10"], ["--seeds", "0"]])

@@ -90,6 +90,30 @@ def test_what_cannot_be_judged_is_skipped_with_the_reason_in_every_report(folder
     assert "undelivered" in document["health"]["not_known"]
 
 
+def test_what_was_kept_of_it_is_reported_and_what_was_never_seen_is_explained(folder: Path, capsys: Capture) -> None:
+    with foreign(Foreign()) as server:
+        assert main(["run", "talk.yaml", "--on", server.url, "--secret-file", "secret", "--out", "runs", *AGAIN]) == 0
+    (run,) = [path.parent for path in Path("runs").rglob("run.json")]
+    capsys.readouterr()
+    for words in (["replay"], ["replay", "--arrivals"], ["timeline"]):
+        assert main([*words, str(run)]) == 3
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith(f"chatsim: {run} has no journal.jsonl, because {server.url} is somebody else's server")
+        assert "`chatsim report`" in err
+        assert len(err.splitlines()) == 1
+    assert main(["report", str(run), "-o", "o.html", "--pdf", "o.pdf"]) == 0
+    page = Path("o.html").read_text(encoding="utf-8")
+    assert "2 of 2 promises hold, 2 not judged." in page
+    assert "Every promise that was judged holds in this run: 2 of 2." in page
+    assert "max(utilisation) &lt;= 90% was not judged: the processor of somebody else" in page
+    assert "fails" not in page
+    assert f"chatsim run talk.json --on {server.url} --secret-file FILE --seed 1" in page
+    assert page.count("<svg") == 2
+    assert "Second by second" not in page
+    assert Path("o.pdf").read_bytes().startswith(b"%PDF")
+
+
 def test_github_is_told_of_failures_and_its_table_of_what_was_skipped(
     folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,7 +67,12 @@ def test_it_writes_the_page_and_the_table(costs: Path, tmp_path: Path, capsys: p
 
 @pytest.mark.parametrize(
     ("answer", "code"),
-    [(GOOD, 0), (shown(), 1), (msgspec.structs.replace(GOOD, unjudged={"fives": "too busy"}), 2)],
+    [
+        (GOOD, 0),
+        (shown(), 1),
+        (msgspec.structs.replace(GOOD, unjudged={"fives": "too busy"}), 2),
+        (msgspec.structs.replace(GOOD, interrupted=True), 130),
+    ],
 )
 def test_how_it_ends(answer: Shown, code: int, costs: Path, tmp_path: Path) -> None:
     assert call(Player(answer), "--costs", str(costs), "-o", str(tmp_path)) == code

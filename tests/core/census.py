@@ -127,7 +127,7 @@ BOUNDS: dict[str, Callable[[Crowd], int]] = {
     "SlidingWindow._moments": lambda crowd: crowd.config.rate_limit,
     "Member.connections": lambda crowd: crowd.config.connections_per_user,
     "Member.names": lambda crowd: crowd.config.connections_per_user,
-    "Member.starts": lambda crowd: crowd.config.connections_per_user + GONE_STARTS_MAX,
+    "Member.starts": lambda crowd: crowd.config.connections_per_user + GONE_STARTS_MAX + 1,
     "Member.behind": lambda crowd: crowd.config.connections_per_user,
     "ChatHandler._behind": lambda crowd: crowd.connections,
     "Replays.behind": lambda crowd: crowd.connections,

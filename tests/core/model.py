@@ -106,7 +106,9 @@ class Place:
     """One user in one session, from her first join on: when her last connection went, and whether others know."""
 
     gone_at: float = inf
-    told_offline: bool = True
+    told: Literal["online", "away", "offline"] = "offline"
+    # Away for so long that nothing new is owed to her.
+    lapsed: bool = False
 
 
 @dataclass
@@ -194,8 +196,9 @@ class Model:
         for room in self.rooms.values():
             moments.append(room.ends_at)
             for place in room.places.values():
-                moments.append(place.gone_at + config.retention_s)
-                if not place.told_offline:
+                if not place.lapsed:
+                    moments.append(place.gone_at + config.retention_s)
+                if place.told != "offline":
                     moments.append(place.gone_at + config.presence_grace_s)
         return min(moments)
 
@@ -213,6 +216,10 @@ class Model:
         self.error(conn, "not_a_participant" if here else "no_such_session", id_)
 
     def presence(self, now: float, session: str, user: str, state: Literal["online", "away", "offline"]) -> None:
+        if user in self.rooms[session].places:
+            self.rooms[session].places[user].told = state
+        if session.startswith("@"):
+            return
         signal = Presence(user, state, self.epoch + now)
         for conn in self.joined(session):
             device = self.devices[conn]
@@ -261,11 +268,13 @@ class Model:
         self.catch_up(now, user)
 
     def catch_up(self, now: float, user: str) -> None:
-        """Her newest connection is sent what waits in her own session, if none that she has was sent it."""
+        """Her newest connection that was sent nothing newer is sent what waits in her own session, if none was."""
         own = "@" + user
-        if own not in self.rooms or not self.of(user):
+        room = self.rooms.get(own)
+        fresh = [c for c in self.of(user) if room is not None and self.devices[c].joined[own] == room.seq]
+        if room is None or not fresh:
             return
-        conn, room = self.of(user)[-1], self.rooms[own]
+        conn = fresh[-1]
         device = self.devices[conn]
         waiting = [stored.frame.seq for stored in room.stored if user in stored.debts]
         missed = room.stored[waiting[0] - 1 :] if waiting else []
@@ -289,7 +298,7 @@ class Model:
         """The connection is joined, as a new device is: what waits for its user is not its affair."""
         device, room = self.devices[conn], self.rooms[session]
         place = room.places.setdefault(device.user, Place())
-        place.gone_at = inf
+        place.gone_at, place.lapsed = inf, False
         if session not in device.joined:
             device.joined[session] = self.began[session, room.epoch, device.user, conn] = room.seq
 
@@ -342,12 +351,13 @@ class Model:
         room = self.rooms.get(session) or self.make(now, session, [user])
         if user not in room.participants:
             room.participants.append(user)
-        # Where the former one began; itself, named so, has not begun before it enters.
+        # Where the former one began; itself, named so, has not begun before it enters. Unnamed it may be any of hers.
         former = (session, room.epoch, user, str(replaces))
+        hers = [seq for key, seq in self.began.items() if key[:3] == former[:3]] if replaces is UNSET else []
         start = self.began.get(former, 0)
         self.enter(conn, session)
         place = room.places[user]
-        news, place.told_offline = place.told_offline, False
+        news, place.told = place.told != self.people[user].state, self.people[user].state
         missed = None
         if isinstance(last_seq, int) and epoch in (UNSET, room.epoch) and last_seq <= room.seq:
             wanted = room.stored[last_seq:]
@@ -355,11 +365,12 @@ class Model:
         if missed is not None:
             # It goes on where the former one was, and that one may have begun behind something.
             self.began.pop(former, None)
-            device.joined[session] = start
+            at = room.seq - len(missed)
+            device.joined[session] = max(min(start, at), *(seq for seq in [0, *hers] if seq <= at))
             self.began[session, room.epoch, user, conn] = device.joined[session]
         self.tell([conn], self.told_joined(session, missed))
         self.replay(now, conn, missed or [])
-        if news and not session.startswith("@"):
+        if news:
             self.presence(now, session, user, self.people[user].state)
 
     def told_joined(self, session: str, missed: list[Stored] | None) -> Joined:
@@ -367,8 +378,7 @@ class Model:
         participants = []
         for name in room.participants:
             place = room.places.get(name)
-            gone = place is None or place.told_offline
-            participants.append(Participant(name, "offline" if gone else self.people[name].state))
+            participants.append(Participant(name, "offline" if place is None else place.told))
         return Joined(
             session=session,
             epoch=room.epoch,
@@ -389,7 +399,7 @@ class Model:
             for conn in self.of(session[1:]):
                 self.enter(conn, session)
             if now < owner.receives_until and not self.of(session[1:]):
-                room.places[session[1:]] = Place(gone_at=now)
+                room.places[session[1:]] = Place(gone_at=owner.gone_at)
         return room
 
     def leave(self, now: float, conn: str, session: str) -> None:
@@ -410,7 +420,7 @@ class Model:
             if user in stored.debts:
                 self.lose(stored, user, reason)
         place = self.rooms[session].places.pop(user, None)
-        if place is not None and not place.told_offline:
+        if place is not None and place.told != "offline":
             self.presence(now, session, user, "offline")
 
     def expel(self, now: float, session: str, user: str, reason: str) -> None:
@@ -504,7 +514,8 @@ class Model:
         stored = Stored(frame, now)
         room.stored.append(stored)
         self.send([name for name in self.joined(frame.session) if name != conn], stored, 1)
-        stored.debts = {user: Debt(1, now) for user in room.places if user != frame.sender}
+        there = [user for user, place in room.places.items() if not place.lapsed]
+        stored.debts = {user: Debt(1, now) for user in there if user != frame.sender}
         kept = [one for one in room.stored if self.is_kept(now, one)]
         while len(kept) > self.config.retention_messages or self.weight(kept) > self.config.retention_bytes:
             self.let_go(kept.pop(0))
@@ -569,8 +580,7 @@ class Model:
             return
         self.people[device.user].state = state
         for session in dict.fromkeys(name for c in self.of(device.user) for name in self.devices[c].joined):
-            if not session.startswith("@"):
-                self.presence(now, session, device.user, state)
+            self.presence(now, session, device.user, state)
 
     def heartbeat(self, now: float, conn: str, t: int) -> None:
         device = self.is_there(now, conn)
@@ -669,10 +679,11 @@ class Model:
                     self.let_go(stored)
 
     def wake_place(self, now: float, session: str, user: str, place: Place) -> None:
-        if not place.told_offline and now >= place.gone_at + self.config.presence_grace_s:
+        if place.told != "offline" and now >= place.gone_at + self.config.presence_grace_s:
             self.presence(now, session, user, "offline")
-            place.told_offline = True
-        if now >= place.gone_at + self.config.retention_s:
+        owed = [stored.kept for stored in self.rooms[session].stored if user in stored.debts]
+        place.lapsed = now >= place.gone_at + self.config.retention_s
+        if place.lapsed and not any(owed):
             self.forsake(now, session, user, "expired")
 
     def ping(self, now: float, conn: str) -> None:

@@ -13,10 +13,9 @@ from msgspec import UNSET
 
 from chatsim.core.chance import Dice
 from chatsim.core.client import TOLD_S_MAX, ChatClient, ClientConfig, told_s
-from chatsim.core.effects import ClientEffect, ClientEffects, Dial, HangUp, Renew, Show, Transmit
+from chatsim.core.effects import ClientEffect, ClientEffects, Dial, HangUp, Renew, Transmit
 from chatsim.core.frames import (
     AckIn,
-    ClientFrame,
     Delivered,
     Draining,
     Error,
@@ -30,39 +29,11 @@ from chatsim.core.frames import (
     TokenExpiring,
     TypingIn,
 )
+from tests.core.devices import at_home, client, dial_s, shown, written
 from tests.frames import BODY, acked, joined, message, welcome
 
 COME_BACK = (1006, 1011, 1012, 4000, 4001, 4002, 4003, 4005, 4499)
 STAY_AWAY = (1000, 1003, 1007, 1009, 4500, 4501, 4502, 4503, 4999)
-
-
-def client(config: ClientConfig | None = None, *, seed: int = 1) -> ChatClient:
-    made = ChatClient(config or ClientConfig(), user="ann", seed=seed)
-    assert made.start(0.0) == (Dial(0.0),)
-    return made
-
-
-def at_home(config: ClientConfig | None = None, *, seq: int = 0) -> ChatClient:
-    """A client that is open and joined to `s` at moment 0."""
-    made = client(config)
-    made.join(0.0, "s")
-    made.opened(0.0)
-    made.receive(0.0, welcome())
-    made.receive(0.0, joined(seq))
-    return made
-
-
-def written(effects: ClientEffects) -> list[ClientFrame]:
-    return [effect.message for effect in effects if isinstance(effect, Transmit)]
-
-
-def shown(effects: ClientEffects) -> list[object]:
-    return [effect.message for effect in effects if isinstance(effect, Show)]
-
-
-def dial_s(effects: ClientEffects) -> float:
-    [after_s] = [effect.after_s for effect in effects if isinstance(effect, Dial)]
-    return after_s
 
 
 # Coming back.
@@ -221,66 +192,6 @@ def test_who_hangs_up_while_dialling_stays_away() -> None:
     assert made.refused(1.0, 503) == ()
     assert made.opened(1.0) == (HangUp(1000, "bye"),)
     assert made.state == "idle"
-
-
-# Joining and resuming.
-
-
-def test_it_joins_when_welcomed() -> None:
-    made = client()
-    assert made.join(0.0, "s") == ()
-    assert made.opened(0.0) == ()
-    assert written(made.receive(0.0, welcome())) == [StatusIn("join", "s")]
-    assert not made.joined("s")
-    made.receive(0.0, joined())
-    assert made.joined("s")
-    assert written(made.join(1.0, "t")) == [StatusIn("join", "t")]
-
-
-def test_it_resumes_where_it_was_and_names_its_former_connection() -> None:
-    made = at_home(seq=4)
-    made.receive(1.0, message(5))
-    made.closed(2.0, 1006)
-    assert not made.joined("s")
-    made.opened(3.0)
-    [join, *_] = written(made.receive(3.0, welcome("c2")))
-    assert join == StatusIn("join", "s", 1, 5, "c1")
-
-
-def test_position_0_is_a_position() -> None:
-    made = at_home()
-    made.closed(2.0, 1006)
-    made.opened(3.0)
-    assert written(made.receive(3.0, welcome("c2"))) == [StatusIn("join", "s", 1, 0, "c1")]
-
-
-def test_a_resume_that_failed_starts_from_the_newest() -> None:
-    made = at_home(seq=4)
-    made.closed(2.0, 1006)
-    made.opened(3.0)
-    made.receive(3.0, welcome("c2"))
-    made.receive(3.0, joined(9, recovered=False, epoch=2))
-    assert shown(made.receive(4.0, message(9, epoch=2))) == []
-    assert shown(made.receive(4.0, message(10, epoch=2))) != []
-
-
-def test_a_resume_acks_what_was_seen_before() -> None:
-    # The ack of the last messages may have been lost with the connection, and they are not replayed.
-    made = at_home()
-    made.receive(1.0, message(1))
-    made.receive(1.1, message(2))
-    made.closed(1.15, 1006)
-    made.opened(3.0)
-    made.receive(3.0, welcome("c2"))
-    assert AckIn("s", 2) in written(made.receive(3.0, joined(2, recovered=True)))
-
-
-def test_a_new_device_acks_nothing_at_its_first_join() -> None:
-    made = client()
-    made.join(0.0, "s")
-    made.opened(0.0)
-    made.receive(0.0, welcome())
-    assert written(made.receive(0.0, joined(7))) == []
 
 
 # Writing.
@@ -522,81 +433,6 @@ def test_an_absent_position_is_not_written() -> None:
     [join] = written(made.receive(0.0, welcome()))
     assert isinstance(join, StatusIn)
     assert (join.epoch, join.last_seq, join.replaces) == (UNSET, UNSET, UNSET)
-
-
-# Leaving, and being sent away.
-
-
-def test_who_leaves_says_so_and_is_not_back_after_a_reconnection() -> None:
-    made = at_home()
-    assert written(made.leave(1.0, "s")) == [StatusIn("leave", "s")]
-    assert not made.wants("s")
-    # What was under way comes still, and is neither shown nor acked.
-    assert made.receive(1.1, message(1)) == ()
-    assert shown(made.receive(1.2, Left(session="s", reason="left"))) != []
-    made.closed(2.0, 1006)
-    made.opened(3.0)
-    assert written(made.receive(3.0, welcome("c2"))) == []
-
-
-def test_who_was_not_there_cannot_leave_and_nobody_leaves_her_own_session() -> None:
-    made = at_home()
-    made.receive(1.0, message(1, session="@ann"))
-    assert made.leave(1.0, "t") == made.leave(1.0, "@ann") == ()
-    assert made.wants("@ann")
-
-
-def test_who_left_and_came_again_stays() -> None:
-    made = at_home()
-    made.leave(1.0, "s")
-    assert written(made.join(1.0, "s")) == [StatusIn("join", "s")]
-    made.receive(1.1, Left(session="s", reason="left"))
-    assert made.wants("s")
-    made.receive(1.2, joined(4))
-    assert made.joined("s")
-
-
-def test_who_left_before_the_join_was_answered_is_out() -> None:
-    made = client()
-    made.join(0.0, "s")
-    made.opened(0.0)
-    made.receive(0.0, welcome())
-    assert written(made.leave(0.1, "s")) == [StatusIn("leave", "s")]
-    assert made.receive(0.2, joined(4)) == ()
-    assert not made.wants("s")
-
-
-def test_a_session_that_ended_is_not_joined_again() -> None:
-    made = at_home()
-    made.receive(1.0, Left(session="s", reason="ended"))
-    assert not made.wants("s")
-
-
-@pytest.mark.parametrize("code", ["not_a_participant", "no_such_session", "bad_frame"])
-def test_an_error_without_an_id_is_the_answer_to_the_oldest_open_join(code: str) -> None:
-    made = at_home()
-    for name in ("t", "u"):
-        made.join(1.0, name)
-    made.receive(1.1, Error(code, "no"))
-    assert (made.wants("s"), made.wants("t"), made.wants("u")) == (True, False, True)
-    made.receive(1.2, joined(session="u"))
-    made.receive(1.3, Error(code, "no"))
-    assert made.wants("u")
-
-
-def test_a_refused_leave_is_no_refused_join() -> None:
-    made = at_home()
-    made.leave(1.0, "s")
-    made.join(1.0, "t")
-    made.receive(1.1, Error("no_such_session", "it is gone"))
-    assert made.wants("t")
-
-
-def test_what_was_read_is_acked_before_going() -> None:
-    made = at_home()
-    made.receive(1.0, message(1))
-    made.receive(1.05, message(2))
-    assert made.hang_up(1.1) == (Transmit(AckIn("s", 2)), HangUp(1000, "bye"))
 
 
 # Trying again on the open connection.

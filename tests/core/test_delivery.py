@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.delivery import GONE_STARTS_MAX
-from chatsim.core.effects import Send
+from chatsim.core.effects import Append, Note, Send
 from chatsim.core.frames import AckIn, Delivered, Joined, Message, Undelivered
-from tests.core.world import World, sends
+from chatsim.core.kept_log import KeptLog
+from chatsim.core.snapshot import Snapshot
+from tests.core.world import EPOCH, World, sends
 from tests.thorough import examples
 
 BASELINE = HandlerConfig(reliability="baseline")
@@ -197,17 +199,53 @@ def test_hardened_spends_no_retry_on_nobody_and_ends_with_retention() -> None:
     assert world.handler.ledger.waiting == 0
 
 
-def test_who_was_there_within_retention_is_a_receiver() -> None:
+def late() -> World:
+    """Bob is away for longer than retention, and was written to just before."""
     world = World()
     world.arrive("ann", "bob")
     world.gone("bob")
     world.until(299)
     world.say("ann", "1")
-    assert world.handler.ledger.owed == 1
     world.until(301)
-    world.say("ann", "2")
+    return world
+
+
+def test_who_was_there_within_retention_is_a_receiver() -> None:
+    world = late()
     assert world.handler.ledger.owed == 1
+    world.say("ann", "2")
+    assert world.handler.ledger.owed == 1, "she is a receiver no more"
+    world.until(598.9)
+    assert world.heard("ann", Undelivered) == [], "what she was owed waits as long as it is kept"
+    world.until(599)
     assert [notice.reason for notice in world.heard("ann", Undelivered)] == ["expired"]
+
+
+def test_who_comes_back_late_is_still_owed_what_is_kept() -> None:
+    world = late()
+    world.say("ann", "2")
+    world.connect("bob2")
+    world.join("bob2", last_seq=0)
+    assert [frame.seq for frame in world.heard("bob2", Message)] == [1, 2]
+    world.say("ann", "3")
+    world.ack("bob2", 3)
+    assert world.handler.ledger.delivered == 2, "the second was not for her, and she has it all the same"
+    assert world.handler.ledger.waiting == 0
+    world.balance()
+
+
+def test_nobody_is_held_for_longer_than_what_waits_for_her() -> None:
+    world = late()
+    assert list(world.handler._sessions.by_name["s"].members) == ["ann", "bob"]
+    world.until(601)
+    assert list(world.handler._sessions.by_name["s"].members) == ["ann"]
+
+
+def test_one_who_is_away_for_so_long_may_write_without_coming_in() -> None:
+    world = late()
+    world.connect("bob2")
+    world.say("bob2", "2")
+    assert world.handler.ledger.owed == 2, "ann's is the other's"
 
 
 def test_the_257th_message_pushes_the_first_out_of_retention() -> None:
@@ -533,14 +571,74 @@ def test_who_follows_a_device_that_began_later_has_not_what_came_before() -> Non
     world.balance()
 
 
-def test_where_devices_began_is_remembered_of_a_few() -> None:
-    world = World()
+def began_behind(*devices: str, snapshot: Snapshot | None = None) -> World:
+    """Something waits for bob that none of these devices of his was sent: each began behind it, and is gone."""
+    world = World(snapshot=snapshot)
     world.arrive("ann", "bob0")
     world.gone("bob0")
     world.say("ann", "1")
-    for number in range(1, 100):
-        world.connect(f"bob{number}")
-        world.join(f"bob{number}")
-        world.gone(f"bob{number}")
+    for conn in devices:
+        world.connect(conn)
+        world.join(conn)
+        world.gone(conn)
+    return world
+
+
+def test_who_does_not_say_whom_it_follows_may_have_begun_as_late_as_any() -> None:
+    world = began_behind("bob1")
+    world.connect("bob2")
+    world.join("bob2", last_seq=1, epoch=1)
+    assert sends(world.ack("bob2", 1), Delivered) == []
+    world.say("ann", "2")
+    [(_, notice)] = sends(world.ack("bob2", 2), Delivered)
+    assert notice.message_ids == (world.heard("bob2", Message)[0].message_id,)
+    assert world.handler.ledger.waiting == 1
+
+
+def test_who_is_sent_what_waits_may_ack_it_whoever_began_behind_it() -> None:
+    world = began_behind("bob1")
+    world.connect("bob2")
+    assert sends(world.join("bob2", last_seq=0, epoch=1), Message)
+    assert sends(world.ack("bob2", 1), Delivered)
+    assert world.handler.ledger.waiting == 0
+
+
+def test_who_resumes_before_where_the_former_began_may_ack_what_lies_between() -> None:
+    world = began_behind("bob1")
+    world.connect("bob2")
+    assert sends(world.join("bob2", last_seq=0, epoch=1, replaces="bob1"), Message)
+    assert sends(world.ack("bob2", 1), Delivered)
+
+
+def test_where_devices_began_is_remembered_of_a_few() -> None:
+    world = began_behind(*(f"bob{number}" for number in range(1, 100)))
     member = world.handler._sessions.by_name["s"].members["bob"]
-    assert len(member.starts or ()) == GONE_STARTS_MAX
+    assert len(member.starts or ()) == GONE_STARTS_MAX + 1
+    # Of the others it is known that some began behind what waits.
+    world.connect("bob")
+    world.join("bob", last_seq=1, epoch=1, replaces="bob1")
+    assert sends(world.ack("bob", 1), Delivered) == []
+    assert world.handler.ledger.waiting == 1
+    assert len(member.starts or ()) == GONE_STARTS_MAX + 2
+
+
+def test_where_a_device_began_outlives_the_node() -> None:
+    log = KeptLog()
+    first = began_behind(snapshot=Snapshot())
+    for conn in ("bob1", "bob2"):
+        first.connect(conn)
+        first.join(conn)
+    first.gone("bob1")
+    for _, effect in first.done:
+        if isinstance(effect, Append):
+            log.append(effect.record)
+        elif isinstance(effect, Note):
+            log.note(effect.fact)
+    world = World(snapshot=log.snapshot(first.handler.config, EPOCH + first.now))
+    world.connect("ann")
+    world.join("ann")
+    for former, conn in (("bob1", "bob3"), ("bob2", "bob4"), (None, "bob5")):
+        world.connect(conn)
+        assert sends(world.join(conn, last_seq=1, epoch=1, replaces=former), Joined)[0][1].recovered
+        assert sends(world.ack(conn, 1), Delivered) == []
+    assert world.handler.ledger.waiting == 1

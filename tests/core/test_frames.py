@@ -13,6 +13,7 @@ from msgspec import UNSET, Raw
 
 from chatsim.core.frames import (
     NESTING_MAX,
+    UNREADABLE,
     Ack,
     AckIn,
     ClientFrame,
@@ -100,6 +101,16 @@ def test_what_is_not_set_is_not_written() -> None:
         "type": "error", "code": "bad_json", "message": "not JSON",
     }  # fmt: skip
     assert json.loads(encode(Heartbeat(1.0, {}))) == {"type": "heartbeat", "server_time": 1.0, "seqs": {}}
+
+
+def test_a_state_that_begins_as_the_most_common_one_is_looked_at_all_the_same() -> None:
+    data = encode(Delivered(session="s", user="bob", message_ids=("m", "n")))
+    assert data.startswith(b'{"type":"status","status":"delivered",')
+    for found in (data, msgspec.Raw(data), b" " + data):
+        assert decode_server(found) == Delivered(session="s", user="bob", message_ids=("m", "n"))
+    for broken in (data[:-1], data.replace(b'"bob"', b"3"), data.replace(b'"session"', b'"sessions"'), data + b"x"):
+        with pytest.raises(UNREADABLE):
+            decode_server(broken)
 
 
 def test_unknown_fields_are_ignored() -> None:

@@ -34,7 +34,9 @@ def test_the_snapshot_is_what_was_noted() -> None:
         Removed("s", "bob"),
         Position("s", "ann", 0),
         Position("s", "cid", 0),
-        Position("s", "ann", 1),
+        Position("s", "ann", 1, (("c1", 2), ("c2", 1))),
+        Position("s", "dan", 0, (("c3", 1),)),
+        Position("s", "dan", 1),
         Parted("s", "cid"),
         Made("t", ("ann",), None),
         Ended("t"),
@@ -43,7 +45,20 @@ def test_the_snapshot_is_what_was_noted() -> None:
         log.note(fact)
     kept = (log.append(record(1)), log.append(record(2)))
     assert log.snapshot(CONFIG, WALL) == Snapshot(
-        sessions=(SessionState("s", 1, 2, ("ann", "cid"), WALL + 60, (("ann", 1),), kept, True, "ann"),),
+        sessions=(
+            SessionState(
+                "s",
+                1,
+                2,
+                ("ann", "cid"),
+                WALL + 60,
+                (("ann", 1), ("dan", 1)),
+                kept,
+                True,
+                "ann",
+                (("ann", (("c1", 2), ("c2", 1))),),
+            ),
+        ),
         revoked=(Revoked("j", None, WALL),),
     )
 

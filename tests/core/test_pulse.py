@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import count, pairwise
+from math import nextafter
 from random import Random
 from statistics import fmean, stdev
 
@@ -187,3 +188,15 @@ def test_a_refresh_that_is_refused_is_a_sign_of_life(code: str) -> None:
     world.do("refuse_refresh", "ann", "token_expired")
     world.until(pinged_at + 11)
     assert world.closes() == []
+
+
+def test_whoever_slept_through_an_interval_pings_each_once_though_the_clock_stands_just_before_a_slot() -> None:
+    world = World(HandlerConfig(ping_interval_s=0.7, pong_timeout_s=10))
+    for number in range(2000):
+        world.connect(f"c{number}", f"u{number}")
+    step_s = 0.7 / 512
+    # Where a division rounds up to the slot whose moment is still to come.
+    world.now = next(at for k in count(1500) if int((at := nextafter(k * step_s, 0.0)) / step_s) == k)
+    world.do("wake")
+    pinged = [conn for _, effect in world.done if isinstance(effect, Ping) for conn in effect.to]
+    assert len(pinged) == len(set(pinged)) == 2000

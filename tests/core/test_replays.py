@@ -68,6 +68,18 @@ def test_a_part_is_bounded_in_bytes_and_is_one_message_at_least() -> None:
     assert seqs(tight.relieve("bob2")) == [2]
 
 
+def test_who_goes_while_behind_in_one_session_is_behind_in_none() -> None:
+    world = away(10)
+    world.do("open_session", "t", ("bob",), None)
+    world.join("bob2", "t")
+    world.join("bob2", last_seq=0)
+    world.gone("bob2")
+    world.balance()
+    world.connect("bob3")
+    world.slow.add("bob3")
+    assert seqs(world.join("bob3", last_seq=4), "bob3") == [5, 6, 7, 8]
+
+
 def test_several_sessions_share_what_a_connection_may_be_sent_at_once() -> None:
     world = World(SMALL)
     for session in ("s", "t"):

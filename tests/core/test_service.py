@@ -244,6 +244,20 @@ def test_what_the_log_refuses_after_the_end_frees_no_id_of_the_next_session() ->
     assert [(frame.epoch, frame.duplicate) for _, frame in sends(world.log_answers(), Ack)] == [(2, False), (2, True)]
 
 
+def test_what_the_log_refuses_after_its_sender_was_forgotten_is_forgotten_too() -> None:
+    world = opened("ann", "bob", slow_log=True)
+    world.say("ann", "1")
+    world.leave("ann")
+    world.gone("ann")
+    world.pass_s(HandlerConfig().retention_s + 2 * HandlerConfig().sweep_interval_s)
+    assert world.log_fails() == []
+    world.connect("ann2")
+    world.join("ann2")
+    world.say("ann2", "1")
+    assert [frame.duplicate for _, frame in sends(world.log_answers(), Ack)] == [False]
+    world.balance()
+
+
 def test_sessions_that_were_ended_early_leave_no_timers_behind() -> None:
     world = World()
     for _ in range(100):

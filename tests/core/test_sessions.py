@@ -25,6 +25,13 @@ def test_a_session_named_in_the_token_is_made_at_the_first_join() -> None:
     )
 
 
+def test_a_connection_that_joins_again_is_told_the_same() -> None:
+    world = World()
+    world.arrive("ann", "bob")
+    [(_, first)], [(_, again)] = (sends(world.join("bob"), Joined) for _ in range(2))
+    assert first == again
+
+
 def test_joined_lists_every_participant_and_her_state() -> None:
     world = World()
     world.arrive("ann", "bob", "cid")

@@ -123,6 +123,21 @@ def test_who_was_away_is_still_away_when_she_reconnects_within_the_grace() -> No
     assert states(world, "bob")[1:] == [(33, "ann", "online")]
 
 
+def test_who_says_within_the_grace_that_she_is_away_is_said_to_be_so_when_she_joins() -> None:
+    # Found by exploring (seed 14720): the others went on believing that she was online.
+    world = World()
+    world.arrive("ann1", "bob")
+    world.gone("ann1")
+    world.until(5)
+    world.connect("ann2")
+    world.receive("ann2", PresenceIn("away"))
+    world.arrive("cid")
+    [told] = [frame for _, frame in sends(world.join("bob"), Joined)]
+    assert {one.user: one.state for one in told.participants} == {"ann": "online", "bob": "online", "cid": "online"}
+    world.join("ann2")
+    assert states(world, "bob") == [(5, "ann", "away")]
+
+
 def test_who_was_away_and_went_comes_back_online() -> None:
     world = World()
     world.arrive("ann1", "bob")

@@ -38,6 +38,17 @@ def test_a_line_gives_back_in_the_order_of_adding(moments: list[float]) -> None:
     assert drain(line, 1030) == list(range(len(moments)))
 
 
+@given(MOMENTS, MOMENTS)
+def test_what_waits_from_an_earlier_moment_comes_in_its_place(added: list[float], put: list[float]) -> None:
+    line: Line[tuple[int, float]] = Line(5.0)
+    for since in sorted(added):
+        line.add(since, (0, since))
+    for since in put:
+        line.put(since, (1, since))
+    found = [item for _ in range(len(line)) if (item := line.pop(inf)) is not None]
+    assert found == sorted([(0, since) for since in added] + [(1, since) for since in put], key=lambda item: item[1])
+
+
 def test_a_line_gives_its_first_away_undue() -> None:
     line: Line[str] = Line(30.0)
     line.add(1.0, "one")
@@ -75,6 +86,16 @@ def test_a_heap_forgets_what_is_not_alive_and_keeps_the_order_of_the_rest() -> N
     heap.prune(lambda due_at, place: due_at == place % 7 and place % 3 == 0)
     alive = sorted(range(0, 100, 3), key=lambda place: (place % 7, place))
     assert (len(heap), drain(heap, 6.0)) == (len(alive), alive)
+
+
+def test_what_is_put_in_its_place_is_not_hoarded_either() -> None:
+    line: Line[bool] = Line(10.0, lambda means: means)
+    line.add(1000.0, True)
+    for number in range(10 * SIFTED_MIN):
+        line.put(float(number), False)
+        assert len(line) <= SIFTED_MIN + 1
+    while not (means := line.pop(1010.0)):
+        assert means is not None, "what means something is there still"
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), max_size=400))

@@ -16,8 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from chatsim.explore.campaign import Totals, campaign
-from chatsim.explore.report import SEEDS_EXPECTED, missed, page
+from chatsim.explore.reach import failed as unreached
+from chatsim.explore.report import page
+from tests.explore.client_mutants import CLIENT_MUTANTS
 from tests.explore.mutants import CONTROL, MUTANTS, Mutant, explored
+from tests.explore.peer_mutants import PEER_MUTANTS
 from tests.explore.shell_mutants import CONTROL_ON_VIRTUAL, SHELL_MUTANTS
 
 PAGE = Path(__file__).parents[2] / "results" / "explore.md"
@@ -49,7 +52,7 @@ def main() -> int:
     """Everything, one after the other."""
     seeds = int(os.environ.get("EXPLORE_SEEDS", "20000"))
     jobs = os.cpu_count() or 1
-    mutants = (*MUTANTS, *SHELL_MUTANTS)
+    mutants = (*MUTANTS, *PEER_MUTANTS, *CLIENT_MUTANTS, *SHELL_MUTANTS)
     with ThreadPoolExecutor(jobs) as pool:
         sound = [pool.submit(clean, control) for control in (CONTROL, CONTROL_ON_VIRTUAL)]
         dead = sum(pool.map(killed, mutants))
@@ -75,9 +78,9 @@ def main() -> int:
     machine = f"CPython {platform.python_version()}, {platform.machine()}, {jobs} processes."
     PAGE.parent.mkdir(parents=True, exist_ok=True)
     PAGE.write_text(page(totals, (dead, len(mutants)), machine), encoding="utf-8")
-    never = missed(totals) if seeds >= SEEDS_EXPECTED else []
-    if never:
-        sys.stderr.write(f"never reached: {', '.join(never)}\n")
+    never = unreached(totals)
+    for wire, names in never.items():
+        sys.stderr.write(f"never reached on {wire}: {', '.join(names)}\n")
     return 1 if totals.failures or totals.lost or never or dead < len(mutants) else 0
 
 

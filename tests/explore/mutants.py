@@ -4,7 +4,8 @@ Rule: a mutant is a mistake that somebody could make, in one place where it coul
 it is. It is planted in a copy of the package, and explored by a process that knows only the copy. It is killed by an
 invariant that does not hold, or by what raises in the core or a shell of it, and by nothing else: a run that fails in
 any other way proves nothing. `CONTROL` is planted and explored likewise, and must survive.
-Those of the core and of the simulation stand here, those of the asyncio shell in `shell_mutants`.
+Those of the core and of the simulation stand here, but for what a node does to its connections (`peer_mutants`) and for
+the client (`client_mutants`); those of the asyncio shell in `shell_mutants`.
 """
 
 from __future__ import annotations
@@ -217,7 +218,7 @@ MUTANTS = (
     one(
         "who joins is told that nobody is there",
         SESSIONS,
-        "return Participant(name, member.user.state)",
+        'return Participant(name, "offline" if member is None else member.told)',
         'return Participant(name, "offline")',
         by=("presence",),
     ),
@@ -235,7 +236,7 @@ MUTANTS = (
                 "self._settled: Line[Outgoing] = Line(2 * config.retention_s, _is_kept)",
             ),
         ),
-        by=("recovery",),
+        by=("recovery", "given_up"),
     ),
     one(
         "a session with one who lags hears nothing",
@@ -501,6 +502,20 @@ MUTANTS = (
         "core/sessions.py",
         "now < owner.receives_until",
         "owner.receives_until > inf",
+    ),
+    one(
+        "what waits for somebody ends with her time to come back",
+        "core/handler.py",
+        "if self.ledger.keeps(member):",
+        "if self.ledger.keeps(member) and now < 0:",
+        by=("given_up",),
+    ),
+    one(
+        "whoever is away for long is owed everything new",
+        "core/sessions.py",
+        "        member.lapsed = True\n",
+        "",
+        by=("receivers",),
     ),
     one(
         "who leaves is owed for ever",

@@ -144,9 +144,23 @@ SHELL_MUTANTS = (
     _one(
         "of what arrives together a client reads the last",
         PEER,
-        "        for frame in frames:\n            self._came(frame)",
-        "        for frame in frames[-1:]:\n            self._came(frame)",
+        "for frame in self._slicer.cut(data):",
+        "for frame in list(self._slicer.cut(data))[-1:]:",
         by=("convergence", "acked_not_lost"),
+    ),
+    _one(
+        "the gate has room for everybody",
+        "live/gate.py",
+        "return None if reason is None else Denial",
+        'return None if reason != "draining" else Denial',
+        by=("admission", "bounded"),
+    ),
+    _one(
+        "the handler hears nothing of a token that the gate refuses",
+        PROTOCOL,
+        "            self.gate.driver.refuse_refresh(outlet, found.code)",
+        "            assert found.code",
+        by=("heard",),
     ),
     _one(
         "a client forgets its alarms",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from math import exp
 from typing import Any, get_args
 
 import pytest
 
-from chatsim.explore.draw import FAULTS_UNTIL, STAY_S, draw, words
+from chatsim.explore.draw import FAULTS_UNTIL, P99_S_MAX, STAY_S, draw, words
 from chatsim.scenario.costs import WORDS, Costs
-from chatsim.scenario.distributions import Constant
+from chatsim.scenario.distributions import Z99, Constant, Lognormal
 from chatsim.scenario.events import EVENTS
 from chatsim.scenario.model import MESSAGES, Credentials, Group, Log, Network, Scenario
 
@@ -129,4 +130,28 @@ def test_who_is_let_in_by_a_clock_that_is_ahead_may_stay_for_longer_than_others_
                 left_s = group.token_ttl_s - ahead_s
                 found += left_s > 0
                 assert not 0 < left_s < STAY_S - 1e-6
+    assert found
+
+
+def test_whose_token_cannot_be_renewed_may_stay_for_longer_than_others_wait() -> None:
+    # Found by exploring (seed 20156): nobody was warned, and each token's last moment was its connection's.
+    found = 0
+    for seed in (*range(SEEDS), 20156):
+        made = draw(seed)
+        if made.handler.token_warning_s == made.handler.token_grace_s == 0:
+            lives_s = [group.token_ttl_s for group in made.groups]
+            found += sum(life_s < 3600 for life_s in lives_s)
+            assert all(life_s >= STAY_S for life_s in lives_s)
+    assert found
+
+
+def test_no_latency_takes_minutes_by_luck() -> None:
+    # Found by exploring (seed 20888): one append of 24 million medians, and the run was over before it.
+    found = 0
+    for seed in (*range(SEEDS), 20888):
+        made = draw(seed)
+        for latency in (made.log.latency, *(group.network.latency for group in made.groups)):
+            if isinstance(latency, Lognormal):
+                found += 1
+                assert latency.median * exp(Z99 * latency.sigma) <= P99_S_MAX + 1e-9
     assert found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chatsim.explore.campaign import Totals
-from chatsim.explore.report import missed, page
+from chatsim.explore.report import page
 from chatsim.verdict.invariants.catalogue import INVARIANTS
 from chatsim.verdict.sometimes import SOMETIMES
 
@@ -31,7 +31,3 @@ def test_every_figure_is_on_it() -> None:
 
 def test_mutants_may_be_left_out() -> None:
     assert "| mutants killed | not tried |" in page(totals())
-
-
-def test_what_was_never_reached_is_known() -> None:
-    assert set(missed(totals())) == SOMETIMES.keys() - {"retried"}

@@ -6,10 +6,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chatsim.flow.luck import Luck, Prices
+from chatsim.flow.luck import HOLDS, Luck, Pace, Prices
 from chatsim.people.streams import Streams
 from chatsim.scenario.costs import Costs
-from chatsim.scenario.distributions import Constant, Exponential
+from chatsim.scenario.distributions import Constant, Exponential, Uniform
 
 N = 20_000
 
@@ -43,3 +43,22 @@ def test_a_word_left_out_costs_what_it_refines_or_nothing() -> None:
     assert prices.each("handshake", 1).tolist() == [0.0]
     assert prices.wakes
     assert not prices.flushes
+
+
+def test_a_pace_is_held_and_drawn_anew() -> None:
+    pace = Pace(Costs(pace=Uniform(low=0.5, high=1.5), pace_hold=Constant(value=0.1)), Streams(1))
+    moments = (np.arange(N) + 0.5) / N * 2 * HOLDS * 0.1
+    found = pace.at(moments)
+    assert isinstance(found, np.ndarray)
+    held = found.reshape(-1)[np.argsort(moments)]
+    place = (moments / 0.1).astype(int)
+    assert all(np.ptp(held[place == one]) == 0.0 for one in range(0, 2 * HOLDS, 97))
+    assert np.unique(found).size == 2 * HOLDS
+    assert found.mean() == pytest.approx(1.0, abs=5 * 0.29 / (2 * HOLDS) ** 0.5)
+    # Whoever asks again for an earlier moment hears the same.
+    assert pace.at(moments[:9]).tolist() == found[:9].tolist()  # type: ignore[union-attr]
+
+
+def test_where_nothing_is_said_of_it_the_pace_is_steady() -> None:
+    assert Pace(Costs(), Streams(1)).at(np.arange(3.0)) == 1.0
+    assert Prices(Costs(), Streams(1)).pace.at(np.arange(3.0)) == 1.0

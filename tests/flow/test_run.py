@@ -1,4 +1,4 @@
-"""Flows against the full simulation: means and p99 of latencies within 5 % in ten scenarios, and utilisation.
+"""Flows against the full simulation: means and p99 of latencies within 5 % in eleven scenarios, and utilisation.
 
 Load and constants are common, so that most differ by rounding alone. Where latencies or costs are drawn, they are drawn
 apart: a p99 then has a standard error of at most 0.8 %, a mean one of 0.4 %, so that a difference of two that have the
@@ -33,6 +33,13 @@ SCENARIOS: dict[str, tuple[tuple[dict[str, Any], ...], dict[str, Any]]] = {
     "finer costs": (
         ({},),
         {"costs": {"wake": "1ms", "flush": "2ms", "handshake": "5ms", "frame_ack": "100us", "collect": "300us"}},
+    ),
+    "a speed that wavers": (
+        (DRAWN,),
+        {
+            "costs": SLOW
+            | {"pace": {"uniform": {"low": 0.2, "high": 1.8}}, "pace_hold": {"exponential": {"mean": "5ms"}}}
+        },
     ),
     "two groups and latecomers": (
         (

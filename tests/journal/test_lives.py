@@ -55,6 +55,21 @@ def test_no_run_is_said_with_a_cure(tmp_path: Path) -> None:
             journals(folder)
 
 
+@pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        ('{"wire": "wss://chat.example/ws"}', r"somebody else's server, whose inside is not seen: `chatsim report`"),
+        ('{"wire": "sim"}', r"holds no journal\.jsonl: name the folder of a run"),
+        ('{"wire": 3}', r"holds no journal\.jsonl: name the folder of a run"),
+        ("{", r"holds no journal\.jsonl: name the folder of a run"),
+    ],
+)
+def test_a_run_on_somebody_elses_server_has_none(document: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(document, encoding="utf-8")
+    with pytest.raises(UsageError, match=says):
+        journals(tmp_path)
+
+
 def test_several_lives_are_one_row_of_steps_on_the_first_clock(tmp_path: Path) -> None:
     first = tmp_path / "journal.jsonl"
     write(first, 1.0, 2.0, clock_at=100.0, closed=False)

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import NOTHING, Append, Effects, Tell
@@ -15,8 +17,9 @@ from chatsim.core.handler import ChatHandler
 from chatsim.core.memory_log import MemoryLog
 from chatsim.core.tokens import Claims
 from chatsim.errors import HarnessError
-from chatsim.journal.replay import Difference, Replayed, difference, handler_of, replay, replay_whole
+from chatsim.journal.replay import END, MISFIT, Difference, Replayed, difference, handler_of, replay, replay_whole
 from chatsim.journal.steps import Header, JournalWriter, Step
+from tests.thorough import examples
 
 
 def a_life(path: Path) -> int:
@@ -44,6 +47,7 @@ def a_life(path: Path) -> int:
     do(3.0, "receive", "bob", AckIn("s", 1))
     do(4.0, "receive", "bob", Say("2", "s", msgspec.Raw(b"[\n]")))
     do(5.0, "malformed", "bob", "bad_json", "not JSON")
+    do(5.5, "pong", "bob")
     while handler.wake_at() < 600.0:
         do(handler.wake_at(), "wake")
     writer.close()
@@ -118,3 +122,77 @@ def test_the_end_of_a_journal_with_a_difference_is_not_looked_for(tmp_path: Path
     assert found.closed is None
     assert found.difference is not None
     assert found.steps == found.difference.step
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """The lines of a whole journal: its header, its steps, its footer."""
+    path = tmp_path_factory.mktemp("whole") / "journal.jsonl"
+    a_life(path)
+    return path.read_bytes().splitlines(keepends=True)
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tampered") / "journal.jsonl"
+
+
+def tampered(scratch: Path, lines: list[bytes]) -> Difference:
+    """What is said of a journal of these lines."""
+    scratch.write_bytes(b"".join(lines))
+    found = replay_whole(scratch).difference
+    assert found is not None
+    return found
+
+
+def test_a_step_without_effects_that_is_gone_is_found(lines: list[bytes], scratch: Path) -> None:
+    place = next(place for place, line in enumerate(lines) if line.startswith(b'[5.5,"pong",["bob"],[],'))
+    found = tampered(scratch, lines[:place] + lines[place + 1 :])
+    assert (found.step, found.got) == (place, MISFIT)
+
+
+@examples(60)
+@given(st.data())
+def test_whatever_is_done_to_a_line_the_first_that_is_not_as_written_is_named(
+    lines: list[bytes], scratch: Path, data: st.DataObject
+) -> None:
+    made = list(lines)
+    # The header is a place too, the footer is not: a killed process leaves none.
+    place = data.draw(st.integers(1, len(made) - 2), "place")
+    what = data.draw(st.sampled_from(("remove", "double", "swap", "alter")), "what")
+    first = place
+    if what == "remove":
+        del made[place]
+    elif what == "double":
+        made.insert(place, made[place])
+        first = place + 1
+    elif what == "swap":
+        other = data.draw(st.integers(1, len(made) - 2).filter(lambda n: n != place), "other")
+        made[place], made[other] = made[other], made[place]
+        first = min(place, other)
+    else:
+        # The moment of a step, by a hair: few handlers would answer otherwise.
+        now, comma, rest = made[place].partition(b",")
+        made[place] = b"[%.9f" % (float(now[1:]) + 1e-6) + comma + rest
+    assert tampered(scratch, made).step == first
+
+
+def test_what_is_altered_in_the_header_or_the_end_is_named_too(lines: list[bytes], scratch: Path) -> None:
+    other = tampered(scratch, [lines[0].replace(b'"clock_at":0.0', b'"clock_at":1.0'), *lines[1:]])
+    assert (other.step, other.got) == (1, MISFIT)
+    end = tampered(scratch, [*lines[:-1], lines[-1].replace(b'"open":null', b'"open":["ann"]')])
+    assert (end.step, end.door, end.got) == (len(lines) - 1, END, MISFIT)
+    assert '"open":["ann"]' in end.expected
+    assert tampered(scratch, [*lines, lines[-1]]).step == len(lines)
+
+
+def test_a_journal_of_before_there_were_checks_is_replayed(lines: list[bytes], scratch: Path) -> None:
+    old = [lines[0].replace(b'"version":2', b'"version":1')]
+    old += [line[: line.rindex(b",")] + b"]\n" for line in lines[1:-1]]
+    scratch.write_bytes(b"".join([*old, b'{"loop_lag_s":[],"open":null}\n']))
+    assert replay_whole(scratch) == Replayed(len(lines) - 2, True, None)
+    # Without its checks, one of today's is not taken for one of then.
+    scratch.write_bytes(b"".join([lines[0], *old[1:]]))
+    found = replay(scratch)
+    assert found is not None
+    assert (found.step, found.got) == (1, MISFIT)

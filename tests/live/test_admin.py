@@ -12,7 +12,7 @@ from chatsim.core.config import HandlerConfig
 from chatsim.core.memory_log import MemoryLog
 from chatsim.errors import HarnessError
 from chatsim.live.admin import Admin
-from chatsim.people.strikes import Addition, Ending, Posting, Removal
+from chatsim.people.strikes import Addition, Ending, Posting, Removal, Revocation
 from tests.live.running import ADMIN, on_loop, running, token
 
 
@@ -152,6 +152,8 @@ def test_orders_to_the_session_service_are_followed_where_they_can_be() -> None:
                 assert await admin.give(Ending("room"))
                 assert not await admin.give(Ending("room"))
                 assert not await admin.give(Removal("room", "ann"))
+                assert await admin.give(Revocation("ann"))
+                assert await ann.close_code() == 4501
             with pytest.raises(HarnessError, match="401"):
                 await Admin(server.ws, b"another key").give(Ending("room"))
         assert not await Admin("ws://127.0.0.1:1/ws", ADMIN).give(Ending("room"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 from math import inf
 from typing import Any
 
@@ -42,6 +43,46 @@ def test_moments_come_in_order_and_equal_ones_in_the_order_of_asking() -> None:
     assert [word for _, word in heard] == ["past", "a", "b", "c", "end"]
     assert all(now >= moment for (now, _), moment in zip(heard, (0.0, 0.01, 0.01, 0.02, 0.03), strict=True))
     assert sorted(heard, key=lambda pair: pair[0]) == heard
+
+
+def test_what_is_done_before_its_time_is_known_by_the_clock() -> None:
+    heard: list[tuple[float, float]] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        calendar, ended = Calendar(loop, sampled=False, timer_s=100.0), loop.create_future()
+        calendar.at(0.0, lambda now, a, b: heard.append((now, calendar.reads())))
+        calendar.at(50.0, lambda now, a, b: heard.append((now, calendar.reads())))
+        calendar.at(50.0, lambda now, a, b: ended.set_result(None))
+        calendar.begin()
+        await ended
+
+    asyncio.run(run())
+    (first, first_read), (second, read) = heard
+    assert 0.0 <= first_read - first < 50.0
+    assert second == 50.0
+    assert first_read <= read < 50.0
+
+
+def test_however_close_things_are_none_comes_earlier_than_the_timer_can_tell() -> None:
+    early: list[float] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        # A clock that goes on by a little whenever it is read.
+        ticks = count()
+        calendar = Calendar(loop, sampled=False, clock=lambda: next(ticks) * 1e-5, timer_s=0.5e-3)
+        ended = loop.create_future()
+        for number in range(1000):
+            moment = number * 2e-4
+            calendar.at(moment, lambda now, at, b: early.append(at - calendar.reads()), moment)
+        calendar.at(0.2, lambda now, a, b: ended.set_result(None))
+        calendar.begin()
+        await ended
+
+    asyncio.run(run())
+    assert len(early) == 1000
+    assert max(early) <= 0.5e-3
 
 
 def test_nothing_happens_after_the_end() -> None:

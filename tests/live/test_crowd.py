@@ -10,11 +10,11 @@ import pytest
 
 from chatsim.core.client import ClientConfig
 from chatsim.core.config import HandlerConfig
-from chatsim.live.calendar import Calendar
+from chatsim.live.calendar import TIMER_S, Calendar
 from chatsim.live.crowd import Crowd
 from chatsim.network.link import Link
 from chatsim.virtual.loop import VirtualLoop
-from tests.live.arena import Arena, Constant, play
+from tests.live.arena import PATIENCE_S, Arena, Constant, play
 
 
 def test_what_is_said_arrives_once_at_each_device_of_the_others() -> None:
@@ -29,6 +29,8 @@ def test_what_is_said_arrives_once_at_each_device_of_the_others() -> None:
     crowd = play(test)
     assert crowd.people.duplicates == crowd.people.out_of_order == 0
     assert len(crowd.late_s) == 20
+    # Done at once: what is meant for the moment that the calendar has reached is early by its resolution at most.
+    assert -TIMER_S <= min(crowd.late_s) <= max(crowd.late_s) < PATIENCE_S
     assert crowd.faults == []
 
 

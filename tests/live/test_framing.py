@@ -14,7 +14,17 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from chatsim.live.framing import PING_FRAME, SHORT_BYTES_MAX, Edge, Slicer, close_frame, short_text, text_frame
+from chatsim.live.framing import (
+    PING_FRAME,
+    SHORT_BYTES_MAX,
+    Edge,
+    Slicer,
+    close_frame,
+    masked_text,
+    short_text,
+    text_frame,
+    whole_texts,
+)
 
 
 def parsed(data: bytes, *extensions: Extension) -> list[Frame]:
@@ -111,6 +121,15 @@ def test_what_a_server_sends_is_cut_into_the_answer_and_its_frames(texts: list[b
     assert ends <= set(found) <= ends | set(places)
 
 
+def test_nothing_may_be_passed_over_but_between_two_frames() -> None:
+    slicer, frame = Slicer(), text_frame(b"hello")
+    found = []
+    for piece in (UPGRADED[:9], UPGRADED[9:], frame, frame + frame[:1], frame[1:4], frame[4:]):
+        slicer.cut(piece)
+        found.append(slicer.between)
+    assert found == [False, True, True, False, False, True]
+
+
 def test_an_answer_that_refuses_is_one_piece_with_its_body() -> None:
     answer = b'HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\n\r\n{"error":"overloaded"}'
     assert Slicer().cut(answer) == [answer]
@@ -122,6 +141,38 @@ def test_an_answer_that_refuses_is_one_piece_with_its_body() -> None:
 def test_text_frames_read_back(payload: bytes) -> None:
     (frame,) = parsed(text_frame(payload))
     assert (frame.opcode, bytes(frame.data), frame.fin) == (Opcode.TEXT, payload, True)
+
+
+@given(st.binary(max_size=200) | st.sampled_from([65535, 65536]).map(lambda n: b"x" * n), masks)
+def test_a_client_frames_as_the_library_reads(payload: bytes, mask: bytes) -> None:
+    data = masked_text(payload, mask)
+    assert data == client_frame(1, payload, mask)
+    (frame,), fine = read_by_library(data)
+    assert fine
+    assert (frame.opcode, bytes(frame.data), frame.fin) == (Opcode.TEXT, payload, True)
+
+
+texts = st.lists(
+    st.binary(max_size=140) | st.sampled_from([125, 126, 65535]).map(lambda n: b"x" * n), min_size=1, max_size=5
+)
+
+
+@given(texts, st.integers(1, 20))
+def test_whole_texts_are_what_the_library_reads(payloads: list[bytes], cut: int) -> None:
+    data = b"".join(map(text_frame, payloads))
+    assert whole_texts(data) == payloads == [bytes(frame.data) for frame in parsed(data)]
+    # Whatever is cut off, or is there of a frame more: the rest is the parser's.
+    ends = {sum(map(len, map(text_frame, payloads[:count]))) for count in range(len(payloads) + 1)}
+    left = max(len(data) - cut, 0)
+    assert (whole_texts(data[:left]) is None) == (left not in ends)
+    assert whole_texts(data + text_frame(b"more")[:-cut]) in (None, payloads)
+
+
+@given(texts, st.sampled_from([0x01, 0x80, 0x82, 0x88, 0x89, 0x8A, 0xC1, 0xA1, 0x91]), st.integers(0, 5))
+def test_no_other_frame_is_taken_for_a_text(payloads: list[bytes], head: int, place: int) -> None:
+    frames = list(map(text_frame, payloads))
+    for other in (bytes((head, 2)) + b"hi", client_frame(1, b"hi"), text_frame(b"x" * 65536)):
+        assert whole_texts(b"".join((*frames[:place], other, *frames[place:]))) is None
 
 
 @given(st.sampled_from([1000, 1012, 4000, 4999]), st.text(max_size=200))

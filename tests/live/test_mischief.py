@@ -49,7 +49,7 @@ def made_for(
             raise HarnessError(f"the log held for {for_s:g} s")
 
     chosen = [victim.number]
-    return Mischief(arena.crowd, lambda *_: chosen, arena.purse.expiring, Server(), 1e9, clock_jump)
+    return Mischief(arena.crowd, lambda *_: chosen, arena.purse, Server(), 1e9, clock_jump)
 
 
 def strike(
@@ -157,6 +157,25 @@ def test_an_expired_token_is_renewed_by_its_owner() -> None:
 
     _, crowd = strike({"do": "expire_tokens"}, then)
     assert crowd.people.outages == []
+
+
+@pytest.mark.parametrize("token", ["expired", "good"])
+def test_a_token_that_changes_little_is_handed_in(token: str) -> None:
+    async def then(arena: Arena, ann: Person, bob: Person) -> None:
+        arena.say(bob)
+        await arena.until(lambda: arena.received() == 1)
+
+    _, crowd = strike({"do": "refresh_token", "token": token}, then)
+    assert crowd.people.outages == []
+
+
+@pytest.mark.parametrize("token", ["forged", "foreign"])
+def test_a_token_that_is_no_good_ends_the_connection_that_hands_it_in(token: str) -> None:
+    async def then(arena: Arena, ann: Person, bob: Person) -> None:
+        await arena.until(lambda: bob.devices[0].client.state == "idle")
+        assert ann.devices[0].joined
+
+    strike({"do": "refresh_token", "token": token}, then)
 
 
 def test_revoked_tokens_close_for_good_and_touch_nobody_else() -> None:

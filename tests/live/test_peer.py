@@ -11,9 +11,9 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from chatsim.live.calendar import Calendar
-from chatsim.live.framing import close_frame, text_frame
-from chatsim.live.peer import ABNORMAL, HELD_BYTES_MAX, Peer, resuming
-from chatsim.network.link import Link
+from chatsim.live.framing import PING_FRAME, close_frame, text_frame
+from chatsim.live.peer import ABNORMAL, Peer, resuming
+from chatsim.network.link import HELD_BYTES_MAX, Link
 from chatsim.people.people import Device
 from chatsim.virtual.loop import VirtualLoop
 from tests.live.arena import Arena, Constant, play
@@ -226,6 +226,37 @@ def test_the_answer_and_the_first_frame_in_one_write_are_two() -> None:
     assert ears.heard == [(0.1, "opened"), (0.3, "welcome")]
 
 
+def test_what_is_cut_anywhere_is_read_as_it_was_sent() -> None:
+    """A tail that looks like a frame (the second byte of this letter and what follows it) is none."""
+    letter = "\u00c1\x01b"
+    frames = [text_frame(b"a"), text_frame(letter.encode()), PING_FRAME, text_frame(b"x" * 200), text_frame(b"c")]
+    data = b"".join(frames)
+    assert b"\x81\x01b" in data
+
+    for down in (Link(), Link(Constant(0.25)), Link(Falling())):
+        for cut in range(1, 20):
+
+            async def scene(peer: Peer[str], server: Server, cut: int = cut) -> None:
+                server.transport.write(data[:cut])
+                await asyncio.sleep(1.0)
+                server.transport.write(data[cut:])
+
+            heard, _ = connected(scene, Link(), down)
+            assert [what for _, what in heard] == ["opened", "a", letter, "ping", "x" * 200, "c"]
+
+
+def test_inside_a_message_in_parts_the_parser_is_asked() -> None:
+    """RFC 6455, 5.4: no other message begins there."""
+
+    async def scene(peer: Peer[str], server: Server) -> None:
+        server.transport.write(bytes((0x01, 2)) + b"pa")
+        await asyncio.sleep(1.0)
+        server.transport.write(text_frame(b"other"))
+
+    heard, _ = connected(scene, Link(), Link())
+    assert heard[-1] == (2.0, f"closed {ABNORMAL}")
+
+
 def test_each_frame_waits_for_bandwidth_by_itself() -> None:
     async def scene(peer: Peer[str], server: Server) -> None:
         peer.down.bandwidth_bit_per_s = 80.0
@@ -248,6 +279,26 @@ def test_what_was_under_way_when_a_connection_is_dropped_arrives_and_then_its_en
     assert heard == [(0.5, "opened")]
 
 
+def test_whoever_gives_up_behind_a_partition_is_not_heard_of_before_it_heals() -> None:
+    async def scene(peer: Peer[str], server: Server) -> None:
+        peer.up.blocked_until = 20.0
+        peer.close(1001)
+
+    _, said = connected(scene, Link(), Link())
+    (close_at, close), (lost_at, lost) = said
+    assert (close[:2], lost) == ("\x03\xe9", "lost")
+    assert close_at == lost_at >= 20.0
+
+
+def test_whoever_is_not_answered_cuts_the_connection_in_the_end() -> None:
+    async def scene(peer: Peer[str], server: Server) -> None:
+        peer.close(1001)
+
+    _, said = connected(scene, Link(), Link())
+    assert [what for _, what in said] == ["\x03\xe9", "lost"]
+    assert said[1][0] == said[0][0] + 5.0
+
+
 def test_what_was_under_way_when_a_peer_vanished_arrives_and_nothing_after_it() -> None:
     async def scene(peer: Peer[str], server: Server) -> None:
         peer.send(b"said")
@@ -263,8 +314,10 @@ def test_what_was_under_way_when_a_peer_vanished_arrives_and_nothing_after_it() 
 
 def test_the_frozen_read_what_has_come_when_they_wake_and_the_rest_waits_at_the_server() -> None:
     held: list[tuple[bool, int]] = []
+    since: list[float] = []
 
     async def scene(peer: Peer[str], server: Server) -> None:
+        peer.on_hold = since.append
         peer.freeze(1.0, 5.0)
         server.transport.write(text_frame(b"early"))
         await asyncio.sleep(1.0)
@@ -277,6 +330,7 @@ def test_the_frozen_read_what_has_come_when_they_wake_and_the_rest_waits_at_the_
     heard, _ = connected(scene, Link(), Link(Constant(0.25)))
     # A kernel takes so much and no more; what waits beyond it has the way still before it.
     assert held == [(False, 6)]
+    assert since == [2.0]
     assert heard == [(0.25, "opened"), (5.0, "early"), (5.0, "x" * HELD_BYTES_MAX), (5.25, "late")]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,22 @@ def test_the_log_is_the_one_that_the_scenario_names(store: str | None, lasts: bo
     found = counters(outcome.record)
     assert found["sent"] == found["accepted"] > 0
     assert (read_header(tmp_path / "journal.jsonl").snapshot is not None) == lasts
+
+
+def test_server_and_crowd_run_where_they_are_told(tmp_path: Path) -> None:
+    """Both on one core, where there is no other: what is asked for is what is done."""
+    before = os.sched_getaffinity(0)
+    told = (min(before), max(before))
+    found: list[tuple[set[int], list[set[int]]]] = []
+
+    def look(share: float) -> None:
+        main = Path(f"/proc/self/task/{os.getpid()}/children")
+        found.append((os.sched_getaffinity(0), [os.sched_getaffinity(int(pid)) for pid in main.read_text().split()]))
+
+    run_live(scenario(duration="3s"), seed=3, out_dir=tmp_path, progress=look, cores=told)
+    assert all(crowd == {told[1]} for crowd, _ in found)
+    assert all({told[0]} in children for _, children in found)
+    assert os.sched_getaffinity(0) == before
 
 
 def test_faults_strike_heal_and_are_found(tmp_path: Path) -> None:
@@ -184,6 +201,17 @@ def test_a_server_is_killed_while_it_drains_and_the_next_comes_as_after_any_cras
     assert all(row.joined_at < 10.0 for row in outcome.record.outages), "nobody waited for 6 s"
     assert sorted(path.name for path in tmp_path.glob("journal*")) == ["journal-2.jsonl", "journal.jsonl"]
     assert replay(tmp_path / "journal-2.jsonl") is None
+
+
+def test_nobody_waits_for_a_killed_server_to_find_a_peer_that_had_vanished(tmp_path: Path) -> None:
+    events = [
+        {"at": "3s", "do": "vanish", "count": 2, "for": "4s"},
+        {"at": "4s", "do": "crash_node", "down": "1s"},
+    ]
+    outcome = run_live(scenario(events=events), seed=4, out_dir=tmp_path)
+    assert outcome.health["settled"]
+    assert outcome.violations == []
+    assert counters(outcome.record)["lost"] == 0
 
 
 def test_what_a_held_log_cannot_take_is_refused_and_said_again(tmp_path: Path) -> None:

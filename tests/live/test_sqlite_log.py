@@ -138,6 +138,7 @@ def test_messages_of_before_lives_were_kept_keep_their_ids(tmp_path: Path) -> No
         one.say(1)
     with closing(sqlite3.connect(tmp_path / FILE)) as database:
         database.execute("ALTER TABLE messages DROP COLUMN life")
+        database.execute("ALTER TABLE positions DROP COLUMN starts")
         database.execute("PRAGMA user_version = 2")
         database.commit()
     with desk(tmp_path) as two:
@@ -160,7 +161,8 @@ def test_the_snapshot_is_what_was_noted(tmp_path: Path) -> None:
         Removed("s", "bob"),
         Position("s", "ann", 0),
         Position("s", "cid", 0),
-        Position("s", "ann", 1),
+        Position("s", "ann", 1, (("c1-1", 2), ("c1-2", 1))),
+        Position("t", "dan", 0, (("c1-3", 1),)),
         Position("t", "dan", 0),
         Parted("s", "cid"),
         Revoked("j", None, WALL),
@@ -176,7 +178,18 @@ def test_the_snapshot_is_what_was_noted(tmp_path: Path) -> None:
         assert two.snapshot() == found
     assert found == Snapshot(
         sessions=(
-            SessionState("s", 1, 2, ("ann", "cid"), WALL + 60, (("ann", 1),), tuple(kept), True, "ann"),
+            SessionState(
+                "s",
+                1,
+                2,
+                ("ann", "cid"),
+                WALL + 60,
+                (("ann", 1),),
+                tuple(kept),
+                True,
+                "ann",
+                (("ann", (("c1-1", 2), ("c1-2", 1))),),
+            ),
             SessionState("t", 1, 0, (), None, (("dan", 0),), ()),
         ),
         revoked=(Revoked("j", None, WALL), Revoked(None, "eve", WALL)),

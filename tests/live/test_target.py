@@ -92,6 +92,7 @@ def test_options_of_tls_that_do_not_go_together_are_refused(tmp_path: Path) -> N
         ({"do": "post"}, True),
         ({"do": "end_session"}, True),
         ({"do": "remove_participant"}, True),
+        ({"do": "refresh_token", "token": "revoked"}, True),
     ],
 )
 def test_what_only_an_operator_can_do_is_not_played(event: dict[str, Any], with_key: bool) -> None:
@@ -116,4 +117,5 @@ def test_a_scenario_that_asks_for_tls_or_revoked_tokens_needs_them() -> None:
 
 def test_what_clients_do_to_themselves_is_played() -> None:
     events = [{"at": "1s", "do": "drop"}, {"at": "2s", "do": "vanish"}, {"at": "3s", "do": "expire_tokens"}]
+    events += [{"at": "4s", "do": "refresh_token", "token": "forged"}]
     target("ws://chat.example/ws", MINTER).check(scenario(events))

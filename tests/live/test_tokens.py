@@ -9,17 +9,20 @@ import pytest
 from chatsim.core.client import ChatClient, ClientConfig
 from chatsim.core.tokens import Claims, Keys, Minter, Refusal, verify
 from chatsim.errors import UsageError
-from chatsim.live.tokens import HELD_MAX, Purse, forger_of
+from chatsim.live.tokens import Purse, forger_of
 from chatsim.people.people import Device, Person
+from chatsim.people.tokens import HELD_MAX
+from chatsim.scenario.events import HandedIn
 from chatsim.scenario.model import Scenario
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 WALL = 1.7e9
 
 
-def scenario(credentials: str, **handler: Any) -> Scenario:
+def scenario(credentials: str, *events: dict[str, Any], **handler: Any) -> Scenario:
     group = {"name": "g", "users": 1, "credentials": credentials, "token_ttl": "90s"}
-    return Scenario.of({"name": "x", "duration": "1s", "handler": handler, "groups": [group], "expect": ["lost == 0"]})
+    head = {"name": "x", "duration": "1s", "expect": ["lost == 0"]}
+    return Scenario.of(head | {"handler": handler, "groups": [group], "events": list(events)})
 
 
 def a_device() -> Device:
@@ -59,6 +62,25 @@ def test_revoked_credentials_are_good_but_for_their_name() -> None:
     purse = Purse(scenario("revoked"), SECRET)
     found = [verify(purse.token(a_device(), WALL) or "", Keys((SECRET,)), WALL) for _ in range(2)]
     assert [(claim.jti,) for claim in found if isinstance(claim, Claims)] == [purse.spoilt] * 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "refused"),
+    [("good", ""), ("foreign", ""), ("revoked", ""), ("expired", "token_expired"), ("forged", "token_invalid")],
+)
+def test_what_is_handed_in_is_good_or_wrong_in_one_way(kind: HandedIn, refused: str) -> None:
+    event = {"at": "0s", "do": "refresh_token", "token": kind}
+    purse, device = Purse(scenario("good", event), SECRET), a_device()
+    assert purse.spoilt == (("revoked",) if kind == "revoked" else ())
+    found = verify(purse.handed_in(device, WALL, kind), Keys((SECRET,)), WALL)
+    if isinstance(found, Claims):
+        assert refused == ""
+        assert (found.sub == "ann") == (kind != "foreign")
+        assert (found.jti in purse.spoilt) == (kind == "revoked")
+        assert found.exp == WALL + 90.0
+        assert (found.jti in purse.held(device, WALL)) == (kind == "good")
+    else:
+        assert found.code == refused
 
 
 def test_what_a_device_holds_is_remembered_until_it_ends() -> None:

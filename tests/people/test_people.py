@@ -23,7 +23,9 @@ from chatsim.core.frames import (
     TypingIn,
 )
 from chatsim.journal.record import Outage
-from chatsim.people.people import Device, People, Person
+from chatsim.people.people import Device, DeviceWatch, People, Person
+from chatsim.verdict.invariants.catalogue import Findings
+from chatsim.verdict.invariants.devices import DeviceRules
 from tests.frames import acked, joined, message, welcome
 
 HELLO = Raw(b'"hello"')
@@ -59,10 +61,20 @@ class FakeWire:
 class World:
     """One person with some devices, all of them joined at 1 s unless `away`."""
 
-    def __init__(self, *, devices: int = 1, typing: bool = False, away: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        devices: int = 1,
+        typing: bool = False,
+        away: bool = False,
+        config: ClientConfig | None = None,
+        watch: DeviceWatch | None = None,
+    ) -> None:
         self.wire = FakeWire()
         self.people = People(self.wire)
-        self.ann = self.people.add("ann", "g", "s", devices=devices, seed=5, config=ClientConfig(), typing=typing)
+        self.people.watch = watch
+        config = config or ClientConfig()
+        self.ann = self.people.add("ann", "g", "s", devices=devices, seed=5, config=config, typing=typing)
         if not away:
             self.people.arrive(0.0, self.ann)
             for device in self.ann.devices:
@@ -115,6 +127,18 @@ def test_a_message_is_noted_with_its_intended_moment_and_its_ack() -> None:
     (row,) = world.people.sent
     assert (row.acked_at, row.message_id) == (11.0, "s1-1")
     assert heard == [(11.0, world.ann)]
+
+
+def test_what_is_put_off_in_a_flood_brings_the_alarm_nearer() -> None:
+    """Found by exploring (seed 180 on agreement): on real sockets nobody woke for it before the next silence."""
+    world = World()
+    world.people.receive(10.0, world.device, Error("frame_rate", "", retry_after_ms=15_000))
+    assert world.device.armed_at > 25.0
+    world.people.part(12.0, world.ann)
+    assert world.sent(StatusIn) == []
+    assert world.device.armed_at == 25.0
+    world.people.wake(25.0, world.device)
+    assert world.sent(StatusIn) == [(25.0, 0)]
 
 
 def test_whoever_types_says_so_before_and_after() -> None:
@@ -348,3 +372,74 @@ def test_refusals_for_want_of_room_are_counted_apart() -> None:
     world.people.arrive(0.0, world.ann)
     world.people.refused(1.0, world.ann.devices[0], 503, 2.0)
     assert (world.people.turned_away, world.people.auth_refused) == (1, 0)
+
+
+# Who is watched.
+
+
+class Watched(World):
+    """The same, with somebody who watches her device; it may hear nothing for 46 s."""
+
+    def __init__(self, **words: Any) -> None:
+        self.findings = Findings()
+        super().__init__(watch=DeviceRules(self.findings, slack_s=1.0), **words)
+
+    @property
+    def broken(self) -> list[str]:
+        return [violation.name for violation in self.findings.all()]
+
+
+def test_a_device_that_comes_back_as_it_should_breaks_nothing() -> None:
+    world = Watched()
+    world.people.receive(2.0, world.device, message(1))
+    world.people.closed(10.0, world.device, 1006)
+    ((now, _, after_s),) = world.wire.dialled[1:]
+    assert world.people.knocks(now + after_s, world.device) == "c1"
+    world.people.opened(12.0, world.device)
+    world.people.receive(12.0, world.device, welcome("c2"))
+    world.people.receive(12.0, world.device, joined(1, recovered=True))
+    world.people.part(13.0, world.ann)
+    world.people.rejoin(14.0, world.ann)
+    assert world.broken == []
+
+
+def test_one_that_is_too_early_at_the_door_or_does_not_wait_is_told() -> None:
+    world = Watched()
+    world.people.closed(10.0, world.device, 1006)
+    world.people.knocks(10.1, world.device)
+    assert world.broken == ["comes_back"]
+    hasty = Watched(config=ClientConfig(backoff_base_s=0.01, backoff_s_max=0.01))
+    hasty.people.closed(10.0, hasty.device, 1006)
+    assert hasty.broken == ["comes_back"]
+
+
+def test_one_that_is_turned_away_waits_for_as_long_as_it_was_told_or_stays_away() -> None:
+    for returns, dialled in ((True, [0.0, 4.0]), (False, [0.0])):
+        world = Watched(away=True, config=ClientConfig(reconnect=returns))
+        world.people.arrive(0.0, world.ann)
+        world.people.knocks(0.0, world.device)
+        world.people.refused(1.0, world.device, 503, 4.0)
+        assert [after_s for _, _, after_s in world.wire.dialled] == dialled
+        assert world.broken == []
+
+
+@pytest.mark.parametrize(("at", "broken"), [(47.0, []), (47.1, ["silence"])])
+def test_one_that_bears_silence_for_too_long_is_told(at: float, broken: list[str]) -> None:
+    world, pinged, cut = Watched(), Watched(), Watched()
+    world.people.receive(at, world.device, message(1))
+    pinged.people.heard(at, pinged.device)
+    cut.people.closed(at, cut.device, 1006)
+    assert world.broken == pinged.broken == cut.broken == broken
+
+
+def test_whoever_hears_something_or_hangs_up_or_cannot_read_is_not() -> None:
+    world, frozen, vanished = Watched(), Watched(), Watched()
+    world.people.heard(40.0, world.device)
+    world.people.receive(80.0, world.device, message(1))
+    world.people.wake(125.0, world.device)
+    assert world.wire.hung_up == [(125.0, 0, 4001)]
+    frozen.people.frozen(frozen.device, 100.0)
+    frozen.people.receive(101.0, frozen.device, message(1))
+    vanished.people.vanished(2.0, vanished.device, returns=True)
+    vanished.people.closed(300.0, vanished.device, 1006)
+    assert world.broken == frozen.broken == vanished.broken == []

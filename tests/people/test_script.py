@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from chatsim.core.frames import HeartbeatIn, PresenceIn, Say
+from chatsim.people.lateness import ON_TIME, Lateness
 from chatsim.people.people import Device, People
 from chatsim.people.plan import Plan
 from chatsim.people.script import Script, body_of, settle_s_max
@@ -46,7 +48,7 @@ class FakeWire:
 class World:
     """The people of one group, for 60 s."""
 
-    def __init__(self, *events: dict[str, Any], **group: Any) -> None:
+    def __init__(self, *events: dict[str, Any], late: Lateness = ON_TIME, **group: Any) -> None:
         people = {"name": "g", "users": 3} | group
         words = {"name": "s", "duration": "1min", "expect": ["lost == 0"], "groups": [people], "events": list(events)}
         self.scenario = Scenario.of(words)
@@ -55,7 +57,7 @@ class World:
         self.wire = FakeWire()
         self.wire.people = self.people = People(self.wire)
         self.calendar = FakeCalendar()
-        Script(self.scenario, self.plan, streams, self.people, self.calendar)
+        self.script = Script(self.scenario, self.plan, streams, self.people, self.calendar, late)
 
     def of(self, kind: type) -> list[tuple[float, str, Any]]:
         return [row for row in self.wire.frames if isinstance(row[2], kind)]
@@ -66,6 +68,20 @@ def test_everyone_arrives_at_the_planned_moment() -> None:
     world.calendar.run(60.0)
     assert sorted(world.wire.dialled) == sorted((user.connect_at, user.name) for user in world.plan.users for _ in "12")
     assert len(world.people.persons) == 5
+
+
+def test_who_is_to_be_late_writes_later_what_was_meant_for_its_moment() -> None:
+    late = Lateness(np.array([0.0, 30.0]), np.array([0.25, 90.0]))
+    world = World(late=late, messages={"arrivals": "periodic", "rate": "30/min"})
+    meant_at = world.plan.at_s
+    written: list[tuple[float, float]] = []
+    world.people.on_say = lambda now, meant_at: written.append((now, meant_at))
+    before = world.script.writing
+    world.calendar.run(200.0)
+    assert (before, world.script.writing) == (True, False)
+    assert written == list(zip(late.moments(meant_at).tolist(), meant_at.tolist(), strict=True))
+    assert [sent.intended_at for sent in world.people.sent] == meant_at.tolist()
+    assert written[-1][0] > 60.0, "beyond the end of the plan too"
 
 
 def test_messages_go_at_their_intended_moments_whatever_the_server_answers() -> None:

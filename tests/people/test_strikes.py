@@ -9,9 +9,9 @@ import pytest
 
 from chatsim.core.client import ClientConfig
 from chatsim.network.link import Link
-from chatsim.people.people import People, Person
+from chatsim.people.people import Device, People, Person
 from chatsim.people.streams import UNIFORM, Streams
-from chatsim.people.strikes import LOSS_MAX, NOWHERE, Addition, Ending, Order, Posting, Removal, Strikes
+from chatsim.people.strikes import LOSS_MAX, NOWHERE, Addition, Ending, Order, Posting, Removal, Revocation, Strikes
 from chatsim.scenario import events as ev
 from chatsim.scenario.model import Scenario
 from tests.people.fakes import FakeCalendar, NoWire
@@ -59,8 +59,11 @@ class Noted(Strikes[Wire]):
     def _expire_tokens(self, now: float, event: ev.ExpireTokens, victims: Sequence[Person]) -> None:
         self._note(event, victims)
 
-    def _revoke(self, now: float, event: ev.Revoke, victims: Sequence[Person]) -> None:
+    def _refresh_token(self, now: float, event: ev.RefreshToken, victims: Sequence[Person]) -> None:
         self._note(event, victims)
+
+    def _revoke_tokens(self, now: float, devices: Sequence[Device]) -> None:
+        self.own.append(("tokens", [device.user.name for device in devices]))
 
     def _give(self, now: float, order: Order) -> None:
         self.given.append((now, order))
@@ -160,13 +163,23 @@ def test_of_two_partitions_the_longer_holds() -> None:
         {"do": "flood", "rate": "1/s", "for_": "1s"},
         {"do": "bad_frames", "rate": "1/s", "for_": "1s"},
         {"do": "expire_tokens"},
-        {"do": "revoke"},
+        {"do": "refresh_token", "token": "forged"},
     ],
 )
 def test_what_each_wire_does_in_its_own_way_is_left_to_it(words: dict[str, Any]) -> None:
     world = World()
     world.strike(**words)
     assert world.strikes.own == [(words["do"], ["ann", "bob"])]
+
+
+def test_the_tokens_of_all_devices_are_revoked_or_those_of_the_user() -> None:
+    world = World()
+    world.strike("revoke")
+    assert world.strikes.own == [("tokens", ["ann", "ann", "bob"])]
+    assert world.strikes.given == []
+    world.strike("revoke", of="user")
+    assert len(world.strikes.own) == 1
+    assert world.strikes.given == [(10.0, Revocation("ann")), (10.0, Revocation("bob"))]
 
 
 def test_who_leaves_is_back_after_a_while_or_never() -> None:

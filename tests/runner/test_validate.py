@@ -5,16 +5,33 @@ The live side is a simulation here: what two wires make of a scenario is not ask
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from chatsim.errors import UsageError
+from chatsim.people.lateness import Lateness
 from chatsim.runner.calibrate import calibration
 from chatsim.runner.run import RunResult, play, run
-from chatsim.runner.validate import CONTROLS, PAIRS, Effort, Validator, differences, load_of, pairs, sight, times
+from chatsim.runner.validate import (
+    CONTROLS,
+    PAIRS,
+    Effort,
+    Pair,
+    Validator,
+    crowd_s,
+    differences,
+    load_of,
+    pairs,
+    sight,
+    times,
+    validate,
+)
 from chatsim.scenario.load import discover, load_all
 from chatsim.scenario.model import Scenario
 from chatsim.store.calibration import Calibration
@@ -33,8 +50,13 @@ def made() -> Calibration:
 class Wire:
     """Stands for the live one: plays in simulation what it is given, with the costs so many times what is told."""
 
-    def __init__(self, validator: Validator | None = None, factor: float = 1.0, why: str = "") -> None:
+    def __init__(
+        self, factor: float = 1.0, why: str = "", crowd_share: float = 0.0, late_s: Sequence[float] = ()
+    ) -> None:
+        """`late_s` is by how much the crowd is late (s) with one message after another, and so on from the front."""
+        self.late_s = late_s
         self.costs = made().costs
+        self.crowd_share = crowd_share
         self.factor = factor
         self.why = why
         self.played = 0
@@ -43,6 +65,12 @@ class Wire:
         self.played += 1
         told = scenario.with_({"costs": times(self.costs, self.factor)})
         result = run(told, on="sim", out=out)
+        if self.late_s:
+            meant_at = np.array([sent.intended_at for sent in result.record.sent])
+            late = Lateness(meant_at, np.resize(self.late_s, meant_at.size))
+            path, result = result.path, play(told, late=late)
+            result.path, result.late_s = path, (late.moments(meant_at) - meant_at).tolist()
+        result.health["crowd_cpu_s"] = self.crowd_share * scenario.duration_s
         if self.why:
             result.valid, result.why_invalid, result.busy = False, self.why, True
         return result
@@ -60,6 +88,23 @@ class Steady(Validator):
         return 1.0
 
 
+class Guest(Steady):
+    """On a machine whose host gives this share of the time of one live run after another to others, to within what
+    there is to a run."""
+
+    def __init__(self, shares: Sequence[float], effort: Effort, wire: Wire) -> None:
+        super().__init__(made(), effort, play_live=wire)
+        self._shares = iter(shares)
+        self._before_at: float | None = None
+
+    def stolen_s(self) -> float:
+        if self._before_at is None:
+            self._before_at = time.monotonic()
+            return 0.0
+        lasted_s, self._before_at = time.monotonic() - self._before_at, None
+        return next(self._shares) * lasted_s
+
+
 def test_there_are_pairs_of_every_kind() -> None:
     found = pairs()
     assert len(found) >= 20
@@ -68,7 +113,8 @@ def test_there_are_pairs_of_every_kind() -> None:
     assert max(loads) == 0.85
     assert {group.session_size for scenario in found for group in scenario.groups} >= {2, 5, 20, 100, 500}
     assert any(scenario.tls for scenario in found)
-    assert any(scenario.log.store == "sqlite" for scenario in found)
+    # What is left out is played as each wire is used to, and the two are used to different logs.
+    assert {scenario.log.store for scenario in found} == {"memory", "sqlite"}
     assert {event.do for scenario in found for event in scenario.events} == {"drop", "slow_reader"}
 
 
@@ -122,6 +168,21 @@ def test_the_same_on_both_sides_is_equivalent(small: Scenario) -> None:
     assert found.judged.counted
 
 
+def test_how_late_a_crowd_writes_is_no_difference(small: Scenario) -> None:
+    """It writes in bunches, and half a second late: what waits at the server then waits there on both sides."""
+    bunched = [0.02, 0.01, 0.0, 0.0, 0.5]
+    validator = Steady(made(), EFFORT, play_live=Wire(late_s=bunched))
+    found, punctual = validator.pair(small), validator.simulated(small, 1.0)
+    validator.close()
+    assert found.judged is not None
+    assert found.judged.equivalent
+    for live, simulated in zip(found.live, found.simulated, strict=True):
+        for metric, latencies in live.latencies.items():
+            assert latencies == pytest.approx(simulated.latencies[metric])
+            assert np.quantile(latencies, 0.95) < 0.4, "from when it was written, not from when it was meant"
+            assert np.quantile(latencies, 0.95) > 1.5 * np.quantile(punctual.latencies[metric], 0.95)
+
+
 def test_costs_that_are_wrong_are_found_out(small: Scenario) -> None:
     validator = Steady(made(), EFFORT, play_live=Wire(factor=1.6))
     found = validator.pair(small)
@@ -150,6 +211,43 @@ def test_a_machine_that_is_too_busy_is_not_judged(small: Scenario) -> None:
     assert wire.played == 2
 
 
+@pytest.mark.parametrize(
+    ("shares", "played", "counts"),
+    [([0.001], 1, 0.001), ([0.1, 0.01], 2, 0.01), ([0.3, 0.05, 0.2], 3, 0.05)],
+)
+def test_a_run_from_which_the_host_took_time_is_played_again(
+    small: Scenario, tmp_path: Path, shares: list[float], played: int, counts: float
+) -> None:
+    wire = Wire()
+    validator = Guest(shares, EFFORT._replace(attempts=3), wire)
+    lived, why = validator.live(small, tmp_path)
+    validator.close()
+    assert (wire.played, why) == (played, "")
+    assert lived is not None
+    assert lived.stolen == pytest.approx(counts, rel=0.1)
+
+
+def test_a_crowd_that_is_busy_all_the_time_is_not_judged(small: Scenario) -> None:
+    wire = Wire(crowd_share=0.84)
+    validator = Steady(made(), EFFORT._replace(attempts=2), play_live=wire)
+    found = validator.pair(small)
+    validator.close()
+    assert found.judged is None
+    assert found.why.startswith("the crowd's process was busy for 84% of the time")
+    assert wire.played == 2, "it may have been something else that ran beside"
+
+
+def test_what_a_crowd_takes_for_each_is_reckoned_while_people_act(small: Scenario) -> None:
+    result = play(small)
+    record = result.record
+    result.health["crowd_cpu_s"] = 1.0
+    within = crowd_s(result)
+    for seen in record.receipts.values():
+        seen.update(dict.fromkeys(seen, record.duration_s + 1))
+    receipts = sum(len(seen) for seen in record.receipts.values())
+    assert 1 / within - 1 / crowd_s(result) == pytest.approx(receipts, rel=0.02), "what came later is not counted"
+
+
 def test_the_way_is_what_is_left_beside_the_costs() -> None:
     validator = Steady(made(), EFFORT, play_live=Wire())
     assert validator.measure_path() == ""
@@ -172,11 +270,23 @@ def test_counts_are_the_same_or_near(small: Scenario) -> None:
 
 
 def test_a_crowd_that_takes_its_time_sees_later(small: Scenario) -> None:
+    each_s = 0.0005
     validator = Steady(made(), EFFORT)
-    seen, late = validator.simulated(small, 1.0), validator.simulated(small, 1.0, 0.0005)
+    whole = small.with_({"warmup": "0s"})
+    seen, late = validator.simulated(whole, 1.0), validator.simulated(whole, 1.0, each_s)
     validator.close()
-    for metric in ("delivery_latency", "ack_latency"):
-        assert (late.latencies[metric] - seen.latencies[metric]).min() >= 0.001 - 1e-9, "one sending and one receipt"
+    heard, acked = (seen.moments[m] + seen.latencies[m] for m in ("delivery_latency", "ack_latency"))
+    said = seen.moments["ack_latency"]
+    assert said.size == seen.counts["sent"], "each is acked"
+    # One after the other, by hand; what somebody waits for is what came before, and not herself.
+    due_at = np.concatenate([said, heard, acked])
+    waits, free_at = np.empty(due_at.size), 0.0
+    for place in np.argsort(due_at, kind="stable"):
+        waits[place] = max(0.0, free_at - due_at[place])
+        free_at = due_at[place] + waits[place] + each_s
+    assert waits.max() >= 3 * each_s, "four hear of each message at about the same time"
+    for metric, expected in zip(seen.latencies, np.split(waits[said.size :], [heard.size]), strict=True):
+        assert late.latencies[metric] - seen.latencies[metric] == pytest.approx(expected, abs=1e-9)
     assert late.utilisation == seen.utilisation
 
 
@@ -193,3 +303,31 @@ def test_what_is_seen_lies_behind_the_warm_up(small: Scenario, tmp_path: Path) -
     assert seen.moments["delivery_latency"].min() >= small.warmup_s
     assert seen.latencies["delivery_latency"].size == seen.moments["delivery_latency"].size > 0
     assert seen.latencies["ack_latency"].min() > 0
+
+
+def test_an_interrupt_keeps_the_pairs_that_are_done() -> None:
+    class Interrupted(Steady):
+        """Short pairs, in the middle of one of which somebody has had enough."""
+
+        at = "fives-50"
+
+        def measure_path(self) -> str:
+            return ""
+
+        def pair(self, scenario: Scenario) -> Pair:
+            if scenario.name == self.at:
+                raise KeyboardInterrupt
+            return super().pair(scenario.with_({"duration": "3s", "groups.people.users": 10}))
+
+    def interrupted(calibration: Calibration, effort: Effort) -> Validator:
+        return Interrupted(calibration, effort, play_live=Wire())
+
+    told: list[str] = []
+    shown = validate(made(), ["fives-20", "fives-50"], EFFORT, told=told.append, make=interrupted)
+    assert [pair.name for pair in shown.pairs] == ["fives-20"]
+    assert shown.interrupted
+    assert not shown.reached
+    assert any("interrupted when 1 of 2 pairs were done" in note for note in shown.notes)
+    assert told[0].startswith("1 of 2: fives-20 is")
+    with pytest.raises(KeyboardInterrupt):
+        validate(made(), ["fives-50"], EFFORT, make=interrupted)

@@ -119,3 +119,28 @@ def test_refusals(value: Any, path: str, hint: str, tmp_path: Path) -> None:
         read_costs(value, tmp_path)
     assert dotted(caught.value.found[0][0]) == path
     assert hint in caught.value.found[0][1]
+
+
+def test_a_pace_is_a_number_and_is_held_for_a_time() -> None:
+    made = read_costs({"pace": {"uniform": {"low": 0.5, "high": 1.5}}, "pace_hold": {"exponential": {"mean": "40ms"}}})
+    assert made.pace is not None
+    assert made.pace_hold is not None
+    assert (made.pace.mean, made.pace_hold.mean) == (1.0, 0.04)
+    assert made.frame == default().frame
+    assert read_costs({**dict.fromkeys(WORDS, 0), "pace": 2, "pace_hold": "1s"}).is_free
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"pace": 2}, "pace: pace goes with pace_hold: say both, or neither"),
+        ({"pace_hold": "1s"}, "pace_hold: pace_hold goes with pace: say both, or neither"),
+        ({"pace": 2, "pace_hold": 0}, "pace_hold: pace_hold is 0 at all times: it is above 0 in the mean"),
+        ({"pace": 0, "pace_hold": "1s"}, "pace: pace is 0 at all times: it is above 0 in the mean"),
+        ({"pace": "2ms", "pace_hold": "1s"}, "pace: 2ms should be a plain number: leave 'ms' out"),
+    ],
+)
+def test_half_a_pace_is_none(words: dict[str, Any], said: str) -> None:
+    with pytest.raises(FaultsError) as caught:
+        read_costs(words)
+    assert said in str(caught.value)

@@ -22,6 +22,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "flood": {"rate": "5/s", **FOR},
     "withhold_acks": FOR,
     "expire_tokens": {},
+    "refresh_token": {"token": "forged"},
     "revoke": {},
     "bad_frames": {"rate": "5/s", **FOR},
     "leave": {},

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatsim.errors import HarnessError
-from chatsim.sim.engine import Engine, ShuffledEngine
+from chatsim.sim.engine import LITTER_MAX, Engine, ShuffledEngine
 from tests.thorough import examples
 
 FEW = examples(20)
@@ -105,6 +105,25 @@ def test_batches_mix_in_the_order_of_time_and_then_of_scheduling(batches: list[l
     assert rows == sorted((m, batch, place) for batch, moments in enumerate(batches) for place, m in enumerate(moments))
 
 
+def test_what_is_next_may_be_taken_out_where_it_is_what_was_expected() -> None:
+    engine = Engine()
+    trace = Trace(engine)
+    one, other, found = object(), object(), []
+
+    def look(now: float, a: Any, b: Any) -> None:
+        found.append(engine.take(now, trace.note, other))
+        found.append(engine.take(now, look, one))
+        found.append(engine.take(now, trace.note, one))
+        found.append(engine.take(now, trace.note, one))
+
+    engine.at(1.0, look)
+    engine.at(1.0, trace.note, one, "b")
+    engine.at(1.5, trace.note, one, "c")
+    engine.run(2.0)
+    assert found == [None, None, "b", None]
+    assert trace.rows == [(1.5, one)]
+
+
 def test_a_simpy_process_beside_it_sees_the_results_within_a_quantum() -> None:
     env = simpy.Environment()
     engine = Engine(env, quantum_s=0.5)
@@ -164,6 +183,31 @@ def test_the_garbage_collector_is_left_as_it_was_found() -> None:
     assert str(before[0]) != str(caught.value).split()[-1], "it looks for garbage less often meanwhile"
     assert gc.get_threshold() == before
     assert gc.get_freeze_count() == 0
+
+
+def test_garbage_is_looked_for_everywhere_after_much_and_not_after_every_run() -> None:
+    found: list[int] = []
+
+    def note(phase: str, info: dict[str, Any]) -> None:
+        found.append(info["generation"])
+
+    def played(events: int) -> int:
+        """How often a run of so many events has looked through everything."""
+        engine = Engine()
+        engine.at(1.0, Trace(engine).note)
+        for _ in range(events - 1):
+            engine.at(1.0, lambda now, a, b: None)
+        found.clear()
+        engine.run(2.0)
+        return found.count(2) // 2  # it is told when it starts and when it stops
+
+    gc.callbacks.append(note)
+    try:
+        played(LITTER_MAX + 1)
+        assert [played(LITTER_MAX // 2) for _ in range(5)] == [1, 0, 0, 1, 0]
+        assert [played(LITTER_MAX + 1) for _ in range(3)] == [0, 1, 1]
+    finally:
+        gc.callbacks.remove(note)
 
 
 def test_an_action_may_end_the_run_at_its_very_moment() -> None:

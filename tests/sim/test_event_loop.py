@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatsim.people.streams import Draws, Streams
+from chatsim.scenario.distributions import Constant, Distribution, Exponential, Mixture, Uniform
 from chatsim.sim.event_loop import EventLoop, MeasuredLoop
+
+L = TypeVar("L", bound=EventLoop)
 
 REPLICATIONS = 20
 T_19 = 4.897
@@ -103,3 +109,62 @@ def test_a_loop_that_measures_does_the_same_and_notes_what_starts_in_its_time() 
     # The first two start before 2 s, and the last after 9 s.
     assert list(measured.waits_s) == [1.0, 1.5]
     assert list(measured.works_s) == [2.0, 4.0]
+
+
+def wavering(loop: L, pace: Distribution, hold: Distribution, seed: int = 1) -> L:
+    """The loop, on a machine whose speed wavers."""
+    loop.waver(draws("pace", pace, seed), draws("hold", hold, seed))
+    return loop
+
+
+def draws(name: str, law: Distribution, seed: int) -> Draws:
+    return Streams(seed).draws(name, 0, law)
+
+
+def test_work_takes_as_many_times_longer_as_the_machine_is_slower_when_it_starts() -> None:
+    loop = wavering(EventLoop(), Uniform(low=0.5, high=2.0), Constant(value=10.0))
+    paces = draws("pace", Uniform(low=0.5, high=2.0), 1)
+    first, second = paces.next(), paces.next()
+    assert loop.end(loop.start(0.0), 1.0) == first
+    # What starts later in the same stretch, and what goes on beyond its end, is as fast.
+    assert loop.end(loop.start(9.0), 3.0) == 9.0 + 3.0 * first
+    start_at = loop.start(19.0)
+    assert loop.takes_s(start_at, 2.0) == 2.0 * second
+    assert loop.end(start_at, 2.0) == start_at + 2.0 * second
+    assert loop.busy_s == pytest.approx(4.0 * first + 2.0 * second)
+    third = paces.next()
+    for _ in range(3):
+        third = paces.next()
+    assert loop.takes_s(loop.start(50.0), 1.0) == third
+
+
+def test_a_loop_that_measures_notes_what_work_took() -> None:
+    pace, hold = Uniform(low=0.5, high=2.0), Exponential(scale=3.0)
+    plain, measured = wavering(EventLoop(), pace, hold), wavering(MeasuredLoop(0.0, 100.0), pace, hold)
+    took = []
+    for ready_at in range(50):
+        start_at = measured.start(float(ready_at))
+        took.append(plain.end(plain.start(float(ready_at)), 0.1) - start_at)
+        measured.end(start_at, 0.1)
+    assert list(measured.works_s) == pytest.approx(took)
+    assert len(set(took)) > 5
+
+
+def test_a_wavering_speed_changes_no_mean_and_makes_queues_longer() -> None:
+    """Work of 0.5 s arrives at random, one a second. At a steady speed it waits 0.25 s (Pollaczek and Khinchine); at
+    two speeds that last it takes 0.25 s one half of the time and 0.75 s the other, and waits
+    (0.25^2 / 0.75 + 0.75^2 / 0.25) / 4 = 0.58 s. Four standard errors of that are 0.15."""
+    two = Mixture(weights=(0.5, 0.5), parts=(Constant(value=0.5), Constant(value=1.5)))
+    means = {}
+    unsteady = wavering(EventLoop(), two, Exponential(scale=100.0))
+    for name, loop in (("steady", EventLoop()), ("wavering", unsteady)):
+        dice, now, waited = np.random.default_rng(3), 0.0, []
+        for gap_s in dice.exponential(1.0, 200_000):
+            now += gap_s
+            start_at = loop.start(now)
+            waited.append(start_at - now)
+            loop.end(start_at, 0.5)
+        means[name] = float(np.mean(waited))
+        assert loop.busy_s / now == pytest.approx(0.5, abs=0.03)
+    assert means["steady"] == pytest.approx(0.25, abs=0.03)
+    assert means["wavering"] == pytest.approx(0.58, abs=0.15)

@@ -14,7 +14,8 @@ from chatsim.core.effects import Send
 from chatsim.core.frames import Joined, Left
 from chatsim.journal.replay import replay
 from chatsim.journal.steps import Step
-from chatsim.people.script import SETTLE_S
+from chatsim.people.script import EPOCH, SETTLE_S
+from chatsim.people.tokens import LAST_MOMENT_S
 from tests.sim.worlds import (
     closes,
     counted,
@@ -261,11 +262,35 @@ def test_bad_frames_close_for_good(tmp_path: Path) -> None:
     assert record.outages == [], "she may not come back"
 
 
-def test_revoked_tokens_close_at_once_and_for_good(tmp_path: Path) -> None:
-    record, found = steps(tmp_path, {"at": "1min", "do": "revoke", "count": 2})
+@pytest.mark.parametrize("of", ["tokens", "user"])
+def test_revoked_tokens_close_at_once_and_for_good(tmp_path: Path, of: str) -> None:
+    record, found = steps(tmp_path, {"at": "1min", "do": "revoke", "of": of, "count": 2})
     assert closes(found) == [(60.0, 4501), (60.0, 4501)]
     assert record.outages == []
-    assert len(record.fired[0].users) == 2
+    users = record.fired[0].users
+    assert len(users) == 2
+    orders = [step.args for step in found if step.door == "revoke"]
+    if of == "user":
+        assert orders == [(None, user) for user in users]
+    else:
+        shown = {step.args[1].jti for step in found if step.door == "connect" and step.args[1].sub in users}
+        assert {jti for jti, _ in orders} == shown
+        assert len(orders) == 2
+
+
+def test_a_token_that_is_revoked_on_its_way_is_refused_at_the_door(tmp_path: Path) -> None:
+    latency = {"latency": {"constant": "100ms"}}
+    group = {"users": 1, "session_size": 1, "connections_per_user": 2, "network": latency}
+    dropped = {"at": "50s", "do": "drop"}
+    (tmp_path / "before").mkdir()
+    _, found = steps(tmp_path / "before", dropped, group=group)
+    first, second = (step.now for step in found if step.door == "connect" and step.now > 50.0)
+    assert second - first > 0.15, "one device is back when the other knocks"
+    # The order comes when the request of the other has half of its way behind it.
+    record, found = steps(tmp_path, dropped, {"at": f"{second - 0.05:g}s", "do": "revoke"}, group=group)
+    assert counted(record)["auth_refused"] == 1
+    assert [step.now for step in found if step.door == "connect" and step.now > 50.0] == [first]
+    assert [code for _, code in closes(found)] == [4501]
 
 
 def test_expired_tokens_are_renewed_by_those_who_live(tmp_path: Path) -> None:
@@ -273,23 +298,48 @@ def test_expired_tokens_are_renewed_by_those_who_live(tmp_path: Path) -> None:
     renewals = [(step.now, step.args[1].exp) for step in found if step.door == "refresh"]
     assert len(renewals) == 2
     (struck_at, struck_exp), (renewed_at, renewed_exp) = renewals
-    assert struck_at == 60.0
-    assert 60.0 < renewed_at < 60.1
+    assert struck_at == pytest.approx(60.005)
+    assert struck_exp - EPOCH == pytest.approx(60.0 + LAST_MOMENT_S)
+    # She is warned when half of that is left, 5 ms away in either direction.
+    assert renewed_at == pytest.approx((60.005 + 60.2) / 2 + 0.01)
     assert renewed_exp - struck_exp == pytest.approx(3600.0, abs=0.1)
     assert closes(found) == []
     assert everyone_has_everything_once(record)
 
 
+@pytest.mark.parametrize(
+    ("token", "door", "code"),
+    [
+        ("good", "refresh", None),
+        ("expired", "refuse_refresh", None),
+        ("forged", "refuse_refresh", 4500),
+        ("foreign", "refresh", 4500),
+        ("revoked", "refuse_refresh", 4501),
+    ],
+)
+def test_a_token_that_is_handed_in_is_taken_or_ends_its_connection(
+    tmp_path: Path, token: str, door: str, code: int | None
+) -> None:
+    record, found = steps(tmp_path, {"at": "1min", "do": "refresh_token", "token": token, "count": 1})
+    (struck,) = [step for step in found if step.door in ("refresh", "refuse_refresh")]
+    assert struck.door == door
+    assert struck.now == pytest.approx(60.005)
+    assert closes(found) == ([] if code is None else [(struck.now, code)])
+    assert errors(found) == ([(struck.now, "token_expired")] if token == "expired" else [])
+    # Whoever is told not to come back does not.
+    assert record.outages == []
+
+
 def test_expired_tokens_of_who_does_not_renew_close_after_the_grace(tmp_path: Path) -> None:
     record, found = steps(
         tmp_path,
-        {"at": "50s", "do": "vanish", "count": 1},
+        {"at": "59s", "do": "freeze", "for": "60s", "count": 1},
         {"at": "1min", "do": "expire_tokens"},
         handler={"ping_interval": "100s"},
     )
     ((closed_at, code),) = closes(found)
     assert code == 4002
-    assert closed_at == pytest.approx(60.0 + 25.0)
+    assert closed_at == pytest.approx(60.0 + LAST_MOMENT_S + 25.0)
     assert counted(record)["token_expired"] == 1
 
 
@@ -387,13 +437,13 @@ def test_a_clock_a_little_behind_is_forgiven() -> None:
 
 
 def test_tokens_expire_by_the_nodes_clock_and_keep_their_sessions(tmp_path: Path) -> None:
-    events = {"at": "20s", "do": "clock_jump", "by": "1min"}, {"at": "1min", "do": "expire_tokens"}
+    events = {"at": "20s", "do": "clock_jump", "by": "-900ms"}, {"at": "1min", "do": "expire_tokens"}
     record, found = steps(tmp_path, *events, group={"users": 1, "session_size": 1})
     struck = next(step for step in found if step.door == "refresh")
     assert struck.args[1].sessions == ("g-s0001",)
     (refreshed,) = (effect.message for effect in struck.effects if isinstance(effect, Send))
-    assert refreshed.expires_in_s == pytest.approx(0.0)  # type: ignore[union-attr]
-    assert renewed(found) == [60.0, pytest.approx(60.010)]
+    assert refreshed.expires_in_s == pytest.approx(0.9 + LAST_MOMENT_S - 0.005)  # type: ignore[union-attr]
+    assert renewed(found) == [pytest.approx(60.005), pytest.approx((60.005 + 61.1) / 2 + 0.01)]
     assert counted(record)["accepted"] == counted(record)["sent"] > 20
 
 

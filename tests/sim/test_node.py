@@ -14,6 +14,9 @@ from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Tell
 from chatsim.core.frames import (
     Ack,
+    AckIn,
+    ClientFrame,
+    Delivered,
     Error,
     Fault,
     Heartbeat,
@@ -220,7 +223,7 @@ def test_a_peer_that_hangs_up_is_forgotten() -> None:
 
 def test_frames_behind_the_servers_close_are_not_heard() -> None:
     world = World()
-    world.at(5.0, world.node.revoke, "bob")
+    world.at(5.0, world.node.order, "revoke", (None, "bob"))
     world.say(5.1, 1)
     world.at(5.2, world.node.garbled, world.pipes[1], Fault("bad_json", ""))
     world.at(5.3, world.node.ponged, [world.pipes[1]], None)
@@ -275,17 +278,67 @@ def test_who_was_told_to_go_takes_room_until_the_answer_comes_or_patience_ends()
     def knock(now: float) -> None:
         room.append((now, world.node.no_room(now, "dan", "")[0]))
 
-    world.at(5.0, world.node.revoke, "bob")
+    world.at(5.0, world.node.order, "revoke", (None, "bob"))
     world.at(5.5, knock)
     world.at(6.0, world.node.let_go, world.pipes[1], None)
     world.at(6.5, knock)
-    world.at(7.0, world.node.revoke, "cyd")
+    world.at(7.0, world.node.order, "revoke", (None, "cyd"))
     for moment in (11.5, 12.5):
         world.at(moment, knock)
     world.engine.run(20.0)
     assert room == [(5.5, "overloaded"), (6.5, ""), (11.5, ""), (12.5, "")]
     # Who answers has the close; who does not is cut off after five seconds.
     assert world.crowd.closes == [(5.0, "c2", 4501), (7.0, "c3", 4501), (12.0, "c3", 1006)]
+
+
+def read_at_once(*frames: ClientFrame, frame: float = 0.0, recipient: float = 0.0) -> list[tuple[float, str, str]]:
+    """The second of three sends these so that all come in at 5 s; who is told of what then."""
+    world = World(frame=frame, recipient=recipient)
+    for number, at in enumerate((1.0, 2.0, 3.0), 1):
+        world.say(at, id_=f"x{number}")
+    for one in frames:
+        world.engine.at(5.0, world.node.arrived, world.pipes[1], one)
+    # What comes of another is no part of it.
+    world.engine.at(5.0, world.node.arrived, world.pipes[2], AckIn("s", 3))
+    world.engine.run(6.0)
+    return [(now, name, _told(told)) for now, name, told in world.crowd.frames if now >= 5.0]
+
+
+def _told(frame: ServerFrame) -> str:
+    if isinstance(frame, Delivered):
+        return f"{frame.user} has {' '.join(message_id.partition('-')[2] for message_id in frame.message_ids)}"
+    return type(frame).__name__
+
+
+def test_acks_that_are_read_at_once_are_told_of_in_one_notice() -> None:
+    told = read_at_once(AckIn("s", 1), AckIn("s", 2), AckIn("s", 3))
+    assert told == [(5.0, "c1", "bob has 1 2 3"), (5.0, "c1", "cyd has 1 2 3")]
+
+
+def test_a_notice_waits_for_its_like_and_for_nothing_else() -> None:
+    told = read_at_once(AckIn("s", 1), AckIn("s", 2), TypingIn("s", True), AckIn("s", 3))
+    assert told == [
+        (5.0, "c1", "bob has 1 2"),
+        (5.0, "c1", "Typing"),
+        (5.0, "c3", "Typing"),
+        (5.0, "c1", "bob has 3"),
+        (5.0, "c1", "cyd has 1 2 3"),
+    ]
+
+
+def test_a_notice_that_has_waited_is_paid_for_once() -> None:
+    told = read_at_once(AckIn("s", 1), AckIn("s", 2), AckIn("s", 3), frame=0.01, recipient=0.1)
+    assert [what for _, _, what in told] == ["bob has 1 2 3", "cyd has 1 2 3"]
+    assert [at for at, _, _ in told] == pytest.approx([5.13, 5.24])
+
+
+def test_what_comes_in_later_is_another_read() -> None:
+    world = World()
+    for number, at in enumerate((1.0, 2.0), 1):
+        world.say(at, id_=f"x{number}")
+        world.engine.at(4.0 + at, world.node.arrived, world.pipes[1], AckIn("s", number))
+    world.engine.run(7.0)
+    assert world.got(Delivered) == [(5.0, "c1"), (6.0, "c1")]
 
 
 def test_a_node_has_drained_when_the_last_has_answered() -> None:

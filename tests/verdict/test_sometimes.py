@@ -168,6 +168,7 @@ CASES: dict[str, tuple[Told, Told]] = {
         answered(Refreshed(expires_in_s=60.0)),
         woken(sent(TokenExpiring(expires_in_s=60.0))),
     ),
+    "refresh_refused": (closed(4500), closed(4501)),
     "token_expired": (
         answered(error("token_expired")),
         # The new token that was handed in has ended, and not the one that is held.

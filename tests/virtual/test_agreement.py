@@ -3,19 +3,13 @@
 Where the node's work costs nothing, and the seed is the same, only this may differ:
 
 - A reader with less bandwidth than is said to her. In simulation all that she has not read waits at the node; a real
-  one, and so the virtual, fills what a kernel holds first (`HELD_BYTES_MAX` of the peer, `WRITE_HIGH_BYTES` of the
+  one, and so the virtual, fills what a kernel holds first (`HELD_BYTES_MAX` of the link, `WRITE_HIGH_BYTES` of the
   transport), so that the node hears of her later, and she reads on for a while after the node has let go of her. From
   the first pressure on the two runs are two runs; before it they are the same.
 - Moments, where a network has a bandwidth at all: the simulation weighs each flight of a handshake, and a renewal, at
   600 bytes; on a wire they are as long as they are.
-- `expire_tokens`. The simulation ends a token at the node and at once; on a wire with a gate the device shows one that
-  lives `LAST_MOMENT_S` longer, since the gate would refuse any other. What this changes are the moments and lives of
-  the renewals of whom it strikes: they are left out for this scenario, all else is compared.
 - Over 32 notices of delivery in 50 ms, where latencies vary: a wire lets such notices wait for company, and what is
-  drawn for one may then hold up the frame behind it. None of these scenarios has so many.
-- `revoke`. The simulation revokes a user, who is no receiver any more and of whom the others hear at once; the order
-  over HTTP names the token of each device, and who loses a token may have another, so that she is waited for. The two
-  runs are the same until then.
+  drawn for one may then hold up the frame behind it. One of these scenarios has so many, and is compared without them.
 - A node that drains for longer than 28 s: a process keeps two of the protocol's 30 s for its own end.
 """
 
@@ -26,8 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from chatsim.core.effects import Close, Send
-from chatsim.core.frames import Refreshed, TokenExpiring
+from chatsim.core.effects import Close
 from chatsim.journal.replay import replay
 from chatsim.journal.steps import read
 from chatsim.scenario.costs import free
@@ -97,6 +90,31 @@ events:
   - {at: 40s, do: crash_node, down: 1s}
 expect: [lost == 0]
 """,
+    "tokens": """
+name: tokens
+duration: 1min
+groups:
+  - name: g
+    users: 8
+    session_size: 4
+    connections_per_user: 2
+    token_ttl: 30s
+    messages: {arrivals: poisson, rate: 20/min}
+    network: {latency: {exponential: {mean: 20ms}}}
+  - {name: banned, users: 2, credentials: revoked, reconnect: false}
+events:
+  - {at: 12s, do: drop, count: 2}
+  - {at: 12700ms, do: revoke, count: 2}
+  - {at: 20s, do: expire_tokens, count: 3}
+  - {at: 30s, do: refresh_token, token: revoked, count: 1}
+  - {at: 31s, do: refresh_token, token: foreign, count: 1}
+  - {at: 32s, do: refresh_token, token: expired, count: 1}
+  - {at: 33s, do: refresh_token, token: good, count: 1}
+  - {at: 40s, do: crash_node, down: 2s}
+  - {at: 40100ms, do: vanish, for: 10s, count: 1}
+  - {at: 44s, do: revoke, of: user, count: 1}
+expect: [lost == 0]
+""",
     "drain-cut-off": """
 name: drain-cut-off
 duration: 1min
@@ -114,6 +132,23 @@ events:
   - {at: 40s, do: drain_node}
   - {at: 40500ms, do: crash_node, down: 1s}
 expect: [lost == 0, count(drain_time) == 0]
+""",
+    # Found by exploring (seed 15050): what waits for a slow reader's bandwidth when a close is not answered in time.
+    "broken-off-while-slow": """
+name: broken-off-while-slow
+duration: 40s
+handler: {frame_limit: 6/s, rate_limit: 7/min}
+groups:
+  - name: g
+    users: 2
+    session_size: 2
+    arrive_over: 1s
+    messages: {arrivals: poisson, rate: 10/min}
+    network: {latency: {lognormal: {median: 20ms, p99: 0.2s}}}
+events:
+  - {at: 5s, do: slow_reader, bandwidth: 2000bit/s, for: 12s}
+  - {at: 8s, do: flood, rate: 12/s, for: 5s, count: 1}
+expect: [duplicates == 0]
 """,
 }
 """Beside the shipped ones: what they leave out."""
@@ -142,7 +177,19 @@ def both(tmp_path: Path, scenario: Scenario, *, but: Collection[str] = ()) -> tu
     return trace_of(tmp_path / "sim"), trace_of(tmp_path / "virtual")
 
 
-TERSE = {"typing-stopped-early", "said-before-the-replay", "dropped-when-due", "posted-while-away"}
+TERSE = {
+    "away-in-the-grace",
+    "dropped-when-drained",
+    "dropped-when-due",
+    "left-in-a-flood",
+    "newer-to-a-second-device",
+    "posted-after-restart",
+    "posted-while-away",
+    "revoked-on-the-way",
+    "revoked-while-down",
+    "said-before-the-replay",
+    "typing-stopped-early",
+}
 """Few people, who say a few messages or none."""
 
 SLOW = {"slow-reader", "retried-behind-a-replay"}
@@ -153,18 +200,20 @@ AT_ONE_INSTANT = {"acked-when-due"}
 
 
 LIVELY = {"one-node"}
-"""So many acks come at once that one read holds several, which the asyncio shell tells of in one notice."""
-
-REVOKING = {"revoked-before-restart", "revoked-while-down"}
+"""Over 32 notices of delivery are due within 50 ms, and the asyncio shell has them wait for company."""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(SHIPPED.keys() - {"token-refresh"} - SLOW - LIVELY - REVOKING))
+@pytest.mark.parametrize("name", sorted(SHIPPED.keys() - SLOW))
 def test_the_shipped_scenarios_are_the_same_run_on_both_wires(name: str, tmp_path: Path) -> None:
     one, other = both(tmp_path, free_of_costs(SHIPPED[name]))
     if name in AT_ONE_INSTANT:
         for line in (*one.lines.values(), *other.lines.values()):
             line.sort(key=lambda entry: (entry.at, entry.what))
+    if name in LIVELY:
+        for trace in (one, other):
+            for who, line in trace.lines.items():
+                trace.lines[who] = [entry for entry in line if '"status":"delivered"' not in entry.what]
     assert sum(map(len, one.lines.values())) > (8 if name in TERSE else 100)
     assert differences(one, other)[:5] == []
 
@@ -202,40 +251,3 @@ def test_a_slow_reader_is_the_same_until_she_is_slow(tmp_path: Path) -> None:
     # What the others say and hear stays the same for as long as she is there on either wire.
     accepted = [[e for e in trace.lines["the node"] if e.what.startswith("accepted")] for trace in (one, other)]
     assert accepted[0] == accepted[1]
-
-
-@pytest.mark.parametrize(("name", "lines"), [("revoked-before-restart", 100), ("revoked-while-down", 15)])
-def test_revocations_are_the_same_until_somebody_is_put_out(name: str, lines: int, tmp_path: Path) -> None:
-    scenario = free_of_costs(SHIPPED[name])
-    traces = []
-    for wire, play in (("sim", simulate), ("virtual", run_virtual)):
-        record = play(scenario, journal=tmp_path / wire).record
-        assert [j.text for j in judge(scenario.expect, record) if j.verdict != "pass"] == []
-        traces.append(trace_of(tmp_path / wire))
-    at = next(step.now for step in read(tmp_path / "sim") if step.door == "revoke")
-    one, other = (trace.until(at) for trace in traces)
-    assert sum(map(len, one.lines.values())) > lines
-    assert differences(one, other)[:5] == []
-
-
-def test_tokens_that_are_made_to_expire_differ_in_their_last_moment_alone(tmp_path: Path) -> None:
-    one, other = both(tmp_path, free_of_costs(SHIPPED["token-refresh"]))
-    assert {line.partition("/")[0] for line in differences(one, other)} == struck(tmp_path)
-    for trace in (one, other):
-        for name, line in trace.lines.items():
-            trace.lines[name] = [e for e in line if "refreshed" not in e.what and "token_expiring" not in e.what]
-    assert differences(one, other)[:5] == []
-
-
-def struck(tmp_path: Path) -> set[str]:
-    """Whose token ended at once."""
-    owner = {}
-    found = set()
-    for step in read(tmp_path / "sim"):
-        if step.door == "connect":
-            owner[step.args[0]] = step.args[1].sub
-        for effect in step.effects:
-            if isinstance(effect, Send) and isinstance(effect.message, Refreshed) and effect.message.expires_in_s < 1.0:
-                found.add(owner[effect.to[0]])
-            assert not (isinstance(effect, Send) and isinstance(effect.message, TokenExpiring) and len(effect.to) > 1)
-    return found

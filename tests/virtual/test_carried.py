@@ -47,7 +47,7 @@ class Transport:
 class Shell:
     """One connection, `c1`, and a shell that does what the test says."""
 
-    def __init__(self, **settings: int) -> None:
+    def __init__(self, path: bytes = b"/ws", /, **settings: int) -> None:
         self.now = 0.0
         self.findings = Findings()
         self.stored: Record | None = None
@@ -55,7 +55,7 @@ class Shell:
         self.carried = Carried(config, self.findings, now=lambda: self.now, newest=lambda session: self.stored)
         self.server, self.client = Transport(), Transport()
         self.carried.accepted(cast(MemoryTransport, self.server), cast(MemoryTransport, self.client))
-        self.ask(ASKED)
+        self.ask(ASKED.replace(b"/ws", path))
         hello = welcome(connection="c1")
         self.step("connect", "c1", None, effects=(Send(("c1",), hello),))
         self.write(UPGRADED, text_frame(encode(hello)))
@@ -302,3 +302,20 @@ def test_frames_are_cut_wherever_the_bytes_are() -> None:
         ]
         assert sum(size for *_, size in found) == len(data) - len(UPGRADED)
         assert found[2][1] == b"{}"
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown", "broken"),
+    [
+        (b"/ws", "", []),
+        (b"/ws?resume=c0", "c0", []),
+        (b"/ws?token=x&resume=c%300", "c00", []),
+        (b"/ws", "c0", ["resume"]),
+        (b"/ws?resume=c9", "c0", ["resume"]),
+        (b"/ws?resume=c0", "", ["resume"]),
+    ],
+)
+def test_what_a_device_means_to_name_at_the_door_is_in_its_request(asked: bytes, shown: str, broken: list[str]) -> None:
+    shell = Shell(asked)
+    shell.carried.finish({"c1": shown, "never": "c0"})
+    assert shell.broken == broken

@@ -20,6 +20,7 @@ from chatsim.analysis.kept import KeptResult
 from chatsim.analysis.report import figures, sentences, tables
 from chatsim.analysis.report.figures import Picture
 from chatsim.analysis.results import Run
+from chatsim.journal.lives import is_elsewhere
 from chatsim.store.document import plain
 from chatsim.store.folder import safe_name
 from chatsim.verdict.wires import again_words
@@ -110,16 +111,19 @@ def _content(results: Sequence[KeptResult]) -> dict[str, Any]:
 def _run(result: KeptResult, drawn: Any) -> dict[str, Any]:
     run = Run(result, None)
     words = without_paths(result.words)
-    broken = [judged.text for judged in result.expectations if judged.verdict != "pass"]
-    series = run.series
+    broken = [judged.text for judged in result.expectations if judged.verdict not in ("pass", "skipped")]
+    asked = [judged for judged in result.expectations if judged.verdict != "skipped"]
+    elsewhere = is_elsewhere(result.wire)
+    series = None if elsewhere else run.series
     requirements = words.get("requirements")
     return {
         "scenario": result.scenario,
         "wire": result.wire,
         "seed": result.seed,
         "verdict": result.verdict,
-        "held": len(result.expectations) - len(broken),
-        "promised": len(result.expectations),
+        "held": len(asked) - len(broken),
+        "promised": len(asked),
+        "skipped": len(result.expectations) - len(asked),
         "broken": broken,
         "why_invalid": without_path(result.why_invalid, result),
         "description": words.get("description") or "The scenario does not say what it asks.",
@@ -130,14 +134,16 @@ def _run(result: KeptResult, drawn: Any) -> dict[str, Any]:
         "pictures": drawn(figures.of_run(run, result)),
         "metrics": tables.metrics(result),
         "counters": tables.counters(result),
-        "series": tables.link(list(series.columns), series.to_numpy().tolist()),
+        "series": None if series is None else tables.link(list(series.columns), series.to_numpy().tolist()),
         "assumptions": sentences.assumptions(result),
-        "not_modelled": sentences.NOT_MODELLED.get(result.wire, "what its wire leaves out"),
+        "not_modelled": sentences.NOT_MODELLED.get(
+            sentences.ELSEWHERE if elsewhere else result.wire, "what its wire leaves out"
+        ),
         "source": Markup(source(words)) if words else "",
         "file": file_of(result),
         "again": again(result),
         "trace_hash": result.trace_hash,
-        "same": result.wire != "live",
+        "same": result.wire != "live" and not elsewhere,
     }
 
 
@@ -149,7 +155,9 @@ def file_of(result: KeptResult) -> str:
 def again(result: KeptResult) -> str:
     """The command that plays it again."""
     wire = "".join(f" {shlex.quote(word)}" for word in again_words(result.wire))
-    return f"chatsim run {file_of(result)}{wire} --seed {result.seed}"
+    # What its tokens are signed with is in no result.
+    key = " --secret-file FILE" if is_elsewhere(result.wire) else ""
+    return f"chatsim run {file_of(result)}{wire}{key} --seed {result.seed}"
 
 
 def without_paths(words: Any) -> Any:

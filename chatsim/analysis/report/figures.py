@@ -26,6 +26,7 @@ from chatsim.analysis.pictures.flow import returns
 from chatsim.analysis.results import Run
 from chatsim.core.config import HandlerConfig
 from chatsim.errors import UsageError
+from chatsim.journal.lives import is_elsewhere
 from chatsim.scenario.expectations import parse_expectation
 from chatsim.scenario.model import Scenario
 
@@ -50,6 +51,8 @@ def of_run(run: Run, result: KeptResult) -> Iterator[Picture]:
         partial(_ecdf, run, limit_s, "group" if 1 < groups <= 6 else None),
     )
     yield Picture("Deliveries over time", partial(_over_time, run, limit_s))
+    if is_elsewhere(result.wire):
+        return  # who was connected, and what the handler did, stands in a journal, and there is none
     # The faults of a live run are dated by the crowd's clock, and the series by the server's.
     shaded = result.wire != "live"
     yield Picture("Connections and queues over time", partial(_load, run, shaded))

@@ -10,9 +10,13 @@ from math import inf, isinf, isnan
 from typing import Any, Final
 
 from chatsim.analysis.kept import KeptResult
+from chatsim.journal.lives import is_elsewhere
 from chatsim.scenario.expectations import Expectation, parse_expectation
 from chatsim.scenario.units import quantity
 from chatsim.verdict.judge import Judged
+
+ELSEWHERE: Final = "elsewhere"
+"""What stands here for the wire of a run on somebody else's server, each of which has an address of its own."""
 
 OPERATORS: Final = {
     "<=": "at most",
@@ -102,8 +106,15 @@ ASSUMED: Final = {
         "Where the scenario is played faster than life, durations and rates of the handler are scaled; latencies and "
         "their limits are not.",
     ),
+    ELSEWHERE: (
+        "The server is somebody else's, and only what its clients see is judged. There is no journal of it: who was "
+        "connected when, and what happened second by second, is not shown.",
+        "The crowd sends at its intended moments whatever the server answers.",
+        "The settings of the handler that the scenario names are what the server is believed to have.",
+    ),
 }
 NOT_MODELLED: Final = {
+    ELSEWHERE: "the inside of that server: its processor, its queues and its faults",
     "sim": "other work of the machine, pauses of the interpreter, the kernel's buffers, TLS beyond its handshake, DNS, "
     "load balancers, compression, and more than one node",
     "virtual": "the node's speed, other work of the machine, the kernel's buffers, TLS beyond a round trip, DNS, load "
@@ -145,11 +156,17 @@ def meaning(run: KeptResult) -> list[str]:
             "Put right what it names, and play it again (on live, `--attempts N` does so by itself where the machine "
             "was too busy).",
         ]
-    broken = [judged for judged in run.expectations if judged.verdict != "pass"]
+    asked = [judged for judged in run.expectations if judged.verdict != "skipped"]
+    broken = [judged for judged in asked if judged.verdict != "pass"]
     found = list(_broken(broken))
-    if not broken:
-        found.append(f"Every promise holds in this run: {len(run.expectations)} of {len(run.expectations)}.")
-        found += _nearest(run.expectations)
+    if asked and not broken:
+        which = "Every promise holds" if len(asked) == len(run.expectations) else "Every promise that was judged holds"
+        found.append(f"{which} in this run: {len(asked)} of {len(asked)}.")
+        found += _nearest(asked)
+    found += [f"{j.text} was not judged: {j.why}." for j in run.expectations if j.verdict == "skipped"]
+    if is_elsewhere(run.wire):
+        found.append("One run on one server is one observation: play it again, and compare it with the simulation.")
+        return found
     found.append(
         "One run is one draw of luck. `chatsim replicate` plays it many times and says how sure each verdict is."
         if run.wire != "live"
@@ -191,7 +208,8 @@ def _nearest(expectations: list[Judged]) -> Iterator[str]:
 
 def assumptions(run: KeptResult) -> list[str]:
     """What the run takes for granted."""
-    return [*ASSUMED.get(run.wire, ()), *_of_words(run.words, run.wire), *_of_warmup(run)]
+    kind = ELSEWHERE if is_elsewhere(run.wire) else run.wire
+    return [*ASSUMED.get(kind, ()), *_of_words(run.words, run.wire), *_of_warmup(run)]
 
 
 def _of_warmup(run: KeptResult) -> Iterator[str]:

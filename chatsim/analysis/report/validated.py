@@ -36,7 +36,8 @@ apart two live runs were, `inside` the share of live runs within the simulation'
 
 class Shown(msgspec.Struct, kw_only=True):
     """A validation as it is shown. `unjudged` says of a pair why it could not be judged, `controls` whether each
-    turned its verdict, `machine` what it was played on, `notes` what else is to be known."""
+    turned its verdict, `machine` what it was played on, `notes` what else is to be known, `interrupted` that somebody
+    ended it before all was played."""
 
     pairs: list[Judged]
     sights: dict[str, tuple[list[Sight], list[Sight]]]
@@ -44,11 +45,12 @@ class Shown(msgspec.Struct, kw_only=True):
     controls: dict[str, bool]
     machine: Mapping[str, str | int]
     notes: list[str]
+    interrupted: bool = False
 
     @property
     def reached(self) -> bool:
         """Whether the reach is met."""
-        return not self.unjudged and reached(self.pairs, self.controls)
+        return not self.unjudged and not self.interrupted and reached(self.pairs, self.controls)
 
 
 def table(pairs: Sequence[Judged]) -> pd.DataFrame:

@@ -19,7 +19,7 @@ import msgspec
 from chatsim.core.tokens import issue
 from chatsim.errors import HarnessError
 from chatsim.live.calibration.line import Address, Line, frame, knock
-from chatsim.live.calibration.loads import CHURN, MANY_SESSIONS, PINGED, Load
+from chatsim.live.calibration.loads import CHURN, MANY_SESSIONS, PING_INTERVAL_S, PINGED, Load
 from chatsim.live.calibration.meters import Meter
 from chatsim.live.calibration.seen import Grown, Seen
 
@@ -375,7 +375,8 @@ class Crowd:
         # The first ping of each comes within one interval of its start.
         self._wait(0.3)
         before = sum(line.pinged for line in lines)
-        seen = self._watched(0, 0, lambda: self._wait(for_s))
+        # Within an interval each has one: in a shorter time there may be none.
+        seen = self._watched(0, 0, lambda: self._wait(max(for_s, PING_INTERVAL_S)))
         pinged = sum(line.pinged for line in lines) - before
         self.leave(users)
         return msgspec.structs.replace(seen, ops=pinged)

@@ -15,6 +15,7 @@ import resource
 import secrets
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -28,9 +29,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from chatsim.live.calibration.crowd import OPS_MIN, Crowd
 from chatsim.live.calibration.line import Address
 from chatsim.live.calibration.loads import CONFIGS, DOORS, LOADS, Load, Server
-from chatsim.live.calibration.meters import Meter, Reference, cores, held_to
+from chatsim.live.calibration.meters import Meter, Reference
 from chatsim.live.calibration.seen import Measured, Seen
 from chatsim.live.calibration.watched import read as read_collections
+from chatsim.live.cores import cores, held_to
 from chatsim.live.node import PROGRAM, Node
 from chatsim.live.tls import Files, client_context, self_signed
 
@@ -48,7 +50,7 @@ WATCHED = (sys.executable, "-m", "chatsim.live.calibration.watched")
 
 class Effort(NamedTuple):
     """How much is measured: rounds, seconds of a load, operations of each before it counts, connections whose memory is
-    looked at (in chunks), messages for the collector."""
+    looked at (in chunks), messages for the collector, seconds of the reference work over and over again."""
 
     rounds: int
     load_s: float
@@ -56,10 +58,11 @@ class Effort(NamedTuple):
     idle: int
     chunks: int
     churn: int
+    series_s: float
 
 
-FULL: Final = Effort(rounds=50, load_s=0.05, warm_ops=20, idle=200, chunks=5, churn=150_000)
-QUICK: Final = Effort(rounds=5, load_s=0.03, warm_ops=6, idle=25, chunks=4, churn=25_000)
+FULL: Final = Effort(rounds=50, load_s=0.05, warm_ops=20, idle=200, chunks=5, churn=150_000, series_s=30.0)
+QUICK: Final = Effort(rounds=5, load_s=0.03, warm_ops=6, idle=25, chunks=4, churn=25_000, series_s=3.0)
 
 ORDER_SEED: Final = 5
 """Of the lots by which a round's order is drawn."""
@@ -121,6 +124,10 @@ def measure(effort: Effort, data: Path, *, journal: bool, progress: Progress | N
             found.collections = read_collections(home.collections)[before:]
             found.collecting_s = (reference_s + reference()) / 2
         found.reference_s = reference.all_s
+        series = Reference(server_core)
+        stack.callback(series.close)
+        found.series_every_s = _over_and_over(series, effort.series_s)
+        found.series_s = series.all_s
     told(1.0)
     return found
 
@@ -143,6 +150,14 @@ def together(loads: Sequence[Load]) -> list[tuple[Load, ...]]:
     """The loads, those in one tuple that are played by turns: all handshakes at one of the `DOORS`."""
     alone = [(load,) for load in loads if not _is_door(load)]
     return alone + [tuple(load for load in loads if _is_door(load) and load.server == server) for server in DOORS]
+
+
+def _over_and_over(reference: Reference, for_s: float) -> float:
+    """Do the reference work for so long without a pause; returns how far apart two beginnings are in the mean (s)."""
+    began_at = time.monotonic()
+    while (lasted_s := time.monotonic() - began_at) < for_s or not reference.all_s:
+        reference()
+    return lasted_s / len(reference.all_s)
 
 
 def _is_door(load: Load) -> bool:

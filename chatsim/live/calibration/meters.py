@@ -10,12 +10,12 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
 from chatsim.errors import HarnessError
+from chatsim.live.cores import held_to
 
 TURNS, CALLS = 6_000, 200
 """How often the loop of the reference work turns, and how often it sends and receives: about a millisecond each."""
@@ -73,6 +73,17 @@ class Meter:
             raise HarnessError(_NO_PROC) from problem
 
 
+def stolen_s(cores: Iterable[int], stat: Path = Path("/proc/stat")) -> float:
+    """For how long these cores of a guest would have run and the host ran somebody else so far (s), all together
+    (`steal` of proc(5)); 0 where the system does not tell."""
+    names = {f"cpu{core}" for core in cores}
+    try:
+        rows = [line.split() for line in stat.read_text(encoding="ascii").splitlines()]
+    except OSError:
+        return 0.0
+    return sum(int(row[8]) for row in rows if row and row[0] in names and len(row) > 8) / os.sysconf("SC_CLK_TCK")
+
+
 class Reference:
     """A fixed piece of work, done in this process on one core: where it takes longer, the machine is slower just then.
 
@@ -109,28 +120,6 @@ class Reference:
         for _ in range(calls):
             here.send(_WORDS)
             there.recv(256)
-
-
-def cores() -> tuple[int, int] | None:
-    """A core for the server and one for the crowd; None where there are not two, or nobody can be held to one."""
-    if not hasattr(os, "sched_getaffinity"):
-        return None
-    free = sorted(os.sched_getaffinity(0))
-    return (free[0], free[1]) if len(free) > 1 else None
-
-
-@contextmanager
-def held_to(core: int | None) -> Iterator[None]:
-    """This process, and whatever it starts meanwhile, runs on this core only (None: where it likes)."""
-    if core is None:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def machine() -> dict[str, str | int]:

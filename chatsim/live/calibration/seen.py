@@ -59,7 +59,8 @@ class Measured(msgspec.Struct, kw_only=True):
 
     `rounds` maps, for each round, the name of a load to what it showed. `collections` are the collector's while
     `churned` messages were stored, and `collecting_s` the reference beside that. `memory` is by the server's name, a
-    number of chunks each. `reference_s` is the CPU time of the same fixed work each time that it was done.
+    number of chunks each. `reference_s` is the CPU time of the same fixed work each time that it was done, `series_s`
+    what it was each time when it was done over and over again, one begun every `series_every_s` (s).
     """
 
     rounds: list[dict[str, Seen]] = []
@@ -68,4 +69,6 @@ class Measured(msgspec.Struct, kw_only=True):
     collecting_s: float = 0.0
     memory: dict[str, list[Grown]] = {}
     reference_s: list[float] = []
+    series_s: list[float] = []
+    series_every_s: float = 0.0
     pinned: bool = True

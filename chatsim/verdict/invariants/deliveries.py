@@ -15,6 +15,8 @@ from zlib import crc32
 from chatsim.core.delivery import Ledger
 from chatsim.core.effects import Conn
 from chatsim.core.frames import AckIn, Delivered, Joined, Left, Message, StatusIn, Undelivered
+from chatsim.core.sessions import is_own
+from chatsim.core.snapshot import Snapshot
 from chatsim.verdict.invariants.catalogue import Findings
 from chatsim.verdict.invariants.peers import EPS_S
 from chatsim.verdict.invariants.roster import Peer, Room, Roster, Said
@@ -46,24 +48,22 @@ class DeliveryRules:
         self._pressed: Peer | None = None
         # Of whom the node was asked to tell when nothing waits any more.
         self._watched: set[Conn] = set()
-        # Who has begun in a session more than once, or anew after a gap: a device of hers may lack what waits for
-        # her, and when it resumes later, nothing in the protocol says so.
-        self._began: set[tuple[str, str]] = set()
-        # Of each user, session and epoch: up to which seq she may have acked what she was not sent, as one does who
-        # begins anew while something older waits.
-        self._begun_anew: dict[tuple[str, str, int], int] = {}
         # Who was gone (when) as something (the first seq) was stored in her own session, and has not come since.
         self._waits: dict[str, tuple[float, int]] = {}
         # After which seq of its user's own session each connection is sent it: who resumes goes on where another was.
         self._since: dict[Conn, int] = {}
+        # Up to which seq of it what waits for its user may be on its way to a connection, as soon as there is room.
+        self._catching: dict[Conn, int] = {}
         self._delivered = self._undelivered = 0
 
-    def begin(self) -> None:
+    def begin(self, snapshot: Snapshot) -> None:
         """The node begins again: what waits is sent again when its receiver comes back."""
         self._again.clear()
         self._watched.clear()
         self._waits.clear()
-        self._since.clear()
+        # Who takes the place of a connection of an earlier life goes on where that one was.
+        self._since = {conn: seq for s in snapshot.sessions if is_own(s.name) for _, to in s.starts for conn, seq in to}
+        self._catching.clear()
         self._delivered = self._undelivered = 0
 
     def compare(self, now: float, ledger: Ledger) -> None:
@@ -85,9 +85,23 @@ class DeliveryRules:
         if room is not None and peer.rooms[name] >= first and self._all_kept(now, name, room.seq - first + 1):
             self._add("replay", now, f"{first} of {name} waits for {peer.name}, and is not sent.")
 
-    def may_have_passed_over(self, user: str, said: Said) -> bool:
-        """Whether the user has begun anew since the message was said, and may ack it unseen with what came later."""
-        return said.seq <= self._begun_anew.get((user, said.session, said.epoch), 0)
+    def dropped(self, now: float, peer: Peer) -> None:
+        """A connection is gone: what no other device of its user was sent, and is kept, is due to the newest that is
+        left of those that were sent nothing newer, whoever comes before it has room for that."""
+        self._catching.pop(peer.name, None)
+        devices = [d for d in self._roster.users.get(peer.user, {}).values() if d.name in self._since]
+        name = "@" + peer.user
+        room = self._roster.rooms.get(name)
+        fresh = [device for device in devices if room is not None and self._since_of(device, name) == room.seq]
+        if room is None or not fresh:
+            return
+        sent_to_none = min(self._since_of(device, name) for device in devices)
+        kept = range(max(room.seq - self._roster.config.retention_messages, 0) + 1, sent_to_none + 1)
+        if any(not room.has_acked(peer.user, seq) and not self._gone(now, room, room.seq - seq + 1) for seq in kept):
+            self._catching[fresh[-1].name] = sent_to_none
+
+    def _since_of(self, device: Peer, name: str) -> int:
+        return self._since.get(device.name, device.rooms[name])
 
     def put_out(self, user: str) -> None:
         """All that waited for the user has ended."""
@@ -105,16 +119,9 @@ class DeliveryRules:
         if (frame.epoch, frame.seq) != (room.epoch, room.seq):
             self._add("replay", now, f"{frame.session} is at {room.seq}, and {peer.name} was told {frame.seq}.")
         last_seq = asked.last_seq if isinstance(asked, StatusIn) and isinstance(asked.last_seq, int) else None
-        if last_seq is None:
-            key = peer.user, frame.session
-            if key in self._began:
-                self._begun_anew[peer.user, frame.session, frame.epoch] = frame.seq
-            self._began.add(key)
-        self._goes_on(peer, asked, frame)
         self._check_resume(now, room, peer, asked, frame, last_seq)
-        if last_seq is not None and not frame.recovered:
-            self._begun_anew[peer.user, frame.session, frame.epoch] = frame.seq
         room.enter(peer, frame.seq - frame.replayed)
+        self._goes_on(peer, asked, frame)
         if frame.replayed:
             waited = bool(peer.behind)
             peer.behind[frame.session] = deque(range(frame.seq - frame.replayed + 1, frame.seq + 1))
@@ -137,10 +144,12 @@ class DeliveryRules:
             self._add("recovery", now, f"{peer.name} is to have {missed} messages, and not all of them are kept.")
 
     def _goes_on(self, peer: Peer, asked: object, frame: Joined) -> None:
-        """Who resumes in her own session is sent there what her former connection was."""
+        """Who resumes in her own session was sent there what her former connection was, and acks no more than that,
+        whatever else she was sent on this one before she said so."""
         if frame.recovered and frame.session == "@" + peer.user and isinstance(asked, StatusIn):
             former = asked.replaces if isinstance(asked.replaces, str) else ""
-            self._since[peer.name] = self._since.get(former, 0)
+            since = self._since[peer.name] = min(self._since.get(former, 0), frame.seq - frame.replayed)
+            peer.rooms[frame.session] = max(peer.rooms[frame.session], since)
             self._since[former] = 0
 
     def _gone(self, now: float, room: Room, missed: int) -> bool:
@@ -233,7 +242,8 @@ class DeliveryRules:
 
     def _catches_up(self, room: Room, to: tuple[Conn, ...], seq: int) -> bool:
         """Whether this is what waits for somebody in her own session, and is sent there to a connection that began
-        after it: from the first that she has not acked to the newest, if no other device of hers is to have it."""
+        after it and was sent nothing newer: from the first that she has not acked to the newest, if no other device of
+        hers is to have it."""
         peer = self._roster.peers[to[0]]
         if not self._hardened or len(to) > 1 or room.name != "@" + peer.user:
             return False
@@ -241,9 +251,13 @@ class DeliveryRules:
             return peer.behind[room.name][0] == seq
         # Who is about to be welcomed is not yet there for what is sent to another.
         devices = [d for d in self._roster.users[peer.user].values() if d is peer or d.name in self._since]
-        reached = any(self._since.get(device.name, device.rooms[room.name]) < seq for device in devices)
-        if room.has_acked(peer.user, seq) or reached or devices[-1] is not peer:
+        since = {device.name: self._since_of(device, room.name) for device in devices}
+        newest = next((name for name in reversed(since) if since[name] == room.seq), None)
+        reached = any(at < seq for at in since.values()) or newest != peer.name
+        if room.has_acked(peer.user, seq) or (reached and seq > self._catching.get(peer.name, 0)):
             return False
+        # From here on it has its line, and what comes again is a retry.
+        self._catching.pop(peer.name, None)
         room.enter(peer, seq - 1)
         self._since[peer.name] = seq - 1
         peer.behind[room.name] = deque(range(seq, room.seq + 1))
@@ -345,9 +359,19 @@ class DeliveryRules:
                 self._add("notices", now, f"what became of {message_id} is not for {len(to)} of {said.sender}.")
                 return
 
+    def _check_receiver(self, now: float, message_id: str, user: str) -> None:
+        """The message was owed to the user. Of one from an earlier life it is not known who was there."""
+        said = self._roster.said.get(message_id)
+        if said is None or said.at <= self._roster.began_at:
+            return
+        if user == said.sender or not (user in said.present or user in said.absent or user in said.late):
+            self._add("receivers", now, f"{message_id} was owed to {user}, who was no receiver of it.")
+
     def delivered(self, now: float, door: str, peer: Peer | None, asked: object, notice: Delivered) -> None:
         """An author is told that somebody has her messages."""
         self._delivered += len(notice.message_ids)
+        for message_id in notice.message_ids:
+            self._check_receiver(now, message_id, notice.user)
         if door != "receive" or not isinstance(asked, AckIn) or peer is None or peer.user != notice.user:
             self._add("delivered", now, f"{notice.user} acked nothing, and is said to have {notice.message_ids[0]}.")
             return
@@ -364,6 +388,7 @@ class DeliveryRules:
     def undelivered(self, now: float, notice: Undelivered) -> None:
         """A message is given up for somebody."""
         self._undelivered += 1
+        self._check_receiver(now, notice.message_id, notice.user)
         said, config = self._roster.said.get(notice.message_id), self._roster.config
         room = self._roster.rooms.get(notice.session)
         if said is None:
@@ -377,9 +402,13 @@ class DeliveryRules:
             elif now < said.at + (config.retries + 1) * config.retry_interval_s - EPS_S:
                 self._add("given_up", now, f"{notice.message_id} for {notice.user} after {now - said.at:g} s.")
         elif notice.reason == "expired" and room is not None:
-            gone_s = now - room.absent.get(notice.user, inf)
-            if gone_s < config.retention_s - EPS_S and self._all_kept_since(now, notice.session, said):
+            if self._all_kept_since(now, notice.session, said):
                 self._add("given_up", now, f"{notice.message_id} is kept, and {notice.user} may come for it.")
+            # What was sent again lately may still be acked, though it is out of retention.
+            sent_at = said.at if again is None else again.at
+            ends_at = max(said.at + config.retention_s, sent_at + config.retry_interval_s)
+            if self._hardened and self._roster.began_at < said.at and now > ends_at + self.slack_s:
+                self._add("given_up", now, f"{notice.message_id} was over for {notice.user} at {ends_at:g} s.")
 
     def _all_kept_since(self, now: float, session: str, said: Said) -> bool:
         return said.epoch == self._roster.rooms[session].epoch and self._all_kept(

@@ -124,11 +124,12 @@ def _member(handler: ChatHandler, session: Session, user: str, member: Member) -
     if user not in session.participants:
         yield "participant", f"{where} is a member and takes no part."
     gone = [name for name in member.starts or () if name not in member.connections]
-    if len(gone) > GONE_STARTS_MAX or (member.starts and not member.owed):
+    if len(gone) > GONE_STARTS_MAX + 1 or (member.starts and not member.owed):
         yield "leftovers", f"{where} keeps where connections began that are gone, or that have all."
     owed = [outgoing for outgoing in member.owed if member in outgoing.waiting]
-    if is_own(session.name) and owed and owed[0].retained and member.connections and Ledger.is_stranded(member):
-        yield "replay", f"what waits for {where} was sent to none of her connections."
+    waits = is_own(session.name) and owed and owed[0].retained and Ledger.fresh(member) is not None
+    if waits and Ledger.is_stranded(member):
+        yield "replay", f"what waits for {where} was sent to none of her connections, and may go to one."
     if [o.message.seq for o in owed] != sorted({o.message.seq for o in owed}):
         yield "ledger", f"what {where} is owed is not in order."
     if member.owed and member.owed[0] is not (owed or [None])[0]:

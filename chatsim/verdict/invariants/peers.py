@@ -49,10 +49,14 @@ class PeerRules:
         """After a connection was opened: a revoked token is let in nowhere."""
         if conn not in self._roster.peers:
             return
+        if self.is_revoked(claims):
+            self._add("revoked", now, f"{conn} of {claims.sub} came in with a revoked token.")
+
+    def is_revoked(self, claims: Claims) -> bool:
+        """Whether a token is good no more, by an order about it or about its user."""
         at = self._revoked_users.get(claims.sub)
         by_user = at is not None and (claims.iat is None or claims.iat < at)
-        if by_user or claims.jti in self._revoked_jtis:
-            self._add("revoked", now, f"{conn} of {claims.sub} came in with a revoked token.")
+        return by_user or claims.jti in self._revoked_jtis
 
     def revoke(self, now: float, jti: str | None, user: str | None, wall: float) -> None:
         """A revocation was followed: afterwards nobody it is about is there."""

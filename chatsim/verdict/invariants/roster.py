@@ -23,6 +23,8 @@ class Peer:
     """One open connection; `rooms` maps the sessions it has joined to the seq after which it was sent everything, and
     `behind` those in which it has not caught up to the seqs that it is to have next; `frames` are the moments of its
     newest frames, as many as the limit; `over_since` is when more than the settings allow was first seen to wait;
+    `flooding_from` is since when frames are too many without a break, `violations` are the moments of its newest frames
+    that were none;
     `pressed` is whether more than half of it did when that was last told, and `spared` the newest signal of each
     session, user and kind that was not told for it."""
 
@@ -31,6 +33,7 @@ class Peer:
         "behind",
         "ends_at",
         "exp_at",
+        "flooding_from",
         "frames",
         "heard_at",
         "iat",
@@ -42,6 +45,7 @@ class Peer:
         "spared",
         "told",
         "user",
+        "violations",
     )
 
     def __init__(self, name: Conn, user: str, now: float, frame_limit: int) -> None:
@@ -51,6 +55,8 @@ class Peer:
         self.rooms: dict[str, int] = {}
         self.behind: dict[str, deque[int]] = {}
         self.frames: deque[float] = deque(maxlen=frame_limit)
+        self.flooding_from = inf
+        self.violations: deque[float] = deque()
         self.allowed: frozenset[str] | None = None
         self.jti: str | None = None
         self.iat: float | None = None
@@ -87,7 +93,8 @@ class Kept(NamedTuple):
 
 class Said(NamedTuple):
     """One stored message. `present` were joined then, `absent` are others who may come back for it; `written` tells
-    its body from others (CRC-32), `sent_at` is wall time (s)."""
+    its body from others (CRC-32), `sent_at` is wall time (s). `late` are those who were gone for so long that a node
+    which is a little late may still count them in."""
 
     session: str
     epoch: int
@@ -97,11 +104,18 @@ class Said(NamedTuple):
     at: float
     present: frozenset[str]
     absent: tuple[str, ...]
+    late: tuple[str, ...]
     written: int
     sent_at: float
 
 
-def _said(record: Record, at: float, present: frozenset[str] = frozenset(), absent: tuple[str, ...] = ()) -> Said:
+def _said(
+    record: Record,
+    at: float,
+    present: frozenset[str] = frozenset(),
+    absent: tuple[str, ...] = (),
+    late: tuple[str, ...] = (),
+) -> Said:
     """A message that was stored at that moment (s)."""
     return Said(
         record.session,
@@ -112,6 +126,7 @@ def _said(record: Record, at: float, present: frozenset[str] = frozenset(), abse
         at,
         present,
         absent,
+        late,
         crc32(record.body),
         record.sent_at,
     )
@@ -209,6 +224,9 @@ class Roster:
         # The epochs in which sessions have ended: what was on its way then comes too late.
         self.ended: dict[str, int] = {}
         self.lives = 1
+        self.began_at = -inf
+        # How late its node may be.
+        self.slack_s = 0.0
         # What ended while no node was there to say so: its retention, or retries that outlast it.
         self.expired_while_down: set[str] = set()
 
@@ -268,8 +286,10 @@ class Roster:
             self.said[record.message_id] = _said(record, now)
             return None
         room = self.room(record.session, record.epoch)
-        absent = tuple(user for user, gone_at in room.absent.items() if now < gone_at + self.config.retention_s)
-        self.said[record.message_id] = _said(record, now, room.receivers(), absent)
+        retention_s, slack_s = self.config.retention_s, self.slack_s
+        absent = tuple(user for user, gone_at in room.absent.items() if now < gone_at + retention_s)
+        late = tuple(user for user, at in room.absent.items() if at + retention_s <= now < at + retention_s + slack_s)
+        self.said[record.message_id] = _said(record, now, room.receivers(), absent, late)
         room.kept.append(Kept(record.seq, now, len(record.body)))
         return room
 
@@ -279,6 +299,7 @@ class Roster:
         `ended_at` is when the life before had its last input (s).
         """
         self.lives += 1
+        self.began_at = now
         self.epoch = epoch
         self.peers.clear()
         self.lagging.clear()

@@ -32,6 +32,8 @@ class SignalRules:
         # When something was last told of somebody's typing, and who is to be told of in this step.
         self._spoken: dict[tuple[str, str], float] = {}
         self._due: tuple[str, str] | None = None
+        # Who has said in this step what she is.
+        self._shown: tuple[Peer, str] | None = None
 
     def begin(self) -> None:
         """The node begins again, and nobody is there."""
@@ -60,6 +62,10 @@ class SignalRules:
         else:
             # Not sooner after the last than an interval, and no later.
             self._stops[key] = max(now, self._relayed[key] + self._roster.config.typing_interval_s)
+
+    def shows(self, peer: Peer, state: str) -> None:
+        """A user says that she is online, or away."""
+        self._shown = peer, state
 
     def tell(self, now: float, door: str, session: str, message: Any, slack_s: float) -> None:
         """The node tells a session of one of its users."""
@@ -120,7 +126,8 @@ class SignalRules:
             self._add("presence", now, f"{peer.user} is told who takes part in {room.name}, but for {odd[0]}.")
         for user, state in named.items():
             here = user == peer.user or room.presence.get(user, "offline") != "offline"
-            if here == (state == "offline"):
+            told = room.presence.get(user, "offline")
+            if here == (state == "offline") or (user != peer.user and state != told):
                 self._add("presence", now, f"{peer.user} is told that {user} is {state} in {room.name}.")
 
     def _others(self, room: Room, user: str) -> set[Conn]:
@@ -134,6 +141,18 @@ class SignalRules:
             session, user = self._due
             self._due = None
             self._add("typing", now, f"{user} types in {session}, and nobody was told.")
+        if self._shown is not None:
+            (peer, state), self._shown = self._shown, None
+            self._check_shown(now, peer.user, state)
+
+    def _check_shown(self, now: float, user: str, state: str) -> None:
+        """What somebody says of herself was told in each session that she is in, on whichever connection."""
+        rooms, peers = self._roster.rooms, self._roster.users.get(user, {}).values()
+        for name in sorted({name for peer in peers for name in peer.rooms if name[:1] != "@"}):
+            told = rooms[name].presence.get(user, "offline")
+            if told != state:
+                self._add("presence", now, f"{user} says that she is {state}, and {name} was told that she is {told}.")
+                return
 
     def silent(self, now: float, session: str, message: Any) -> None:
         """A signal goes out to nobody."""

@@ -12,6 +12,7 @@ from chatsim.core.effects import Conn, Record
 from chatsim.core.frames import Ack
 from chatsim.core.service import SERVER
 from chatsim.core.snapshot import Snapshot
+from chatsim.verdict.invariants.budgets import BUDGETS, Budget
 from chatsim.verdict.invariants.catalogue import Findings
 from chatsim.verdict.invariants.peers import EPS_S
 from chatsim.verdict.invariants.roster import Room, Roster
@@ -27,6 +28,8 @@ class StoreRules:
         self._add = findings.add
         config = roster.config
         self._exact = config.rate_algorithm == "sliding"
+        self._kind = BUDGETS.get(config.rate_algorithm)
+        self._budgets: dict[str, Budget] = {}
         self._limit, self._window_s = config.rate_limit, config.rate_window_s
         self._dedupe_s = config.dedupe_for_s
         self._let_through: dict[str, deque[float]] = {}
@@ -50,7 +53,9 @@ class StoreRules:
             self._add("stored_once", now, f"id {record.id} of {record.sender} was taken at {known[0]:g} s.")
         self._known[key] = now, record.epoch
         self._known_in_order.append((now, key))
-        if not self._exact:
+        if self._kind is not None:
+            if not self._budget(record.sender).take(now):
+                self._add("limit", now, f"one message more of {record.sender} was let through than there was room for.")
             return
         moments = self._let_through.get(record.sender)
         if moments is None:
@@ -62,12 +67,21 @@ class StoreRules:
                 "limit", now, f"{len(moments)} messages of {record.sender} were let through in {self._window_s:g} s."
             )
 
+    def _budget(self, user: str) -> Budget:
+        found = self._budgets.get(user)
+        if found is None:
+            assert self._kind is not None
+            found = self._budgets[user] = self._kind(self._limit, self._window_s)
+        return found
+
     def failed(self, now: float, record: Record) -> None:
         """The log did not take a record."""
         key = record.sender, record.session, record.id
         since = self.under_way.pop(key, now)
         if self._known.get(key, (now, 0))[0] == since:
             self._known.pop(key, None)
+        if self._kind is not None and record.sender != SERVER:
+            self._budget(record.sender).give_back(since)
         moments = self._let_through.get(record.sender)
         if moments is not None and since in moments:
             moments.remove(since)
@@ -91,7 +105,9 @@ class StoreRules:
 
     def refused(self, now: float, user: str) -> None:
         """A message was refused for the rate of its author."""
-        if not self._exact:
+        if self._kind is not None:
+            if not self._budget(user).refuses(now):
+                self._add("limit_reached", now, f"{user} was refused, and there was room for her message.")
             return
         count = 0
         for known in (self._let_through, self._failed):
@@ -128,6 +144,7 @@ class StoreRules:
         """The node begins again; `seqs` are the sessions it had, with epoch and newest seq."""
         self.under_way.clear()
         self._let_through.clear()
+        self._budgets.clear()
         self._failed.clear()
         self._known.clear()
         self._known_in_order.clear()
@@ -145,7 +162,12 @@ class StoreRules:
             self._known[key] = since, epoch
             self._known_in_order.append((since, key))
             # What was said in an earlier life counts in the minute that it was said in.
-            if self._exact and key[0] != SERVER:
+            if key[0] == SERVER:
+                continue
+            if self._kind is not None:
+                if since + self._window_s > now:
+                    self._budget(key[0]).take(since)
+            else:
                 self._let_through.setdefault(key[0], deque()).append(since)
 
     def finish(self, now: float) -> None:

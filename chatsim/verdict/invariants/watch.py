@@ -7,7 +7,7 @@ Rule: it sees what a journal holds, so that every wire is watched alike, and it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from math import inf
 from typing import Any
 
@@ -25,12 +25,12 @@ from chatsim.core.frames import (
     Left,
     Message,
     Presence,
+    PresenceIn,
     Refreshed,
     TokenExpiring,
     Typing,
     TypingIn,
     Undelivered,
-    Welcome,
 )
 from chatsim.core.frames import AckIn as AckFrame
 from chatsim.core.handler import ChatHandler
@@ -38,10 +38,12 @@ from chatsim.core.snapshot import Snapshot
 from chatsim.journal.record import DELIVERED, FORGOTTEN, RunRecord
 from chatsim.verdict.invariants import insides
 from chatsim.verdict.invariants.catalogue import Findings, Violation
+from chatsim.verdict.invariants.closings import ClosingRules, names_too_little
 from chatsim.verdict.invariants.deliveries import DeliveryRules
+from chatsim.verdict.invariants.entrance import EntranceRules
 from chatsim.verdict.invariants.orders import OrderRules
 from chatsim.verdict.invariants.peers import PeerRules
-from chatsim.verdict.invariants.roster import Peer, Roster
+from chatsim.verdict.invariants.roster import Roster
 from chatsim.verdict.invariants.signals import SignalRules
 from chatsim.verdict.invariants.spared import SparedRules
 from chatsim.verdict.invariants.stores import StoreRules
@@ -77,7 +79,10 @@ class Watch:
         self._handler = handler
         self._clock = clock
         self._roster = roster = Roster(config, epoch)
+        roster.slack_s = slack_s
         self._peers = PeerRules(roster, self.findings)
+        self._closings = ClosingRules(roster, self.findings, self._peers)
+        self._entrance = EntranceRules(roster, self.findings, self._peers)
         self._stores = StoreRules(roster, self.findings)
         self._deliveries = DeliveryRules(roster, self.findings, slack_s)
         self._signals = SignalRules(roster, self.findings)
@@ -101,6 +106,13 @@ class Watch:
             Draining: self._draining,
             Presence: self._signal,
             Typing: self._signal,
+        }
+        self._before: dict[str, Callable[[float, Sequence[Any], Effects], None]] = {
+            "append_failed": lambda now, args, effects: self._stores.failed(now, args[0]),
+            "clock_jump": lambda now, args, effects: self._peers.jump(now, args[0]),
+            "drain": lambda now, args, effects: self._closings.drain(now),
+            "end_session": lambda now, args, effects: self._orders.ended(now, args[0], effects),
+            "remove_participant": lambda now, args, effects: self._orders.removed(now, args[0], args[1], effects),
         }
         self._after: dict[str, Callable[[float, Sequence[Any], Effects], None]] = {
             "connect": self._connected,
@@ -155,14 +167,21 @@ class Watch:
         peer.heard_at = now
         # What a flood is refused is not always told: it is counted here.
         over = self._peers.count(now, peer, effects)
+        if over or peer.flooding_from < inf:
+            self._closings.frame(now, peer, effects, over=over)
         if now >= peer.exp_at:
             self._peers.check_refusal(now, peer, effects)
             return
         frame = args[1]
+        if not over and names_too_little(frame):
+            self._closings.malformed(now, peer, "bad_frame", effects)
+            return
         if over or any(isinstance(e, Send) and isinstance(e.message, Error) for e in effects):
             return
         if frame.__class__ is AckFrame:
             self._deliveries.ack(peer, frame)
+        elif frame.__class__ is PresenceIn:
+            self._signals.shows(peer, frame.state)
         elif frame.__class__ is TypingIn:
             self._signals.types(now, peer, frame.session, frame.active)
 
@@ -174,32 +193,40 @@ class Watch:
             if room is not None:
                 self._deliveries.stored(now, room, record.seq, record.conn)
         elif door == "connect":
+            self._closings.comes(now, args[0])
+            self._entrance.comes(now, args[0], args[1].sub)
             roster.open(now, args[0], args[1])
         elif door == "disconnect":
             peer = roster.peers.get(args[0])
             if peer is not None:
                 roster.drop(now, peer)
+                self._deliveries.dropped(now, peer)
         elif door in ("malformed", "refresh", "refuse_refresh"):
-            self._no_chat(now, door, roster.peers.get(args[0]), effects)
+            self._no_chat(now, door, args, effects)
         elif door == "pressure":
             self._deliveries.press(now, args[0], args[1] + (args[2] if len(args) > 2 else 0))
-        elif door == "append_failed":
-            self._stores.failed(now, args[0])
-        elif door == "clock_jump":
-            self._peers.jump(now, args[0])
-        elif door == "end_session":
-            self._orders.ended(now, args[0], effects)
-        elif door == "remove_participant":
-            self._orders.removed(now, args[0], args[1], effects)
+        else:
+            before = self._before.get(door)
+            if before is not None:
+                before(now, args, effects)
 
-    def _no_chat(self, now: float, door: str, peer: Peer | None, effects: Effects) -> None:
+    def _no_chat(self, now: float, door: str, args: Sequence[Any], effects: Effects) -> None:
         """A frame came in that is handed to no part of the chat: broken, or with a new token."""
+        peer = self._roster.peers.get(args[0])
         if peer is None:
             return
-        if door != "refuse_refresh":
-            peer.heard_at = now
-        if door != "malformed":
-            self._peers.count(now, peer, effects)
+        peer.heard_at = now
+        if door == "malformed":
+            self._closings.malformed(now, peer, args[1], effects)
+            return
+        over = self._peers.count(now, peer, effects)
+        self._closings.frame(now, peer, effects, over=over)
+        if over:
+            return
+        if door == "refresh":
+            self._entrance.refresh(now, peer, args[1], effects)
+        else:
+            self._entrance.refuse(now, peer, args[1], effects)
 
     def _begin(self, now: float, snapshot: Snapshot, epoch: float) -> None:
         roster = self._roster
@@ -207,8 +234,9 @@ class Watch:
         roster.begin(now, snapshot, epoch, max(self._now, 0.0))
         self._peers.forget(snapshot.revoked)
         self._stores.begin(now, snapshot, seqs)
-        self._deliveries.begin()
+        self._deliveries.begin(snapshot)
         self._signals.begin()
+        self._closings.begin()
 
     # What holds when a step is over.
 
@@ -219,9 +247,7 @@ class Watch:
         peer = self._roster.peers.get(conn)
         if peer is not None:
             self._deliveries.came(now, peer)
-        first = next((e for e in effects if isinstance(e, Send) and conn in e.to), None)
-        if first is None or not isinstance(first.message, Welcome):
-            self.findings.add("welcome", now, f"{conn} of {claims.sub} got none.")
+        self._entrance.welcome(now, conn, claims, effects)
 
     def _refreshed(self, now: float, args: Sequence[Any], effects: Effects) -> None:
         peer = self._roster.peers.get(args[0])
@@ -291,7 +317,11 @@ class Watch:
                 self.findings.add("gone", now, "somebody who is gone is pinged.")
         elif isinstance(effect, Close):
             self._orders.close(now, effect)
+            closed = self._roster.peers.get(effect.to)
+            self._closings.close(now, door, args, effect)
             self._peers.close(now, effect)
+            if closed is not None:
+                self._deliveries.dropped(now, closed)
         elif isinstance(effect, WatchEffect):
             self._deliveries.watch(effect.to)
         elif isinstance(effect, Note):
@@ -341,6 +371,7 @@ class Watch:
         peer = self._roster.peers[to[0]]
         self._deliveries.joined(now, door, peer, asked, frame)
         self._signals.joined(now, peer, frame)
+        self._closings.joined(now, peer, asked)
 
     def _left(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Left) -> None:
         self._deliveries.left(now, door, [self._roster.peers[conn] for conn in to], frame)
@@ -363,6 +394,7 @@ class Watch:
             self._orders.refused(now, peer, frame, self._stores.counts_since(now, peer.user))
 
     def _draining(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Draining) -> None:
+        self._closings.goodbye(now, to, frame)
         for conn in to:
             self._peers.goodbye(self._roster.peers[conn], frame)
 
@@ -371,8 +403,9 @@ class Watch:
     def _sweep(self, now: float) -> None:
         self._sweep_at = now + self._every_s
         self._sweeps += 1
-        self._deliveries.slack_s = self.slack_s
+        self._deliveries.slack_s = self._roster.slack_s = self.slack_s
         self._peers.sweep(now, self.slack_s)
+        self._closings.sweep(now, self.slack_s)
         self._signals.sweep(now, self.slack_s)
 
     def _look_inside(self, now: float, handler: ChatHandler, open_: Collection[str]) -> None:
@@ -411,11 +444,13 @@ class Watch:
         handler: ChatHandler | None = None,
         open_: Collection[str] | None = None,
         settled: bool | None = None,
+        shown: Mapping[str, str] | None = None,
     ) -> list[Violation]:
         """The run is over: everything that did not hold, each invariant once.
 
         `handler` is the one that is up (None: none is), `open_` the connections of its node, `settled` whether all came
-        to rest within its bound (None: that is not known, or not promised).
+        to rest within its bound (None: that is not known, or not promised), `shown` which former connection was named
+        for each of them ("": none; no entry: not known).
         """
         self._sweep(now)
         add = self.findings.add
@@ -423,6 +458,7 @@ class Watch:
             add("convergence", now, "The run was cut off.")
         if settled is not None:
             self._stores.finish(now)
+        self._entrance.finish(now, shown or {}, self.slack_s - SLACK_S)
         if handler is not None:
             self._look_inside(now, handler, self._known if open_ is None else open_)
             self._signals.check_states(now, insides.states(handler))
@@ -443,10 +479,7 @@ class Watch:
             for user, outcome in outcomes.items():
                 if user in seen or message_id in excused or outcome not in (FORGOTTEN, DELIVERED):
                     continue
-                said = self._roster.said.get(message_id)
-                passed_over = said is not None and self._deliveries.may_have_passed_over(user, said)
-                if outcome == FORGOTTEN or not passed_over:
-                    add("acked_not_lost", now, f"{message_id} is {outcome} for {user}, who has not seen it.")
+                add("acked_not_lost", now, f"{message_id} is {outcome} for {user}, who has not seen it.")
         for message_id, said in self._roster.said.items() if hardened or self._roster.lives == 1 else ():
             if message_id in excused:
                 continue

@@ -12,6 +12,7 @@ from chatsim.analysis.report.sentences import (
     ADVICE,
     ASSUMED,
     COUNTERS,
+    ELSEWHERE,
     METRICS,
     NOT_MODELLED,
     assumptions,
@@ -30,7 +31,7 @@ def test_every_number_has_words() -> None:
     assert set(METRICS) == set(expectations.METRICS)
     assert set(COUNTERS) == set(expectations.COUNTERS)
     assert set(ADVICE) <= {*METRICS, *COUNTERS}
-    assert set(ASSUMED) == set(NOT_MODELLED) == {"sim", "virtual", "live"}
+    assert set(ASSUMED) == set(NOT_MODELLED) == {"sim", "virtual", "live", ELSEWHERE}
 
 
 @pytest.mark.parametrize(

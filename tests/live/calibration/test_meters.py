@@ -6,11 +6,12 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from chatsim.errors import HarnessError
-from chatsim.live.calibration.meters import PACKAGES, Meter, Reference, cores, held_to, machine, versions
+from chatsim.live.calibration.meters import PACKAGES, Meter, Reference, machine, stolen_s, versions
 
 
 def test_cpu_time_is_that_of_the_process() -> None:
@@ -52,17 +53,6 @@ def test_a_process_that_is_gone_is_told() -> None:
         Meter(child.pid)
 
 
-def test_a_core_is_given_back() -> None:
-    before = os.sched_getaffinity(0)
-    with held_to(min(before)):
-        assert os.sched_getaffinity(0) == {min(before)}
-    assert os.sched_getaffinity(0) == before
-    with held_to(min(before)):
-        assert cores() is None, "one core is not two"
-    with held_to(None):
-        assert os.sched_getaffinity(0) == before
-
-
 def test_the_reference_work_is_timed_each_time_and_the_core_is_given_back() -> None:
     before = os.sched_getaffinity(0)
     reference = Reference(min(before))
@@ -79,3 +69,16 @@ def test_the_machine_is_told_without_its_name() -> None:
     assert os.uname().nodename not in map(str, said.values())
     assert set(versions()) <= set(PACKAGES)
     assert "uvloop" in versions()
+
+
+def test_what_the_host_gave_to_others_is_told_by_core(tmp_path: Path) -> None:
+    stat, tick_s = tmp_path / "stat", 1 / os.sysconf("SC_CLK_TCK")
+    stat.write_text(
+        "cpu  100 0 20 300 0 0 0 90 0 0\ncpu0 60 0 10 150 0 0 0 50 0 0\ncpu1 40 0 10 150 0 0 0 40 0 0\nintr 5 6\n"
+    )
+    assert stolen_s((0,), stat) == pytest.approx(50 * tick_s)
+    assert stolen_s((0, 1), stat) == pytest.approx(90 * tick_s)
+    assert stolen_s((), stat) == 0.0
+    assert stolen_s((0,), tmp_path / "none") == 0.0
+    stat.write_text("cpu0 60 0 10 150\n")
+    assert stolen_s((0,), stat) == 0.0

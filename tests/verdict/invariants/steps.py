@@ -53,7 +53,8 @@ class Steps:
     """A watch, and somebody who feeds it."""
 
     def __init__(self, config: HandlerConfig | None = None) -> None:
-        self.watch = Watch(config or HandlerConfig(), EPOCH)
+        self.config = config or HandlerConfig()
+        self.watch = Watch(self.config, EPOCH)
         self.now = 0.0
         self._made = False
 
@@ -68,27 +69,39 @@ class Steps:
 
     def connect(self, conn: str, user: str, token: Claims | None = None, *more: Effect) -> None:
         """A connection opens as it should."""
-        welcome = Welcome(
+        token = token or claims(user)
+        self.step("connect", conn, token, effects=(Send((conn,), self.welcome(conn, token)), *more))
+
+    def welcome(self, conn: str, token: Claims) -> Welcome:
+        """What a connection is to be told now."""
+        config, wall = self.config, EPOCH + self.now
+        return Welcome(
             connection=conn,
-            user=user,
-            server_time=EPOCH,
-            ping_interval_s=30.0,
-            pong_timeout_s=10.0,
-            expires_in_s=10.0,
-            message_bytes_max=1000,
-            rate_limit=RateLimit(60, 60.0),
+            user=token.sub,
+            server_time=wall,
+            ping_interval_s=config.ping_interval_s,
+            pong_timeout_s=config.pong_timeout_s,
+            expires_in_s=token.exp - wall,
+            message_bytes_max=config.message_bytes_max,
+            rate_limit=RateLimit(config.rate_limit, config.rate_window_s),
         )
-        self.step("connect", conn, token or claims(user), effects=(Send((conn,), welcome), *more))
 
     def join(
-        self, conn: str, user: str, *more: Effect, seq: int = 0, last_seq: int | None = None, **words: Any
+        self,
+        conn: str,
+        user: str,
+        *more: Effect,
+        seq: int = 0,
+        last_seq: int | None = None,
+        asks: StatusIn | None = None,
+        **words: Any,
     ) -> None:
-        """A connection joins "s", and everybody hears it."""
+        """A connection joins "s", and everybody hears it; `asks` is how, where that is not plain."""
         note = Note(Added("s", user)) if self._made else Note(Made("s", (user,), None, 1))
         self._made = True
         told = {"recovered": last_seq is not None, "replayed": 0, "participants": self.people(user), **words}
         joined = Joined(session="s", epoch=1, seq=seq, **told)
-        asked = StatusIn("join", "s", last_seq=UNSET if last_seq is None else last_seq)
+        asked = asks or StatusIn("join", "s", last_seq=UNSET if last_seq is None else last_seq)
         news = Tell("s", Presence(user, "online", EPOCH))
         self.step("receive", conn, asked, effects=(note, Send((conn,), joined), *more, news))
 

@@ -135,16 +135,19 @@ def test_who_is_limited_is_told_when_the_window_is_free(told: Any, broken: list[
 
 @pytest.mark.parametrize(("told", "broken"), [(10_000, []), (20_000, ["retry_after"])])
 def test_a_fixed_window_is_free_at_its_edge(told: int, broken: list[str]) -> None:
-    steps = two(rate_algorithm="fixed", rate_window_s=20.0)
+    steps = two(rate_algorithm="fixed", rate_window_s=20.0, rate_limit=1)
     steps.now = 30.0
-    steps.step("pong", "a")
+    steps.say(1)
+    steps.stored(1, "b")
     refused(steps, told)
     assert steps.broken == broken
 
 
 @pytest.mark.parametrize(("told", "broken"), [(1, []), (1000, []), (1100, ["retry_after"])])
 def test_a_bucket_has_a_token_soon(told: int, broken: list[str]) -> None:
-    steps = two(rate_algorithm="token_bucket")
+    steps = two(rate_algorithm="token_bucket", rate_window_s=1.0, rate_limit=1)
+    steps.say(1)
+    steps.stored(1, "b")
     refused(steps, told)
     assert steps.broken == broken
 

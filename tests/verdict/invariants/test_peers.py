@@ -71,7 +71,7 @@ def test_a_frame_before_the_end_is_not() -> None:
 def test_a_token_that_was_renewed_counts() -> None:
     steps = Steps()
     steps.connect("a", "ann", claims("ann", ends_at=10.0))
-    steps.sent("refresh", ("a",), Refreshed(expires_in_s=90.0), "a", claims("ann", ends_at=100.0))
+    steps.sent("refresh", ("a",), Refreshed(expires_in_s=100.0), "a", claims("ann", ends_at=100.0))
     steps.now = 40.0
     steps.sent("receive", ("a",), Heartbeat(EPOCH, {"@ann": 0}), "a", HeartbeatIn())
     assert steps.broken == []
@@ -110,6 +110,17 @@ def test_a_silent_peer_is_found_within_ping_and_pong() -> None:
     steps.now = 51.0
     steps.step("wake")
     assert steps.broken == ["detection"]
+
+
+def test_who_hands_in_a_token_that_is_no_good_is_heard_from_all_the_same() -> None:
+    # Found by exploring: she has not answered a ping, and the node is right to keep her.
+    steps = Steps()
+    steps.connect("a", "ann")
+    steps.now = 40.0
+    steps.sent("refuse_refresh", ("a",), Error("token_expired", ""), "a", "token_expired")
+    steps.now = 51.0
+    steps.step("wake")
+    assert steps.broken == []
 
 
 def test_baseline_has_the_sweep_alone() -> None:
@@ -208,10 +219,10 @@ def test_nobody_is_refused_too_early() -> None:
 def test_renewals_count_as_frames_and_what_is_broken_does_not() -> None:
     steps = Steps(HandlerConfig(frame_limit=2, frame_window_s=10.0))
     steps.connect("a", "ann")
-    steps.step("malformed", "a", "bad_json", "")
-    steps.step("refuse_refresh", "a", "token_expired")
-    steps.step("refresh", "a", claims("ann"))
-    beats(steps, 1.0, TOO_MANY, Close("a", 4003, "frame flood"))
+    steps.sent("malformed", ("a",), Error("bad_json", ""), "a", "bad_json", "")
+    steps.sent("refuse_refresh", ("a",), Error("token_expired", ""), "a", "token_expired")
+    steps.sent("refresh", ("a",), Refreshed(expires_in_s=3600.0), "a", claims("ann"))
+    beats(steps, 1.0, TOO_MANY)
     assert steps.broken == []
 
 
@@ -219,8 +230,9 @@ def test_what_follows_the_end_of_a_flood_is_no_answer_to_it() -> None:
     steps = Steps(HandlerConfig(frame_limit=1, frame_window_s=10.0))
     steps.arrive("b", "bob")
     steps.connect("a", "ann")
-    beats(steps, 6.0)
-    beats(steps, 7.0, TOO_MANY, Close("a", 4003, "frame flood"), Watch("b"))
+    for at in (6.0, 7.0, 12.0):
+        beats(steps, at, *([TOO_MANY] if at > 6.0 else []))
+    beats(steps, 17.0, TOO_MANY, Close("a", 4003, "frame flood"), Watch("b"))
     assert steps.broken == []
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from chatsim.core.effects import Note, Send, Tell, Watch
+from chatsim.core.effects import Effect, Note, Send, Tell, Watch
 from chatsim.core.facts import Ended
-from chatsim.core.frames import Participant, Presence, PresenceState, Typing, TypingIn
+from chatsim.core.frames import Error, Participant, Presence, PresenceIn, PresenceState, Typing, TypingIn
 from tests.verdict.invariants.steps import EPOCH, Steps
 
 
@@ -149,6 +149,30 @@ def test_at_the_end_everybody_is_said_to_be_what_she_is() -> None:
     assert steps.broken == ["presence"]
 
 
+def shows(steps: Steps, *effects: Effect) -> list[str]:
+    steps.step("receive", "a", PresenceIn("away"), effects=effects)
+    return steps.broken
+
+
+def test_what_somebody_says_of_herself_is_told_at_once() -> None:
+    assert shows(two(), Tell("s", Presence("ann", "away", EPOCH))) == []
+    assert shows(two()) == ["presence"]
+    assert shows(two(), Tell("s", Presence("ann", "online", EPOCH))) == ["presence"]
+
+
+def test_who_says_so_again_or_is_nowhere_is_not_told_of() -> None:
+    steps = two()
+    shows(steps, Tell("s", Presence("ann", "away", EPOCH)))
+    assert shows(steps) == []
+    alone = Steps()
+    alone.connect("a", "ann")
+    assert shows(alone) == []
+
+
+def test_what_is_refused_says_nothing() -> None:
+    assert shows(two(), Send(("a",), Error("frame_rate", ""))) == ["frame_limit"]
+
+
 @pytest.mark.parametrize(("at", "broken"), [(3.0, []), (9.0, ["typing"])])
 def test_a_stop_is_told_when_the_interval_allows(at: float, broken: list[str]) -> None:
     steps = two()
@@ -175,7 +199,7 @@ def test_a_session_that_is_over_takes_its_typing_along() -> None:
     ("told", "broken"),
     [
         ({"ann": "online", "bob": "online", "cid": "online"}, []),
-        ({"ann": "away", "bob": "online", "cid": "online"}, []),
+        ({"ann": "away", "bob": "online", "cid": "online"}, ["presence"]),
         ({"ann": "offline", "bob": "online", "cid": "online"}, ["presence"]),
         ({"ann": "online", "bob": "online", "cid": "offline"}, ["presence"]),
         ({"ann": "online", "cid": "online"}, ["presence"]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from chatsim.core.config import HandlerConfig
@@ -11,8 +13,8 @@ from chatsim.core.snapshot import SessionState, Snapshot
 from tests.verdict.invariants.steps import BODY, EPOCH, Steps, nothing_seen, record
 
 
-def steps(**words: int) -> Steps:
-    made = Steps(HandlerConfig(**words))  # type: ignore[arg-type]
+def steps(**words: Any) -> Steps:
+    made = Steps(HandlerConfig(**words))
     made.arrive("a", "ann")
     return made
 
@@ -35,6 +37,32 @@ def test_numbers_have_no_gaps() -> None:
     made.say(1)
     made.stored(2)
     assert made.broken == ["seq"]
+
+
+@pytest.mark.parametrize("algorithm", ["fixed", "token_bucket"])
+def test_the_other_algorithms_are_counted_as_they_count(algorithm: Any) -> None:
+    made = steps(rate_limit=2, rate_window_s=10.0, rate_algorithm=algorithm)
+    for seq in (1, 2, 3):
+        made.say(seq)
+        made.stored(seq)
+        assert made.broken == (["limit"] if seq == 3 else [])
+    refused = Send(("a",), Error("rate_limited", "", "id9", retry_after_ms=1))
+    made.now = 9.0
+    made.step("receive", "a", Say("id9", "s", BODY), effects=(refused,))
+    assert ("limit_reached" in made.broken) == (algorithm == "token_bucket")
+
+
+@pytest.mark.parametrize("algorithm", ["fixed", "token_bucket"])
+def test_what_was_said_in_an_earlier_life_counts_for_them_too(algorithm: Any) -> None:
+    made = steps(rate_limit=1, rate_window_s=10.0, rate_algorithm=algorithm)
+    said = record(1)
+    state = SessionState("s", 1, 1, ("ann",), None, (("ann", 1),), (said,))
+    made.now = 2.0
+    made.step("begin", Snapshot((state,)), EPOCH, 1, 2)
+    made.connect("a", "ann")
+    made.join("a", "ann", seq=1)
+    made.say(2)
+    assert "limit" in made.broken
 
 
 @pytest.mark.parametrize("words", [{"message_id": ""}, {"message_id": "m9"}, {"id": "id9"}, {"seq": 9}])

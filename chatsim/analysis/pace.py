@@ -1,0 +1,107 @@
+"""How the machine's speed wavers, out of the same work done over and over again.
+
+Decides how much of what is seen is the machine and how much the clock that it is seen by. Rule: a speed is held for a
+random time (exponential) and then drawn anew, so that its correlation fades by exp(-t / hold); whatever is not
+correlated from one group of samples to the next is noise, and left out.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from chatsim.analysis.arrays import FloatArray, finite
+
+GROUP: Final = 3
+"""So many pieces of work are one glance at the speed."""
+
+GLANCES_MIN: Final = 200
+"""Fewer glances say nothing of how it wavers."""
+
+STRETCHES: Final = 10
+"""What is seen is cut into so many stretches, and how much these differ says how sure it is."""
+
+CV_MIN: Final = 0.02
+"""A machine whose speed wavers by less is steady."""
+
+ERRORS_MIN: Final = 4.0
+"""One glance has to tell of the next by so many standard errors of what noise would."""
+
+BINS: Final = 20
+"""Equally probable stretches that the speeds are told by."""
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """`edges` are those of `BINS` equally probable stretches of how many times as long as in the mean work takes, shape
+    (BINS + 1,), `cv` its coefficient of variation, `hold_s` for how long it stays as it is in the mean (s), each with
+    an interval of 95 % as (low, high), `n` how many glances there were."""
+
+    edges: tuple[float, ...]
+    cv: float
+    cv_within: tuple[float, float]
+    hold_s: float
+    hold_s_within: tuple[float, float]
+    n: int
+
+
+def pace_of(took_s: npt.ArrayLike, every_s: float) -> Pace | None:
+    """How the speed wavers that pieces of the same work show which were done one after the other; None where it does
+    not, or they are too few to tell. `took_s` is what each took (s, shape (n,)), one begun every `every_s` in the mean.
+
+    Raises UsageError for what is no number.
+    """
+    array = finite(took_s, "times")
+    count = array.size // GROUP
+    if count < GLANCES_MIN:
+        return None
+    glances = array[: count * GROUP].reshape(count, GROUP).mean(axis=1)
+    off = glances / glances.mean() - 1.0
+    found = _wavers(off)
+    if found is None or found[0] < CV_MIN:
+        return None
+    cv, lags = found
+    paces = 1.0 + off * (cv / float(off.std()))
+    edges = np.maximum(np.quantile(paces, np.linspace(0.0, 1.0, BINS + 1)), 0.0)
+    edges /= (edges.sum() - (edges[0] + edges[-1]) / 2) / BINS
+    glance_s = GROUP * every_s
+    told = [each for part in np.array_split(off, STRETCHES) if (each := _wavers(part - part.mean())) is not None]
+    cvs, holds = np.array(told).reshape(-1, 2).T
+    return Pace(
+        edges=tuple(map(float, edges)),
+        cv=cv,
+        cv_within=_within(cv, cvs),
+        hold_s=lags * glance_s,
+        hold_s_within=_within(lags * glance_s, holds * glance_s),
+        n=count,
+    )
+
+
+def _wavers(off: FloatArray) -> tuple[float, float] | None:
+    """The coefficient of variation that is the machine's, and after how many glances (a fraction) its correlation has
+    fallen to 1/e, of what each glance is off from the mean, shape (n,); None where nothing lasts."""
+    count = off.size
+    covariances = np.array([np.mean(off[: count - lag] * off[lag:]) for lag in range(1, count // 4)])
+    faded = np.flatnonzero(covariances < covariances[0] / np.e)
+    # What is only noise has a covariance of 0, give or take one standard error.
+    if covariances[0] <= ERRORS_MIN * float(off @ off) / count**1.5 or not faded.size:
+        return None
+    # Between the lag before and this one, along a straight line.
+    lag = int(faded[0])
+    before, after = covariances[lag - 1], covariances[lag]
+    lags = float(lag - 1 + (before - covariances[0] / np.e) / (before - after))
+    # At lag 0 the noise of each glance is in it too: from lag 1 back to there it would have risen by this.
+    variance = float(covariances[0]) * float(np.exp(1.0 / lags))
+    return min(variance, float(off @ off) / count) ** 0.5, lags
+
+
+def _within(value: float, stretches: FloatArray) -> tuple[float, float]:
+    """The interval of 95 % around a value of which these are those of stretches of its own (Student's t)."""
+    if stretches.size < 2:
+        return 0.0, float("inf")
+    quantile = float(stats.t.ppf(0.975, stretches.size - 1))
+    half = quantile * float(stretches.std(ddof=1)) / float(stretches.size) ** 0.5
+    return max(value - half, 0.0), value + half

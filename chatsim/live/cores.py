@@ -1,0 +1,33 @@
+"""On which cores of the machine a server and its crowd run, where what they take is measured.
+
+Rule: each has one of its own where there are two. Left to itself a system may put two processes that are half idle on
+one core, and then each waits for the other, which no server did and no model knows of.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def cores() -> tuple[int, int] | None:
+    """A core for the server and one for the crowd; None where there are not two, or nobody can be held to one."""
+    if not hasattr(os, "sched_getaffinity"):
+        return None
+    free = sorted(os.sched_getaffinity(0))
+    return (free[0], free[1]) if len(free) > 1 else None
+
+
+@contextmanager
+def held_to(core: int | None) -> Iterator[None]:
+    """This thread, and whatever it starts meanwhile, runs on this core only (None: where it likes)."""
+    if core is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

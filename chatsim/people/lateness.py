@@ -1,0 +1,32 @@
+"""By how much a crowd was late in writing each message, so that another run may be as late.
+
+Decides when a message is written that was meant for a moment: as late as the one that was meant for that moment, or
+just before it. Rule: the order stays, nobody writes before the start, and who was never measured is on time.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class Lateness(NamedTuple):
+    """`late_s` is how late (s; below 0: early) the message was that was meant for `meant_at` (s, ascending), both of
+    shape (n,)."""
+
+    meant_at: FloatArray
+    late_s: FloatArray
+
+    def moments(self, meant_at: FloatArray) -> FloatArray:
+        """When those are written that are meant for these moments (s, ascending)."""
+        if not self.late_s.size or not meant_at.size:
+            return meant_at
+        place = np.searchsorted(self.meant_at, meant_at, side="right") - 1
+        return np.maximum.accumulate(np.maximum(meant_at + self.late_s[np.maximum(place, 0)], 0.0))
+
+
+ON_TIME = Lateness(np.empty(0), np.empty(0))

@@ -1,0 +1,268 @@
+"""Bugs planted in what a node does to its connections: whom it lets in and what it tells them, when it closes them, and
+for whom it keeps what.
+
+Rule: as for those of the rest of the core (`mutants`): a mistake that somebody could make, in one place, found by a
+rule.
+"""
+
+from __future__ import annotations
+
+from tests.explore.mutants import HANDLER, SESSIONS, Edit, Mutant, one
+
+ADMISSION, GREETINGS = "core/admission.py", "core/greetings.py"
+
+PEER_MUTANTS = (
+    # Coming in.
+    one(
+        "everybody is let in at once",
+        ADMISSION,
+        "self._new = _bucket(config.accept_rate_per_s)",
+        "self._new = _bucket(1e6 + 0 * config.accept_rate_per_s)",
+        by=("admission",),
+    ),
+    one(
+        "those who come back are let in at once",
+        ADMISSION,
+        "self._back = _bucket(config.resume_rate_per_s)",
+        "self._back = _bucket(1e6 + 0 * config.resume_rate_per_s)",
+        by=("admission",),
+    ),
+    one(
+        "twice as many are let in at once",
+        ADMISSION,
+        "burst = max(1, int(rate_per_s))\n    return TokenBucket(burst, burst / rate_per_s)",
+        "burst = max(1, int(rate_per_s))\n    return TokenBucket(2 * burst, 2 * burst / rate_per_s)",
+        by=("admission",),
+    ),
+    one(
+        "those who come back are taken for strangers and strangers for them",
+        ADMISSION,
+        "bucket = self._back if back else self._new",
+        "bucket = self._new if back else self._back",
+        by=("admission",),
+    ),
+    one(
+        "a welcome tells the grace as well",
+        GREETINGS,
+        "expires_in_s=connection.exp_at - now,",
+        "expires_in_s=connection.exp_at + config.token_grace_s - now,",
+        by=("welcome",),
+    ),
+    one(
+        "a welcome tells the end of the token as a moment",
+        GREETINGS,
+        "expires_in_s=connection.exp_at - now,",
+        "expires_in_s=connection.exp_at,",
+        by=("welcome",),
+    ),
+    one(
+        "a welcome tells the time of the start",
+        GREETINGS,
+        "server_time=wall,",
+        "server_time=wall - now,",
+        by=("welcome",),
+    ),
+    # New tokens.
+    Mutant(
+        "a revoked token is good for a refresh",
+        (
+            # The gate asks the handler, which looks once more itself.
+            Edit(HANDLER, "        return self._credentials.revoked(claims)", "        return False"),
+            Edit(
+                HANDLER,
+                "        if self._credentials.revoked(claims):\n"
+                '            return self._close(now, connection, TOKEN_REVOKED, "token revoked")\n'
+                "        self._credentials.hold(self._epoch, connection, claims, renewed_at=now)",
+                "        self._credentials.hold(self._epoch, connection, claims, renewed_at=now)",
+            ),
+        ),
+        by=("refresh",),
+    ),
+    one(
+        "another user's token is good for a refresh",
+        HANDLER,
+        "if claims.sub != connection.user.name:",
+        "if not claims.sub:",
+        by=("refresh",),
+    ),
+    one(
+        "a refused refresh ends nothing",
+        HANDLER,
+        "        return self._close(now, connection, reason, code)",
+        '        return self._error(connection, code, f"{reason}")',
+        by=("refresh",),
+    ),
+    one(
+        "a token that has ended ends the connection that hands it in",
+        HANDLER,
+        'if code == "token_expired":\n            return self._error',
+        "if not code:\n            return self._error",
+        by=("refresh",),
+    ),
+    one(
+        "a refresh says nothing of the grace that has passed",
+        HANDLER,
+        "Refreshed(expires_in_s=connection.exp_at - now)",
+        "Refreshed(expires_in_s=connection.exp_at)",
+        by=("refresh",),
+    ),
+    # Closes.
+    one(
+        "a flood is closed at once",
+        HANDLER,
+        "goes_on = now >= connection.flooding_from + window_s",
+        "goes_on = begins or True",
+        by=("flood",),
+    ),
+    one(
+        "a flood is closed after half of its time",
+        HANDLER,
+        "goes_on = now >= connection.flooding_from + window_s",
+        "goes_on = now >= connection.flooding_from + window_s / 2",
+        by=("flood",),
+    ),
+    one(
+        "a flood is never closed",
+        HANDLER,
+        'refusal + self._close(now, connection, FLOOD, "frame flood") if goes_on else refusal',
+        "refusal",
+        by=("flood",),
+    ),
+    one(
+        "a flood that has ended goes on all the same",
+        "core/frame_rate.py",
+        "            connection.flooding_from = inf\n            return 0.0",
+        "            return 0.0",
+        by=("flood",),
+    ),
+    one(
+        "one violation too few is enough",
+        HANDLER,
+        "if len(recent) > self.config.violation_limit:",
+        "if len(recent) >= self.config.violation_limit:",
+        by=("violations",),
+    ),
+    one(
+        "the first violation is enough",
+        HANDLER,
+        "if len(recent) > self.config.violation_limit:",
+        "if recent:",
+        by=("violations",),
+    ),
+    one(
+        "no violation is ever enough",
+        HANDLER,
+        "if len(recent) > self.config.violation_limit:",
+        "if not recent:",
+        by=("violations",),
+    ),
+    one(
+        "violations are never forgotten",
+        HANDLER,
+        "if at + self.config.violation_window_s > now]",
+        "if at <= now]",
+        by=("violations",),
+    ),
+    one(
+        "violations are told to be a flood",
+        HANDLER,
+        'self._close(now, connection, VIOLATIONS, "protocol violations")',
+        'self._close(now, connection, FLOOD, "protocol violations")',
+        by=("violations", "close_code"),
+    ),
+    one(
+        "a slow reader is told to have been silent",
+        HANDLER,
+        'self._close(now, connection, TOO_SLOW, "too slow a reader")',
+        'self._close(now, connection, NO_PONG, "too slow a reader")',
+        by=("close_code", "closed_for_cause"),
+    ),
+    one(
+        "a slow reader is closed at half of the limit",
+        HANDLER,
+        "if queued_bytes > config.outbound_bytes or queued_frames > config.outbound_frames:",
+        "if 2 * queued_bytes > config.outbound_bytes or 2 * queued_frames > config.outbound_frames:",
+        by=("close_code",),
+    ),
+    one(
+        "the former connection of who resumes stays",
+        HANDLER,
+        "            if former is not None:\n",
+        "            if former is not None and former is connection:\n",
+        by=("replaced",),
+    ),
+    # Draining.
+    one(
+        "a drain closes nobody",
+        GREETINGS,
+        "closings.add(now + window_s * place / len(connections), connection)",
+        "closings.add(now + 1e6 + window_s * place, connection)",
+        by=("drained",),
+    ),
+    one(
+        "a drain takes ten times its window",
+        GREETINGS,
+        "closings.add(now + window_s * place / len(connections), connection)",
+        "closings.add(now + 10 * window_s * (place + 1) / len(connections), connection)",
+        by=("drained",),
+    ),
+    one(
+        "a node that drains lets people in",
+        ADMISSION,
+        '        if draining:\n            return "draining"\n',
+        "",
+        by=("drained",),
+    ),
+    # Who is away.
+    one(
+        "nobody hears who is away",
+        HANDLER,
+        "return self._signals.presence(self._epoch + now, connection.user, frame.state)",
+        'return self._signals.presence(self._epoch + now, connection.user, "online")',
+        by=("presence",),
+    ),
+    one(
+        "nobody is away",
+        HANDLER,
+        "return self._signals.presence(self._epoch + now, connection.user, frame.state)",
+        "return NOTHING",
+        by=("presence",),
+    ),
+    one(
+        "who is absent is a receiver for twice as long",
+        SESSIONS,
+        "self._absences: Line[tuple[Member, float]] = Line(config.retention_s, _is_absent)",
+        "self._absences: Line[tuple[Member, float]] = Line(2 * config.retention_s, _is_absent)",
+        by=("receivers",),
+    ),
+    one(
+        "who is absent is a receiver in her own session for twice as long",
+        HANDLER,
+        "            user.receives_until = now + self.config.retention_s\n        return",
+        "            user.receives_until = now + 2 * self.config.retention_s\n        return",
+        by=("receivers",),
+    ),
+    # The two algorithms that do not slide.
+    one(
+        "a bucket of messages fills to twice its size",
+        "core/limiter.py",
+        "return min(float(self._limit), self._tokens + since_s * self._per_s)",
+        "return min(2.0 * self._limit, self._tokens + since_s * self._per_s)",
+        by=("limit",),
+    ),
+    one(
+        "a bucket of messages fills half as fast",
+        "core/limiter.py",
+        "self._tokens + since_s * self._per_s)",
+        "self._tokens + since_s * self._per_s / 2)",
+        by=("limit_reached",),
+    ),
+    one(
+        "a fixed window begins with the first message in it",
+        "core/limiter.py",
+        "if window != self._window:\n            self._window = window",
+        "if window > self._window + 1:\n            self._window = window",
+        by=("limit_reached",),
+    ),
+)
+"""All of them."""

@@ -1,0 +1,39 @@
+"""A core is taken for as long as it is needed, by who is started meanwhile too."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from chatsim.live.cores import cores, held_to
+
+
+def test_a_core_is_given_back() -> None:
+    before = os.sched_getaffinity(0)
+    with held_to(min(before)):
+        assert os.sched_getaffinity(0) == {min(before)}
+    assert os.sched_getaffinity(0) == before
+    with held_to(min(before)):
+        assert cores() is None, "one core is not two"
+    with held_to(None):
+        assert os.sched_getaffinity(0) == before
+
+
+def test_whoever_is_started_meanwhile_runs_there_too() -> None:
+    core = min(os.sched_getaffinity(0))
+    with held_to(core):
+        said = subprocess.run(
+            [sys.executable, "-c", "import os; print(os.sched_getaffinity(0))"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert said.stdout.strip() == f"{ {core} }"
+
+
+def test_server_and_crowd_have_different_cores() -> None:
+    pair = cores()
+    free = os.sched_getaffinity(0)
+    assert (pair is None) == (len(free) == 1)
+    assert pair is None or (len(set(pair)) == 2 and set(pair) <= free)
