@@ -25,7 +25,7 @@ from chatsim.analysis.fits import Line, Median, Shape, line_through, median_of, 
 from chatsim.analysis.makeup import ASIDE, BY_NAME, TURN, makeup
 from chatsim.analysis.pace import Pace, pace_of
 from chatsim.errors import UsageError
-from chatsim.live.calibration.loads import BURSTS, LISTENERS
+from chatsim.live.calibration.loads import BURSTS, LISTENERS, Server
 from chatsim.live.calibration.seen import Measured, Seen
 
 Round = Mapping[str, Seen]
@@ -114,7 +114,10 @@ SAYS: Final = {
 }
 """Each cost, and what it is."""
 
-_LOOPS: Final = tuple(name for name in SAYS if name not in ("alone", "commit", "commit_record"))
+_TOKENS: Final[Mapping[str, Server]] = {"verify": "plain", "verify_es256": "es256"}
+"""What a token costs, and at whose door that is seen."""
+
+_LOOPS: Final = tuple(name for name in SAYS if name not in ("alone", "commit", "commit_record", *_TOKENS))
 """Those that are the loop's time, and found together."""
 
 _KEPT: Final = (("kept", 1), *((f"kept {count}", count) for count in BURSTS))
@@ -148,11 +151,12 @@ def costing(measured: Measured, draws: int = DRAWS) -> Costing:
     # What a wake-up costs shows between frames that come one by one and frames that come together.
     apart = loads.per_frame("typing", "wakes") - loads.per_frame("typing clump", "wakes")
     unknowns = [*_LOOPS, *ASIDE]
+    tokens = _tokens(loads, drawn)
     if apart < TOLD_APART_MIN:
         unknowns.remove("wake")
         warnings.append("what a wake-up costs could not be told: the crowd never left the server asleep")
-    explained = _Explained(loads, unknowns, drawn)
-    found = dict(explained.costs)
+    explained = _Explained(loads, unknowns, drawn, tokens)
+    found = explained.costs | tokens
     if all(word in found for word in TURN):
         found["alone"] = np.sum([found[word] for word in TURN], axis=0)
     found |= _commits(loads, drawn)
@@ -220,6 +224,11 @@ class _Loads:
             [(one.loop_s / self.speed(one) - self._idle * one.wall_s) / one.ops if one.ops else np.nan for one in of]
         )
 
+    def median(self, load: str) -> FloatArray:
+        """What the median operation takes by round (s), shape (rounds,)."""
+        of = [seen[load] for seen in self.rounds]
+        return np.array([np.median(one.each_s) / self.speed(one) if one.each_s else np.nan for one in of])
+
     def thread(self, load: str) -> FloatArray:
         """CPU time of the log's thread for one operation by round (s), shape (rounds,)."""
         of = [seen[load] for seen in self.rounds]
@@ -240,23 +249,33 @@ class _Loads:
 
 
 class _Explained:
-    """The costs that explain the loads best: `costs` has the best ones and those of each draw, shape (draws + 1,)."""
+    """The costs that explain the loads best beside those that are known: `costs` has the best ones and those of each
+    draw, shape (draws + 1,), as `known` has."""
 
-    def __init__(self, loads: _Loads, unknowns: Sequence[str], draws: Sequence[npt.NDArray[np.int64]]) -> None:
+    def __init__(
+        self,
+        loads: _Loads,
+        unknowns: Sequence[str],
+        draws: Sequence[npt.NDArray[np.int64]],
+        known: Mapping[str, FloatArray],
+    ) -> None:
         # A server that has slept for longer finds its caches colder, so that each level has its own mean; both count
         # the same, and no cost is found in what sets them apart.
         kinds = [loads.levels == level for level in np.unique(loads.levels)]
-        rows, made = [], []
+        rows, made, spent = [], [], []
         for name, load in BY_NAME.items():
             parts = [makeup(load, seen[name], loads.idle_wakes) if seen[name].ops else None for seen in loads.rounds]
             if any(parts):
                 each = [[nan if part is None else part.get(word, 0.0) for word in unknowns] for part in parts]
                 made.append(np.mean([_middle(np.array(each)[kind]) for kind in kinds], axis=0))
                 rows.append(loads.ops(name))
+                part = next(filter(None, parts))
+                spent.append(np.sum([part.get(word, 0.0) * cost for word, cost in known.items()], axis=0))
         design, seen = np.array(made), np.array(rows)
         told = [place for place in range(len(unknowns)) if design[:, place].any()]
         at = [[one[kind[one]] for kind in kinds] for one in draws]
         drawn = np.array([np.mean([_middle(seen[:, kind], axis=1) for kind in one], axis=0) for one in at])
+        drawn -= np.array(spent).T
         best = drawn[0]
         off = np.hypot(np.nanstd(drawn[1:], axis=0), MODEL_ERROR * np.abs(best))
         weight = 1.0 / np.maximum(off, 1e-12)
@@ -264,6 +283,19 @@ class _Explained:
         found = np.array([nnls(matrix, np.where(np.isnan(one), best, one) * weight)[0] for one in drawn])
         self.costs = {unknowns[place]: found[:, n] for n, place in enumerate(told) if unknowns[place] not in ASIDE}
         self.unexplained = float(np.sqrt(np.mean((1.0 - design[:, told] @ found[0] / best) ** 2)))
+
+
+def _tokens(loads: _Loads, draws: Sequence[npt.NDArray[np.int64]]) -> dict[str, FloatArray]:
+    """What looking at a token costs (s), by draw.
+
+    It is little beside the handshake around it, a few of which take long: so it is the medians of both that differ by
+    it, and not their means.
+    """
+    found = {}
+    for word, server in _TOKENS.items():
+        apart = loads.median(f"door expired {server}") - loads.median(f"door missing {server}")
+        found[word] = np.array([_middle(apart[one]) for one in draws])
+    return found
 
 
 def _drawn(loads: _Loads, draws: int) -> list[npt.NDArray[np.int64]]:

@@ -126,6 +126,7 @@ def slowed(seen: Measured, factors: list[float], told: float = 1.0) -> Measured:
                     load,
                     cpu_s=load.cpu_s * factor,
                     loop_s=load.loop_s * factor,
+                    each_s=tuple(s * factor for s in load.each_s),
                     reference_s=0.002 * (1 + told * (factor - 1)),
                 )
                 for name, load in one.items()

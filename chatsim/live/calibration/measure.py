@@ -85,7 +85,7 @@ class _Pace(NamedTuple):
     def at(self, level: float, load_s: float) -> tuple[int, float]:
         """How many operations, and how far apart (s), keep the server so busy for so long."""
         gap_s = max(self.load.gap_s, self.cost_s / level)
-        ops = min(max(OPS_MIN, int(load_s / gap_s / len(self.loads))), self.load.ops_max)
+        ops = min(max(OPS_MIN, int(load_s / gap_s)), self.load.ops_max)
         return ops + ops % 2, gap_s
 
 

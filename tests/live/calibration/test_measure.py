@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from chatsim.live.calibration.crowd import knocks
 from chatsim.live.calibration.loads import BY_NAME, LOADS
 from chatsim.live.calibration.measure import FULL, QUICK, Effort, measure, orders, together
 from chatsim.live.calibration.seen import Measured
@@ -67,6 +68,14 @@ def test_doors_are_knocked_at_by_turns_and_all_else_alone() -> None:
     assert [load.name for load in found[-2]] == ["door missing plain", "door expired plain", "door good plain"]
     assert [load.name for load in found[-1]] == ["door missing es256", "door expired es256"]
     assert all(len(loads) == 1 for loads in found[:-2])
+
+
+def test_who_knocks_before_pays_for_nobody_in_particular() -> None:
+    """Whoever is counted comes after one that was refused, and after either kind as often."""
+    missing, expired, good = (BY_NAME[f"door {token} plain"] for token in ("missing", "expired", "good"))
+    order = [place for number in range(4) for place in knocks((missing, expired, good), number)]
+    assert order == [0, 1, 2, 1, 1, 0, 2, 0] * 2
+    assert knocks((missing, expired), 0) + knocks((missing, expired), 1) == [0, 1, 1, 0]
 
 
 def test_each_order_is_followed_by_itself_backwards() -> None:
