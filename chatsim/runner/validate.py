@@ -91,7 +91,7 @@ class Effort(NamedTuple):
     jobs: int = 2
 
 
-FULL: Final = Effort(live=3, replications=4, attempts=3)
+FULL: Final = Effort(live=5, replications=4, attempts=3)
 QUICK: Final = Effort(live=2, replications=3, attempts=2, reference_s=0.2)
 
 
