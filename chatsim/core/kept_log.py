@@ -6,10 +6,13 @@ is what was appended and noted before it, nothing else. Latency and outages are 
 
 from __future__ import annotations
 
+from collections import deque
+
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Record
 from chatsim.core.facts import Added, Ended, Fact, Made, Parted, Position, Removed, Revoked
 from chatsim.core.memory_log import MemoryLog
+from chatsim.core.service import SERVER
 from chatsim.core.snapshot import SessionState, Snapshot
 
 
@@ -40,11 +43,15 @@ class KeptLog(MemoryLog):
         super().__init__()
         self._known: dict[str, _Kept] = {}
         self._revoked: list[Revoked] = []
+        # What users said (moment, user), apart from the sessions, which may end: it counts against them all the same.
+        self._said: deque[tuple[float, str]] = deque()
         self.newest_epoch = 1
 
     def append(self, record: Record) -> Record:
         """The record with its place in the session."""
         stored = super().append(record)
+        if record.sender != SERVER:
+            self._said.append((record.sent_at, record.sender))
         session = self._session(record.session)
         if stored.epoch < session.epoch:
             return stored
@@ -111,7 +118,9 @@ class KeptLog(MemoryLog):
                     tuple((user, position.starts) for user, position in kept.positions.items() if position.starts),
                 )
             )
-        return Snapshot(tuple(sessions), tuple(self._revoked))
+        lately = wall - config.rate_window_s
+        self._said = deque(sorted(entry for entry in self._said if entry[0] > lately))
+        return Snapshot(tuple(sessions), tuple(self._revoked), tuple((user, at) for at, user in self._said))
 
     def _session(self, name: str) -> _Kept:
         found = self._known.get(name)

@@ -15,7 +15,6 @@ from chatsim.core.delivery import Ledger, message_of
 from chatsim.core.effects import Record
 from chatsim.core.limiter import make_limiter
 from chatsim.core.pool import User
-from chatsim.core.service import SERVER
 from chatsim.core.sessions import Sessions
 from chatsim.core.signals import Signals
 from chatsim.core.snapshot import Snapshot
@@ -73,15 +72,10 @@ class Restorer:
     def _count_lately(self, snapshot: Snapshot) -> None:
         """What everybody has said within the last window counts in it."""
         start = self._start
-        said = (
-            (min(record.sent_at - self._epoch, start), record.sender)
-            for state in snapshot.sessions
-            for record in state.records
-            if record.sender != SERVER
-        )
-        # By the moment of sending: a log may have stored in another order.
-        for at, sender in sorted(entry for entry in said if entry[0] + self._config.rate_window_s > start):
-            self._user(sender).limiter.refusal(at)
+        for user, sent_at in snapshot.said:
+            at = min(sent_at - self._epoch, start)
+            if at + self._config.rate_window_s > start:
+                self._user(user).limiter.refusal(at)
 
     def _user(self, name: str) -> User:
         user = self._users.get(name)

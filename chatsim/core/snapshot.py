@@ -32,7 +32,12 @@ class SessionState(msgspec.Struct, array_like=True, gc=False):
 
 
 class Snapshot(msgspec.Struct, array_like=True, gc=False):
-    """What the log knew when the handler began."""
+    """What the log knew when the handler began.
+
+    `said` is what users had stored within the last window of the limiter, whatever has become of its session since:
+    (user, sent_at), ascending by `sent_at`.
+    """
 
     sessions: tuple[SessionState, ...] = ()
     revoked: tuple[Revoked, ...] = ()
+    said: tuple[tuple[str, float], ...] = ()

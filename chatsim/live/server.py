@@ -250,7 +250,7 @@ async def _drive(
     epoch = time.time() + (settings.clock_ahead_s or 0.0)
     lasting = None
     if settings.data is not None:
-        lasting = SqliteLog(settings.data, answer_in=loop.call_soon_threadsafe)
+        lasting = SqliteLog(settings.data, answer_in=loop.call_soon_threadsafe, rate_window_s=config.rate_window_s)
         stack.callback(_close, lasting)
     snapshot = None if lasting is None else lasting.snapshot(config, epoch)
     # Whatever the log has forgotten: a position of another life must not be taken for one of this.

@@ -27,6 +27,7 @@ import msgspec
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Record
 from chatsim.core.facts import Added, Ended, Fact, Made, Parted, Position, Removed, Revoked, Starts
+from chatsim.core.service import SERVER
 from chatsim.core.snapshot import SessionState, Snapshot
 from chatsim.errors import UsageError
 from chatsim.live.log import LATER
@@ -91,8 +92,12 @@ class SqliteLog:
     `life` counts the starts of this log, this one included.
     """
 
-    def __init__(self, folder: Path, *, answer_in: Callable[[Callable[[], None]], object]) -> None:
+    def __init__(
+        self, folder: Path, *, answer_in: Callable[[Callable[[], None]], object], rate_window_s: float = 60.0
+    ) -> None:
         """Open it, or make it; `answer_in(call)` has a call made in the loop's thread (`loop.call_soon_threadsafe`).
+
+        That somebody said something is remembered for `rate_window_s`, even if what she said goes before.
 
         Raises UsageError where the folder cannot be written, is in use, or was made by a newer chatsim.
         """
@@ -114,7 +119,7 @@ class SqliteLog:
         except UsageError:
             self._lock.close()
             raise
-        self._writer = _Writer(_opened(self._path), self.life)
+        self._writer = _Writer(_opened(self._path), self.life, rate_window_s)
         self._thread = threading.Thread(target=self._write_until_told, name="chatsim-log", daemon=True)
 
     def start(self, answered: Answered) -> None:
@@ -196,7 +201,12 @@ class SqliteLog:
             )
         )
         revoked = tuple(Revoked(*row) for row in database.execute("SELECT jti, user, at FROM revoked ORDER BY rowid"))
-        return Snapshot(sessions, revoked)
+        said = database.execute(
+            "SELECT sender, sent_at FROM messages WHERE sent_at > :since AND sender != :server"
+            " UNION ALL SELECT user, sent_at FROM spent WHERE sent_at > :since ORDER BY sent_at",
+            {"since": wall - config.rate_window_s, "server": SERVER},
+        ).fetchall()
+        return Snapshot(sessions, revoked, tuple(said))
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until what was asked for so far is written, at most so long; whether it is."""
@@ -273,9 +283,10 @@ class SqliteLog:
 class _Writer:
     """The writing side: its own connection, and the newest place of each session."""
 
-    def __init__(self, database: sqlite3.Connection, life: int) -> None:
+    def __init__(self, database: sqlite3.Connection, life: int, rate_window_s: float) -> None:
         self._database = database
         self._life = life
+        self._rate_window_s = rate_window_s
         self._places: dict[str, tuple[int, int]] = {}
         # Places as they were before the batch, of those sessions that it has touched.
         self._undo: dict[str, tuple[int, int] | None] = {}
@@ -319,12 +330,18 @@ class _Writer:
         """Remove old messages, and what is left of ended sessions; where the file cannot be written now, the next time
         will do."""
         try:
-            self._database.execute("DELETE FROM messages WHERE sent_at < ?", (before,))
+            self._database.execute("BEGIN IMMEDIATE")
+            self._let_go("sent_at < ?", before)
+            self._database.execute(
+                "DELETE FROM spent WHERE sent_at < (SELECT max(sent_at) FROM spent) - ?", (self._rate_window_s,)
+            )
             # Whoever opens and ends sessions all day fills no disk. That the newest epoch is remembered is enough: the
             # handler gives a name that is used anew a newer one.
             self._database.execute("DELETE FROM sessions WHERE ended AND epoch < (SELECT max(epoch) FROM sessions)")
+            self._database.execute("COMMIT")
         except sqlite3.Error:
-            return
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
 
     def close(self) -> None:
         self._database.close()
@@ -415,10 +432,21 @@ class _Writer:
     def _end(self, session: str) -> None:
         """Its history goes; its epoch stays, so that its name may be used anew without being taken for the old one."""
         execute = self._database.execute
-        for table in ("participants", "positions", "messages"):
+        for table in ("participants", "positions"):
             execute(f"DELETE FROM {table} WHERE session = ?", (session,))
+        self._let_go("session = ?", session)
         execute("UPDATE sessions SET ended = 1 WHERE name = ?", (session,))
         self._undo.setdefault(session, self._places.pop(session, None))
+
+    def _let_go(self, where: str, value: str | float) -> None:
+        """Remove messages; what the limiter may still count of them is remembered, since it counts against their
+        author whatever becomes of them."""
+        self._database.execute(
+            f"INSERT INTO spent (user, sent_at) SELECT sender, sent_at FROM messages WHERE {where} AND sender != ?"
+            " AND sent_at > (SELECT max(sent_at) FROM messages) - ?",
+            (value, SERVER, self._rate_window_s),
+        )
+        self._database.execute(f"DELETE FROM messages WHERE {where}", (value,))
 
 
 _COLUMNS = "session, sender, conn, id, body, sent_at, messages.epoch, messages.seq, life, number"

@@ -29,6 +29,8 @@ _VERSIONS: tuple[tuple[str, ...], ...] = (
     ("ALTER TABLE messages ADD COLUMN life INTEGER NOT NULL DEFAULT 0",),
     # As JSON, null where there are none, which is nearly always.
     ("ALTER TABLE positions ADD COLUMN starts TEXT",),
+    # What the limiter still counts of messages that are gone.
+    ("CREATE TABLE spent (user TEXT NOT NULL, sent_at REAL NOT NULL)",),
 )
 """Entry n makes version n + 1 out of version n; version 0 is the empty file."""
 

@@ -14,6 +14,7 @@ from chatsim.core.effects import Append, Note, Record
 from chatsim.core.facts import Added, Ended, Made, Parted, Position, Removed, Revoked
 from chatsim.core.handler import ChatHandler
 from chatsim.core.kept_log import KeptLog
+from chatsim.core.service import SERVER
 from chatsim.core.snapshot import SessionState, Snapshot
 from tests.core.stories import EPOCH, SMALL, STORIES, Draw, Life, Shell, Step, fresh
 from tests.thorough import examples
@@ -60,7 +61,22 @@ def test_the_snapshot_is_what_was_noted() -> None:
             ),
         ),
         revoked=(Revoked("j", None, WALL),),
+        said=(("ann", WALL), ("ann", WALL)),
     )
+
+
+def test_whoever_said_something_within_the_window_did_so_whatever_became_of_it() -> None:
+    """Neither the end of its session, nor a new one of its name, nor its age gives anybody's budget back."""
+    config = HandlerConfig(retention_s=10.0, dedupe_for_s=10.0, rate_window_s=60.0)
+    log = KeptLog()
+    for number, (session, age_s) in enumerate((("s", 20.0), ("t", 60.0), ("u", 59.0), ("u", 5.0))):
+        log.append(record(number, session, WALL - age_s))
+    log.append(Record("s", SERVER, "", "posted", Raw(b'"hi"'), WALL))
+    log.note(Ended("s"))
+    log.note(Made("u", ("ann",), None, 2))
+    for _ in range(2):
+        said = log.snapshot(config, WALL).said
+        assert said == (("ann", WALL - 59.0), ("ann", WALL - 20.0), ("ann", WALL - 5.0))
 
 
 def test_the_newest_of_a_session_is_what_it_took_last() -> None:

@@ -19,7 +19,8 @@ def stored(seq: int, sender: str = "ann", ago_s: float = 10.0) -> Record:
 def snapshot(*records: Record, positions: tuple[tuple[str, int], ...] = (("ann", 0), ("bob", 1))) -> Snapshot:
     seq = max((record.seq for record in records), default=0)
     state = SessionState("s", 3, seq, ("ann", "bob"), None, positions, records)
-    return Snapshot(sessions=(state,), revoked=(Revoked("j", None, EPOCH),))
+    said = tuple(sorted(((record.sender, record.sent_at) for record in records), key=lambda entry: entry[1]))
+    return Snapshot(sessions=(state,), revoked=(Revoked("j", None, EPOCH),), said=said)
 
 
 THREE = snapshot(stored(1), stored(2), stored(3))
@@ -77,6 +78,12 @@ def test_what_was_said_before_counts_in_the_minute_that_it_was_said_in() -> None
     assert [bool(sends(world.say("ann", f"x{n}"), Ack)) for n in range(11)] == [True] * 10 + [False]
     world.until(10)
     assert [bool(sends(world.say("ann", f"y{n}"), Ack)) for n in range(21)] == [True] * 20 + [False]
+
+
+def test_it_counts_too_where_its_session_has_ended() -> None:
+    world = World(snapshot=Snapshot(said=(("ann", EPOCH - 30.0),) * 50))
+    world.arrive("ann")
+    assert [bool(sends(world.say("ann", f"x{n}"), Ack)) for n in range(11)] == [True] * 10 + [False]
 
 
 def test_what_was_given_up_before_is_not_given_up_again() -> None:

@@ -20,6 +20,7 @@ from msgspec import Raw
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Record
 from chatsim.core.facts import Added, Ended, Fact, Made, Parted, Position, Removed, Revoked
+from chatsim.core.service import SERVER
 from chatsim.core.snapshot import SessionState, Snapshot
 from chatsim.errors import UsageError
 from chatsim.live import sqlite_log
@@ -222,6 +223,28 @@ def test_the_snapshot_holds_what_may_still_be_replayed_or_repeated(tmp_path: Pat
         (state,) = one.snapshot(config).sessions
         assert [found.id for found in state.records] == ["2", "3"]
         assert state.seq == 3
+
+
+def test_whoever_said_something_within_the_window_did_so_whatever_became_of_it(tmp_path: Path) -> None:
+    """Neither the end of its session, nor a new one of its name, nor its removal gives anybody's budget back."""
+    config = HandlerConfig(retention_s=10.0, dedupe_for_s=10.0, rate_window_s=60.0)
+    expected = (("ann", WALL - 59.0), ("ann", WALL - 20.0), ("ann", WALL - 5.0))
+    with desk(tmp_path) as one:
+        for number, (session, age_s) in enumerate((("s", 20.0), ("t", 60.0), ("u", 59.0), ("u", 5.0))):
+            one.log.append(record(number, session, WALL - age_s))
+        one.log.append(Record("s", SERVER, "", "posted", Raw(b'"hi"'), WALL))
+        one.log.note(Ended("s"))
+        one.log.note(Made("u", ("ann",), None, 2))
+        one.settle(5)
+        assert one.snapshot(config).said == expected
+        one.log.prune(WALL - 8)
+        assert one.snapshot(config).said == expected
+        one.log.append(record(9, "v", WALL + 50))
+        one.log.prune(WALL + 60)
+        one.settle(6)
+        assert one.snapshot(config, WALL + 51).said == (("ann", WALL - 5.0), ("ann", WALL + 50))
+    with closing(sqlite3.connect(tmp_path / FILE)) as database:
+        assert database.execute("SELECT count(*) FROM spent").fetchone() == (2,), "what counts no more is gone"
 
 
 def test_a_session_that_ended_begins_anew_in_another_epoch(tmp_path: Path) -> None:

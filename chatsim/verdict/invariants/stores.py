@@ -33,6 +33,9 @@ class StoreRules:
         self._limit, self._window_s = config.rate_limit, config.rate_window_s
         self._dedupe_s = config.dedupe_for_s
         self._let_through: dict[str, deque[float]] = {}
+        # What was let through within the last window or so, by whom and in which order, as (moment, key, wall time):
+        # what a node that begins again has to know of it.
+        self._lately: deque[tuple[float, Key, float]] = deque()
         self._failed: dict[str, deque[float]] = {}
         self._known: dict[Key, tuple[float, int]] = {}
         self._known_in_order: deque[tuple[float, Key]] = deque()
@@ -53,6 +56,9 @@ class StoreRules:
             self._add("stored_once", now, f"id {record.id} of {record.sender} was taken at {known[0]:g} s.")
         self._known[key] = now, record.epoch
         self._known_in_order.append((now, key))
+        while self._lately and self._lately[0][0] + self._window_s <= now:
+            self._lately.popleft()
+        self._lately.append((now, key, record.sent_at))
         if self._kind is not None:
             if not self._budget(record.sender).take(now):
                 self._add("limit", now, f"one message more of {record.sender} was let through than there was room for.")
@@ -80,6 +86,8 @@ class StoreRules:
         since = self.under_way.pop(key, now)
         if self._known.get(key, (now, 0))[0] == since:
             self._known.pop(key, None)
+        if (since, key, record.sent_at) in self._lately:
+            self._lately.remove((since, key, record.sent_at))
         if self._kind is not None and record.sender != SERVER:
             self._budget(record.sender).give_back(since)
         moments = self._let_through.get(record.sender)
@@ -140,8 +148,22 @@ class StoreRules:
         if any(peers[conn].user != said.sender for conn in to):
             self._add("ack_after_store", now, f"{frame.message_id} of {said.sender} is acked to somebody else.")
 
+    def inherit(self, snapshot: Snapshot) -> None:
+        """What was said in an earlier run, of which only its log can tell."""
+        self._lately.extend((sent_at - self._roster.epoch, (user, "", ""), sent_at) for user, sent_at in snapshot.said)
+
     def begin(self, now: float, snapshot: Snapshot, seqs: dict[str, tuple[int, int]]) -> None:
-        """The node begins again; `seqs` are the sessions it had, with epoch and newest seq."""
+        """The node begins again; `seqs` are the sessions it had, with epoch and newest seq.
+
+        What was stored in an earlier life counts in the minute that it was said in, whatever became of its session;
+        that is known from that life, and not from what the log says of it. Only of what was under way at the end does
+        the log alone know.
+        """
+        told = set(snapshot.said)
+        lately = [
+            (key, sent_at) for _, key, sent_at in self._lately if key not in self.under_way or (key[0], sent_at) in told
+        ]
+        self._lately = deque(sorted((min(sent_at - self._roster.epoch, now), key, sent_at) for key, sent_at in lately))
         self.under_way.clear()
         self._let_through.clear()
         self._budgets.clear()
@@ -161,14 +183,11 @@ class StoreRules:
         for since, key, epoch in found:
             self._known[key] = since, epoch
             self._known_in_order.append((since, key))
-            # What was said in an earlier life counts in the minute that it was said in.
-            if key[0] == SERVER:
-                continue
-            if self._kind is not None:
-                if since + self._window_s > now:
-                    self._budget(key[0]).take(since)
-            else:
-                self._let_through.setdefault(key[0], deque()).append(since)
+        for since, (user, *_), _ in self._lately:
+            if self._kind is None:
+                self._let_through.setdefault(user, deque()).append(since)
+            elif since + self._window_s > now:
+                self._budget(user).take(since)
 
     def finish(self, now: float) -> None:
         """The run has come to rest."""

@@ -123,8 +123,9 @@ class Watch:
             "wake": self._woken,
             "drain": self._drained,
         }
-        if snapshot is not None and snapshot.sessions:
+        if snapshot is not None and (snapshot.sessions or snapshot.said):
             roster.begin(0.0, snapshot, epoch, 0.0)
+            self._stores.inherit(snapshot)
             self._stores.begin(0.0, snapshot, {})
 
     def step(self, now: float, door: str, args: Sequence[Any], effects: Effects) -> None:

@@ -10,6 +10,7 @@ from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Send
 from chatsim.core.frames import Ack, Error, Say
 from chatsim.core.snapshot import SessionState, Snapshot
+from chatsim.verdict.invariants.watch import Watch
 from tests.verdict.invariants.steps import BODY, EPOCH, Steps, nothing_seen, record
 
 
@@ -55,14 +56,40 @@ def test_the_other_algorithms_are_counted_as_they_count(algorithm: Any) -> None:
 @pytest.mark.parametrize("algorithm", ["fixed", "token_bucket"])
 def test_what_was_said_in_an_earlier_life_counts_for_them_too(algorithm: Any) -> None:
     made = steps(rate_limit=1, rate_window_s=10.0, rate_algorithm=algorithm)
-    said = record(1)
-    state = SessionState("s", 1, 1, ("ann",), None, (("ann", 1),), (said,))
+    made.say(1)
+    made.stored(1)
     made.now = 2.0
+    state = SessionState("s", 1, 1, ("ann",), None, (("ann", 1),), (record(1),))
     made.step("begin", Snapshot((state,)), EPOCH, 1, 2)
     made.connect("a", "ann")
     made.join("a", "ann", seq=1)
     made.say(2)
     assert "limit" in made.broken
+
+
+@pytest.mark.parametrize("answered", ["stored", "told by the log", "no"])
+def test_a_limit_outlives_the_node_and_the_session(answered: str) -> None:
+    """What the rule knows of an earlier life it has seen itself: a log that forgets is found out. Of what was under
+    way at the end the log alone knows."""
+    made = steps(rate_limit=1, rate_window_s=10.0)
+    made.say(1)
+    if answered == "stored":
+        made.stored(1)
+    made.now = 2.0
+    said = (("ann", EPOCH),) if answered == "told by the log" else ()
+    made.step("begin", Snapshot(said=said), EPOCH, 1, 2)
+    made.connect("a", "ann")
+    made.join("a", "ann")
+    made.say(2)
+    assert ("limit" in made.broken) == (answered != "no")
+
+
+def test_what_was_said_in_an_earlier_run_counts_as_its_log_tells() -> None:
+    made = steps(rate_limit=1, rate_window_s=10.0)
+    made.watch = Watch(made.config, EPOCH, Snapshot(said=(("ann", EPOCH - 5.0),)))
+    made.arrive("a", "ann")
+    made.say(1)
+    assert made.broken == ["limit"]
 
 
 @pytest.mark.parametrize("words", [{"message_id": ""}, {"message_id": "m9"}, {"id": "id9"}, {"seq": 9}])
