@@ -116,6 +116,35 @@ class Engine:
             self.now = moment
             action(moment, together, b)
 
+    def is_next(self, moment: float, a: Any) -> bool:
+        """Whether what is to run next, still at this moment, is an action with this `a`."""
+        heap = self._heap
+        if not heap or heap[0][0] != moment:
+            return False
+        said = heap[0][3]
+        if said.__class__ is _Batch:
+            return said.entries[said.place][1] is a  # type: ignore[no-any-return]
+        return said is a or (said.__class__ is list and a in said)
+
+    def take_one(self, moment: float, action: Action, a: Any) -> bool:
+        """Whether what is to run next is this action of `each`, at this moment, with this `a` among others, for which
+        it does not run then."""
+        if not self.is_next(moment, a):
+            return False
+        _, count, of, said, _ = self._heap[0]
+        if of == action and said.__class__ is list:
+            said.remove(a)
+            if not said:
+                heapq.heappop(self._heap)
+            return True
+        if said.__class__ is not _Batch or said.action != action:
+            return False
+        said.place += 1
+        heapq.heappop(self._heap)
+        if said.place < len(said.entries):
+            heapq.heappush(self._heap, (said.entries[said.place][0], count, of, said, None))
+        return True
+
     def take(self, moment: float, action: Action, a: Any) -> Any:
         """The `b` of what is to run next, which does not run then: if that is this action with this `a` at this moment,
         None if it is not, or nothing is to run."""

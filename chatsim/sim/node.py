@@ -246,11 +246,9 @@ class Node:
         """A frame arrived from the crowd."""
         if not pipe.server_open:
             return
-        if frame.__class__ is AckIn and self._held is None:
-            more = self.engine.take(now, self.arrived, pipe)
-            if more is not None:
-                self._read(now, pipe, frame, more)
-                return
+        if frame.__class__ is AckIn and self._held is None and self.engine.is_next(now, pipe):
+            self._read(now, pipe, frame)
+            return
         if frame.__class__ is Say and len(frame.body) > self._fits_bytes and len(encode(frame)) > self._bytes_max:
             text = f"a message has at most {self._bytes_max} bytes"
             self._work(now, self.cost_s("frame"), "malformed", self.handler.malformed, pipe.name, "too_large", text)
@@ -282,15 +280,19 @@ class Node:
         if wake_at < self._armed_at:
             self._arm(wake_at)
 
-    def _read(self, now: float, pipe: Pipe, first: ClientFrame, second: ClientFrame) -> None:
+    def _read(self, now: float, pipe: Pipe, first: ClientFrame) -> None:
         """Frames of one connection that come in at one moment are one read, as a socket has it: notices of delivery
-        wait for more of their kind, until all is read or something else is said."""
+        wait for more of their kind, until all is read or something else is said. A pong among them says nothing."""
         self._held = {}
         self.arrived(now, pipe, first)
-        frame: ClientFrame | None = second
-        while frame is not None:
-            self.arrived(now, pipe, frame)
-            frame = self.engine.take(now, self.arrived, pipe)
+        while True:
+            frame: ClientFrame | None = self.engine.take(now, self.arrived, pipe)
+            if frame is not None:
+                self.arrived(now, pipe, frame)
+            elif self.engine.take_one(now, self.ponged, pipe):
+                self.ponged(now, (pipe,), None)
+            else:
+                break
         start_at = self.loop.start(now)
         self._cost = 0.0
         self._let_go()
