@@ -91,7 +91,7 @@ class Costing(msgspec.Struct, kw_only=True):
 SAYS: Final = {
     "wake": "wake the loop when it was asleep",
     "frame": "read, parse and handle one message that is known already",
-    "frame_ack": "one ack that settles a message",
+    "frame_ack": "one ack, without the messages that it settles",
     "frame_typing": "one typing frame that nobody hears of",
     "frame_presence": "one presence frame that nobody hears of",
     "frame_heartbeat": "one heartbeat, without its answer",
@@ -100,6 +100,8 @@ SAYS: Final = {
     "recipient": "one frame more to a connection that is written to anyway",
     "flush": "the first write of a turn",
     "write": "each connection written to in a turn",
+    "owed": "each recipient of a message, who is to ack it",
+    "settled": "each message that an ack settles",
     "append": "accept and store a message, log in memory",
     "append_durable": "accept a message, hand it to the log that lasts and hear of it: the loop's share",
     "commit_record": "one record more in a commit: the log's thread",

@@ -106,13 +106,17 @@ def line_through(x: npt.ArrayLike, y: npt.ArrayLike) -> Line:
     return Line(float(intercept), float(slope), r2, float(np.max(np.abs(off) / scale)))
 
 
+SPREAD_MIN: Final = 1e-9
+"""Samples that differ by less than this share are equal: what sets them apart is how they were rounded."""
+
+
 def shape_of(samples: npt.ArrayLike) -> Shape:
     """The family that fits positive samples best, shape (n,): lognormal or gamma by maximum likelihood, or else bins.
 
     Raises UsageError for samples that are not above 0, all equal, or fewer than `SAMPLES_MIN`.
     """
     array = np.sort(finite(samples, "samples"))
-    if array.size < SAMPLES_MIN or array[0] <= 0.0 or array[0] == array[-1]:
+    if array.size < SAMPLES_MIN or array[0] <= 0.0 or array[-1] - array[0] <= SPREAD_MIN * array[-1]:
         raise UsageError(
             f"{array.size} samples from {array[0] if array.size else 0:g} have no shape: {SAMPLES_MIN} above 0 that "
             "differ would do."

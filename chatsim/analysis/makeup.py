@@ -28,6 +28,7 @@ _FRAMES: Final = {
     "join": "frame_status",
     "again": "frame",
     "said": "frame",
+    "told": "frame",
     "acked": "frame_ack",
 }
 
@@ -59,8 +60,13 @@ def makeup(load: Load, seen: Seen, idle_wakes: float = 0.0) -> dict[str, float] 
     answers = seen.heard / seen.ops
     # What one of them is told in one turn is one write, and what a turn writes begins once.
     written = min(answers, 1 if load.say == "acked" else load.lines)
+    if load.say == "told":
+        written = answers
+        made["owed"] = load.listeners
+    if load.say == "acked":
+        made["settled"] = load.frames * load.settles
     made |= {"flush": min(answers, 1), "write": written, "recipient": answers}
-    if load.say == "said":
+    if load.say in ("said", "told"):
         made["append_durable" if load.server == "durable" else "append"] = load.frames
     return made
 

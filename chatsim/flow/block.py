@@ -151,7 +151,7 @@ class Block:
                 self.start_at.fill(np.inf)
                 self.end_at.fill(np.inf)
                 self.start_at[self.line] = self.start
-                self.end_at[self.line] = self.end
+                self.end_at[self.line] = self.end if self.flush_s is None else self._turn_ends()
                 self._spend()
                 ready_at = self._follow()
             if kept > node.now:
@@ -309,6 +309,11 @@ class Block:
             if not late.size:
                 return at
             at[late + 1] = at[late]
+
+    def _turn_ends(self) -> FloatArray:
+        """When the turn of each piece of work ends, and what it says is written."""
+        turn = self._turns()
+        return self.end[np.flatnonzero(np.diff(turn, append=turn.size + 1))][turn]
 
     def _turns(self) -> IntArray:
         return np.cumsum(turn_starts(self.ready, self.start, self.idle)) - 1

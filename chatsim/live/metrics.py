@@ -15,6 +15,7 @@ from chatsim.live.gate import Gate
 from chatsim.telemetry.figures import Shell, families
 from chatsim.telemetry.prometheus import exposition
 
+_FRAMES_OUT = re.compile(rb"(?m)^chatsim_frames_out_total (\S+)$")
 _CONNECTIONS = re.compile(rb"(?m)^(chatsim_connections|chatsim_sockets) (\S+)$")
 
 
@@ -33,6 +34,12 @@ def connections(exposition: bytes) -> tuple[int, int]:
         return int(float(found[b"chatsim_connections"])), int(float(found[b"chatsim_sockets"]))
     except KeyError:
         raise HarnessError("The server's metrics do not tell how many connections it has.") from None
+
+
+def frames_out(exposition: bytes) -> int:
+    """How many frames a node had written by a scrape, once a receiver; 0 where the text does not tell."""
+    found = _FRAMES_OUT.search(exposition)
+    return int(float(found[1])) if found else 0
 
 
 def shell_of(driver: Driver, gate: Gate) -> Shell:

@@ -34,7 +34,7 @@ from chatsim.live.cores import held_to
 from chatsim.live.crowd import Crowd
 from chatsim.live.follower import SLACK_S, Follower
 from chatsim.live.lives import Lives
-from chatsim.live.metrics import connections
+from chatsim.live.metrics import connections, frames_out
 from chatsim.live.mischief import Mischief, check_events
 from chatsim.live.node import Node
 from chatsim.live.pauses import no_full_collections
@@ -61,6 +61,8 @@ LATE_S_MAX = 0.05
 """Beyond this, at the 99th percentile of its own lateness, the crowd and not the server is what was measured."""
 
 POLL_S = 0.05
+PAUSE_S = 0.01
+"""How long the crowd's loop rests between two looks, and between two that have not yet come to the journal's end."""
 FOLLOW_S_PLAYING = 0.005
 FOLLOW_S_SETTLING = 0.02
 """How long the crowd's loop may be kept busy with the journal, once per poll: while people act, and after."""
@@ -264,7 +266,7 @@ class _Run:
                 # The journal is written as inputs come: where none comes, one is made.
                 poke_at = now + POKE_S
                 self._poke(now)
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(POLL_S if caught_up else PAUSE_S)
 
     def _is_settled(self, now: float) -> bool:
         crowd = self.crowd
@@ -356,6 +358,7 @@ class _Run:
             "send_late_max_s": max(self.crowd.late_s, default=0.0),
             "crowd_loop_lag_p99_s": lag_s,
             "crowd_cpu_s": self.crowd_cpu_s,
+            "frames_out": frames_out(self.exposition),
             "lasted_s": self.lasted_s,
             "stalled_s": stalls.total_s,
             "stalled_max_s": stalls.longest_s,

@@ -1,7 +1,8 @@
-"""By how much a crowd was late in writing each message, so that another run may be as late.
+"""How a crowd that is one process was late, so that another run may be as late.
 
 Decides when a message is written that was meant for a moment: as late as the one that was meant for that moment, or
-just before it. Rule: the order stays, nobody writes before the start, and who was never measured is on time.
+just before it. Rule: the order stays, nobody writes before the start, and who was never measured is on time. What such
+a crowd reads it reads one after the other, which is left to the wire.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ FloatArray = npt.NDArray[np.float64]
 
 class Lateness(NamedTuple):
     """`late_s` is how late (s; below 0: early) the message was that was meant for `meant_at` (s, ascending), both of
-    shape (n,)."""
+    shape (n,); `each_s` is how long every message that it writes, and every frame that it reads, keeps it busy (s)."""
 
     meant_at: FloatArray
     late_s: FloatArray
+    each_s: float = 0.0
 
     def moments(self, meant_at: FloatArray) -> FloatArray:
         """When those are written that are meant for these moments (s, ascending)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from statistics import median
+from statistics import fmean, median
 from typing import Any, Final
 
 from chatsim.analysis.costing import Cost, Costing, costing
@@ -54,7 +54,12 @@ def calibration(measured: Measured, *, chatsim: str, made_at: str, quick: bool, 
         levels=list(LEVELS),
         machine=machine(),
         versions=versions(),
-        reference=Reference(median_s=median(reference), all_s=reference, drift=found.drift),
+        reference=Reference(
+            median_s=median(reference),
+            again_s=fmean(measured.series_s) if measured.series_s else median(reference),
+            all_s=reference,
+            drift=found.drift,
+        ),
         unexplained=found.unexplained,
         costs=spelled,
         measured=_measured(found),

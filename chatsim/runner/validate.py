@@ -19,7 +19,6 @@ import msgspec
 import numpy as np
 from joblib import Parallel, delayed
 
-from chatsim.analysis.crowded import delays
 from chatsim.analysis.report.validated import Shown
 from chatsim.analysis.validation import Judged, Sight, judged
 from chatsim.errors import UsageError
@@ -91,14 +90,15 @@ class Effort(NamedTuple):
     jobs: int = 2
 
 
-FULL: Final = Effort(live=5, replications=4, attempts=3)
+FULL: Final = Effort(live=3, replications=4, attempts=3)
 QUICK: Final = Effort(live=2, replications=3, attempts=2, reference_s=0.2)
 
 
 class Lived(NamedTuple):
-    """One live run: what was seen, at which speed of the machine (1 is that of the calibration), what each sending and
-    receipt took the crowd (s of CPU), by how much it was late in writing each message, the counts that were otherwise
-    when its arrivals were played again, as (live, again), and which share of the time the host gave to others."""
+    """One live run: what was seen, at which speed of the machine (1 is that of the calibration), what each message that
+    it wrote and each frame that it read took the crowd (s of CPU), by how much it was late in writing each message, the
+    counts that were otherwise when its arrivals were played again, as (live, again), and which share of the time the
+    host gave to others."""
 
     sight: Sight
     speed: float
@@ -185,7 +185,7 @@ class Validator:
         took_s: list[float] = []
         while sum(took_s) < self.effort.reference_s or not took_s:
             took_s += [reference() for reference in self._references]
-        return float(np.mean(took_s)) / self.calibration.reference.median_s
+        return float(np.mean(took_s)) / self.calibration.reference.again_s
 
     def stolen_s(self) -> float:
         """For how long the host has run other guests so far where server and crowd run (s)."""
@@ -201,15 +201,16 @@ class Validator:
         seed: int | None = None,
         changes: Mapping[str, Any] | None = None,
     ) -> Sight:
-        """The scenario in simulation on a machine that is so much slower than usual, as a crowd sees it that takes so
-        long for each sending and receipt (s), and is so late."""
+        """The scenario in simulation on a machine that is so much slower than usual, with a crowd that takes so long
+        for each sending and receipt (s), and is so late."""
         words = {
             "costs": times(self.calibration.costs, speed),
             **{f"groups.{group.name}.network": {"latency": f"{self.path_s * speed:.9f}s"} for group in scenario.groups},
             **(changes or {}),
         }
         told = scenario.with_(words)
-        seen = sight(play(told if seed is None else told.with_seed(seed), late=late), crowd_s, late)
+        crowd = late._replace(each_s=crowd_s)
+        seen = sight(play(told if seed is None else told.with_seed(seed), late=crowd), late)
         # A silent server does something too, and where it is busy it does that beside.
         overhead = self.calibration.measured["overhead"].value
         busy = seen.utilisation + overhead * max(0.0, 1.0 - seen.utilisation)
@@ -360,12 +361,9 @@ def differences(live: Sequence[Sight], simulated: Sequence[Sight]) -> dict[str, 
 
 
 def crowd_s(result: RunResult) -> float:
-    """What each sending and receipt took the crowd of a live run (s of CPU), while people acted; 0 where nobody has
-    told."""
-    record, until = result.record, result.record.duration_s
-    heard = (at for seen in record.receipts.values() for at in seen.values())
-    moments = [moment for sent in record.sent for moment in (sent.intended_at, sent.acked_at)]
-    count = sum(moment <= until for moment in (*moments, *heard))
+    """What each message that it wrote and each frame that it read took the crowd of a live run (s of CPU), its acks
+    included; 0 where nobody has told."""
+    count = len(result.record.sent) + int(result.health.get("frames_out", 0))
     spent_s: float = result.health.get("crowd_cpu_s", 0.0)
     return spent_s / count if count else 0.0
 
@@ -383,12 +381,10 @@ def lateness(result: RunResult) -> Lateness:
     return Lateness(meant_at, late_s) if late_s.size else ON_TIME
 
 
-def sight(result: RunResult, crowd_s: float = 0.0, late: Lateness = ON_TIME) -> Sight:
-    """What is compared of one run, as a crowd sees it that takes so long for each sending and receipt (s), and was so
-    late in writing.
+def sight(result: RunResult, late: Lateness = ON_TIME) -> Sight:
+    """What is compared of one run, whose crowd was so late in writing.
 
-    Latencies (s) count from when each message was written, whenever it was meant. A crowd notes the moment as it begins
-    with what has come, so it waits for what came before, and not for itself.
+    Latencies (s) count from when each message was written, whenever it was meant.
     """
     record = result.record
     rows = [(sent, record.accepted.get((sent.user, sent.id))) for sent in record.sent]
@@ -401,10 +397,8 @@ def sight(result: RunResult, crowd_s: float = 0.0, late: Lateness = ON_TIME) -> 
     heard_at = np.array([at for _, at in deliveries])
     acked = np.flatnonzero(~np.isnan(acked_at))
     said_at = late.moments(sent_at)
-    waits = delays(np.concatenate([said_at, heard_at, acked_at[acked]]), crowd_s) - crowd_s
-    _, hearing, acking = np.split(waits, [sent_at.size, sent_at.size + heard_at.size])
-    heard_s = heard_at - said_at[place] + hearing
-    acked_s = acked_at[acked] - said_at[acked] + acking
+    heard_s = heard_at - said_at[place]
+    acked_s = acked_at[acked] - said_at[acked]
     warm, warm_acked = sent_at[place] >= record.warmup_s, sent_at[acked] >= record.warmup_s
     return Sight(
         moments={"delivery_latency": sent_at[place][warm], "ack_latency": sent_at[acked][warm_acked]},

@@ -31,6 +31,8 @@ FINER: Final = (
     "handshake",
     "wake",
     "flush",
+    "owed",
+    "settled",
     "collect",
     "append_durable",
     "commit",
@@ -63,10 +65,11 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     `recipient` owe one frame to one recipient, `write` one flush of one connection in one turn, `append` one message,
     `ping` a ping and its pong. The others, None where they are not told apart: frames by type; `handshake` everything
     of one beside token and TLS, the connection's end included; `wake` when the loop was asleep and is woken; `flush`
-    once in each turn that writes anything; `collect` the cycle collector, drawn for each stored message and mostly 0;
-    `append_durable` instead of `append`, and `commit` and `commit_record` (a commit's time, and more of it for each
-    record in it, both of the log's own thread) where `log.store` is sqlite; `tls_frame` and `tls_write` more for a
-    frame and for a flush over TLS.
+    once in each turn that writes anything, which then writes all it has to say at its end; `owed` more for each
+    recipient of a message, and `settled` when she has acked it; `collect` the cycle collector, drawn for each stored
+    message and mostly 0; `append_durable` instead of `append`, and `commit` and `commit_record` (a commit's time, and
+    more of it for each record in it, both of the log's own thread) where `log.store` is sqlite; `tls_frame` and
+    `tls_write` more for a frame and for a flush over TLS.
 
     No machine is equally fast at all times: `pace` is how many times as long the loop's work takes (a number), and is
     drawn anew whenever `pace_hold` (s) has passed. None: the speed is always the same.
@@ -87,6 +90,8 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     handshake: Distribution | None = None
     wake: Distribution | None = None
     flush: Distribution | None = None
+    owed: Distribution | None = None
+    settled: Distribution | None = None
     collect: Distribution | None = None
     append_durable: Distribution | None = None
     commit: Distribution | None = None

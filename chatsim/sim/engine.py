@@ -123,7 +123,7 @@ class Engine:
             return False
         said = heap[0][3]
         if said.__class__ is _Batch:
-            return said.entries[said.place][1] is a  # type: ignore[no-any-return]
+            return said.entries[said.place][1] is a
         return said is a or (said.__class__ is list and a in said)
 
     def take_one(self, moment: float, action: Action, a: Any) -> bool:

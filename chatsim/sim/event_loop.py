@@ -18,13 +18,13 @@ from chatsim.network.link import Draws
 class EventLoop:
     """Moments and durations in seconds."""
 
-    __slots__ = ("_holds", "_pace", "_pace_until", "_paces", "_turn_began_at", "busy_s", "free_at", "turn")
+    __slots__ = ("_holds", "_pace", "_pace_until", "_paces", "busy_s", "free_at", "turn", "turn_began_at")
 
     def __init__(self) -> None:
         self.free_at = 0.0
         self.busy_s = 0.0
         self.turn = 0
-        self._turn_began_at = -1.0
+        self.turn_began_at = -1.0
         self._pace = 1.0
         self._pace_until = inf
         self._paces: Draws | None = None
@@ -45,9 +45,9 @@ class EventLoop:
     def start(self, ready_at: float) -> float:
         """When work that is ready at `ready_at` starts."""
         start_at = ready_at if ready_at > self.free_at else self.free_at
-        if ready_at > self._turn_began_at:
+        if ready_at > self.turn_began_at:
             self.turn += 1
-            self._turn_began_at = start_at
+            self.turn_began_at = start_at
         return start_at
 
     def takes_s(self, start_at: float, cost_s: float) -> float:

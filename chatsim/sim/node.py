@@ -21,6 +21,7 @@ from chatsim.core.frames import (
     Delivered,
     Fault,
     HeartbeatIn,
+    Message,
     PresenceIn,
     Say,
     ServerFrame,
@@ -41,6 +42,7 @@ from chatsim.sim.commits import Commits
 from chatsim.sim.engine import Engine
 from chatsim.sim.event_loop import EventLoop
 from chatsim.sim.pipe import Pipe, frame_bytes
+from chatsim.sim.turn import Turn
 
 DRAIN_S_MAX = 30.0
 """The hard stop of a draining node (protocol.md, section 3)."""
@@ -146,18 +148,20 @@ class Node:
         )
 
         self._price(durable=durable)
-        self._plain = isinstance(self._recipient_s, float) and isinstance(self._write_s, float)
+        self._plain = isinstance(self._recipient_s, float) and isinstance(self._write_s, float) and not self._owes
         self.commits = Commits(engine, self._commit_s, self._committed) if durable else None
 
     def _price(self, *, durable: bool) -> None:
         """Where costs are told apart more finely, the rough ones are looked up and no longer plain numbers."""
         draws = self._draws
-        self._flushed_turn = -1
+        self._turn = Turn()
         self._waking, self._flushing, self._collecting = (draws.get(word) for word in ("wake", "flush", "collect"))
+        self._owes = "owed" in draws or "settled" in draws
         self._by_type = {kind: draws[word] for word, kind in FRAMES.items() if word in draws}
         if self._by_type or self._waking is not None:
             self._frame_s = draws["frame"]
         if self._flushing is not None:
+            # So that no answer is charged and sent off in one go.
             self._write_s = draws["write"]
         self._appending = draws["append_durable"] if durable and "append_durable" in draws else draws["append"]
         if self._collecting is not None or self._appending is not draws["append"]:
@@ -205,19 +209,23 @@ class Node:
             return 0.0
         return self._waking.next()
 
-    def _flushes_s(self, flushed: int) -> float:
-        """What it costs to flush so many connections, where that is drawn or the first of a turn costs more."""
-        fixed, draws = self._fixed["write"], self._draws["write"]
-        total = sum(draws.next() for _ in range(flushed)) if fixed is None else fixed * flushed
-        if flushed and self._flushing is not None and self._flushed_turn != self.loop.turn:
-            self._flushed_turn = self.loop.turn
-            total += self._flushing.next()
-        return total
-
     def _appending_s(self) -> float:
         """What an append costs where that is drawn, or the cycle collector may run."""
         collects_s = 0.0 if self._collecting is None else self._collecting.next()
         return self._appending.next() + collects_s
+
+    def _owing_s(self, send: Send) -> float:
+        """What it costs beside the writing that a message is owed to somebody, or that somebody has acked it."""
+        message = send.message
+        if message.__class__ is Message:
+            return self._many_s("owed", len(send.to))
+        if message.__class__ is Delivered:
+            return self._many_s("settled", len(message.message_ids))
+        return 0.0
+
+    def _many_s(self, word: str, count: int) -> float:
+        fixed = self._fixed[word]
+        return fixed * count if fixed is not None else sum((self._draws[word].next() for _ in range(count)), 0.0)
 
     # Inputs, as the crowd's links bring them.
 
@@ -274,8 +282,7 @@ class Node:
             end_at = loop.end(start_at, self._cost)
             if self._out:
                 out, self._out = self._out, []
-                for effect in out:
-                    self._leave(end_at, effect)
+                self._depart(end_at, out)
         wake_at = self._wake_at()
         if wake_at < self._armed_at:
             self._arm(wake_at)
@@ -299,8 +306,7 @@ class Node:
         self._held = None
         end_at = self.loop.end(start_at, self._cost)
         out, self._out = self._out, []
-        for effect in out:
-            self._leave(end_at, effect)
+        self._depart(end_at, out)
 
     def _keeps(self, effect: Send | Close) -> bool:
         """Whether the effect waits for more of its kind; where it does not, what has waited goes first."""
@@ -318,8 +324,11 @@ class Node:
         """Whoever has several messages of a sender by now is told of in one frame."""
         assert self._held is not None
         for (to, session, user), message_ids in self._held.items():
+            send = Send(to, Delivered(session=session, user=user, message_ids=tuple(message_ids)))
             self._charge(to)
-            self._out.append(Send(to, Delivered(session=session, user=user, message_ids=tuple(message_ids))))
+            if self._owes:
+                self._cost += self._owing_s(send)
+            self._out.append(send)
         self._held.clear()
 
     def _answer(self, start_at: float, cost_s: float, effect: Send) -> None:
@@ -445,8 +454,7 @@ class Node:
         end_at = loop.end(start_at, self._cost)
         if self._out:
             out, self._out = self._out, []
-            for effect in out:
-                self._leave(end_at, effect)
+            self._depart(end_at, out)
         wake_at = self.handler.wake_at()
         if wake_at < self._armed_at:
             self._arm(wake_at)
@@ -490,6 +498,7 @@ class Node:
         self.pipes.clear()
         self.knocking.clear()
         self._parting.clear()
+        self._turn.clear()
         if self.commits is not None:
             self.commits.forget()
         self.engine.at(now + down_s, self._begin)
@@ -541,6 +550,8 @@ class Node:
                 if self._held is not None and self._keeps(effect):  # type: ignore[arg-type]
                     continue
                 self._charge(effect.to)  # type: ignore[union-attr, arg-type]
+                if self._owes:
+                    self._cost += self._owing_s(effect)  # type: ignore[arg-type]
                 self._out.append(effect)  # type: ignore[arg-type]
             elif isinstance(effect, Append):
                 self._append(start_at, effect.record)
@@ -563,8 +574,11 @@ class Node:
                 self._out.append(effect)
 
     def _charge(self, to: tuple[str, ...]) -> None:
-        recipient, write, turn, pipes = self._recipient_s, self._write_s, self.loop.turn, self.pipes
-        total = recipient * len(to) if isinstance(recipient, float) else sum(recipient.next() for _ in to)
+        recipient = self._recipient_s
+        self._cost += recipient * len(to) if isinstance(recipient, float) else sum(recipient.next() for _ in to)
+        if self._flushing is not None:
+            return  # writes are paid for at the turn's end
+        write, turn, pipes = self._write_s, self.loop.turn, self.pipes
         # The connections written to in one turn of the loop are flushed once each.
         flushed = 0
         for name in to:
@@ -572,8 +586,41 @@ class Node:
             if pipe.turn != turn:
                 pipe.turn = turn
                 flushed += 1
-        total += write * flushed if isinstance(write, float) else self._flushes_s(flushed)
-        self._cost += total
+        self._cost += write * flushed if isinstance(write, float) else sum(write.next() for _ in range(flushed))
+
+    def _depart(self, end_at: float, out: list[Send | Ping | Close | Watch]) -> None:
+        """What a piece of work has said leaves: at its end, or where the first write of a turn is told apart with all
+        that the turn says."""
+        if self._flushing is None:
+            for effect in out:
+                self._leave(end_at, effect)
+            return
+        for effect in out:
+            if isinstance(effect, Send):
+                if self._turn.add(effect):
+                    self.engine.at(max(self.loop.turn_began_at, self.engine.now), self._end_turn, self._life)
+            else:
+                # A close leaves behind what was said before it.
+                self._end_turn(end_at, self._life, None)
+                self._leave(max(end_at, self.loop.free_at), effect)
+
+    def _end_turn(self, now: float, life: int, _: Any) -> None:
+        """All that was ready when the turn began is done: what it says is written."""
+        count = len(self._turn)
+        if not count or life != self._life:
+            return
+        assert self._flushing is not None
+        write, loop = self._fixed["write"], self.loop
+        writes_s = sum(self._draws["write"].next() for _ in range(count)) if write is None else write * count
+        begin_at = loop.free_at
+        end_at = loop.end(begin_at, self._flushing.next() + writes_s)
+        each_s = loop.takes_s(begin_at, writes_s) / count
+        for message, leaving in self._turn.written(self.pipes, end_at, each_s):
+            if self.limits:
+                for at, pipe in leaving:
+                    self._leave_limited(at, (pipe,), message)
+            else:
+                self.engine.each(self._deliver, [(pipe.arrival(at, 0), pipe) for at, pipe in leaving], message)
 
     def _append(self, start_at: float, record: Record) -> None:
         cost = self._append_s

@@ -29,7 +29,7 @@ from chatsim.people.tokens import REVOKED_JTI
 from chatsim.people.ways import both_ways
 from chatsim.scenario.events import NodeEvent, Revoke, hands_in_revoked
 from chatsim.scenario.model import Group, Scenario
-from chatsim.sim.crowd import Crowd, Knock
+from chatsim.sim.crowd import BusyCrowd, Crowd, Knock
 from chatsim.sim.engine import Engine, ShuffledEngine
 from chatsim.sim.event_loop import EventLoop
 from chatsim.sim.faults import Faults
@@ -118,7 +118,11 @@ class _World:
         knocks = {group.name: _knock(group, scenario, self.plan) for group in scenario.groups}
         # Names of tokens cost memory, so that they have some only where somebody will ask for them.
         named = any(isinstance(event, Revoke) and event.of == "tokens" for event in scenario.events)
-        self.crowd = Crowd(engine, self.node, self._links, knocks, named=named)
+        self.crowd = (
+            BusyCrowd(engine, self.node, self._links, knocks, named=named, each_s=late.each_s)
+            if late.each_s
+            else Crowd(engine, self.node, self._links, knocks, named=named)
+        )
         self.devices = DeviceRules(self.watch.findings, slack_s=SLACK_S, scale=scenario.played_scale)
         self.crowd.people.watch = self.devices
         self.script = Script(scenario, self.plan, streams, self.crowd.people, engine, late)

@@ -21,6 +21,8 @@ COSTS_S = {
     "recipient": 0.4e-6,
     "flush": 6e-6,
     "write": 7e-6,
+    "owed": 2e-6,
+    "settled": 3e-6,
     "append": 20e-6,
     "append_durable": 60e-6,
     "commit": 800e-6,
@@ -43,11 +45,16 @@ ANSWER_S = 90e-6
 """After how long a message is acked by the log in memory."""
 
 
+def told_s(load: Load, costs: dict[str, float]) -> float:
+    """What the loop spends on telling of one operation."""
+    lines = {"acked": 1, "told": load.heard}.get(load.say, load.lines)
+    frames = load.heard if load.say in ("acked", "told") else load.lines
+    return costs["flush"] + lines * costs["write"] + frames * costs["recipient"]
+
+
 def op_s(load: Load, costs: dict[str, float]) -> float:
     """What the loop spends on one operation of the load, wake-ups apart."""
-    told = costs["flush"] + load.lines * (costs["write"] + costs["recipient"])
-    if load.say == "acked":
-        told = costs["flush"] + costs["write"] + load.heard * costs["recipient"]
+    told = told_s(load, costs)
     door = REFUSAL_S + {"expired": costs["verify_es256" if load.server == "es256" else "verify"]}.get(load.token, 0.0)
     match load.say:
         case "typing":
@@ -68,8 +75,10 @@ def op_s(load: Load, costs: dict[str, float]) -> float:
         case "said":
             append = costs["append_durable" if load.server == "durable" else "append"]
             return load.frames * (costs["frame"] + append) + told
+        case "told":
+            return costs["frame"] + costs["append"] + load.listeners * costs["owed"] + told
         case "acked":
-            return load.frames * costs["frame_ack"] + told
+            return load.frames * (costs["frame_ack"] + load.settles * costs["settled"]) + told
         case "refused":
             return door + (costs["tls_handshake"] if load.server == "tls" else 0.0)
         case "let in":

@@ -80,7 +80,9 @@ def test_what_no_family_fits_speaks_for_itself() -> None:
     )
 
 
-@pytest.mark.parametrize("samples", [[], [1.0] * SAMPLES_MIN, [0.0, *range(1, 40)], [1.0, 2.0]])
+@pytest.mark.parametrize(
+    "samples", [[], [1.0] * SAMPLES_MIN, [1.0, 1.0 + 1e-12] * SAMPLES_MIN, [0.0, *range(1, 40)], [1.0, 2.0]]
+)
 def test_what_has_no_shape(samples: list[float]) -> None:
     with pytest.raises(UsageError, match="have no shape"):
         shape_of(samples)

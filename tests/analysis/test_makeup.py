@@ -37,7 +37,16 @@ def test_many_who_speak_at_once_share_one_turn() -> None:
 
 def test_notices_that_go_out_together_are_one_write() -> None:
     assert makeup(BY_NAME["acked clump"], seen(heard=50)) == {
-        "wake": 1, "frame_ack": 32, "flush": 1, "write": 1, "recipient": 5,
+        "wake": 1, "frame_ack": 32, "settled": 32, "flush": 1, "write": 1, "recipient": 5,
+    }  # fmt: skip
+
+
+def test_a_message_is_owed_to_each_who_hears_it_and_one_ack_settles_many() -> None:
+    assert makeup(BY_NAME["told 4"], seen(heard=50)) == {
+        "wake": 1, "frame": 1, "append": 1, "owed": 4, "flush": 1, "write": 5, "recipient": 5,
+    }  # fmt: skip
+    assert makeup(BY_NAME["acked 16"], seen(heard=10)) == {
+        "wake": 1, "frame_ack": 1, "settled": 16, "flush": 1, "write": 1, "recipient": 1,
     }  # fmt: skip
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import inf
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from chatsim.core.client import ClientConfig
 from chatsim.core.config import HandlerConfig
+from chatsim.core.frames import Heartbeat
 from chatsim.core.handler import ChatHandler
 from chatsim.core.tokens import Claims
 from chatsim.network.link import Link
@@ -16,7 +19,7 @@ from chatsim.people.people import Device, Person
 from chatsim.people.streams import Streams
 from chatsim.scenario.costs import free
 from chatsim.scenario.distributions import Constant
-from chatsim.sim.crowd import Crowd, Knock
+from chatsim.sim.crowd import BusyCrowd, Crowd, Knock
 from chatsim.sim.engine import Engine
 from chatsim.sim.node import Node
 
@@ -36,7 +39,7 @@ class Fixed:
 class World:
     """Ann and Bob in one session, 100 ms away from a free node; `refused` names those whose tokens are no good."""
 
-    def __init__(self, *refused: str, config: HandlerConfig | None = None) -> None:
+    def __init__(self, *refused: str, config: HandlerConfig | None = None, each_s: float = 0.0) -> None:
         self.engine = Engine(quantum_s=0.5)
         handler = ChatHandler(config or HandlerConfig(), epoch=EPOCH, seed=1)
         self.node = Node(self.engine, handler, Streams(1), free(), Constant(value=0.0), ())
@@ -47,7 +50,12 @@ class World:
             self.minted.append(now)
             return None if user in refused else Claims(sub=user, exp=EPOCH + now + 3600.0, sessions=("s",))
 
-        self.crowd = Crowd(self.engine, self.node, self._links, {"g": Knock(claims)})
+        knocks = {"g": Knock(claims)}
+        self.crowd = (
+            BusyCrowd(self.engine, self.node, self._links, knocks, each_s=each_s)
+            if each_s
+            else Crowd(self.engine, self.node, self._links, knocks)
+        )
         people = self.crowd.people
         self.ann, self.bob = (
             people.add(name, "g", "s", devices=1, seed=number, config=ClientConfig())
@@ -263,3 +271,34 @@ def test_a_request_under_way_when_the_node_ends_is_not_the_next_ones() -> None:
     world.run(0.4)
     assert seen == [(0.34, [1, 1]), (0.36, [2, 2])]
     assert world.node.pipes == {}
+
+
+def test_a_crowd_that_is_one_process_reads_one_thing_after_the_other() -> None:
+    """Three messages leave the crowd, and come back to it, at once: it comes to each answer in turn."""
+    world = World(each_s=0.05)
+    body = Raw(b'"hi"')
+    for _ in range(3):
+        world.at(5.0, lambda now: world.crowd.people.say(now, world.ann, now, body))
+    world.run(9.0)
+    [device] = world.bob.devices
+    heard = sorted(at for seen in world.crowd.people.receipts.values() for at in seen.values())
+    # Written at 5.0, there and back at 5.2, when three acks and three messages have to be read.
+    assert len(heard) == 3
+    assert heard[0] >= 5.2
+    assert heard[-1] <= 5.2 + 6 * 0.05 + 1e-9
+    assert min(later - earlier for earlier, later in pairwise(heard)) >= 0.05 - 1e-9
+    assert device.joined
+
+
+def test_a_busy_crowd_answers_pings_and_comes_to_a_close_behind_what_came_before_it() -> None:
+    world = World(each_s=0.05, config=HandlerConfig(ping_interval_s=1.0, pong_timeout_s=0.9))
+    world.run(9.0)
+    assert world.crowd.people.outages == [], "every pong was in time"
+    pipe = world.crowd.pipes[world.bob.devices[0].number]
+    told: list[str] = []
+    world.crowd._read = lambda now, device, frame: told.append(type(frame).__name__)
+    world.crowd.people.closed = lambda now, device, code: told.append("close")  # type: ignore[method-assign]
+    world.crowd.deliver(9.0, (pipe,), Heartbeat(1.0, {}))
+    world.crowd.closed(9.0, (pipe,), 1000)
+    world.run(10.0)
+    assert told == ["Heartbeat", "close"]

@@ -34,7 +34,7 @@ from chatsim.network.link import Link
 from chatsim.people.people import Device, Person
 from chatsim.people.streams import Streams
 from chatsim.scenario.costs import Costs, free
-from chatsim.scenario.distributions import Constant, Uniform
+from chatsim.scenario.distributions import Constant, Distribution, Uniform
 from chatsim.sim.engine import Engine
 from chatsim.sim.node import Node
 from chatsim.sim.pipe import Pipe
@@ -74,13 +74,20 @@ class World:
     """Connections of three users, joined to one session at 0 s, when everything is still free."""
 
     def __init__(
-        self, *, log_s: float = 0.0, config: HandlerConfig | None = None, durable: bool = False, **costs_s: float
+        self,
+        *,
+        log_s: float = 0.0,
+        config: HandlerConfig | None = None,
+        durable: bool = False,
+        **costs_s: float | Distribution,
     ) -> None:
         self.engine = Engine(quantum_s=0.5)
         self.crowd = FakeCrowd()
         self.doors: list[tuple[float, str]] = []
         handler = ChatHandler(config or HandlerConfig(), epoch=EPOCH, seed=1)
-        spent = {word: Constant(value=value) for word, value in costs_s.items()}
+        spent = {
+            word: Constant(value=value) if isinstance(value, float | int) else value for word, value in costs_s.items()
+        }
         costs = Costs(**{name: getattr(free(), name) for name in free().__struct_fields__} | spent)
         self.node = Node(self.engine, handler, Streams(1), costs, Constant(value=log_s), (self,), durable=durable)
         self.node.serve(self.crowd)
@@ -485,11 +492,63 @@ def test_a_log_that_lasts_loses_what_was_not_committed_when_the_node_ended() -> 
     assert world.got(Ack) == []
 
 
+def test_where_the_first_write_is_told_apart_a_turn_is_written_at_its_end() -> None:
+    """What is said at the end of a turn's first piece of work waits for the others, and then for its own turn."""
+    world = World(frame=0.1, write=0.01, flush=0.001)
+    world.say(5.0, 0, "a")
+    world.say(5.05, 1, "b")
+    world.say(5.06, 2, "c")
+    world.engine.run(7.0)
+    one, three = 5.0 + 0.1 + 0.001 + 3 * 0.01, 0.2 + 0.001 + 3 * 0.01
+    assert [now for now, _ in world.got(Ack)] == pytest.approx([one, one + three, one + three])
+
+
+def test_a_close_leaves_behind_what_its_turn_has_said() -> None:
+    world = World(write=0.01, flush=0.001, config=HandlerConfig(violation_limit=1))
+    world.say(5.0, 0, "a")
+    for _ in range(2):
+        world.at(5.0, world.node.garbled, world.pipes[1], Fault("bad_frame", ""))
+    world.engine.run(7.0)
+    [(closed_at, name, _)] = world.crowd.closes
+    heard = [now for now, to, frame in world.crowd.frames if to == name and now >= 5.0]
+    assert heard
+    assert max(heard) <= closed_at
+
+
+def test_what_a_node_had_not_written_when_it_ended_is_never_written() -> None:
+    world = World(frame=0.1, write=0.01, flush=0.001)
+    world.say(5.0, 0, "a")
+    world.say(5.0, 1, "b")
+    world.at(5.0, world.node.crash, 100.0)
+    world.engine.run(7.0)
+    assert world.got(Ack) == []
+
+
+def test_a_message_costs_more_for_each_who_is_to_ack_it() -> None:
+    for owed in (Constant(value=0.01), Uniform(low=0.01, high=0.01)):
+        world = World(owed=owed)
+        world.say(5.0)
+        world.at(6.0, world.node.arrived, world.pipes[0], HeartbeatIn())
+        world.engine.run(7.0)
+        assert world.got(Ack)[0][0] == pytest.approx(5.02), "two of three hear it"
+        assert world.got(Heartbeat)[0][0] == pytest.approx(6.0)
+
+
+def test_an_ack_costs_more_for_each_message_that_it_settles() -> None:
+    world = World(settled=0.1)
+    for number in range(3):
+        world.say(5.0, 0, f"m{number}")
+    before = world.node.loop.busy_s
+    world.at(6.0, world.node.arrived, world.pipes[1], AckIn("s", up_to=3))
+    world.engine.run(9.0)
+    assert world.node.loop.busy_s - before == pytest.approx(0.3)
+
+
 def test_costs_that_are_not_told_apart_change_nothing() -> None:
     """The plain way and the finer one agree where the finer words say the same."""
     rough = World(frame=0.01, recipient=0.001, write=0.002, append=0.003)
     fine = World(
-        frame=0.01, recipient=0.001, write=0.002, append=0.003, frame_ack=0.01, flush=0.0, wake=0.0, collect=0.0
+        frame=0.01, recipient=0.001, write=0.002, append=0.003, frame_ack=0.01, owed=0.0, wake=0.0, collect=0.0
     )
     for world in (rough, fine):
         for number in range(6):

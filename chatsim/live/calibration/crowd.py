@@ -262,6 +262,8 @@ class Crowd:
         say, made = load.say, list[Burst]()
         if say == "acked":
             return self._acks(load, ops)
+        if say == "told":
+            return self._told(load, ops)
         if load.lines > 1:
             return self._clumps(load, ops)
         if say == "typing":
@@ -312,20 +314,30 @@ class Crowd:
 
     def _acks(self, load: Load, ops: int) -> list[Burst]:
         """Those who ack at once what another has said before, message by message."""
-        session = f"heard by {load.lines}"
-        speaker = self.line(f"speaker to {load.lines}", session)
-        peers = [self.line(f"peer {number} of {load.lines}", session) for number in range(load.lines)]
+        name, speaker, peers = self._hall(f"heard by {load.lines}", load.lines)
+        settles = load.settles
+        first, owed = peers[0].seq + settles, ops * settles
+        for at in range(0, owed, UNACKED_MAX):
+            count = min(UNACKED_MAX, owed - at)
+            speaker.send(b"".join(self._message(name) for _ in range(count)))
+            self._hear(count * (1 + load.lines))
+        return [[(peer, frame(_ACK % (name, seq))) for peer in peers] for seq in range(first, first + owed, settles)]
+
+    def _told(self, load: Load, ops: int) -> list[Burst]:
+        """One who says something that so many others hear, and have not acked yet."""
+        name, speaker, _ = self._hall(f"told to {load.listeners}", load.listeners)
+        return [[(speaker, self._message(name))] for _ in range(ops)]
+
+    def _hall(self, session: str, listeners: int) -> tuple[bytes, Line, list[Line]]:
+        """A session's name, who speaks in it and so many who listen; what an earlier load has left owing is acked, and
+        no part of this one."""
+        speaker = self.line(f"speaker of {session}", session)
+        peers = [self.line(f"peer {number} of {session}", session) for number in range(listeners)]
         name = session.encode()
-        # What an earlier load has left owing is no part of this one.
         for peer in peers:
             peer.send(frame(_ACK % (name, peer.seq)))
         self.settle(REST_S)
-        first = peers[0].seq + 1
-        for at in range(0, ops, UNACKED_MAX):
-            count = min(UNACKED_MAX, ops - at)
-            speaker.send(b"".join(self._message(name) for _ in range(count)))
-            self._hear(count * (1 + load.lines))
-        return [[(peer, frame(_ACK % (name, seq))) for peer in peers] for seq in range(first, first + ops)]
+        return name, speaker, peers
 
     def _scene(self, load: Load) -> Line:
         """One whose presence so many others hear of, in so many sessions each."""

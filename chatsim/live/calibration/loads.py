@@ -15,7 +15,7 @@ from chatsim.core.config import HandlerConfig
 Server: TypeAlias = Literal["plain", "tls", "durable", "es256", "pinging", "collecting"]
 
 Say: TypeAlias = Literal[
-    "nothing", "typing", "presence", "heartbeat", "join", "again", "said", "acked", "refused", "let in", "pings"
+    "nothing", "typing", "presence", "heartbeat", "join", "again", "said", "told", "acked", "refused", "let in", "pings"
 ]
 
 LISTENERS: Final = (0, 1, 2, 4, 16, 64)
@@ -23,6 +23,12 @@ LISTENERS: Final = (0, 1, 2, 4, 16, 64)
 
 MANY_SESSIONS, MANY_LISTENERS = 8, 16
 """The load that owes each listener several frames which leave in one write."""
+
+TOLD: Final = (4, 16)
+"""Listeners of a message, who are to ack it."""
+
+SETTLED: Final = 16
+"""Messages that one ack settles."""
 
 CLUMP = 32
 """Connections that say something at once, so that the loop is woken once for many."""
@@ -42,6 +48,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     come back for it, or at least `heard_least` of them, in the mean, where several may be told in one (0: exactly
     `heard`).
 
+    `listeners` hear of it, and one ack `settles` so many messages.
     `gap_s` is the least time between two operations; `ops_max` bounds their number. With `timed`, how long each took to
     be answered is looked at.
     """
@@ -54,6 +61,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     heard: int = 0
     heard_least: float = 0.0
     listeners: int = 0
+    settles: int = 1
     sessions: int = 1
     gap_s: float = 0.0002
     ops_max: int = 4000
@@ -65,6 +73,19 @@ def _doors(server: Server, token: str) -> Load:
     """Handshakes with a token of this kind."""
     say: Say = "let in" if token == "good" else "refused"
     return Load(name=f"door {token} {server}", server=server, say=say, frames=0, token=token, gap_s=0.003, ops_max=120)
+
+
+def _told(listeners: int) -> Load:
+    """Messages to so many, who ack them when it is over: few enough that the server keeps them all meanwhile."""
+    return Load(
+        name=f"told {listeners}",
+        server="plain",
+        say="told",
+        listeners=listeners,
+        heard=1 + listeners,
+        gap_s=0.0004,
+        ops_max=200,
+    )
 
 
 def _presence(server: Server, listeners: int, sessions: int = 1) -> Load:
@@ -109,6 +130,17 @@ LOADS: Final = (
     # Acks of what was said before. Slow enough that the notice of each goes out at once, and waits for no company, but
     # for those of a late crowd.
     Load(name="acked", server="plain", say="acked", heard=1, heard_least=0.1, gap_s=0.0025, ops_max=200),
+    Load(
+        name=f"acked {SETTLED}",
+        server="plain",
+        say="acked",
+        settles=SETTLED,
+        heard=1,
+        heard_least=0.1,
+        gap_s=0.0025,
+        ops_max=14,
+    ),
+    *(_told(listeners) for listeners in TOLD),
     *(_presence("plain", listeners) for listeners in LISTENERS),
     _presence("plain", 0, MANY_SESSIONS),
     _presence("plain", MANY_LISTENERS, MANY_SESSIONS),
