@@ -431,8 +431,9 @@ class Driver:
             self._todo.append(effects)
 
     def hold(self) -> None:
-        """What follows comes of several frames read at once: it is one turn, until `release`."""
-        self._held = {}
+        """What follows comes of several frames read at once, however often that is said: one turn, until `release`."""
+        if self._held is None:
+            self._held = {}
 
     def release(self) -> None:
         """The turn is over: whoever has several messages of a sender by now is told of in one frame."""

@@ -138,10 +138,21 @@ class ChatProtocol(asyncio.Protocol):
         edge = self._edge
         # Between two frames, and not inside a message of several: here a text frame may be read without the parser.
         if edge is not None and self._buffer is None and edge.reached:
-            data = self._short_texts(data)
+            data, several = self._short_texts(data)
+            if several:
+                try:
+                    if data:
+                        self._parse(data)
+                finally:
+                    self.gate.driver.release()
+                return
             if not data:
                 return
-        parser = self._parser
+        self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        """Take what the parser makes of these bytes."""
+        edge, parser = self._edge, self._parser
         if parser is None:
             return
         if edge is not None:
@@ -180,8 +191,10 @@ class ChatProtocol(asyncio.Protocol):
                 self.gate.driver.release()
         return True
 
-    def _short_texts(self, data: bytes) -> bytes:
+    def _short_texts(self, data: bytes) -> tuple[bytes, bool]:
         """Take the short texts that these bytes begin with; what is left is the parser's, which has missed nothing.
+
+        Where more follows in the same read, the driver holds its turn open, and the answer says so.
 
         A whole text frame leaves no trace in the parser, so that it need not see it.
         """
@@ -202,11 +215,9 @@ class ChatProtocol(asyncio.Protocol):
                 self._text(outlet, payload)
         except Exception as problem:
             self._crashed(problem)
-        if several:
-            self.gate.driver.release()
         if at:
             self.gate.driver.heard(count, at)
-        return data[at:] if at else data
+        return (data[at:] if at else data), several
 
     def shutdown(self) -> None:
         """uvicorn is ending: whoever is still here is told to come back later."""

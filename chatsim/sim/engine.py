@@ -57,6 +57,16 @@ class _Batch:
         self.b = b
         self.place = 0
 
+    def place_of(self, a: Any) -> int:
+        """Where this one stands if it is due at the same moment as the next, -1 if it is not."""
+        entries, place = self.entries, self.place
+        moment = entries[place][0]
+        while place < len(entries) and entries[place][0] == moment:
+            if entries[place][1] is a:
+                return place
+            place += 1
+        return -1
+
 
 class _StopError(Exception):
     """Somebody said that the run is over."""
@@ -117,18 +127,18 @@ class Engine:
             action(moment, together, b)
 
     def is_next(self, moment: float, a: Any) -> bool:
-        """Whether what is to run next, still at this moment, is an action with this `a`."""
+        """Whether what is to run next, still at this moment, is an action with this `a`, alone or among others."""
         heap = self._heap
         if not heap or heap[0][0] != moment:
             return False
         said = heap[0][3]
         if said.__class__ is _Batch:
-            return said.entries[said.place][1] is a
+            return said.place_of(a) >= 0
         return said is a or (said.__class__ is list and a in said)
 
     def take_one(self, moment: float, action: Action, a: Any) -> bool:
-        """Whether what is to run next is this action of `each`, at this moment, with this `a` among others, for which
-        it does not run then."""
+        """Whether what is to run next is this action of `each` at this moment, with this `a` among others: it does not
+        run for this one then, and runs for the others as it would have."""
         if not self.is_next(moment, a):
             return False
         _, count, of, said, _ = self._heap[0]
@@ -139,6 +149,8 @@ class Engine:
             return True
         if said.__class__ is not _Batch or said.action != action:
             return False
+        # Those of this moment that stand before it move up by one.
+        said.entries.insert(said.place, said.entries.pop(said.place_of(a)))
         said.place += 1
         heapq.heappop(self._heap)
         if said.place < len(said.entries):

@@ -13,14 +13,17 @@ import jwt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import Raw
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
 
 from chatsim.core.admission import RETRY_AFTER_S_MAX
 from chatsim.core.config import HandlerConfig
+from chatsim.core.frames import Delivered, Say, StatusIn, decode_server
 from chatsim.core.handler import ChatHandler
-from chatsim.core.tokens import Keys, issue
+from chatsim.core.tokens import Claims, Keys, issue
+from chatsim.live.framing import whole_texts
 from chatsim.live.gate import Gate
 from chatsim.live.protocol import HANDSHAKE_TIMEOUT_S, ChatProtocol, protocol_for
 from tests.live.running import ADMIN, PATIENCE_S, SECRET, Peer, Running, on_loop, running, token
@@ -455,3 +458,27 @@ def test_short_texts_mean_what_they_mean_to_the_library(pieces: list[bytes], dra
             slow.feed(data[begin:end])
     assert quick.outcome() == slow.outcome()
     assert quick.world.notes.steps
+
+
+@pytest.mark.parametrize("by_library", [False, True])
+def test_one_read_is_one_turn_whoever_reads_its_frames(by_library: bool) -> None:
+    """Found by exploring (seed 115 on agreement): what stood before a pong was told of by itself."""
+    inside = Inside(by_library=by_library)
+    join = '{"type":"status","action":"join","session":"room"}'
+    inside.feed(client_frame(1, join.encode()))
+    driver, others = inside.world.driver, FakeTransport()
+    bob = driver.connect(cast(asyncio.Transport, others), Claims("bob", EPOCH + 600, sessions=("room",)))
+    driver.receive(bob, StatusIn("join", "room"))
+    for number in range(4):
+        driver.receive(bob, Say(f"{number}", "room", Raw(b'"x"')))
+    inside.world.loop.turn()
+    others.writes.clear()
+    acks = [client_frame(1, b'{"type":"ack","session":"room","up_to":%d}' % seq) for seq in (1, 2, 3, 4)]
+    pong = client_frame(10, b"")
+    inside.feed(acks[0] + pong + acks[1] + acks[2] + pong)
+    inside.feed(acks[3])
+    texts = [decode_server(text) for text in whole_texts(b"".join(others.writes)) or ()]
+    told = [frame.message_ids for frame in texts if isinstance(frame, Delivered)]
+    assert [len(message_ids) for message_ids in told] == [3, 1]
+    doors = [door for _, door, args, _ in inside.world.notes.steps if args and args[0] == "c1" and door != "connect"]
+    assert doors == ["receive", "receive", "pong", "receive", "receive", "pong", "receive"]

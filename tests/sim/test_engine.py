@@ -124,6 +124,120 @@ def test_what_is_next_may_be_taken_out_where_it_is_what_was_expected() -> None:
     assert trace.rows == [(1.5, one)]
 
 
+def test_what_is_next_is_known_by_its_argument_alone_or_among_many() -> None:
+    engine = Engine()
+    trace = Trace(engine)
+    one, other, found = object(), object(), list[list[str]]()
+
+    def look(now: float, a: Any, b: Any) -> None:
+        found.append([name for name, what in (("one", one), ("other", other)) if engine.is_next(now, what)])
+
+    engine.at(1.0, look)
+    engine.at(1.0, trace.note, one)
+    engine.at(1.0, look)
+    engine.each(trace.note, [(1.0, other), (1.0, one)])
+    # Of those of several moments only who is due now is next.
+    engine.at(1.0, look)
+    engine.each(trace.note, [(1.0, one), (1.5, other)])
+    engine.at(1.0, look)
+    engine.each(trace.note, [(1.0, object()), (1.0, one), (1.5, other)])
+    engine.at(1.0, look)
+    engine.at(1.0, trace.note, object())
+    engine.at(1.0, trace.note, one)
+    engine.at(1.0, look)
+    engine.at(1.6, look)
+    engine.run(2.0)
+    assert found == [["one"], ["one", "other"], ["one"], ["one"], [], [], []]
+
+
+def test_one_of_those_who_are_next_is_taken_out_and_only_of_the_action_that_was_expected() -> None:
+    engine = Engine()
+    trace = Trace(engine)
+    one, other, found = "one", "other", list[list[bool]]()
+
+    def look(now: float, a: Any, b: Any) -> None:
+        found.append([engine.take_one(now, action, one) for action in (look, trace.note, trace.note)])
+
+    for moment in (1.0, 2.0, 3.0, 4.0, 5.0, 6.0):
+        engine.at(moment, look)
+    engine.each(trace.note, [(1.0, other), (1.0, one)])
+    # What was scheduled for her alone is `take`'s.
+    engine.at(2.0, trace.note, one)
+    engine.each(trace.note, [(3.0, other), (3.0, one), (3.5, one), (3.6, other)])
+    engine.at(3.2, trace.note, "between")
+    engine.each(trace.note, [(4.0, one)])
+    engine.each(trace.note, [(4.9, other), (5.0, one)])
+    engine.run(7.0)
+    once = [False, True, False]
+    assert found == [once, [False] * 3, once, once, once, [False] * 3]
+    assert trace.rows == [
+        (1.0, [other]),
+        (2.0, one),
+        (3.0, [other]),
+        (3.2, "between"),
+        (3.5, [one]),
+        (3.6, [other]),
+        (4.9, [other]),
+    ]
+    assert engine.next_at == inf
+
+
+@FEW
+@given(st.lists(MOMENTS, max_size=6), st.sampled_from([1, 2, 3]), st.sampled_from([0.3, 100.0]))
+def test_whoever_is_taken_out_nothing_changes_for_the_others(
+    batches: list[list[float]], each: int, quantum_s: float
+) -> None:
+    engine = Engine(quantum_s=quantum_s)
+    everything = [(moment, (number, place)) for number, of in enumerate(batches) for place, moment in enumerate(of)]
+    unwanted = [entry for _, entry in everything if sum(entry) % each == 0]
+    rows: list[tuple[float, tuple[int, int]]] = []
+    taken: list[tuple[float, tuple[int, int]]] = []
+
+    def note(now: float, entries: list[tuple[int, int]], _: Any) -> None:
+        rows.extend((now, entry) for entry in entries)
+
+    def look(now: float, _: Any, __: Any) -> None:
+        taken.extend((now, entry) for entry in unwanted if engine.take_one(now, note, entry))
+
+    for moment in {moment for moment, _ in everything}:
+        engine.at(moment, look)
+    for number in range(len(batches)):
+        engine.each(note, [due for due in everything if due[1][0] == number])
+    engine.run(10.0)
+    assert sorted(rows + taken) == sorted(everything)
+    assert rows == sorted(rows)
+    # All of the batch that comes first at a moment can be had, and of the next one where nothing is left of it.
+    for moment in {moment for moment, _ in everything}:
+        due = sorted(entry for at, entry in everything if at == moment)
+        kept = min((entry[0] for entry in due if entry not in unwanted), default=len(batches))
+        assert [entry for at, entry in taken if at == moment] == [
+            entry for entry in due if entry in unwanted and entry[0] <= kept
+        ]
+
+
+def taken_where_shuffled(seed: int) -> list[tuple[int, list[bool]]]:
+    """Which of another's, of one's own and of one's own again could be taken out, by each of two lanes."""
+    engine, found = ShuffledEngine(seed, lambda a: a[0] if isinstance(a, list) else a), list[tuple[int, list[bool]]]()
+    trace = Trace(engine)
+
+    def look(now: float, lane: int, _: Any) -> None:
+        found.append((lane, [engine.take_one(now, trace.note, other) for other in (30 - lane, lane, lane)]))
+
+    for lane in (10, 20):
+        engine.at(1.0, look, lane)
+        engine.each(trace.note, [(1.0, lane)])
+        engine.at(1.0, trace.note, lane)
+    engine.run(2.0)
+    assert trace.rows == [(1.0, lane) for lane, _ in found]
+    return found
+
+
+def test_where_lanes_are_shuffled_what_is_next_in_ones_own_is_taken_out() -> None:
+    found = [taken_where_shuffled(seed) for seed in range(20)]
+    assert {tuple(lane for lane, _ in lanes) for lanes in found} == {(10, 20), (20, 10)}
+    assert all(taken == [False, True, False] for lanes in found for _, taken in lanes)
+
+
 def test_a_simpy_process_beside_it_sees_the_results_within_a_quantum() -> None:
     env = simpy.Environment()
     engine = Engine(env, quantum_s=0.5)

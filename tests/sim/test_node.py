@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from msgspec import Raw
@@ -298,17 +298,36 @@ def test_who_was_told_to_go_takes_room_until_the_answer_comes_or_patience_ends()
     assert world.crowd.closes == [(5.0, "c2", 4501), (7.0, "c3", 4501), (12.0, "c3", 1006)]
 
 
-def read_at_once(*frames: ClientFrame, frame: float = 0.0, recipient: float = 0.0) -> list[tuple[float, str, str]]:
-    """The second of three sends these so that all come in at 5 s; who is told of what then."""
+class Pong(NamedTuple):
+    """A pong among frames; `others` answer a ping at the same moment, those `later` half a second after it."""
+
+    others: tuple[int, ...] = ()
+    later: tuple[int, ...] = ()
+
+
+def reads(*frames: ClientFrame | Pong, frame: float = 0.0, recipient: float = 0.0) -> World:
+    """The world after the second of three has sent these so that all came in at 5 s."""
     world = World(frame=frame, recipient=recipient)
     for number, at in enumerate((1.0, 2.0, 3.0), 1):
         world.say(at, id_=f"x{number}")
-    for one in frames:
-        world.engine.at(5.0, world.node.arrived, world.pipes[1], one)
+    for what in frames:
+        if isinstance(what, Pong):
+            due = [(5.0, number) for number in (*what.others, 1)] + [(5.5, number) for number in what.later]
+            world.engine.each(world.node.ponged, [(at, world.pipes[number]) for at, number in due])
+        else:
+            world.engine.at(5.0, world.node.arrived, world.pipes[1], what)
     # What comes of another is no part of it.
     world.engine.at(5.0, world.node.arrived, world.pipes[2], AckIn("s", 3))
     world.engine.run(6.0)
-    return [(now, name, _told(told)) for now, name, told in world.crowd.frames if now >= 5.0]
+    return world
+
+
+def read_at_once(
+    *frames: ClientFrame | Pong, frame: float = 0.0, recipient: float = 0.0
+) -> list[tuple[float, str, str]]:
+    """Who is told of what from 5 s on, where these are read at once."""
+    world = reads(*frames, frame=frame, recipient=recipient)
+    return [(now, name, _told(frame)) for now, name, frame in world.crowd.frames if now >= 5.0]
 
 
 def _told(frame: ServerFrame) -> str:
@@ -331,6 +350,36 @@ def test_a_notice_waits_for_its_like_and_for_nothing_else() -> None:
         (5.0, "c1", "bob has 3"),
         (5.0, "c1", "cyd has 1 2 3"),
     ]
+
+
+# Found by exploring (seed 115 on agreement): a pong is read with what is around it, and nobody is told of it.
+@pytest.mark.parametrize("pong", [Pong(), Pong(later=(0, 2))], ids=["alone", "others-later"])
+def test_a_notice_waits_while_a_pong_is_read(pong: Pong) -> None:
+    world = reads(AckIn("s", 1), pong, AckIn("s", 2), pong, AckIn("s", 3))
+    assert [_told(frame) for now, _, frame in world.crowd.frames if now >= 5.0] == ["bob has 1 2 3", "cyd has 1 2 3"]
+    doors = ["receive", "pong", "receive", "pong", "receive", "receive"]
+    assert [(now, door) for now, door in world.doors if now >= 5.0] == [
+        *((5.0, door) for door in doors),
+        *[(5.5, "pong")] * (2 * len(pong.later)),
+    ]
+
+
+def test_a_pong_between_other_frames_ends_no_read_and_keeps_none_open() -> None:
+    assert read_at_once(AckIn("s", 1), Pong(), AckIn("s", 2), Pong(), TypingIn("s", True), Pong(), AckIn("s", 3)) == [
+        (5.0, "c1", "bob has 1 2"),
+        (5.0, "c1", "Typing"),
+        (5.0, "c3", "Typing"),
+        (5.0, "c1", "bob has 3"),
+        (5.0, "c1", "cyd has 1 2 3"),
+    ]
+
+
+def test_a_read_ends_where_somebody_else_has_her_turn_and_every_pong_is_heard_once() -> None:
+    world = reads(AckIn("s", 1), Pong(others=(0, 2)), AckIn("s", 2))
+    told = [_told(frame) for now, _, frame in world.crowd.frames if now >= 5.0]
+    assert told == ["bob has 1", "bob has 2", "cyd has 1 2 3"]
+    doors = ["receive", "pong", "pong", "pong", "receive", "receive"]
+    assert [(now, door) for now, door in world.doors if now >= 5.0] == [(5.0, door) for door in doors]
 
 
 def test_a_notice_that_has_waited_is_paid_for_once() -> None:
