@@ -480,6 +480,27 @@ MUTANTS = (
     one("a heartbeat knows no numbers", HANDLER, "seqs[name] = member.session.seq", "seqs[name] = 0"),
     one("a heartbeat forgets what it brought", HANDLER, "seqs, frame.t)", "seqs)"),
     one(
+        "a heartbeat tells the time since the start",
+        HANDLER,
+        "Heartbeat(self._epoch + now, seqs, frame.t)",
+        "Heartbeat(now, seqs, frame.t)",
+        by=("heartbeat",),
+    ),
+    one(
+        "a heartbeat tells the time of a clock that was never set",
+        HANDLER,
+        "Heartbeat(self._epoch + now, seqs, frame.t)",
+        "Heartbeat(self.__dict__.setdefault('_first_epoch', self._epoch) + now, seqs, frame.t)",
+        by=("heartbeat",),
+    ),
+    one(
+        "who is away is so since the start",
+        HANDLER,
+        "return self._signals.presence(self._epoch + now, connection.user, frame.state)",
+        "return self._signals.presence(now, connection.user, frame.state)",
+        by=("presence",),
+    ),
+    one(
         "a token is said to have ended",
         HANDLER,
         "TokenExpiring(expires_in_s=left_s)",

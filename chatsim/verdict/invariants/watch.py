@@ -383,7 +383,7 @@ class Watch:
         if door == "pressure":
             self._spared.told(now, to, frame)
         else:
-            self._signals.told(now, args[0], frame, to)
+            self._signals.told(now, args[0], args[1], frame, to)
 
     def _error(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Error) -> None:
         if door == "receive":
