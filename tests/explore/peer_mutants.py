@@ -207,6 +207,27 @@ PEER_MUTANTS = (
         by=("drained",),
     ),
     one(
+        "a drain closes everybody at once",
+        GREETINGS,
+        "closings.add(now + window_s * place / len(connections), connection)",
+        "closings.add(now, connection)",
+        by=("drained",),
+    ),
+    one(
+        "a drain tells everybody to be back at one moment",
+        GREETINGS,
+        "after_ms = int(1000 * window_s * dice.uniform())",
+        "after_ms = int(1000 * window_s * min(dice.uniform(), 0.0))",
+        by=("farewell",),
+    ),
+    one(
+        "a drain tells some to be back when its window is over",
+        GREETINGS,
+        "after_ms = int(1000 * window_s * dice.uniform())",
+        "after_ms = int(1500 * window_s * dice.uniform())",
+        by=("farewell",),
+    ),
+    one(
         "a node that drains lets people in",
         ADMISSION,
         '        if draining:\n            return "draining"\n',

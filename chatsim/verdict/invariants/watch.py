@@ -291,6 +291,7 @@ class Watch:
             self._look_inside(now, handler, self._known)
 
     def _drained(self, now: float, args: Sequence[Any], effects: Effects) -> None:
+        self._closings.drained(now)
         handler = self._handler()
         if handler is not None:
             self._deliveries.compare(now, handler.ledger)
