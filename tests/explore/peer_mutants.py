@@ -263,6 +263,28 @@ PEER_MUTANTS = (
         "            user.receives_until = now + 2 * self.config.retention_s\n        return",
         by=("receivers",),
     ),
+    # What the log does not take.
+    one(
+        "what the log did not take counts all the same",
+        HANDLER,
+        "                sender.limiter.forgive(entry.since)\n",
+        "                assert entry.since <= now\n",
+        by=("limit_reached", "retry_after"),
+    ),
+    one(
+        "for what the log did not take the oldest message is given back",
+        "core/limiter.py",
+        "        if at in self._moments:\n            self._moments.remove(at)\n",
+        "        if self._moments:\n            del self._moments[0]\n",
+        by=("limit", "retry_after"),
+    ),
+    one(
+        "a bucket is given back nothing for what the log did not take",
+        "core/limiter.py",
+        "self._tokens = min(float(self._limit), self._tokens + 1.0)",
+        "self._tokens = min(float(self._limit), self._tokens)",
+        by=("limit_reached",),
+    ),
     # The two algorithms that do not slide.
     one(
         "a bucket of messages fills to twice its size",

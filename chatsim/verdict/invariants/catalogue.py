@@ -39,7 +39,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "violations": "What is no frame is answered up to the limit of a window, and the next ends the connection.",
     "limit": "No user has more messages accepted than her limit and its algorithm allow, over all connections.",
     "frame_limit": "A frame is refused as one too many if, and only if, the limit's worth came in the window before.",
-    "limit_reached": "Who is refused for her rate had the limit's worth of messages, as its algorithm counts.",
+    "limit_reached": "Who is refused for her rate had the limit's worth of messages taken, as its algorithm counts.",
     "retries": "A message is sent again one interval after the last time, and no more often than the settings say.",
     "retry_after_ack": "What a user has acked is not sent to her again.",
     "given_up": "A message is given up when all retries are spent, when it left retention, or when its receiver did.",
