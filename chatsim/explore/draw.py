@@ -9,11 +9,12 @@ Playing it, and whether it went well, is left to `play`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, get_args
 
 from chatsim.explore.lots import Lots, Words
 from chatsim.explore.settings import limits, settings
 from chatsim.scenario.costs import WORDS as COSTS
+from chatsim.scenario.events import Broken
 from chatsim.scenario.model import Scenario
 
 FAULTS_UNTIL: Final = 0.7
@@ -80,6 +81,7 @@ def words(seed: int) -> Words:
     _hand_in(lots, made, duration_s)
     _post_to_the_gone(lots, made, duration_s)
     _revoke_whole(lots, made)
+    _break_otherwise(lots, made)
     return made
 
 
@@ -146,6 +148,13 @@ def _revoke_whole(lots: Lots, made: Words) -> None:
     for event in made["events"]:
         if event["do"] == "revoke" and lots.chance(0.5):
             event["of"] = "user"
+
+
+def _break_otherwise(lots: Lots, made: Words) -> None:
+    """Some of what is no frame is none in another way than most; what is no text ends its connection for good."""
+    for event in made["events"]:
+        if event["do"] == "bad_frames" and lots.chance(0.5):
+            event["kind"] = lots.pick(get_args(Broken))
 
 
 def _cost(lots: Lots) -> Words:

@@ -13,14 +13,14 @@ from typing import Any, Protocol, get_args
 from chatsim.core.frames import StatusIn
 from chatsim.errors import UsageError
 from chatsim.live.crowd import Crowd
+from chatsim.live.framing import masked_binary, masked_text
 from chatsim.live.peer import Peer
 from chatsim.people.people import Device, Person
-from chatsim.people.strikes import Choose, Order, Strikes
+from chatsim.people.strikes import BROKEN, Choose, Order, Strikes
 from chatsim.people.tokens import LAST_MOMENT_S
 from chatsim.scenario import events as ev
 
 FLOOD_FRAMES_MAX = 1_000_000
-_BAD = b"{this is no JSON"
 
 _HERE = (
     ev.Drop,
@@ -168,10 +168,11 @@ class Mischief(Strikes[Peer[Device]]):
 
     def _bad_frames(self, now: float, event: ev.BadFrames, victims: Sequence[Person]) -> None:
         for peer in self._of(victims):
-            self._repeat(now, event, self._garbled, peer)
+            self._repeat(now, event, self._garbled, (peer, event.kind))
 
-    def _garbled(self, now: float, peer: Peer[Device]) -> None:
-        peer.send(_BAD)
+    def _garbled(self, now: float, what: tuple[Peer[Device], ev.Broken]) -> None:
+        peer, kind = what
+        peer.send(BROKEN[kind], masked_binary if kind == "binary" else masked_text)
 
     def _expire_tokens(self, now: float, event: ev.ExpireTokens, victims: Sequence[Person]) -> None:
         for peer in self._of(victims):

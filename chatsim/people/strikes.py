@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from msgspec import Raw
 
@@ -25,6 +25,15 @@ FLOOD_BODY = Raw(b'"flood"')
 POST_BODY = Raw(b'"post"')
 NOWHERE = "nowhere"
 """A session that nobody is in, and no token names."""
+
+BROKEN: Final[Mapping[ev.Broken, bytes]] = {
+    "bad_json": b"{this is no JSON",
+    "bad_frame": b'{"type":"typing"}',
+    "unknown_type": b'{"type":"nothing"}',
+    "binary": b"\x00\x01",
+    "bad_utf8": b'{"type":"heartbeat","t":"\xff"}',
+}
+"""What is sent that is no frame, by what is wrong with it: text, but for `binary`."""
 
 
 class Removal(NamedTuple):

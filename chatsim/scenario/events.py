@@ -150,12 +150,17 @@ class Revoke(VictimEvent):
     of: Literal["tokens", "user"] = "tokens"
 
 
+Broken: TypeAlias = Literal["bad_json", "bad_frame", "unknown_type", "binary", "bad_utf8"]
+"""What is wrong with bytes that are no frame: the first three a server answers, and the others end the connection."""
+
+
 class BadFrames(VictimEvent):
-    """Each victim sends malformed frames at this rate."""
+    """Each victim sends malformed frames at this rate, all of one kind."""
 
     do: Literal["bad_frames"]
     rate_per_s: Rate
     for_s: PositiveDuration
+    kind: Broken = "bad_json"
 
 
 class Leave(VictimEvent):

@@ -85,12 +85,16 @@ SOMETIMES: Final[dict[str, str]] = {
     "trespass_refused": "Somebody asks for a session that is not hers, and is not let in.",
     "written_elsewhere": "Somebody writes to a session that is not hers, and is refused.",
     "too_large": "A connection that sends more than a message may have is closed.",
+    "binary_closed": "A connection that sends what is no text is closed.",
+    "bad_utf8_closed": "A connection that sends a text that is no UTF-8 is closed.",
     "turned_away": "Somebody who knocks is told that there is no room, or that the node drains.",
     "baseline": "A run goes by the rules as first specified.",
 }
 """Every property by name."""
 
 _CLOSES: Final = {
+    1003: "binary_closed",
+    1007: "bad_utf8_closed",
     1009: "too_large",
     4000: "slow_reader_closed",
     4001: "no_pong",

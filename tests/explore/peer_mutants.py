@@ -164,6 +164,27 @@ PEER_MUTANTS = (
         by=("violations",),
     ),
     one(
+        "a binary frame is answered",
+        HANDLER,
+        "        fatal = FATAL.get(code)\n",
+        '        fatal = FATAL.get(code) if code != "binary" else None\n',
+        by=("violations",),
+    ),
+    one(
+        "text that is no UTF-8 is answered",
+        HANDLER,
+        "        fatal = FATAL.get(code)\n",
+        '        fatal = FATAL.get(code) if code != "bad_utf8" else None\n',
+        by=("violations",),
+    ),
+    one(
+        "text that is no UTF-8 closes as a binary frame does",
+        "core/codes.py",
+        '"bad_utf8": 1007',
+        '"bad_utf8": 1003',
+        by=("violations", "close_code"),
+    ),
+    one(
         "violations are told to be a flood",
         HANDLER,
         'self._close(now, connection, VIOLATIONS, "protocol violations")',

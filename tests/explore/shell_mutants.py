@@ -134,6 +134,20 @@ SHELL_MUTANTS = (
         by=("heard",),
     ),
     _one(
+        "a binary frame is read as text",
+        PROTOCOL,
+        'self.gate.driver.violated(outlet, "binary", "frames are text")',
+        "self._text(outlet, bytes(frame.data))",
+        by=("heard",),
+    ),
+    _one(
+        "text that is no UTF-8 is taken for bad JSON",
+        PROTOCOL,
+        "if not data.isascii() and not _is_utf8(data):",
+        "if not data and not _is_utf8(data):",
+        by=("heard",),
+    ),
+    _one(
         "who was frozen has lost what came",
         PEER,
         "for what in frozen:",

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from chatsim.core.client import ClientConfig
+from chatsim.core.frames import Fault, decode_client
 from chatsim.network.link import Link
 from chatsim.people.people import Device, People, Person
 from chatsim.people.streams import UNIFORM, Streams
-from chatsim.people.strikes import LOSS_MAX, NOWHERE, Addition, Ending, Order, Posting, Removal, Revocation, Strikes
+from chatsim.people.strikes import (
+    BROKEN,
+    LOSS_MAX,
+    NOWHERE,
+    Addition,
+    Ending,
+    Order,
+    Posting,
+    Removal,
+    Revocation,
+    Strikes,
+)
 from chatsim.scenario import events as ev
 from chatsim.scenario.model import Scenario
 from tests.people.fakes import FakeCalendar, NoWire
@@ -170,6 +182,17 @@ def test_what_each_wire_does_in_its_own_way_is_left_to_it(words: dict[str, Any])
     world = World()
     world.strike(**words)
     assert world.strikes.own == [(words["do"], ["ann", "bob"])]
+
+
+def test_what_is_broken_is_so_in_the_way_that_it_is_called() -> None:
+    assert BROKEN.keys() == set(get_args(ev.Broken))
+    for kind, data in BROKEN.items():
+        found = decode_client(data)
+        if kind not in ("binary", "bad_utf8"):
+            assert isinstance(found, Fault)
+            assert found.code == kind
+    with pytest.raises(UnicodeDecodeError):
+        BROKEN["bad_utf8"].decode()
 
 
 def test_the_tokens_of_all_devices_are_revoked_or_those_of_the_user() -> None:

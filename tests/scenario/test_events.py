@@ -70,6 +70,7 @@ def test_units_of_arguments() -> None:
     assert e.Loss.model_validate({"at": 0, "do": "loss", "rate": "10%", "for": "1s"}).rate == 0.1
     assert e.Flood.model_validate({"at": 0, "do": "flood", "rate": "60/min", "for": "1s"}).rate_per_s == 1.0
     assert e.Vanish.model_validate({"at": 0, "do": "vanish"}).for_s is None
+    assert e.BadFrames.model_validate({"at": 0, "do": "bad_frames", "rate": "1/s", "for": "1s"}).kind == "bad_json"
 
 
 @pytest.mark.parametrize(
@@ -82,6 +83,7 @@ def test_units_of_arguments() -> None:
         ("clock_jump", "by", "0s", "moves nothing"),
         ("drop", "share", "0%", "more than 0"),
         ("drop", "count", 0, "at least 1"),
+        ("bad_frames", "kind", "good", "bad_json"),
     ],
 )
 def test_refusals(word: str, argument: str, value: object, hint: str) -> None:

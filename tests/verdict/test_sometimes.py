@@ -243,6 +243,8 @@ CASES: dict[str, tuple[Told, Told]] = {
         run(asked(JOIN, error("no_such_session")), LIMITED),
     ),
     "too_large": (closed(1009), closed(1003)),
+    "binary_closed": (closed(1003), closed(1007)),
+    "bad_utf8_closed": (closed(1007), closed(1009)),
     "turned_away": (run(turned_away=1), run(turned_away=0)),
     "baseline": (run(reliability="baseline"), run()),
 }

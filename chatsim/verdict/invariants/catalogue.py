@@ -36,7 +36,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "replay": "A resume brings all that was missed, in order and before anything new, in parts, or nothing.",
     "recovery": "A resume is refused if, and only if, some of what it asks for has left retention or its epoch.",
     "flood": "Who sends too many frames is closed when that has gone on for another window, and not before.",
-    "violations": "What is no frame is answered up to the limit of a window, and the next ends the connection.",
+    "violations": "What is no frame is answered up to a window's limit; the next, or what is no text, is the end.",
     "limit": "No user has more messages accepted than her limit and its algorithm allow, over all connections.",
     "frame_limit": "A frame is refused as one too many if, and only if, the limit's worth came in the window before.",
     "limit_reached": "Who is refused for her rate had the limit's worth of messages taken, as its algorithm counts.",

@@ -8,13 +8,13 @@ How long somebody has been silent, stale or expired is left to `peers`. Moments 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import inf
 from typing import Any, Final
 
 from msgspec import UNSET
 
 from chatsim.core.codes import (
-    FATAL,
     FLOOD,
     GOING_AWAY,
     NO_PONG,
@@ -40,6 +40,9 @@ CLOSES_PER_S: Final = 500.0
 LUCK_MIN: Final = 1e-9
 """What is drawn well comes out so unlikely in this share of the cases at most."""
 
+_FATAL: Final = {"binary": 1003, "bad_utf8": 1007, "too_large": 1009}
+"""What ends a connection at once (protocol.md, section 3): a table of its own, so that a mistake in the node's shows."""
+
 _FRAMES: Final = frozenset({"receive", "refresh", "refuse_refresh"})
 
 _Cause = Callable[[str, Sequence[Any], Peer, Close], bool]
@@ -61,7 +64,8 @@ class ClosingRules:
         by_time: _Cause = lambda door, args, peer, effect: door == "wake"  # noqa: E731 - one of a table of such
         self._causes: dict[int, _Cause] = {
             **dict.fromkeys((NO_PONG, STALE, TOKEN_EXPIRED, GOING_AWAY), by_time),
-            **dict.fromkeys((VIOLATIONS, *FATAL.values()), _is_broken),
+            VIOLATIONS: _is_broken,
+            **{code: partial(_is_fatal, found) for found, code in _FATAL.items()},
             FLOOD: lambda door, args, peer, effect: (
                 door in _FRAMES and args[0] == peer.name and peer.flooding_from < inf
             ),
@@ -132,7 +136,7 @@ class ClosingRules:
     def malformed(self, now: float, peer: Peer, code: str, effects: Effects) -> None:
         """Bytes came in that are no frame."""
         config, recent = self._roster.config, peer.violations
-        due: int | None = FATAL.get(code)
+        due: int | None = _FATAL.get(code)
         if due is None:
             recent.append(now)
             while recent[0] + config.violation_window_s <= now:
@@ -211,6 +215,11 @@ def names_too_little(frame: object) -> bool:
     if isinstance(frame, AckIn):
         return frame.message_id is UNSET and (frame.session is UNSET or frame.up_to is UNSET)
     return isinstance(frame, StatusIn) and (frame.action == "refresh" or not isinstance(frame.session, str))
+
+
+def _is_fatal(found: str, door: str, args: Sequence[Any], peer: Peer, effect: Close) -> bool:
+    """She sent what cannot even be answered, for this."""
+    return door == "malformed" and tuple(args[:2]) == (peer.name, found)
 
 
 def _is_broken(door: str, args: Sequence[Any], peer: Peer, effect: Close) -> bool:
