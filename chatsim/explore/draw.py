@@ -82,6 +82,7 @@ def words(seed: int) -> Words:
     _post_to_the_gone(lots, made, duration_s)
     _revoke_whole(lots, made)
     _break_otherwise(lots, made)
+    _ack_each(lots, made)
     return made
 
 
@@ -155,6 +156,13 @@ def _break_otherwise(lots: Lots, made: Words) -> None:
     for event in made["events"]:
         if event["do"] == "bad_frames" and lots.chance(0.5):
             event["kind"] = lots.pick(get_args(Broken))
+
+
+def _ack_each(lots: Lots, made: Words) -> None:
+    """Some people ack each message by its name: what they do not ack is not covered by what they ack later."""
+    for group in made["groups"]:
+        if lots.chance(0.25):
+            group["ack_each"] = True
 
 
 def _cost(lots: Lots) -> Words:

@@ -90,6 +90,28 @@ MUTANTS = (
     one("a fixed window", "core/limiter.py", '"sliding": SlidingWindow', '"sliding": FixedWindow'),
     one("two retries", DELIVERY, "elif tries >= self._config.retries:", "elif tries >= min(self._config.retries, 2):"),
     one(
+        "an ack of one message is ignored",
+        DELIVERY,
+        "if member is None or not outgoing.waiting.pop(member, 0):",
+        "if member is None or not outgoing.waiting.get(member, 0) or True:",
+        by=("retry_after_ack",),
+    ),
+    one(
+        "an ack of one message is taken for one of all before it",
+        HANDLER,
+        "            return self._had(now, member, [outgoing])",
+        "            older = self.ledger.ack_up_to(member, outgoing.message.seq, connection.name)\n"
+        "            return self._had(now, member, [*older, outgoing])",
+        by=("delivered",),
+    ),
+    one(
+        "what was acked by itself stays on the list of what is owed",
+        DELIVERY,
+        "        self._settle(outgoing)\n        self._trim(member)\n        self.delivered += 1\n",
+        "        self._settle(outgoing)\n        self.delivered += 1\n",
+        by=("leftovers",),
+    ),
+    one(
         "a retry after the ack",
         DELIVERY,
         "if outgoing.waiting.get(member) != attempt:",
