@@ -49,7 +49,6 @@ def words(seed: int) -> Words:
         at_s = lots.number(0.2, 0.4) * duration_s
         events.append({"at": f"{at_s:g}s", "do": "vanish", "group": narrow, "for": lots.duration(4, 0.25 * duration_s)})
     limits(lots, handler, groups, events)
-    _let_stay(handler, groups, events)
     made: Words = {
         "name": f"explore-{seed}",
         "description": "Drawn from a seed.",
@@ -83,6 +82,8 @@ def words(seed: int) -> Words:
     _revoke_whole(lots, made)
     _break_otherwise(lots, made)
     _ack_each(lots, made)
+    _open_for_a_time(lots, made, duration_s)
+    _let_stay(handler, groups, events)
     return made
 
 
@@ -163,6 +164,21 @@ def _ack_each(lots: Lots, made: Words) -> None:
     for group in made["groups"]:
         if lots.chance(0.25):
             group["ack_each"] = True
+
+
+def _open_for_a_time(lots: Lots, made: Words, duration_s: int) -> None:
+    """A session ends, and is opened again for a time after which it ends by itself, while the clock may be set."""
+    if not lots.chance(0.2):
+        return
+    until_s = FAULTS_UNTIL * duration_s
+    back_s, lasts_s = lots.number(0.5, 6), lots.number(2, 0.4 * duration_s)
+    at_s = lots.number(4, max(until_s - 2 * back_s - lasts_s, 4.5))
+    event = {"at": f"{at_s:g}s", "do": "end_session", "for": f"{back_s:g}s", "ttl": f"{lasts_s:g}s"}
+    _victims(lots, made["groups"], event)
+    made["events"].append(event)
+    if lots.chance(0.3):
+        set_at_s = min(at_s + back_s + lots.number(0, lasts_s), until_s)
+        made["events"].append({"at": f"{set_at_s:g}s", "do": "clock_jump", "by": lots.pick(("-5s", "5s"))})
 
 
 def _cost(lots: Lots) -> Words:

@@ -56,6 +56,14 @@ class Ending(NamedTuple):
     session: str
 
 
+class Opening(NamedTuple):
+    """An order: there is a session of this name for these users, which ends after `ttl_s` seconds."""
+
+    session: str
+    participants: tuple[str, ...]
+    ttl_s: float
+
+
 class Posting(NamedTuple):
     """An order: this goes to all connections of the user, from the server."""
 
@@ -69,7 +77,7 @@ class Revocation(NamedTuple):
     user: str
 
 
-Order: TypeAlias = Removal | Addition | Ending | Posting | Revocation
+Order: TypeAlias = Removal | Addition | Ending | Opening | Posting | Revocation
 """What is done by order, over HTTP where there is HTTP."""
 
 PeopleEvent: TypeAlias = ev.VictimEvent | ev.Arrive
@@ -261,8 +269,15 @@ class Strikes(ABC, Generic[C]):
         sessions = dict.fromkeys(person.session for person in victims)
         for session in sessions:
             self._give(now, Ending(session))
-        for person in self._people.persons:
-            if person.session in sessions:
+        for session in sessions:
+            people = [person for person in self._people.persons if person.session == session]
+            if event.ttl_s is not None:
+                # Whoever is back first has it opened for all.
+                opening = Opening(session, tuple(person.name for person in people), event.ttl_s)
+                self._back(now, event.for_s, people[0], opening)
+                for person in people:
+                    self._back(now, event.lasts_s, person)
+            for person in people:
                 self._back(now, event.for_s, person)
 
     def _revoke(self, now: float, event: ev.Revoke, victims: Sequence[Person]) -> None:

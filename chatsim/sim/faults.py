@@ -14,7 +14,18 @@ from typing import Final
 from chatsim.core.frames import Fault, decode_client
 from chatsim.people.people import Device, Person
 from chatsim.people.script import EPOCH
-from chatsim.people.strikes import BROKEN, Addition, Choose, Ending, Order, Posting, Removal, Revocation, Strikes
+from chatsim.people.strikes import (
+    BROKEN,
+    Addition,
+    Choose,
+    Ending,
+    Opening,
+    Order,
+    Posting,
+    Removal,
+    Revocation,
+    Strikes,
+)
 from chatsim.scenario import events as ev
 from chatsim.sim.crowd import Crowd
 from chatsim.sim.engine import Engine
@@ -25,6 +36,7 @@ _DOORS: Final[dict[type, str]] = {
     Removal: "remove_participant",
     Addition: "add_participant",
     Ending: "end_session",
+    Opening: "open_session",
     Posting: "post",
 }
 _FATAL: Final[dict[ev.Broken, str]] = {"binary": "frames are text", "bad_utf8": "text is UTF-8"}

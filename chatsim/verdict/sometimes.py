@@ -74,6 +74,7 @@ SOMETIMES: Final[dict[str, str]] = {
     "began_again": "A node begins again with what its log knows.",
     "absent_receiver": "A message is stored while a receiver is away.",
     "ended_owing": "A session ends while somebody still waits for a message of it.",
+    "session_over": "A session that was opened for a time ends by itself.",
     "began_anew": "A session that has ended is there again.",
     "removed": "Somebody who is in a session is taken out of it by order.",
     "added_again": "Somebody who was taken out takes part again.",
@@ -170,7 +171,7 @@ class Reached:
             elif isinstance(effect, Tell):
                 self._tell(door, effect.session, effect.message)
             elif isinstance(effect, Note):
-                self._note(effect.fact)
+                self._note(door, effect.fact)
 
     def finish(self, record: RunRecord) -> None:
         """The run is over: what no step of a node can show stands in its record."""
@@ -293,9 +294,11 @@ class Reached:
         elif frame.reason == "removed":
             self.names.add("removed")
 
-    def _note(self, fact: Any) -> None:
+    def _note(self, door: str, fact: Any) -> None:
         if isinstance(fact, Ended):
             self._ended.add(fact.session)
+            if door == "wake":
+                self.names.add("session_over")
         elif isinstance(fact, Made) and fact.session in self._ended:
             self.names.add("began_anew")
         elif isinstance(fact, Removed):

@@ -288,6 +288,7 @@ def test_the_clock_jumps_where_somebody_can_set_it() -> None:
     [
         {"do": "clock_jump", "by": "1s"},
         {"do": "flood", "rate": "1000000/s", "for": "10s"},
+        {"do": "end_session", "for": "1s", "ttl": "10s"},
     ],
 )
 def test_what_cannot_be_done_here_is_refused_in_one_sentence(words: dict[str, Any]) -> None:

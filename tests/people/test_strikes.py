@@ -18,6 +18,7 @@ from chatsim.people.strikes import (
     NOWHERE,
     Addition,
     Ending,
+    Opening,
     Order,
     Posting,
     Removal,
@@ -243,6 +244,25 @@ def test_a_session_ends_once_for_all_and_all_are_back() -> None:
     world.calendar.run(15.0)
     # Cid too, who was away.
     assert all(device.client.wants("s") for device in world.people.devices)
+
+
+def test_a_session_is_opened_for_a_time_by_those_who_are_back_and_they_are_back_once_more() -> None:
+    world = World()
+    clients = [device.client for device in world.people.devices]
+    for device in world.people.devices:
+        device.wanted = True
+    world.strike("end_session", for_="5s", ttl="20s")
+    assert [fired.lasts_s for fired in world.strikes.fired] == [30.0]
+    world.calendar.run(15.0)
+    assert world.strikes.given == [(10.0, Ending("s")), (15.0, Opening("s", ("ann", "bob", "cid"), 20.0))]
+    assert all(client.wants("s") for client in clients)
+    for client in clients:
+        client.leave(34.0, "s")
+    world.calendar.run(39.9)
+    assert not any(client.wants("s") for client in clients)
+    world.calendar.run(40.0)
+    assert all(client.wants("s") for client in clients)
+    assert len(world.strikes.given) == 2
 
 
 def test_the_server_writes_to_each() -> None:

@@ -31,6 +31,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "participant": "Nobody is let into a session, or sent a message of one, without taking part in it.",
     "author": "Nobody's message is taken for a session that she takes no part in.",
     "ordered": "An order that ends something is followed, and told to all who were in it.",
+    "session_ends": "A session that is opened for a time ends with it, and tells all; no other ends by itself.",
     "eviction": "Who has too many connections loses the oldest of them, and no more than that.",
     "retry_after": "Who sends too much is told when one more will be taken, to the millisecond.",
     "replay": "A resume brings all that was missed, in order and before anything new, in parts, or nothing.",

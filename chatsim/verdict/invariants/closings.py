@@ -41,7 +41,7 @@ LUCK_MIN: Final = 1e-9
 """What is drawn well comes out so unlikely in this share of the cases at most."""
 
 _FATAL: Final = {"binary": 1003, "bad_utf8": 1007, "too_large": 1009}
-"""What ends a connection at once (protocol.md, section 3): a table of its own, so that a mistake in the node's shows."""
+"""What ends a connection at once (protocol.md, section 3): a table of its own, beside that of the node."""
 
 _FRAMES: Final = frozenset({"receive", "refresh", "refuse_refresh"})
 
