@@ -25,6 +25,8 @@ FAULTS_MAX: Final = 10
 P99_S_MAX: Final = 0.6
 """Of a log-normal latency about a median of 20 ms: from one of 3 s on, one in a million takes ten minutes."""
 
+_NO_TEXT: Final = ("binary", "bad_utf8")
+
 STAY_S: Final = 90.0
 """Longer than a client has to be there for its next dial to be a first one, which it makes soon."""
 
@@ -153,10 +155,18 @@ def _revoke_whole(lots: Lots, made: Words) -> None:
 
 
 def _break_otherwise(lots: Lots, made: Words) -> None:
-    """Some of what is no frame is none in another way than most; what is no text ends its connection for good."""
+    """Some of what is no frame is none in another way than most; what is no text ends its connection for good, and
+    comes at the moments of heartbeats, so that there is something before it in the same read."""
     for event in made["events"]:
-        if event["do"] == "bad_frames" and lots.chance(0.5):
-            event["kind"] = lots.pick(get_args(Broken))
+        if event["do"] != "bad_frames" or not lots.chance(0.5):
+            continue
+        event["kind"] = lots.pick(get_args(Broken))
+        if event["kind"] in _NO_TEXT and lots.chance(0.5):
+            named = [group for group in made["groups"] if group["name"] == event.get("group", group["name"])]
+            group = lots.pick(named)
+            group["heartbeat"] = "1s"
+            group.pop("arrive_over", None)
+            event["at"] = f"{max(round(float(event['at'][:-1])), 1)}s"
 
 
 def _ack_each(lots: Lots, made: Words) -> None:

@@ -141,6 +141,14 @@ SHELL_MUTANTS = (
         by=("heard",),
     ),
     _one(
+        "what was answered in the read of a binary frame is dropped",
+        PROTOCOL,
+        '            self.gate.driver.violated(outlet, "binary", "frames are text")\n',
+        "            outlet.queue.clear()\n"
+        '            self.gate.driver.violated(outlet, "binary", "frames are text")\n',
+        by=("written",),
+    ),
+    _one(
         "text that is no UTF-8 is taken for bad JSON",
         PROTOCOL,
         "if not data.isascii() and not _is_utf8(data):",
