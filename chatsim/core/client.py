@@ -70,8 +70,8 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of a client, in seconds: the backoff of protocol.md, how long an ack may wait for company, and the
     mirror rule's margin.
 
-    `renews` says that the shell can fetch new tokens: then one with under `renew_before_s` left is renewed before it is
-    shown.
+    `ack_each` has it ack each message by its `message_id`, and at once, instead of all up to the newest. `renews` says
+    that the shell can fetch new tokens: then one with under `renew_before_s` left is renewed before it is shown.
     """
 
     backoff_base_s: float = 0.5
@@ -81,6 +81,7 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
     silence_margin_s: float = 5.0
     reconnect: bool = True
     acks: bool = True
+    ack_each: bool = False
     renews: bool = False
     renew_before_s: float = 60.0
 
@@ -604,6 +605,9 @@ class ChatClient:
         if frame.sender == self.user or not self.acks:
             return (Show(frame),) if new else NOTHING
         place.seen = True
+        if self._config.ack_each:
+            one = Transmit(AckIn(message_id=frame.message_id))
+            return (Show(frame), one) if new else (one,)
         if now < self._acked_at + self._config.ack_delay_s:
             place.ack_due = True
             self._acks_at = acks_at = self._acked_at + self._config.ack_delay_s

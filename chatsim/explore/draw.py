@@ -9,11 +9,12 @@ Playing it, and whether it went well, is left to `play`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, get_args
 
 from chatsim.explore.lots import Lots, Words
 from chatsim.explore.settings import limits, settings
 from chatsim.scenario.costs import WORDS as COSTS
+from chatsim.scenario.events import Broken
 from chatsim.scenario.model import Scenario
 
 FAULTS_UNTIL: Final = 0.7
@@ -23,6 +24,8 @@ FAULTS_MAX: Final = 10
 
 P99_S_MAX: Final = 0.6
 """Of a log-normal latency about a median of 20 ms: from one of 3 s on, one in a million takes ten minutes."""
+
+_NO_TEXT: Final = ("binary", "bad_utf8")
 
 STAY_S: Final = 90.0
 """Longer than a client has to be there for its next dial to be a first one, which it makes soon."""
@@ -48,7 +51,6 @@ def words(seed: int) -> Words:
         at_s = lots.number(0.2, 0.4) * duration_s
         events.append({"at": f"{at_s:g}s", "do": "vanish", "group": narrow, "for": lots.duration(4, 0.25 * duration_s)})
     limits(lots, handler, groups, events)
-    _let_stay(handler, groups, events)
     made: Words = {
         "name": f"explore-{seed}",
         "description": "Drawn from a seed.",
@@ -80,6 +82,10 @@ def words(seed: int) -> Words:
     _hand_in(lots, made, duration_s)
     _post_to_the_gone(lots, made, duration_s)
     _revoke_whole(lots, made)
+    _break_otherwise(lots, made)
+    _ack_each(lots, made)
+    _open_for_a_time(lots, made, duration_s)
+    _let_stay(handler, groups, events)
     return made
 
 
@@ -146,6 +152,43 @@ def _revoke_whole(lots: Lots, made: Words) -> None:
     for event in made["events"]:
         if event["do"] == "revoke" and lots.chance(0.5):
             event["of"] = "user"
+
+
+def _break_otherwise(lots: Lots, made: Words) -> None:
+    """Some of what is no frame is none in another way than most; what is no text ends its connection for good, and
+    comes at the moments of heartbeats, so that there is something before it in the same read."""
+    for event in made["events"]:
+        if event["do"] != "bad_frames" or not lots.chance(0.5):
+            continue
+        event["kind"] = lots.pick(get_args(Broken))
+        if event["kind"] in _NO_TEXT and lots.chance(0.5):
+            named = [group for group in made["groups"] if group["name"] == event.get("group", group["name"])]
+            group = lots.pick(named)
+            group["heartbeat"] = "1s"
+            group.pop("arrive_over", None)
+            event["at"] = f"{max(round(float(event['at'][:-1])), 1)}s"
+
+
+def _ack_each(lots: Lots, made: Words) -> None:
+    """Some people ack each message by its name: what they do not ack is not covered by what they ack later."""
+    for group in made["groups"]:
+        if lots.chance(0.25):
+            group["ack_each"] = True
+
+
+def _open_for_a_time(lots: Lots, made: Words, duration_s: int) -> None:
+    """A session ends, and is opened again for a time after which it ends by itself, while the clock may be set."""
+    if not lots.chance(0.2):
+        return
+    until_s = FAULTS_UNTIL * duration_s
+    back_s, lasts_s = lots.number(0.5, 6), lots.number(2, 0.4 * duration_s)
+    at_s = lots.number(4, max(until_s - 2 * back_s - lasts_s, 4.5))
+    event = {"at": f"{at_s:g}s", "do": "end_session", "for": f"{back_s:g}s", "ttl": f"{lasts_s:g}s"}
+    _victims(lots, made["groups"], event)
+    made["events"].append(event)
+    if lots.chance(0.3):
+        set_at_s = min(at_s + back_s + lots.number(0, lasts_s), until_s)
+        made["events"].append({"at": f"{set_at_s:g}s", "do": "clock_jump", "by": lots.pick(("-5s", "5s"))})
 
 
 def _cost(lots: Lots) -> Words:

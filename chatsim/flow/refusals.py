@@ -85,6 +85,7 @@ def _of_group(group: Group) -> Iterator[str]:
         ("heartbeats", group.heartbeat_s is not None),
         ("credentials that are refused", group.credentials != "good"),
         ("people who do not ack", not group.acks),
+        ("acks of single messages", group.ack_each),
         ("loss", group.network.loss > 0.0),
         ("bandwidth", group.network.bandwidth_bits_per_s is not None),
     ):

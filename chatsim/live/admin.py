@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from chatsim.errors import HarnessError
-from chatsim.people.strikes import Ending, Order, Posting, Removal, Revocation
+from chatsim.people.strikes import Ending, Opening, Order, Posting, Removal, Revocation
 
 ADMIN_S_MAX = 10.0
 """How long one order may take, however many tokens it names."""
@@ -146,6 +146,7 @@ class Admin:
 
 def _request(order: Order) -> tuple[bytes, bytes, bytes]:
     """Method, path and body."""
+    assert not isinstance(order, Opening), "a server names the sessions that are opened there itself"
     if isinstance(order, Posting):
         return b"POST", b"/api/users/" + _quoted(order.user) + b"/messages", b'{"body":' + bytes(order.body) + b"}"
     if isinstance(order, Revocation):

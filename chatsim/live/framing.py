@@ -92,6 +92,11 @@ def masked_text(payload: bytes, mask: bytes) -> bytes:
     return b"".join((head, mask, apply_mask(payload, mask)))
 
 
+def masked_binary(payload: bytes, mask: bytes) -> bytes:
+    """One whole binary message of a client, which no server of the protocol takes."""
+    return b"\x82" + masked_text(payload, mask)[1:]
+
+
 def whole_texts(data: bytes) -> list[bytes] | None:
     """The payloads of the frames of a server that these bytes are, not checked to be UTF-8.
 

@@ -13,14 +13,14 @@ from typing import Any, Protocol, get_args
 from chatsim.core.frames import StatusIn
 from chatsim.errors import UsageError
 from chatsim.live.crowd import Crowd
+from chatsim.live.framing import masked_binary, masked_text
 from chatsim.live.peer import Peer
 from chatsim.people.people import Device, Person
-from chatsim.people.strikes import Choose, Order, Strikes
+from chatsim.people.strikes import BROKEN, Choose, Order, Strikes
 from chatsim.people.tokens import LAST_MOMENT_S
 from chatsim.scenario import events as ev
 
 FLOOD_FRAMES_MAX = 1_000_000
-_BAD = b"{this is no JSON"
 
 _HERE = (
     ev.Drop,
@@ -47,11 +47,16 @@ _HERE = (
 )
 
 
-def check_events(events: Sequence[ev.Event], *, jumps: bool = False) -> None:
+def check_events(events: Sequence[ev.Event], *, jumps: bool = False, opens: bool = False) -> None:
     """Raises UsageError with every event that cannot be done, a line each; `jumps` says that the node's clock can be
-    set."""
+    set, `opens` that sessions can be opened under a name that others have chosen."""
     found = []
     for number, event in enumerate(events):
+        if isinstance(event, ev.EndSession) and event.ttl_s is not None and not opens:
+            found.append(
+                f"events[{number}]: a server names the sessions that are opened there itself: take ttl out, or run on "
+                "sim or virtual."
+            )
         if not isinstance(event, _HERE) and not (jumps and isinstance(event, ev.ClockJump)):
             found.append(
                 f"events[{number}]: {event.do} is not done on the live wire yet: take it out, or run on sim or virtual."
@@ -99,10 +104,13 @@ class Mischief(Strikes[Peer[Device]]):
         orders: Orders,
         ends_at: float,
         clock_jump: Callable[[float], Awaitable[None] | None] | None = None,
+        *,
+        opens: bool = False,
     ) -> None:
         """Floods end at `ends_at` (s).
 
         `clock_jump(by_s)` sets the wall clock of the node alone, where that can be done: at once, or as an order.
+        `opens` says that sessions can be opened under a name that others have chosen.
         """
         super().__init__(crowd.calendar, crowd, crowd.people, crowd.peers, choose)
         self._crowd = crowd
@@ -111,12 +119,13 @@ class Mischief(Strikes[Peer[Device]]):
         self._tokens = tokens
         self._server = orders
         self._clock_jump = clock_jump
+        self._opens = opens
         self._orders: set[asyncio.Task[None]] = set()
         self._ends_at = ends_at
 
     def schedule(self, events: Sequence[ev.Event]) -> None:
         """Put every event on the calendar."""
-        check_events(events, jumps=self._clock_jump is not None)
+        check_events(events, jumps=self._clock_jump is not None, opens=self._opens)
         for number, event in enumerate(events):
             self._calendar.at(event.at_s, self._strike, number, event)
 
@@ -168,10 +177,11 @@ class Mischief(Strikes[Peer[Device]]):
 
     def _bad_frames(self, now: float, event: ev.BadFrames, victims: Sequence[Person]) -> None:
         for peer in self._of(victims):
-            self._repeat(now, event, self._garbled, peer)
+            self._repeat(now, event, self._garbled, (peer, event.kind))
 
-    def _garbled(self, now: float, peer: Peer[Device]) -> None:
-        peer.send(_BAD)
+    def _garbled(self, now: float, what: tuple[Peer[Device], ev.Broken]) -> None:
+        peer, kind = what
+        peer.send(BROKEN[kind], masked_binary if kind == "binary" else masked_text)
 
     def _expire_tokens(self, now: float, event: ev.ExpireTokens, victims: Sequence[Person]) -> None:
         for peer in self._of(victims):

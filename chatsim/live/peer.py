@@ -169,11 +169,11 @@ class Peer(asyncio.Protocol, Generic[Owner]):
 
     # What the owner asks for.
 
-    def send(self, data: bytes) -> None:
-        """Write one text frame; nothing is written any more once either side is closing."""
+    def send(self, data: bytes, frame: Callable[[bytes, bytes], bytes] = masked_text) -> None:
+        """Write one text frame, or one of another form; nothing is written any more once either side is closing."""
         # The parser may have met the server's close already, behind what is being read now.
         if self._parser.state is State.OPEN and not self.vanished and not self.done:
-            self._post(masked_text(data, secrets.token_bytes(4)))
+            self._post(frame(data, secrets.token_bytes(4)))
 
     def close(self, code: int) -> None:
         """Close from our side, politely; nothing is heard of it any more."""

@@ -89,14 +89,14 @@ class Script:
         pause = Exponential(scale=PRESENCE_S_MEAN * scenario.played_scale)
         for user, seed in zip(plan.users, seeds, strict=True):
             group = scenario.group(user.group)
-            config = ClientConfig(reconnect=group.reconnect, acks=group.acks).scaled(scenario.played_scale)
+            config = ClientConfig(reconnect=group.reconnect, acks=group.acks, ack_each=group.ack_each)
             person = people.add(
                 user.name,
                 user.group,
                 user.session,
                 devices=user.connections,
                 seed=seed,
-                config=config,
+                config=config.scaled(scenario.played_scale),
                 typing=group.typing,
             )
             calendar.at(user.connect_at, self._arrives, person, user.number)

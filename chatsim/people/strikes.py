@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from msgspec import Raw
 
@@ -25,6 +25,15 @@ FLOOD_BODY = Raw(b'"flood"')
 POST_BODY = Raw(b'"post"')
 NOWHERE = "nowhere"
 """A session that nobody is in, and no token names."""
+
+BROKEN: Final[Mapping[ev.Broken, bytes]] = {
+    "bad_json": b"{this is no JSON",
+    "bad_frame": b'{"type":"typing"}',
+    "unknown_type": b'{"type":"nothing"}',
+    "binary": b"\x00\x01",
+    "bad_utf8": b'{"type":"heartbeat","t":"\xff"}',
+}
+"""What is sent that is no frame, by what is wrong with it: text, but for `binary`."""
 
 
 class Removal(NamedTuple):
@@ -47,6 +56,14 @@ class Ending(NamedTuple):
     session: str
 
 
+class Opening(NamedTuple):
+    """An order: there is a session of this name for these users, which ends after `ttl_s` seconds."""
+
+    session: str
+    participants: tuple[str, ...]
+    ttl_s: float
+
+
 class Posting(NamedTuple):
     """An order: this goes to all connections of the user, from the server."""
 
@@ -60,7 +77,7 @@ class Revocation(NamedTuple):
     user: str
 
 
-Order: TypeAlias = Removal | Addition | Ending | Posting | Revocation
+Order: TypeAlias = Removal | Addition | Ending | Opening | Posting | Revocation
 """What is done by order, over HTTP where there is HTTP."""
 
 PeopleEvent: TypeAlias = ev.VictimEvent | ev.Arrive
@@ -252,8 +269,15 @@ class Strikes(ABC, Generic[C]):
         sessions = dict.fromkeys(person.session for person in victims)
         for session in sessions:
             self._give(now, Ending(session))
-        for person in self._people.persons:
-            if person.session in sessions:
+        for session in sessions:
+            people = [person for person in self._people.persons if person.session == session]
+            if event.ttl_s is not None:
+                # Whoever is back first has it opened for all.
+                opening = Opening(session, tuple(person.name for person in people), event.ttl_s)
+                self._back(now, event.for_s, people[0], opening)
+                for person in people:
+                    self._back(now, event.lasts_s, person)
+            for person in people:
                 self._back(now, event.for_s, person)
 
     def _revoke(self, now: float, event: ev.Revoke, victims: Sequence[Person]) -> None:

@@ -80,6 +80,8 @@ def _of_event(event: Mapping[str, Any], users: Mapping[str, int | None], duratio
         found.append((("group",), f"unknown group {name!r}{did_you_mean(name, users)}"))
     if event.get("do") == "arrive" and name is None and len(users) > 1:
         found.append((("group",), f"is required, because there is more than one: {', '.join(users)}"))
+    if event.get("do") == "end_session" and "ttl" in event and "for" not in event:
+        found.append((("ttl",), "is how long those who are back have their session: say with for when they are back"))
     if "share" in event and "count" in event:
         found.append((("count",), "share and count exclude each other: keep one"))
     count = _count(event.get("count"))

@@ -150,12 +150,17 @@ class Revoke(VictimEvent):
     of: Literal["tokens", "user"] = "tokens"
 
 
+Broken: TypeAlias = Literal["bad_json", "bad_frame", "unknown_type", "binary", "bad_utf8"]
+"""What is wrong with bytes that are no frame: the first three a server answers, and the others end the connection."""
+
+
 class BadFrames(VictimEvent):
-    """Each victim sends malformed frames at this rate."""
+    """Each victim sends malformed frames at this rate, all of one kind."""
 
     do: Literal["bad_frames"]
     rate_per_s: Rate
     for_s: PositiveDuration
+    kind: Broken = "bad_json"
 
 
 class Leave(VictimEvent):
@@ -173,10 +178,22 @@ class RemoveParticipant(VictimEvent):
 
 
 class EndSession(VictimEvent):
-    """The victims' sessions are ended by order; after `for_s` all whose session it is join again, without it never."""
+    """The victims' sessions are ended by order; after `for_s` all whose session it is join again, without it never.
+
+    With `ttl_s` it is opened for them by order then, and ends by itself after so long; `for_s` after that they are
+    back once more.
+    """
 
     do: Literal["end_session"]
     for_s: PositiveDuration | None = None
+    ttl_s: PositiveDuration | None = None
+
+    @property
+    def lasts_s(self) -> float:
+        """Until they are back for good (s)."""
+        if self.for_s is None:
+            return inf
+        return self.for_s if self.ttl_s is None else 2 * self.for_s + self.ttl_s
 
 
 class Post(VictimEvent):

@@ -199,6 +199,7 @@ class Group(Words):
     credentials: Credentials = "good"
     reconnect: Switch = True
     acks: Switch = True
+    ack_each: Switch = False
 
 
 def _one_node(value: object) -> int:

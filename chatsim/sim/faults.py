@@ -8,25 +8,39 @@ crash) is the node's own doing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from functools import cache
+from typing import Final
 
-from chatsim.core.frames import Fault
+from chatsim.core.frames import Fault, decode_client
 from chatsim.people.people import Device, Person
 from chatsim.people.script import EPOCH
-from chatsim.people.strikes import Addition, Choose, Ending, Order, Posting, Removal, Revocation, Strikes
+from chatsim.people.strikes import (
+    BROKEN,
+    Addition,
+    Choose,
+    Ending,
+    Opening,
+    Order,
+    Posting,
+    Removal,
+    Revocation,
+    Strikes,
+)
 from chatsim.scenario import events as ev
 from chatsim.sim.crowd import Crowd
 from chatsim.sim.engine import Engine
 from chatsim.sim.node import Node
-from chatsim.sim.pipe import Pipe
+from chatsim.sim.pipe import Pipe, frame_bytes
 
 _DOORS: Final[dict[type, str]] = {
     Removal: "remove_participant",
     Addition: "add_participant",
     Ending: "end_session",
+    Opening: "open_session",
     Posting: "post",
 }
-_GARBLED = Fault("bad_json", "not JSON")
+_FATAL: Final[dict[ev.Broken, str]] = {"binary": "frames are text", "bad_utf8": "text is UTF-8"}
+"""What a node says of what it cannot answer."""
 
 
 class Faults(Strikes[Pipe]):
@@ -100,8 +114,19 @@ class Faults(Strikes[Pipe]):
         count = int(min(event.for_s, self._ends_at - now) * event.rate_per_s)
         for pipe in self._of(victims):
             for place in range(count):
-                self._engine.at(now + place / event.rate_per_s, self._garble, pipe)
+                self._engine.at(now + place / event.rate_per_s, self._garble, pipe, event.kind)
 
-    def _garble(self, now: float, pipe: Pipe, _: Any) -> None:
+    def _garble(self, now: float, pipe: Pipe, kind: ev.Broken) -> None:
         if pipe.client_open and not pipe.vanished:
-            self._engine.at(pipe.up.arrival(now, 22), self._node.garbled, pipe, _GARBLED)
+            size = frame_bytes(len(BROKEN[kind]), masked=True)
+            self._engine.at(pipe.up.arrival(now, size), self._node.garbled, pipe, _found(kind))
+
+
+@cache
+def _found(kind: ev.Broken) -> tuple[str, str]:
+    """The code and the detail with which a node hears of it."""
+    if kind in _FATAL:
+        return kind, _FATAL[kind]
+    fault = decode_client(BROKEN[kind])
+    assert isinstance(fault, Fault), f"{kind} is a frame"
+    return fault.code, fault.detail

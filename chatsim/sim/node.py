@@ -19,7 +19,6 @@ from chatsim.core.frames import (
     AckIn,
     ClientFrame,
     Delivered,
-    Fault,
     HeartbeatIn,
     Message,
     PresenceIn,
@@ -344,12 +343,10 @@ class Node:
         else:
             self._at(pipe.arrival(end_at, 0), self._deliver, (pipe,), effect.message)
 
-    def garbled(self, now: float, pipe: Pipe, fault: Fault) -> None:
-        """Bytes that are no frame arrived."""
+    def garbled(self, now: float, pipe: Pipe, found: tuple[str, str]) -> None:
+        """Bytes that are no frame arrived: `found` is the code and the detail of what is wrong with them."""
         if pipe.server_open:
-            self._work(
-                now, self.cost_s("frame"), "malformed", self.handler.malformed, pipe.name, fault.code, fault.detail
-            )
+            self._work(now, self.cost_s("frame"), "malformed", self.handler.malformed, pipe.name, *found)
 
     def ponged(self, now: float, pipes: Sequence[Pipe], _: Any) -> None:
         """A pong arrived from each of these; their cost is part of the pings'."""

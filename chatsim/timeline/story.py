@@ -328,7 +328,9 @@ class Story:
         what = f"all tokens of {user}" if jti is None else f"token {jti}"
         self._row(now, "server", f"revoke {what}", "close", about=() if user is None else (user,))
 
-    def _open_session(self, now: float, session: str, participants: tuple[str, ...], ttl_s: float | None) -> None:
+    def _open_session(
+        self, now: float, session: str, participants: tuple[str, ...], ttl_s: float | None, opener: str | None = None
+    ) -> None:
         for user in participants:
             self._seen(user, session)
         self._row(now, "server", f"open {session} for {', '.join(participants)}", about=participants, session=session)

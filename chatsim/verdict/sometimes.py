@@ -74,6 +74,7 @@ SOMETIMES: Final[dict[str, str]] = {
     "began_again": "A node begins again with what its log knows.",
     "absent_receiver": "A message is stored while a receiver is away.",
     "ended_owing": "A session ends while somebody still waits for a message of it.",
+    "session_over": "A session that was opened for a time ends by itself.",
     "began_anew": "A session that has ended is there again.",
     "removed": "Somebody who is in a session is taken out of it by order.",
     "added_again": "Somebody who was taken out takes part again.",
@@ -85,12 +86,16 @@ SOMETIMES: Final[dict[str, str]] = {
     "trespass_refused": "Somebody asks for a session that is not hers, and is not let in.",
     "written_elsewhere": "Somebody writes to a session that is not hers, and is refused.",
     "too_large": "A connection that sends more than a message may have is closed.",
+    "binary_closed": "A connection that sends what is no text is closed.",
+    "bad_utf8_closed": "A connection that sends a text that is no UTF-8 is closed.",
     "turned_away": "Somebody who knocks is told that there is no room, or that the node drains.",
     "baseline": "A run goes by the rules as first specified.",
 }
 """Every property by name."""
 
 _CLOSES: Final = {
+    1003: "binary_closed",
+    1007: "bad_utf8_closed",
     1009: "too_large",
     4000: "slow_reader_closed",
     4001: "no_pong",
@@ -166,7 +171,7 @@ class Reached:
             elif isinstance(effect, Tell):
                 self._tell(door, effect.session, effect.message)
             elif isinstance(effect, Note):
-                self._note(effect.fact)
+                self._note(door, effect.fact)
 
     def finish(self, record: RunRecord) -> None:
         """The run is over: what no step of a node can show stands in its record."""
@@ -289,9 +294,11 @@ class Reached:
         elif frame.reason == "removed":
             self.names.add("removed")
 
-    def _note(self, fact: Any) -> None:
+    def _note(self, door: str, fact: Any) -> None:
         if isinstance(fact, Ended):
             self._ended.add(fact.session)
+            if door == "wake":
+                self.names.add("session_over")
         elif isinstance(fact, Made) and fact.session in self._ended:
             self.names.add("began_anew")
         elif isinstance(fact, Removed):

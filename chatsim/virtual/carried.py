@@ -18,11 +18,20 @@ from urllib.parse import parse_qs, urlsplit
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Close, Effects, Note, Ping, Record, Send
 from chatsim.core.facts import Made
-from chatsim.core.frames import Delivered, Fault, StatusIn, Welcome, decode_client, decode_server, encode
+from chatsim.core.frames import (
+    ClientFrame,
+    Delivered,
+    Fault,
+    StatusIn,
+    Welcome,
+    decode_client,
+    decode_server,
+    encode,
+)
 from chatsim.verdict.invariants.catalogue import Findings
 from chatsim.virtual.transport import MemoryTransport
 
-TEXT, CLOSE, PING = 0x1, 0x8, 0x9
+TEXT, BINARY, CLOSE, PING = 0x1, 0x2, 0x8, 0x9
 """Opcodes (RFC 6455, section 5.2)."""
 
 NOTICE_S_MAX: Final = 0.2
@@ -30,7 +39,6 @@ NOTICE_S_MAX: Final = 0.2
 
 _HEAD_END = b"\r\n\r\n"
 _FRAMES_IN = frozenset({"receive", "malformed", "refresh", "refuse_refresh"})
-_UNREADABLE = frozenset({"bad_json", "bad_frame", "unknown_type"})
 
 
 class FrameCutter:
@@ -125,7 +133,7 @@ class _Way:
         self.name = ""
         self.out, self.into = FrameCutter(b"HTTP/1.1 101 "), FrameCutter(b"GET ")
         self.sizes: deque[int] = deque()
-        self.asked: deque[bytes] = deque()
+        self.asked: deque[tuple[int, bytes]] = deque()
 
     def held(self) -> tuple[int, int]:
         """Bytes and frames that wait in the transport."""
@@ -173,8 +181,8 @@ class Carried:
 
     def _asked(self, way: _Way, data: bytes) -> None:
         for opcode, payload, _ in way.into.cut(data):
-            if opcode == TEXT:
-                way.asked.append(payload)
+            if opcode in (TEXT, BINARY):
+                way.asked.append((opcode, payload))
                 self._busy[way.name] = None
 
     def _written(self, way: _Way, data: bytes) -> None:
@@ -260,22 +268,35 @@ class Carried:
         """One frame came in: it has to be the one that its client wrote first of those that were not heard."""
         line = self._lines.get(args[0])
         way = None if line is None else line.way
-        if way is None or (door == "malformed" and args[1] not in _UNREADABLE):
+        if way is None:
             return
         if not way.asked:
             self._add("heard", now, f"something is heard of {args[0]}, who has written nothing.")
             return
-        payload = way.asked.popleft()
-        frame = decode_client(payload)
-        if door == "receive":
-            same = frame == args[1]
-        elif door == "malformed":
-            same = isinstance(frame, Fault) and frame.code == args[1]
+        opcode, payload = way.asked.popleft()
+        found = self._read(opcode, payload)
+        if isinstance(found, str):
+            same = door == "malformed" and found == args[1]
+        elif door == "receive":
+            same = found == args[1]
         else:
-            same = isinstance(frame, StatusIn) and frame.action == "refresh"
+            same = door != "malformed" and isinstance(found, StatusIn) and found.action == "refresh"
         if not same:
             way.asked.clear()
             self._add("heard", now, f"{door} of {args[0]} is not {_told(payload)}, which she wrote first.")
+
+    def _read(self, opcode: int, payload: bytes) -> ClientFrame | str:
+        """What a client has written, or the code of what is wrong with it."""
+        if len(payload) > self._config.message_bytes_max:
+            return "too_large"
+        if opcode == BINARY:
+            return "binary"
+        try:
+            payload.decode()
+        except UnicodeDecodeError:
+            return "bad_utf8"
+        frame = decode_client(payload)
+        return frame.code if isinstance(frame, Fault) else frame
 
     def _sent(self, now: float, effect: Send) -> None:
         message = effect.message
@@ -342,7 +363,7 @@ class Carried:
             self._add("written", now, f"that {next(iter(line.notices))} has come is not written to {name}.")
             line.notices.clear()
         if line.way is not None and line.way.asked and line.open:
-            self._add("heard", now, f"{_told(line.way.asked[0])} of {name} is not heard.")
+            self._add("heard", now, f"{_told(line.way.asked[0][1])} of {name} is not heard.")
             line.way.asked.clear()
 
     def _is_within_limits(self, now: float, name: str, line: _Line) -> None:

@@ -30,7 +30,7 @@ from chatsim.people.people import Device
 from chatsim.people.plan import Plan
 from chatsim.people.script import EPOCH, SETTLE_S, Script, settle_s_max
 from chatsim.people.streams import Streams
-from chatsim.people.strikes import Order
+from chatsim.people.strikes import Opening, Order
 from chatsim.people.ways import both_ways
 from chatsim.scenario import events as ev
 from chatsim.scenario.model import Scenario
@@ -149,7 +149,7 @@ class _Run:
         self.devices = DeviceRules(self.watch.findings, slack_s=SLACK_S, scale=scenario.played_scale)
         self.crowd.people.watch = self.devices
         self.mischief = Mischief(
-            self.crowd, self.plan.victims, self.purse, self, scenario.duration_s, self.node.clock_jump
+            self.crowd, self.plan.victims, self.purse, self, scenario.duration_s, self.node.clock_jump, opens=True
         )
 
     async def play(self, progress: Callable[[float], None] | None) -> VirtualOutcome:
@@ -250,7 +250,11 @@ class _Run:
         while not self.node.up:  # noqa: ASYNC110 - the clock is virtual, and looking costs nothing
             # Whoever gives the order tries again until somebody is there to take it.
             await asyncio.sleep(SETTLE_S)
-        await self.admin.give(order)
+        if isinstance(order, Opening):
+            # Over HTTP a server gives it a name of its own, which is in nobody's token.
+            self.node.driver.open_session(order.session, order.participants, order.ttl_s, None)
+        else:
+            await self.admin.give(order)
 
     async def hold_log(self, for_s: float) -> None:
         """Keep its log from being written for so long."""

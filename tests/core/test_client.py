@@ -386,8 +386,19 @@ def test_no_ack_waits_longer_than_200_ms_and_none_follows_sooner(gaps: list[floa
     assert all(later - earlier >= 0.2 - 1e-9 for earlier, later in pairwise(moments))
 
 
-def test_who_withholds_acks_writes_none() -> None:
-    made = at_home(ClientConfig(acks=False))
+def test_who_acks_each_names_it_and_does_so_at_once() -> None:
+    made = at_home(ClientConfig(ack_each=True))
+    first, second = message(1), message(2)
+    assert written(made.receive(1.0, first)) == [AckIn(message_id=first.message_id)]
+    assert written(made.receive(1.0, second)) == [AckIn(message_id=second.message_id)]
+    assert written(made.receive(31.0, message(1, attempt=2))) == [AckIn(message_id=first.message_id)]
+    assert made.duplicates == 1
+    assert made.wake_at() > 40
+
+
+@pytest.mark.parametrize("ack_each", [False, True])
+def test_who_withholds_acks_writes_none(ack_each: bool) -> None:
+    made = at_home(ClientConfig(acks=False, ack_each=ack_each))
     assert written(made.receive(1.0, message(1))) == []
     assert made.wake_at() > 40
 

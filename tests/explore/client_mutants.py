@@ -61,6 +61,13 @@ CLIENT_MUTANTS = (
         by=("comes_back",),
     ),
     one(
+        "a client comes back after a binary frame",
+        CLIENT,
+        "TERMINAL = frozenset({1000, 1003, 1007, 1009})",
+        "TERMINAL = frozenset({1000, 1007, 1009})",
+        by=("comes_back",),
+    ),
+    one(
         "a client does not come back after it was too slow",
         CLIENT,
         "if code in TERMINAL or 4500 <= code < 5000 or not self._config.reconnect:",

@@ -164,6 +164,27 @@ PEER_MUTANTS = (
         by=("violations",),
     ),
     one(
+        "a binary frame is answered",
+        HANDLER,
+        "        fatal = FATAL.get(code)\n",
+        '        fatal = FATAL.get(code) if code != "binary" else None\n',
+        by=("violations",),
+    ),
+    one(
+        "text that is no UTF-8 is answered",
+        HANDLER,
+        "        fatal = FATAL.get(code)\n",
+        '        fatal = FATAL.get(code) if code != "bad_utf8" else None\n',
+        by=("violations",),
+    ),
+    one(
+        "text that is no UTF-8 closes as a binary frame does",
+        "core/codes.py",
+        '"bad_utf8": 1007',
+        '"bad_utf8": 1003',
+        by=("violations", "close_code"),
+    ),
+    one(
         "violations are told to be a flood",
         HANDLER,
         'self._close(now, connection, VIOLATIONS, "protocol violations")',
@@ -207,6 +228,27 @@ PEER_MUTANTS = (
         by=("drained",),
     ),
     one(
+        "a drain closes everybody at once",
+        GREETINGS,
+        "closings.add(now + window_s * place / len(connections), connection)",
+        "closings.add(now, connection)",
+        by=("drained",),
+    ),
+    one(
+        "a drain tells everybody to be back at one moment",
+        GREETINGS,
+        "after_ms = int(1000 * window_s * dice.uniform())",
+        "after_ms = int(1000 * window_s * min(dice.uniform(), 0.0))",
+        by=("farewell",),
+    ),
+    one(
+        "a drain tells some to be back when its window is over",
+        GREETINGS,
+        "after_ms = int(1000 * window_s * dice.uniform())",
+        "after_ms = int(1500 * window_s * dice.uniform())",
+        by=("farewell",),
+    ),
+    one(
         "a node that drains lets people in",
         ADMISSION,
         '        if draining:\n            return "draining"\n',
@@ -241,6 +283,28 @@ PEER_MUTANTS = (
         "            user.receives_until = now + self.config.retention_s\n        return",
         "            user.receives_until = now + 2 * self.config.retention_s\n        return",
         by=("receivers",),
+    ),
+    # What the log does not take.
+    one(
+        "what the log did not take counts all the same",
+        HANDLER,
+        "                sender.limiter.forgive(entry.since)\n",
+        "                assert entry.since <= now\n",
+        by=("limit_reached", "retry_after"),
+    ),
+    one(
+        "for what the log did not take the oldest message is given back",
+        "core/limiter.py",
+        "        if at in self._moments:\n            self._moments.remove(at)\n",
+        "        if self._moments:\n            del self._moments[0]\n",
+        by=("limit", "retry_after"),
+    ),
+    one(
+        "a bucket is given back nothing for what the log did not take",
+        "core/limiter.py",
+        "self._tokens = min(float(self._limit), self._tokens + 1.0)",
+        "self._tokens = min(float(self._limit), self._tokens)",
+        by=("limit_reached",),
     ),
     # The two algorithms that do not slide.
     one(

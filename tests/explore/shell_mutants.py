@@ -134,6 +134,28 @@ SHELL_MUTANTS = (
         by=("heard",),
     ),
     _one(
+        "a binary frame is read as text",
+        PROTOCOL,
+        'self.gate.driver.violated(outlet, "binary", "frames are text")',
+        "self._text(outlet, bytes(frame.data))",
+        by=("heard",),
+    ),
+    _one(
+        "what was answered in the read of a binary frame is dropped",
+        PROTOCOL,
+        '            self.gate.driver.violated(outlet, "binary", "frames are text")\n',
+        "            outlet.queue.clear()\n"
+        '            self.gate.driver.violated(outlet, "binary", "frames are text")\n',
+        by=("written",),
+    ),
+    _one(
+        "text that is no UTF-8 is taken for bad JSON",
+        PROTOCOL,
+        "if not data.isascii() and not _is_utf8(data):",
+        "if not data and not _is_utf8(data):",
+        by=("heard",),
+    ),
+    _one(
         "who was frozen has lost what came",
         PEER,
         "for what in frozen:",

@@ -12,7 +12,7 @@ import pytest
 from chatsim.explore.draw import FAULTS_UNTIL, P99_S_MAX, STAY_S, draw, words
 from chatsim.scenario.costs import WORDS, Costs
 from chatsim.scenario.distributions import Z99, Constant, Lognormal
-from chatsim.scenario.events import EVENTS
+from chatsim.scenario.events import EVENTS, BadFrames, Broken
 from chatsim.scenario.model import MESSAGES, Credentials, Group, Log, Network, Scenario
 
 SEEDS = 400
@@ -103,6 +103,11 @@ def test_every_cost_varies() -> None:
     assert {word for word in WORDS if values(costs, word) < 3} == set()
     assert any(made.is_free for made in costs)
     assert any(made == Costs() for made in costs)
+
+
+def test_frames_are_broken_in_every_way() -> None:
+    kinds = {event.kind for made in drawn() for event in made.events if isinstance(event, BadFrames)}
+    assert kinds == set(get_args(Broken))
 
 
 def test_some_bodies_are_larger_than_a_message_may_be() -> None:

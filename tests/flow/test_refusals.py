@@ -28,6 +28,7 @@ from tests.flow.worlds import scenario
         ({"heartbeat": "20s"}, {}, "heartbeats"),
         ({"credentials": "forged"}, {}, "credentials"),
         ({"acks": False}, {}, "do not ack"),
+        ({"ack_each": True}, {}, "acks of single messages"),
         ({"network": {"loss": "1%"}}, {}, "loss"),
         ({"network": {"bandwidth": "5Mbit/s"}}, {}, "bandwidth"),
         ({}, {"expect": ["lost == 0"]}, "cannot judge lost == 0"),

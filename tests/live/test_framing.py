@@ -20,6 +20,7 @@ from chatsim.live.framing import (
     Edge,
     Slicer,
     close_frame,
+    masked_binary,
     masked_text,
     short_text,
     text_frame,
@@ -145,11 +146,12 @@ def test_text_frames_read_back(payload: bytes) -> None:
 
 @given(st.binary(max_size=200) | st.sampled_from([65535, 65536]).map(lambda n: b"x" * n), masks)
 def test_a_client_frames_as_the_library_reads(payload: bytes, mask: bytes) -> None:
-    data = masked_text(payload, mask)
-    assert data == client_frame(1, payload, mask)
-    (frame,), fine = read_by_library(data)
-    assert fine
-    assert (frame.opcode, bytes(frame.data), frame.fin) == (Opcode.TEXT, payload, True)
+    for made, opcode in ((masked_text, Opcode.TEXT), (masked_binary, Opcode.BINARY)):
+        data = made(payload, mask)
+        assert data == client_frame(opcode, payload, mask)
+        (frame,), fine = read_by_library(data)
+        assert fine
+        assert (frame.opcode, bytes(frame.data), frame.fin) == (opcode, payload, True)
 
 
 texts = st.lists(

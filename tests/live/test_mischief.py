@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -119,6 +120,17 @@ def test_bad_frames_close_who_sends_too_many() -> None:
         assert bob.devices[0].client.state == "idle"
 
     strike({"do": "bad_frames", "rate": "100/s", "for": "1s"}, then, config=HandlerConfig(violation_limit=2))
+
+
+@pytest.mark.parametrize(("kind", "code"), [("binary", 1003), ("bad_utf8", 1007)])
+def test_what_is_no_text_closes_at_once_and_for_good(kind: str, code: int) -> None:
+    async def then(arena: Arena, ann: Person, bob: Person) -> None:
+        await arena.until(lambda: bob.devices[0].number not in arena.crowd.peers)
+        assert bob.devices[0].client.state == "idle"
+        exposition = (await arena.admin.scrape()).decode()
+        assert re.search(rf'^chatsim_disconnects_total\{{code="{code}"\}} 1\b', exposition, re.MULTILINE)
+
+    strike({"do": "bad_frames", "kind": kind, "rate": "100/s", "for": "1s"}, then)
 
 
 def test_withheld_acks_come_after_the_fault() -> None:
@@ -276,6 +288,7 @@ def test_the_clock_jumps_where_somebody_can_set_it() -> None:
     [
         {"do": "clock_jump", "by": "1s"},
         {"do": "flood", "rate": "1000000/s", "for": "10s"},
+        {"do": "end_session", "for": "1s", "ttl": "10s"},
     ],
 )
 def test_what_cannot_be_done_here_is_refused_in_one_sentence(words: dict[str, Any]) -> None:

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chatsim.core.frames import HeartbeatIn, PresenceIn, Say
+from chatsim.core.frames import AckIn, HeartbeatIn, PresenceIn, Say
 from chatsim.people.lateness import ON_TIME, Lateness
 from chatsim.people.people import Device, People
 from chatsim.people.plan import Plan
 from chatsim.people.script import Script, body_of, settle_s_max
 from chatsim.people.streams import Streams
 from chatsim.scenario.model import Scenario
-from tests.frames import welcome
+from tests.frames import joined, message, welcome
 from tests.people.fakes import FakeCalendar
 
 
@@ -145,6 +145,20 @@ def test_presence_turns_between_away_and_online() -> None:
         states = [frame.state for _, name, frame in shown if name == user]
         assert states == ["away", "online"] * (len(states) // 2) + ["away"] * (len(states) % 2)
     assert max(now for now, _, _ in shown) < 60.0
+
+
+def test_a_group_acks_as_it_says() -> None:
+    for words, acked in (
+        ({}, [AckIn("g-s0001", 1)]),
+        ({"ack_each": True}, [AckIn(message_id=message(1, session="g-s0001").message_id)]),
+        ({"acks": False}, []),
+    ):
+        world = World(users=1, **words)
+        world.calendar.run(0.0)
+        (device,) = world.people.devices
+        world.people.receive(1.0, device, joined(session="g-s0001"))
+        world.people.receive(2.0, device, message(1, session="g-s0001"))
+        assert [frame for _, _, frame in world.of(AckIn)] == acked
 
 
 def test_nobody_says_anything_without_messages() -> None:

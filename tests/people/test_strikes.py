@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from chatsim.core.client import ClientConfig
+from chatsim.core.frames import Fault, decode_client
 from chatsim.network.link import Link
 from chatsim.people.people import Device, People, Person
 from chatsim.people.streams import UNIFORM, Streams
-from chatsim.people.strikes import LOSS_MAX, NOWHERE, Addition, Ending, Order, Posting, Removal, Revocation, Strikes
+from chatsim.people.strikes import (
+    BROKEN,
+    LOSS_MAX,
+    NOWHERE,
+    Addition,
+    Ending,
+    Opening,
+    Order,
+    Posting,
+    Removal,
+    Revocation,
+    Strikes,
+)
 from chatsim.scenario import events as ev
 from chatsim.scenario.model import Scenario
 from tests.people.fakes import FakeCalendar, NoWire
@@ -172,6 +185,17 @@ def test_what_each_wire_does_in_its_own_way_is_left_to_it(words: dict[str, Any])
     assert world.strikes.own == [(words["do"], ["ann", "bob"])]
 
 
+def test_what_is_broken_is_so_in_the_way_that_it_is_called() -> None:
+    assert BROKEN.keys() == set(get_args(ev.Broken))
+    for kind, data in BROKEN.items():
+        found = decode_client(data)
+        if kind not in ("binary", "bad_utf8"):
+            assert isinstance(found, Fault)
+            assert found.code == kind
+    with pytest.raises(UnicodeDecodeError):
+        BROKEN["bad_utf8"].decode()
+
+
 def test_the_tokens_of_all_devices_are_revoked_or_those_of_the_user() -> None:
     world = World()
     world.strike("revoke")
@@ -220,6 +244,25 @@ def test_a_session_ends_once_for_all_and_all_are_back() -> None:
     world.calendar.run(15.0)
     # Cid too, who was away.
     assert all(device.client.wants("s") for device in world.people.devices)
+
+
+def test_a_session_is_opened_for_a_time_by_those_who_are_back_and_they_are_back_once_more() -> None:
+    world = World()
+    clients = [device.client for device in world.people.devices]
+    for device in world.people.devices:
+        device.wanted = True
+    world.strike("end_session", for_="5s", ttl="20s")
+    assert [fired.lasts_s for fired in world.strikes.fired] == [30.0]
+    world.calendar.run(15.0)
+    assert world.strikes.given == [(10.0, Ending("s")), (15.0, Opening("s", ("ann", "bob", "cid"), 20.0))]
+    assert all(client.wants("s") for client in clients)
+    for client in clients:
+        client.leave(34.0, "s")
+    world.calendar.run(39.9)
+    assert not any(client.wants("s") for client in clients)
+    world.calendar.run(40.0)
+    assert all(client.wants("s") for client in clients)
+    assert len(world.strikes.given) == 2
 
 
 def test_the_server_writes_to_each() -> None:

@@ -23,6 +23,7 @@ from tests.scenario.examples import group, mapping
         ({"events": [{"at": "1h", "do": "drain_node"}]}, "events[0].at", "before the end"),
         ({"events": [{"at": "1s", "do": "drop", "group": "b"}]}, "events[0].group", "unknown group 'b'"),
         ({"events": [{"at": "1s", "do": "drop", "share": "1%", "count": 1}]}, "events[0].count", "keep one"),
+        ({"events": [{"at": "1s", "do": "end_session", "ttl": "9s"}]}, "events[0].ttl", "say with for"),
         ({"events": [{"at": "1s", "do": "drop", "count": 4}]}, "events[0].count", "more than the 3 users"),
         ({"events": [{"at": "1s", "do": "drop", "group": "a", "count": 4}]}, "events[0].count", "more than the 3"),
         (
@@ -55,6 +56,7 @@ def test_each_contradiction(changes: dict[str, Any], path: str, hint: str) -> No
         {"groups": [group(session_size=3, arrive_over="60s")]},
         {"events": [{"at": "59s", "do": "drop", "group": "a", "count": 3}]},
         {"events": [{"at": "1s", "do": "arrive", "users": 100}]},
+        {"events": [{"at": "1s", "do": "end_session", "ttl": "9s", "for": "1s"}]},
         {"warmup": "soon", "duration": 3},
         {"groups": 3, "events": 3, "expect": 3},
         {

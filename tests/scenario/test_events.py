@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import inf
 from typing import Any
 
 import pytest
@@ -70,6 +71,12 @@ def test_units_of_arguments() -> None:
     assert e.Loss.model_validate({"at": 0, "do": "loss", "rate": "10%", "for": "1s"}).rate == 0.1
     assert e.Flood.model_validate({"at": 0, "do": "flood", "rate": "60/min", "for": "1s"}).rate_per_s == 1.0
     assert e.Vanish.model_validate({"at": 0, "do": "vanish"}).for_s is None
+    assert e.BadFrames.model_validate({"at": 0, "do": "bad_frames", "rate": "1/s", "for": "1s"}).kind == "bad_json"
+
+
+def test_a_session_that_is_opened_for_a_time_is_as_before_when_all_are_back_from_that() -> None:
+    for words, lasts_s in (({}, inf), (FOR, 10.0), ({**FOR, "ttl": "30s"}, 50.0)):
+        assert e.EndSession.model_validate({"at": 0, "do": "end_session", **words}).lasts_s == lasts_s
 
 
 @pytest.mark.parametrize(
@@ -82,6 +89,7 @@ def test_units_of_arguments() -> None:
         ("clock_jump", "by", "0s", "moves nothing"),
         ("drop", "share", "0%", "more than 0"),
         ("drop", "count", 0, "at least 1"),
+        ("bad_frames", "kind", "good", "bad_json"),
     ],
 )
 def test_refusals(word: str, argument: str, value: object, hint: str) -> None:

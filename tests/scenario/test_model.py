@@ -38,7 +38,8 @@ def test_the_defaults() -> None:
     assert people.messages is None
     assert people.network == m.Network()
     assert (people.network.loss, people.network.bandwidth_bits_per_s) == (0.0, None)
-    assert (people.typing, people.presence, people.reconnect, people.acks) == (False, False, True, True)
+    assert (people.typing, people.presence, people.reconnect) == (False, False, True)
+    assert (people.acks, people.ack_each) == (True, False)
     assert (people.heartbeat_s, people.token_ttl_s, people.credentials) == (None, 3600.0, "good")
 
 

@@ -262,6 +262,25 @@ def test_bad_frames_close_for_good(tmp_path: Path) -> None:
     assert record.outages == [], "she may not come back"
 
 
+@pytest.mark.parametrize(
+    ("kind", "told", "closed"),
+    [
+        ("bad_json", ["bad_json"] * 3, []),
+        ("bad_frame", ["bad_frame"] * 3, []),
+        ("unknown_type", ["unknown_type"] * 3, []),
+        ("binary", [], [1003]),
+        ("bad_utf8", [], [1007]),
+    ],
+)
+def test_bad_frames_are_bad_in_the_way_that_they_say(
+    tmp_path: Path, kind: str, told: list[str], closed: list[int]
+) -> None:
+    event = {"at": "1min", "do": "bad_frames", "kind": kind, "rate": "1/s", "for": "3s", "count": 1}
+    record, found = steps(tmp_path, event)
+    assert ([code for _, code in errors(found)], [code for _, code in closes(found)]) == (told, closed)
+    assert record.outages == [], "she may not come back"
+
+
 @pytest.mark.parametrize("of", ["tokens", "user"])
 def test_revoked_tokens_close_at_once_and_for_good(tmp_path: Path, of: str) -> None:
     record, found = steps(tmp_path, {"at": "1min", "do": "revoke", "of": of, "count": 2})

@@ -18,7 +18,6 @@ from chatsim.core.frames import (
     ClientFrame,
     Delivered,
     Error,
-    Fault,
     Heartbeat,
     HeartbeatIn,
     Message,
@@ -232,7 +231,7 @@ def test_frames_behind_the_servers_close_are_not_heard() -> None:
     world = World()
     world.at(5.0, world.node.order, "revoke", (None, "bob"))
     world.say(5.1, 1)
-    world.at(5.2, world.node.garbled, world.pipes[1], Fault("bad_json", ""))
+    world.at(5.2, world.node.garbled, world.pipes[1], ("bad_json", ""))
     world.at(5.3, world.node.ponged, [world.pipes[1]], None)
     world.at(5.4, world.node.refreshed, world.pipes[1], world.claims(world.pipes[1]))
     world.engine.run(6.0)
@@ -243,7 +242,7 @@ def test_frames_behind_the_servers_close_are_not_heard() -> None:
 
 def test_malformed_bytes_are_answered() -> None:
     world = World(frame=0.01)
-    world.at(5.0, world.node.garbled, world.pipes[0], Fault("bad_json", ""))
+    world.at(5.0, world.node.garbled, world.pipes[0], ("bad_json", ""))
     world.engine.run(6.0)
     ((told_at, name),) = world.got(Error)
     assert name == "c1"

@@ -154,6 +154,8 @@ def test_every_door_has_its_words() -> None:
     talk = Talk()
     talk.enter(0.0, "c1", "ann")
     talk.do(1.0, "open_session", "t", ("ann", "bob"), None)
+    # On real sockets it is noted too who has opened it.
+    talk.do(1.0, "open_session", "u", ("ann",), 60.0, "ann")
     talk.do(1.0, "add_participant", "t", "cem")
     talk.do(1.0, "remove_participant", "t", "cem")
     talk.do(1.0, "post", "ann", "p1", b'"hello"')
@@ -172,6 +174,7 @@ def test_every_door_has_its_words() -> None:
     said = texts(Story(talk.steps))
     for text in (
         "open t for ann, bob",
+        "open u for ann",
         "add cem to t",
         "remove cem from t",
         "post p1 to ann",

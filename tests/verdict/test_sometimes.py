@@ -214,6 +214,7 @@ CASES: dict[str, tuple[Told, Told]] = {
     "began_again": (run(BEGIN), run(connect(), DRAIN, GONE)),
     "absent_receiver": (answered(message(1, 2)), answered(message(1, 1))),
     "ended_owing": (woken(sent(undelivered("ended"))), woken(sent(undelivered("left")))),
+    "session_over": (noted(Ended("s")), run(step("end_session", "s", effects=(Note(Ended("s")),)))),
     "began_anew": (noted(Ended("s"), MADE), noted(MADE, Ended("s"), Made("t", ("ann",), None, 2))),
     "removed": (
         run(step("remove_participant", "s", "ann", effects=(sent(Left(session="s", reason="removed")),))),
@@ -243,6 +244,8 @@ CASES: dict[str, tuple[Told, Told]] = {
         run(asked(JOIN, error("no_such_session")), LIMITED),
     ),
     "too_large": (closed(1009), closed(1003)),
+    "binary_closed": (closed(1003), closed(1007)),
+    "bad_utf8_closed": (closed(1007), closed(1009)),
     "turned_away": (run(turned_away=1), run(turned_away=0)),
     "baseline": (run(reliability="baseline"), run()),
 }

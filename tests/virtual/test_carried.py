@@ -210,12 +210,45 @@ def test_other_frames_than_were_written_are_found(heard: tuple[Any, ...]) -> Non
     assert shell.broken == ["heard"]
 
 
-def test_another_fault_is_found_and_one_without_a_frame_is_not_asked_for() -> None:
+@pytest.mark.parametrize("code", ["bad_json", "binary", "bad_utf8", "too_large"])
+def test_another_fault_is_found_and_one_without_a_frame(code: str) -> None:
+    for asked in ((), (masked(encode(BEAT)),)):
+        shell = Shell()
+        shell.ask(*asked)
+        shell.step("malformed", "c1", code, "")
+        assert shell.broken == ["heard"]
+
+
+BINARY_FRAME = b"\x82" + masked(b"\x00")[1:]
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (BINARY_FRAME, "binary"),
+        (masked(b'"\xff"'), "bad_utf8"),
+        (masked(b'"' + b"x" * 100 + b'"'), "too_large"),
+        (b"\x82" + masked(b"\x00" * 101)[1:], "too_large"),
+    ],
+)
+def test_what_cannot_be_answered_is_heard_for_what_it_is_and_behind_what_came_before(data: bytes, code: str) -> None:
+    for heard, broken in ((code, []), ("bad_json", ["heard"])):
+        shell = Shell(message_bytes_max=100)
+        shell.ask(masked(encode(BEAT)) + data)
+        shell.step("receive", "c1", BEAT)
+        shell.step("malformed", "c1", heard, "")
+        assert shell.broken == broken
+    shell = Shell(message_bytes_max=100)
+    shell.ask(masked(encode(BEAT)) + data)
+    shell.step("malformed", "c1", code, "", effects=(Close("c1", 1003, ""),))
+    shell.write(close_frame(1003, ""))
+    assert shell.broken == ["heard"]
+
+
+def test_what_is_no_text_is_not_heard_as_one() -> None:
     shell = Shell()
-    shell.step("malformed", "c1", "binary", "frames are text")
-    assert shell.broken == []
-    shell.ask(masked(encode(BEAT)))
-    shell.step("malformed", "c1", "bad_json", "not JSON")
+    shell.ask(b"\x82" + masked(encode(BEAT))[1:])
+    shell.step("receive", "c1", BEAT)
     assert shell.broken == ["heard"]
 
 

@@ -1,8 +1,8 @@
 """What a user may have let through under the two algorithms that do not slide, counted from outside.
 
-Decides how many messages a fixed window, or a bucket, has room for at a moment. Rule: one account counts what was let
-through and came to nothing as if it had been given back, the other as if not, since it depends on the moment whether it
-is: the first judges who is let through, the second who is refused. Moments and durations in seconds.
+Decides how many messages a fixed window, or a bucket, has room for at a moment. Rule: where it is not known whether
+what came to nothing was given back, one account counts it as if it had been, the other as if not: the first judges who
+is let through, the second who is refused. Moments and durations in seconds.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Budget(Protocol):
     def refuses(self, now: float) -> bool:
         """Whether one that was refused may have found no room."""
 
-    def give_back(self, at: float) -> None:
-        """What was let through then came to nothing."""
+    def give_back(self, at: float, *, surely: bool) -> None:
+        """What was let through then came to nothing, and counts no more, `surely` or perhaps."""
 
 
 class FixedBudget:
@@ -53,9 +53,10 @@ class FixedBudget:
         self._turn(now)
         return self._most >= self._limit
 
-    def give_back(self, at: float) -> None:
+    def give_back(self, at: float, *, surely: bool) -> None:
         if floor(at / self._window_s) == self._window:
             self._least -= 1
+            self._most -= surely
 
 
 class BucketBudget:
@@ -86,8 +87,9 @@ class BucketBudget:
         self._fill(now)
         return self._least < 1.0 + EPS
 
-    def give_back(self, at: float) -> None:
+    def give_back(self, at: float, *, surely: bool) -> None:
         self._most = min(self._limit, self._most + 1.0)
+        self._least = min(self._limit, self._least + surely)
 
 
 BUDGETS: dict[str, type[FixedBudget] | type[BucketBudget]] = {"fixed": FixedBudget, "token_bucket": BucketBudget}

@@ -8,13 +8,13 @@ How long somebody has been silent, stale or expired is left to `peers`. Moments 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import inf
 from typing import Any, Final
 
 from msgspec import UNSET
 
 from chatsim.core.codes import (
-    FATAL,
     FLOOD,
     GOING_AWAY,
     NO_PONG,
@@ -31,11 +31,17 @@ from chatsim.core.frames import AckIn, Draining, Error, StatusIn
 from chatsim.core.laggards import PARTS_MAX
 from chatsim.verdict.invariants.catalogue import Findings
 from chatsim.verdict.invariants.orders import CONNECTION_LIMIT
-from chatsim.verdict.invariants.peers import PeerRules
+from chatsim.verdict.invariants.peers import EPS_S, PeerRules
 from chatsim.verdict.invariants.roster import Peer, Roster
 
 CLOSES_PER_S: Final = 500.0
 """A draining node closes so many a second, within 1 s and `drain_window` (protocol.md, section 3)."""
+
+LUCK_MIN: Final = 1e-9
+"""What is drawn well comes out so unlikely in this share of the cases at most."""
+
+_FATAL: Final = {"binary": 1003, "bad_utf8": 1007, "too_large": 1009}
+"""What ends a connection at once (protocol.md, section 3): a table of its own, beside that of the node."""
 
 _FRAMES: Final = frozenset({"receive", "refresh", "refuse_refresh"})
 
@@ -52,10 +58,14 @@ class ClosingRules:
         # By when a node that drains is to be empty, and how long it has for that.
         self._empty_at = inf
         self._window_s = 0.0
+        # How many were to be closed, how many of them have been, and when each is to be back (ms).
+        self._count = self._closed = 0
+        self._told_ms: list[int] = []
         by_time: _Cause = lambda door, args, peer, effect: door == "wake"  # noqa: E731 - one of a table of such
         self._causes: dict[int, _Cause] = {
             **dict.fromkeys((NO_PONG, STALE, TOKEN_EXPIRED, GOING_AWAY), by_time),
-            **dict.fromkeys((VIOLATIONS, *FATAL.values()), _is_broken),
+            VIOLATIONS: _is_broken,
+            **{code: partial(_is_fatal, found) for found, code in _FATAL.items()},
             FLOOD: lambda door, args, peer, effect: (
                 door in _FRAMES and args[0] == peer.name and peer.flooding_from < inf
             ),
@@ -79,6 +89,8 @@ class ClosingRules:
         cause = self._causes.get(effect.code)
         if cause is None or not cause(door, args, peer, effect):
             self._add("close_code", now, f"{peer.name} of {peer.user} is closed with {effect.code} at {door}.")
+        if effect.code == GOING_AWAY:
+            self._goes(now)
 
     def _is_slow(self, door: str, args: Sequence[Any], peer: Peer, effect: Close) -> bool:
         """Too much waits for her: to be written, behind a replay, or of what she was spared."""
@@ -124,7 +136,7 @@ class ClosingRules:
     def malformed(self, now: float, peer: Peer, code: str, effects: Effects) -> None:
         """Bytes came in that are no frame."""
         config, recent = self._roster.config, peer.violations
-        due: int | None = FATAL.get(code)
+        due: int | None = _FATAL.get(code)
         if due is None:
             recent.append(now)
             while recent[0] + config.violation_window_s <= now:
@@ -154,6 +166,8 @@ class ClosingRules:
             config, count = self._roster.config, len(self._roster.peers)
             self._window_s = min(max(count / CLOSES_PER_S, 1.0), config.drain_window_s)
             self._empty_at = now + self._window_s
+            self._count, self._closed = count, 0
+            self._told_ms.clear()
 
     def comes(self, now: float, conn: Conn) -> None:
         """A connection was opened."""
@@ -164,6 +178,28 @@ class ClosingRules:
         """Connections are told that the node drains."""
         if self._empty_at == inf or not 0 <= frame.reconnect_after_ms <= 1000 * self._window_s:
             self._add("farewell", now, f"{to[0]} is to be back in {frame.reconnect_after_ms} ms.")
+        self._told_ms += [frame.reconnect_after_ms] * len(to)
+
+    def drained(self, now: float) -> None:
+        """Everybody has been told when to be back: each a moment of her own, drawn out of the window.
+
+        That n moments drawn evenly all lie within a share r of it has a probability of n r^(n-1) - (n-1) r^n
+        (David and Nagaraja, Order Statistics, 2.3), so that a few of them say nothing.
+        """
+        told, window_ms = self._told_ms, 1000 * self._window_s
+        if len(told) < 2 or not window_ms:
+            return
+        # They were rounded down to whole ones.
+        apart_ms = max(told) - min(told) + 1
+        if len(told) * min(apart_ms / window_ms, 1.0) ** (len(told) - 1) < LUCK_MIN:
+            self._add("farewell", now, f"all {len(told)} are to be back within {apart_ms} of {window_ms:g} ms.")
+
+    def _goes(self, now: float) -> None:
+        """One more is closed because the node goes away: one after the other, evenly over the window."""
+        self._closed += 1
+        since_s = now - self._empty_at + self._window_s
+        if self._window_s and self._closed > 1 + self._count * (since_s + EPS_S) / self._window_s:
+            self._add("drained", now, f"{self._closed} of {self._count} are closed {since_s:g} s after they were told.")
 
     def sweep(self, now: float, slack_s: float) -> None:
         """Look at everybody who is connected."""
@@ -179,6 +215,11 @@ def names_too_little(frame: object) -> bool:
     if isinstance(frame, AckIn):
         return frame.message_id is UNSET and (frame.session is UNSET or frame.up_to is UNSET)
     return isinstance(frame, StatusIn) and (frame.action == "refresh" or not isinstance(frame.session, str))
+
+
+def _is_fatal(found: str, door: str, args: Sequence[Any], peer: Peer, effect: Close) -> bool:
+    """She sent what cannot even be answered, for this."""
+    return door == "malformed" and tuple(args[:2]) == (peer.name, found)
 
 
 def _is_broken(door: str, args: Sequence[Any], peer: Peer, effect: Close) -> bool:

@@ -327,18 +327,20 @@ class DeliveryRules:
 
     def ack(self, peer: Peer, frame: AckIn) -> None:
         """A client acks up to a message, or one message."""
+        epoch: int | None = None
         if isinstance(frame.message_id, str):
             said = self._roster.said.get(frame.message_id)
-            if said is None or not isinstance(frame.message_id, str):
+            if said is None:
                 return
-            session, after, up_to = said.session, said.seq - 1, said.seq
+            session, after, up_to, epoch = said.session, said.seq - 1, said.seq, said.epoch
         elif isinstance(frame.session, str) and isinstance(frame.up_to, int):
             session, up_to = frame.session, frame.up_to
             after = peer.rooms.get(session, -1)
         else:
             return
         room = self._roster.rooms.get(session)
-        if room is None or session not in peer.rooms:
+        # Of a session that has ended there is nothing left to ack in the next of its name.
+        if room is None or session not in peer.rooms or epoch not in (None, room.epoch):
             return
         up_to = min(up_to, room.seq)
         if up_to <= after:

@@ -17,11 +17,8 @@ from chatsim.core.effects import Close, Conn, Effects, Send
 from chatsim.core.frames import Error, RateLimit, Refreshed, Welcome
 from chatsim.core.tokens import Claims
 from chatsim.verdict.invariants.catalogue import Findings
-from chatsim.verdict.invariants.peers import EPS_S, PeerRules
+from chatsim.verdict.invariants.peers import CLOCK_EPS_S, EPS_S, PeerRules
 from chatsim.verdict.invariants.roster import Peer, Roster
-
-CLOCK_EPS_S: Final = 1e-3
-"""Wall times are so large that sums of them in another order may differ by less."""
 
 TOKENS_SPARE: Final = 0.5
 """A door is asked shortly before the connection is there: it may have had so much of a token more by then."""

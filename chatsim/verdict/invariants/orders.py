@@ -17,6 +17,7 @@ from chatsim.core.facts import Ended, Removed
 from chatsim.core.frames import Error, Heartbeat, HeartbeatIn, Left, Undelivered
 from chatsim.core.service import SERVER
 from chatsim.verdict.invariants.catalogue import Findings
+from chatsim.verdict.invariants.peers import CLOCK_EPS_S
 from chatsim.verdict.invariants.roster import Peer, Roster
 
 CONNECTION_LIMIT = "connection limit"
@@ -103,6 +104,9 @@ class OrderRules:
         seqs = {own: rooms[own].seq if own in rooms else 0, **{name: rooms[name].seq for name in peer.rooms}}
         if frame.t != asked.t or frame.seqs != seqs:
             self._add("heartbeat", now, f"{peer.name} is told {frame.seqs} and {frame.t}, not {seqs} and {asked.t}.")
+        wall = self._roster.epoch + now
+        if abs(frame.server_time - wall) > CLOCK_EPS_S:
+            self._add("heartbeat", now, f"{peer.name} is told {frame.server_time:.3f}, and it is {wall:.3f}.")
 
     def undelivered(self, now: float, notice: Undelivered) -> None:
         """A message is given up for somebody: who has left by herself is owed nothing any more, and so has nothing

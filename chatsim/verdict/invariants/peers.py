@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf
-from typing import Any
+from typing import Any, Final
 
 from chatsim.core.codes import FLOOD, GOING_AWAY, NO_PONG, STALE, TOKEN_EXPIRED
 from chatsim.core.effects import Close, Conn, Effect, Send
@@ -19,6 +19,9 @@ from chatsim.verdict.invariants.roster import Peer, Roster
 
 EPS_S = 1e-6
 """Sums of the same moments in another order differ by less."""
+
+CLOCK_EPS_S: Final = 1e-3
+"""Wall times are so large that sums of them in another order may differ by less."""
 
 _EXPIRED = ("token_expired", "frame_rate")
 

@@ -13,7 +13,7 @@ from typing import Any
 from chatsim.core.effects import Conn
 from chatsim.core.frames import Joined, Presence, Typing
 from chatsim.verdict.invariants.catalogue import Findings
-from chatsim.verdict.invariants.peers import EPS_S
+from chatsim.verdict.invariants.peers import CLOCK_EPS_S, EPS_S
 from chatsim.verdict.invariants.roster import Peer, Room, Roster
 
 
@@ -102,6 +102,9 @@ class SignalRules:
         if room is None:
             return
         user = message.user
+        wall = self._roster.epoch + now
+        if abs(message.at - wall) > CLOCK_EPS_S:
+            self._add("presence", now, f"{user} is {message.state} at {wall:.3f}, and not at {message.at:.3f}.")
         room.presence[user] = message.state
         here = user in room.here
         if message.state != "offline":
@@ -161,8 +164,10 @@ class SignalRules:
         if missed:
             self._add("others", now, f"{len(missed)} of {session} do not hear of {message.user}.")
 
-    def told(self, now: float, session: str, message: Any, to: tuple[Conn, ...]) -> None:
-        """A signal goes out to these connections."""
+    def told(self, now: float, session: str, signal: Any, message: Any, to: tuple[Conn, ...]) -> None:
+        """A signal goes out to these connections, as `message`."""
+        if message != signal:
+            self._add("others", now, f"{session} is to hear {signal}, and hears {message}.")
         room = self._roster.rooms.get(session)
         if room is None or not room.joined.issuperset(to):
             self._add("others", now, f"what {message.user} does in {session} goes to somebody who is not in it.")

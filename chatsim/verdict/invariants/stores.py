@@ -1,7 +1,8 @@
 """The invariants of storing messages: who may write how much, what is stored once, and what is acked to its author.
 
-Decides whether each append and each ack was right. Rule: an append that failed may count for a refusal and never
-against one, since it depends on the moment whether the author was given it back. Moments and durations in seconds.
+Decides whether each append and each ack was right. Rule: what the log did not take counts for nothing from then on;
+where its id may have been forgotten by then it may count for a refusal, and never against one. Moments and durations in
+seconds.
 """
 
 from __future__ import annotations
@@ -81,19 +82,24 @@ class StoreRules:
         return found
 
     def failed(self, now: float, record: Record) -> None:
-        """The log did not take a record."""
+        """The log did not take a record: its author is given back what it took of her budget."""
         key = record.sender, record.session, record.id
-        since = self.under_way.pop(key, now)
-        if self._known.get(key, (now, 0))[0] == since:
-            self._known.pop(key, None)
+        self.under_way.pop(key, None)
+        known = self._known.get(key)
+        if known is None or known[1] != record.epoch:
+            # Its id is nobody's any more, or that of a message in the next session of its name.
+            return
+        since, _ = self._known.pop(key)
         if (since, key, record.sent_at) in self._lately:
             self._lately.remove((since, key, record.sent_at))
-        if self._kind is not None and record.sender != SERVER:
-            self._budget(record.sender).give_back(since)
+        surely = now < since + self._dedupe_s
+        if self._kind is not None:
+            self._budget(record.sender).give_back(since, surely=surely)
         moments = self._let_through.get(record.sender)
         if moments is not None and since in moments:
             moments.remove(since)
-            self._failed.setdefault(record.sender, deque()).append(since)
+            if not surely:
+                self._failed.setdefault(record.sender, deque()).append(since)
 
     def stored(self, now: float, record: Record) -> Room | None:
         """The log has a record: it has the next place in its session, which is returned if it is still that session."""

@@ -41,6 +41,7 @@ from chatsim.verdict.invariants.catalogue import Findings, Violation
 from chatsim.verdict.invariants.closings import ClosingRules, names_too_little
 from chatsim.verdict.invariants.deliveries import DeliveryRules
 from chatsim.verdict.invariants.entrance import EntranceRules
+from chatsim.verdict.invariants.lasting import LastingRules
 from chatsim.verdict.invariants.orders import OrderRules
 from chatsim.verdict.invariants.peers import PeerRules
 from chatsim.verdict.invariants.roster import Roster
@@ -88,6 +89,7 @@ class Watch:
         self._signals = SignalRules(roster, self.findings)
         self._spared = SparedRules(roster, self.findings)
         self._orders = OrderRules(roster, self.findings)
+        self._lasting = LastingRules(roster, self.findings)
         self._every_s = self._peers.silence_s_max / SWEEPS
         self._sweep_at = self._every_s
         self._sweeps = 0
@@ -109,7 +111,7 @@ class Watch:
         }
         self._before: dict[str, Callable[[float, Sequence[Any], Effects], None]] = {
             "append_failed": lambda now, args, effects: self._stores.failed(now, args[0]),
-            "clock_jump": lambda now, args, effects: self._peers.jump(now, args[0]),
+            "clock_jump": self._jumps,
             "drain": lambda now, args, effects: self._closings.drain(now),
             "end_session": lambda now, args, effects: self._orders.ended(now, args[0], effects),
             "remove_participant": lambda now, args, effects: self._orders.removed(now, args[0], args[1], effects),
@@ -127,6 +129,7 @@ class Watch:
             roster.begin(0.0, snapshot, epoch, 0.0)
             self._stores.inherit(snapshot)
             self._stores.begin(0.0, snapshot, {})
+            self._lasting.begin(0.0, snapshot)
 
     def step(self, now: float, door: str, args: Sequence[Any], effects: Effects) -> None:
         """One input of the handler, and what it answered."""
@@ -229,6 +232,10 @@ class Watch:
         else:
             self._entrance.refuse(now, peer, args[1], effects)
 
+    def _jumps(self, now: float, args: Sequence[Any], effects: Effects) -> None:
+        self._peers.jump(now, args[0])
+        self._lasting.jump(now)
+
     def _begin(self, now: float, snapshot: Snapshot, epoch: float) -> None:
         roster = self._roster
         seqs = {room.name: (room.epoch, room.seq) for room in roster.rooms.values()}
@@ -238,6 +245,7 @@ class Watch:
         self._deliveries.begin(snapshot)
         self._signals.begin()
         self._closings.begin()
+        self._lasting.begin(now, snapshot)
 
     # What holds when a step is over.
 
@@ -279,6 +287,7 @@ class Watch:
         self._spared.relayed(now, args[0], args[1], effects)
 
     def _woken(self, now: float, args: Sequence[Any], effects: Effects) -> None:
+        self._lasting.woken(now)
         handler = self._handler()
         if handler is None:
             return
@@ -291,6 +300,7 @@ class Watch:
             self._look_inside(now, handler, self._known)
 
     def _drained(self, now: float, args: Sequence[Any], effects: Effects) -> None:
+        self._closings.drained(now)
         handler = self._handler()
         if handler is not None:
             self._deliveries.compare(now, handler.ledger)
@@ -326,10 +336,11 @@ class Watch:
         elif isinstance(effect, WatchEffect):
             self._deliveries.watch(effect.to)
         elif isinstance(effect, Note):
-            self._note(now, effect.fact)
+            self._note(now, door, args, effect.fact)
 
-    def _note(self, now: float, fact: Any) -> None:
+    def _note(self, now: float, door: str, args: Sequence[Any], fact: Any) -> None:
         if isinstance(fact, Made):
+            self._lasting.made(now, door, args, fact)
             room = self._roster.room(fact.session, fact.epoch)
             room.participants |= set(fact.participants)
         elif isinstance(fact, Added):
@@ -346,6 +357,7 @@ class Watch:
             if found is None or (fact.user not in found.here and fact.user not in found.absent):
                 self.findings.add("leftovers", now, f"the place of {fact.user} in {fact.session} is noted.")
         elif isinstance(fact, Ended):
+            self._lasting.over(now, door, args, fact.session, self.slack_s)
             self._roster.end(fact.session)
             self._signals.end(fact.session)
 
@@ -375,6 +387,7 @@ class Watch:
         self._closings.joined(now, peer, asked)
 
     def _left(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Left) -> None:
+        self._lasting.left(to, frame.session)
         self._deliveries.left(now, door, [self._roster.peers[conn] for conn in to], frame)
 
     def _signal(
@@ -383,7 +396,7 @@ class Watch:
         if door == "pressure":
             self._spared.told(now, to, frame)
         else:
-            self._signals.told(now, args[0], frame, to)
+            self._signals.told(now, args[0], args[1], frame, to)
 
     def _error(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Error) -> None:
         if door == "receive":
@@ -408,6 +421,7 @@ class Watch:
         self._peers.sweep(now, self.slack_s)
         self._closings.sweep(now, self.slack_s)
         self._signals.sweep(now, self.slack_s)
+        self._lasting.sweep(now, self.slack_s)
 
     def _look_inside(self, now: float, handler: ChatHandler, open_: Collection[str]) -> None:
         """Look into a handler between two of its steps; its node has these connections."""

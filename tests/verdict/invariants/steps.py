@@ -102,7 +102,7 @@ class Steps:
         told = {"recovered": last_seq is not None, "replayed": 0, "participants": self.people(user), **words}
         joined = Joined(session="s", epoch=1, seq=seq, **told)
         asked = asks or StatusIn("join", "s", last_seq=UNSET if last_seq is None else last_seq)
-        news = Tell("s", Presence(user, "online", EPOCH))
+        news = Tell("s", Presence(user, "online", EPOCH + self.now))
         self.step("receive", conn, asked, effects=(note, Send((conn,), joined), *more, news))
 
     def people(self, comes: str) -> tuple[Participant, ...]:

@@ -22,17 +22,38 @@ def test_a_bucket_has_as_many_at_once_and_then_fills_evenly() -> None:
 def test_what_came_to_nothing_may_count_or_not() -> None:
     for made in (FixedBudget(1, 10.0), BucketBudget(1, 10.0)):
         made.take(1.0)
-        made.give_back(1.0)
+        made.give_back(1.0, surely=False)
         assert made.refuses(1.0)
         assert made.take(1.0)
         assert not made.take(1.0)
+
+
+def test_what_surely_came_to_nothing_counts_for_nothing() -> None:
+    for made in (FixedBudget(2, 10.0), BucketBudget(2, 10.0)):
+        made.take(1.0)
+        made.take(1.0)
+        assert made.refuses(1.0)
+        made.give_back(1.0, surely=True)
+        assert not made.refuses(1.0)
+        assert made.take(1.0)
+        assert made.refuses(1.0)
+        assert not made.take(1.0)
+
+
+def test_a_bucket_that_is_full_is_given_back_nothing() -> None:
+    made = BucketBudget(1, 10.0)
+    made.take(0.0)
+    made.refuses(10.0)
+    made.give_back(0.0, surely=True)
+    assert [made.take(10.0), made.take(10.0)] == [True, False]
 
 
 def test_what_came_to_nothing_in_another_window_changes_nothing() -> None:
     made = FixedBudget(1, 10.0)
     made.take(9.0)
     made.take(10.0)
-    made.give_back(9.0)
+    made.give_back(9.0, surely=True)
+    assert made.refuses(10.0)
     assert not made.take(10.0)
 
 

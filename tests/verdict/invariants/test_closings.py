@@ -251,3 +251,57 @@ def test_nobody_is_told_to_be_back_after_the_window() -> None:
     steps = one()
     drains(steps, 1001)
     assert steps.broken == ["farewell"]
+
+
+def crowd(count: int, **words: Any) -> Steps:
+    steps = Steps(HandlerConfig(ping_interval_s=1000.0, **words))
+    for place in range(count):
+        steps.connect(f"c{place}", f"u{place}")
+    return steps
+
+
+def told(steps: Steps, *after_ms: int) -> list[str]:
+    goodbyes = (Send((f"c{place}",), Draining(reconnect_after_ms=ms)) for place, ms in enumerate(after_ms))
+    steps.step("drain", effects=tuple(goodbyes))
+    return steps.broken
+
+
+@pytest.mark.parametrize(
+    ("after_ms", "found"),
+    [
+        ((100, 900, 300, 500, 20), []),
+        ((500,) * 5, ["farewell"]),
+        ((500, 501, 500, 500, 501), ["farewell"]),
+        # Of a few it may be luck.
+        ((500,) * 4, []),
+        ((500, 500, 500, 500, 510), []),
+        (tuple(range(0, 500, 12)), ["farewell"]),
+        (tuple(range(0, 1000, 24)), []),
+        ((1001, 100, 900, 300, 500), ["farewell"]),
+    ],
+)
+def test_each_is_told_a_moment_of_her_own_within_the_window(after_ms: tuple[int, ...], found: list[str]) -> None:
+    assert told(crowd(len(after_ms)), *after_ms) == found
+
+
+def test_a_window_of_nothing_has_no_moments_to_choose_from() -> None:
+    assert told(crowd(6, drain_window_s=0.0), *(0,) * 6) == []
+
+
+@pytest.mark.parametrize(
+    ("moments", "found"),
+    [
+        ((0.0, 0.25, 0.5, 0.75), []),
+        ((0.3, 0.3, 0.6, 0.9), []),
+        ((0.0, 0.0, 0.0, 0.0), ["drained"]),
+        ((0.0, 0.2, 0.5, 0.75), ["drained"]),
+    ],
+)
+def test_they_are_closed_one_after_the_other(moments: tuple[float, ...], found: list[str]) -> None:
+    steps = crowd(4)
+    steps.now = 5.0
+    told(steps, 100, 900, 300, 500)
+    for place, after_s in enumerate(moments):
+        steps.now = 5.0 + after_s
+        steps.step("wake", effects=(Close(f"c{place}", 1012, ""),))
+    assert steps.broken == found

@@ -9,7 +9,8 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from chatsim.core.config import HandlerConfig
-from chatsim.core.effects import Effect, Send, Watch
+from chatsim.core.effects import Effect, Note, Send, Watch
+from chatsim.core.facts import Ended, Made
 from chatsim.core.frames import AckIn, Delivered, Joined, Left, Message, StatusIn, Undelivered
 from chatsim.core.service import SERVER
 from chatsim.core.snapshot import SessionState, Snapshot
@@ -197,6 +198,40 @@ def test_no_fourth_retry() -> None:
         steps.step("pong", "b")
         steps.sent("wake", ("b",), message(1, tries + 1))
     assert steps.broken == ["retries"]
+
+
+@pytest.mark.parametrize(("seq", "broken"), [(1, []), (2, ["retry_after_ack"])])
+def test_an_ack_of_one_message_is_of_that_one_alone(seq: int, broken: list[str]) -> None:
+    steps = three()
+    for stored in (1, 2):
+        steps.stored(stored, "b", "c")
+    steps.step("receive", "b", AckIn(message_id="m2"))
+    later(steps, 30.0)
+    steps.sent("wake", ("b",), message(seq, 2))
+    assert steps.broken == broken
+
+
+def test_an_ack_of_what_was_said_in_a_session_that_has_ended_is_none_in_the_next() -> None:
+    steps = three()
+    steps.stored(1, "b", "c")
+    steps.step("end_session", "s", effects=(Note(Ended("s")), Send(("a", "b", "c"), Left(session="s", reason="ended"))))
+    steps.step("wake", effects=(Note(Made("s", ("ann", "bob", "cid"), None, 2)),))
+    room = steps.watch._roster.room("s", 2)
+    for conn in ("a", "b"):
+        room.enter(steps.watch._roster.peers[conn], 0)
+    room.seq = 1
+    steps.step("receive", "b", AckIn(message_id="m1"))
+    assert not room.has_acked("bob", 1)
+
+
+@pytest.mark.parametrize(("seq", "broken"), [(1, ["delivered"]), (2, [])])
+def test_who_acks_one_message_is_said_to_have_that_one_alone(seq: int, broken: list[str]) -> None:
+    steps = three()
+    for stored in (1, 2):
+        steps.stored(stored, "b", "c")
+    notice = Delivered(session="s", user="bob", message_ids=(f"m{seq}",))
+    steps.sent("receive", ("a",), notice, "b", AckIn(message_id="m2"))
+    assert steps.broken == broken
 
 
 def test_no_retry_after_the_ack() -> None:

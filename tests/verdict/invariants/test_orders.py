@@ -171,6 +171,8 @@ def test_a_frame_too_many_is_told_when_one_is_let_through(told: Any, broken: lis
         (Heartbeat(EPOCH, {"@ann": 0, "s": 0}, 7), ["heartbeat"]),
         (Heartbeat(EPOCH, {"@ann": 0}, 7), ["heartbeat"]),
         (Heartbeat(EPOCH, {"@ann": 0, "s": 1}), ["heartbeat"]),
+        (Heartbeat(0.0, {"@ann": 0, "s": 1}, 7), ["heartbeat"]),
+        (Heartbeat(EPOCH + 1.0, {"@ann": 0, "s": 1}, 7), ["heartbeat"]),
     ],
 )
 def test_a_heartbeat_is_answered_with_what_it_brought_and_the_numbers(answer: Heartbeat, broken: list[str]) -> None:
@@ -178,6 +180,15 @@ def test_a_heartbeat_is_answered_with_what_it_brought_and_the_numbers(answer: He
     steps.say(1)
     steps.stored(1, "b", more=(Send(("a",), Ack("id1", "m1", "s", 1, 1, False)),))
     steps.sent("receive", ("a",), answer, "a", HeartbeatIn(7))
+    assert steps.broken == broken
+
+
+@pytest.mark.parametrize(("told", "broken"), [(EPOCH + 25.0, []), (EPOCH + 5.0, ["heartbeat"])])
+def test_the_time_of_a_heartbeat_follows_the_clock_of_the_node(told: float, broken: list[str]) -> None:
+    steps = two()
+    steps.now = 5.0
+    steps.step("clock_jump", 20.0)
+    steps.sent("receive", ("a",), Heartbeat(told, {"@ann": 0, "s": 0}, 7), "a", HeartbeatIn(7))
     assert steps.broken == broken
 
 

@@ -85,7 +85,7 @@ def test_typing_that_is_not_renewed_ends(renewed: bool, broken: list[str]) -> No
 def test_who_is_gone_is_offline_after_the_grace() -> None:
     steps = two()
     steps.step("disconnect", "b")
-    tell(steps, "wake", Presence("bob", "offline", EPOCH), 15.0)
+    tell(steps, "wake", Presence("bob", "offline", EPOCH + 15.0), 15.0)
     assert steps.broken == []
 
 
@@ -93,7 +93,7 @@ def test_who_is_gone_is_offline_after_the_grace() -> None:
 def test_nothing_else_is_told_of_her(state: PresenceState, at: float) -> None:
     steps = two()
     steps.step("disconnect", "b")
-    tell(steps, "wake", Presence("bob", state, EPOCH), at)
+    tell(steps, "wake", Presence("bob", state, EPOCH + at), at)
     assert steps.broken == ["presence"]
 
 
@@ -121,6 +121,14 @@ def test_the_others_hear_it(to: tuple[str, ...], broken: list[str]) -> None:
     frame = Typing("s", "ann", True)
     steps.step("told", "s", frame, effects=(Send(to, frame),))
     assert steps.broken == broken
+
+
+def test_they_hear_what_was_told_and_nothing_else() -> None:
+    for at, broken in ((EPOCH, []), (EPOCH + 1.0, ["others"])):
+        steps = two()
+        heard = Send(("b",), Presence("ann", "away", at))
+        steps.step("told", "s", Presence("ann", "away", EPOCH), effects=(heard,))
+        assert steps.broken == broken
 
 
 @pytest.mark.parametrize(("to", "broken"), [((), ["others"]), (("c",), []), (("b", "c"), ["others"])])
@@ -158,6 +166,15 @@ def test_what_somebody_says_of_herself_is_told_at_once() -> None:
     assert shows(two(), Tell("s", Presence("ann", "away", EPOCH))) == []
     assert shows(two()) == ["presence"]
     assert shows(two(), Tell("s", Presence("ann", "online", EPOCH))) == ["presence"]
+
+
+@pytest.mark.parametrize("jumped_s", [0.0, 60.0])
+def test_each_is_told_with_the_moment_by_the_clock_of_the_node(jumped_s: float) -> None:
+    for early_s, broken in ((0.0, []), (30.0, ["presence"]), (-1e9, ["presence"])):
+        steps = two()
+        steps.now = 10.0
+        steps.step("clock_jump", jumped_s)
+        assert shows(steps, Tell("s", Presence("ann", "away", EPOCH + 10.0 + jumped_s - early_s))) == broken
 
 
 def test_who_says_so_again_or_is_nowhere_is_not_told_of() -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from chatsim.core.config import HandlerConfig
-from chatsim.core.effects import Send
-from chatsim.core.frames import Ack, Error, Say
+from chatsim.core.effects import Append, Note, Record, Send
+from chatsim.core.facts import Ended, Made
+from chatsim.core.frames import Ack, Error, Left, Say
 from chatsim.core.snapshot import SessionState, Snapshot
 from chatsim.verdict.invariants.watch import Watch
 from tests.verdict.invariants.steps import BODY, EPOCH, Steps, nothing_seen, record
@@ -126,6 +127,53 @@ def test_what_failed_counts_for_nothing() -> None:
     made.step("append_failed", record(1))
     made.say(1)
     assert made.broken == []
+
+
+def refused(made: Steps, id_: str = "id9") -> None:
+    error = Error("rate_limited", "", id_, retry_after_ms=1)
+    made.sent("receive", ("a",), error, "a", Say(id_, "s", BODY))
+
+
+@pytest.mark.parametrize("algorithm", ["sliding", "fixed", "token_bucket"])
+def test_nobody_is_refused_for_what_the_log_did_not_take(algorithm: Any) -> None:
+    for failed, broken in ((False, False), (True, True)):
+        made = steps(rate_limit=2, rate_algorithm=algorithm)
+        for seq in (1, 2):
+            made.say(seq)
+            if seq == 1 or not failed:
+                made.stored(seq)
+        if failed:
+            made.step("append_failed", record(2))
+        refused(made)
+        assert ("limit_reached" in made.broken) == broken
+        if failed:
+            made.say(2)
+            assert "limit" not in made.broken
+            made.say(3)
+            assert "limit" in made.broken
+
+
+@pytest.mark.parametrize("algorithm", ["sliding", "fixed", "token_bucket"])
+def test_where_an_id_may_have_been_forgotten_what_it_stood_for_may_count(algorithm: Any) -> None:
+    made = steps(rate_limit=1, dedupe_for_s=5.0, rate_algorithm=algorithm)
+    made.say(1)
+    made.now = 5.0
+    made.step("append_failed", record(1))
+    refused(made)
+    made.say(2)
+    assert {"limit", "limit_reached"}.isdisjoint(made.broken)
+
+
+def test_what_failed_in_a_session_that_ended_is_not_given_back_where_its_id_is_used_again() -> None:
+    made = steps(rate_limit=2)
+    made.say(1)
+    made.step("end_session", "s", effects=(Note(Ended("s")), Send(("a",), Left(session="s", reason="ended"))))
+    made.step("wake", effects=(Note(Made("s", ("ann",), None, 2)),))
+    asked = Record("s", "ann", "a", "id1", BODY, EPOCH, 2)
+    made.step("receive", "a", Say("id1", "s", BODY), effects=(Append(asked),))
+    made.step("append_failed", record(1))
+    refused(made)
+    assert "limit_reached" not in made.broken
 
 
 def test_who_is_refused_had_her_share() -> None:
