@@ -22,6 +22,7 @@ from chatsim.analysis.slo import Looks, rule
 from chatsim.errors import UsageError
 from chatsim.scenario.conditions import Condition
 from chatsim.scenario.expectations import Expectation
+from chatsim.scenario.units import quantity
 from chatsim.store.document import cell
 
 Verdict: TypeAlias = Literal["pass", "fail", "inconclusive"]
@@ -51,8 +52,11 @@ class Difference(msgspec.Struct, frozen=True):
 
     @property
     def sentence(self) -> str:
-        """`lost: saved 0, observed 3`."""
-        return f"{self.name}: saved {_told(self.saved)}, observed {_told(self.observed)}"
+        """`lost: saved 0, observed 3`: six digits, and every digit where six do not tell the two apart."""
+        saved, observed = _told(self.saved), _told(self.observed)
+        if saved == observed:
+            saved, observed = cell(self.saved), cell(self.observed)
+        return f"{self.name}: saved {saved}, observed {observed}"
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,7 +119,7 @@ def exactly(condition: Condition, saved: Numbers, observed: Numbers) -> Compared
         observed=now,
         limit=condition.limit(before),
         unit=_unit(condition.unit),
-        why=f"saved {_told(before)}",
+        why=f"saved {quantity(before, condition.unit)}",
     )
 
 
@@ -150,7 +154,7 @@ def over_pairs(
     values, limit = _scaled(condition, before, now)
     looks = Looks(first=n, n_max=n, expectations=comparisons)
     ruling = rule(values, limit, _UNLESS[condition.op], looks)
-    why = f"saved {_told(_centre(before))}"
+    why = f"saved {quantity(_centre(before), condition.unit)}"
     if ruling.would_do and ruling.would_do < inf:
         why += f"; {ruling.would_do:g} repetitions would probably decide"
     low, high = _back(condition, before, now, ruling.low), _back(condition, before, now, ruling.high)
@@ -277,4 +281,4 @@ def _unit(unit: str) -> str:
 def _told(value: float | str | None) -> str:
     if value is None:
         return "nothing (it was not known)"
-    return "no sample" if isinstance(value, float) and isnan(value) else cell(value)
+    return value if isinstance(value, str) else quantity(value, "")

@@ -8,7 +8,7 @@ played. Comparing is the analysis', playing the runner's affair.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -101,15 +101,18 @@ def add(app: typer.Typer, doors: Doors) -> None:
         html: Html = None,
     ) -> None:
         """Play scenarios again: equal in virtual time, no worse on live, or as --fail-if says."""
-        wires = options.wires(on)
-        _check_repeat(repeat, wires)
         from chatsim.scenario.conditions import parse_condition
 
-        conditions = [parse_condition(text) for text in fail_if or []]
+        # Within the reports, so that whatever is refused is said in them too.
         with Reports(junit=junit, json_file=json_file, csv=csv, html=html) as reports:
+            wires = options.wires(on)
+            _check_repeat(repeat, wires)
+            conditions = [parse_condition(text) for text in fail_if or []]
             saved = read(against)
             found = doors.load(paths)
-            scenarios = _distinct(_seeded(reports.loaded(found, wires, seed), seed))
+            words = _again(against, fail_if or [], repeat, attempts)
+            given = reports.loaded(found, wires, seed, options=words, command=("baseline", "compare"))
+            scenarios = _distinct(_seeded(given, seed))
             _check_saved(scenarios, wires, saved, conditions, repeat)
             if any(wire == "live" for wire in wires):
                 _tell_machine(saved)
@@ -136,15 +139,15 @@ class Done:
         after = [each.values() for each in now.repetitions]
         traces = saved.repetitions[0].trace_hash, now.repetitions[0].trace_hash
         self.differences = compare.differences(before[0], after[0], *traces) if wire != "live" else []
+        subjects: Sequence[Any] = conditions or (_promised(scenario) if wire == "live" else [])
         if wire == "live":
-            subjects = _promised(scenario)
-            count = len(conditions or subjects)
-            self.found = [compare.over_pairs(each, before, after, count) for each in conditions]
-            self.found += [] if conditions else [compare.promised(each, before, after, count) for each in subjects]
+            of = compare.over_pairs if conditions else compare.promised
+            self.found = [of(each, before, after, len(subjects)) for each in subjects]
         elif conditions:
             self.found = [compare.exactly(each, before[0], after[0]) for each in conditions]
         else:
             self.found = [compare.equal(before[0], after[0], *traces)]
+        self._about = [{_number(each)} for each in subjects] or [{each.name for each in self.differences}]
 
     @property
     def verdict(self) -> str:
@@ -184,7 +187,18 @@ class Done:
 
     def findings(self, play: Play, *, took_s: float) -> list[Finding]:
         """What came of each comparison, as reports tell it."""
-        return [_finding(play, each, self.seed, took_s) for each in self.found]
+        return [
+            _finding(play, each, _line(play, about), self.seed, took_s)
+            for each, about in zip(self.found, self._about, strict=True)
+        ]
+
+
+def _again(against: Path, conditions: Sequence[str], repeat: int | None, attempts: int) -> list[str]:
+    """The words of a command that compares again as this one does."""
+    words = [] if against == PLACE else ["--against", f"{against}"]
+    words += [word for text in conditions for word in ("--fail-if", text)]
+    words += [] if repeat is None else ["--repeat", f"{repeat}"]
+    return words + ([] if attempts == 1 else ["--attempts", f"{attempts}"])
 
 
 def _compared(
@@ -212,7 +226,20 @@ def _compared(
     return done
 
 
-def _finding(play: Play, each: Compared, seed: int, took_s: float) -> Finding:
+def _number(said: Any) -> str:
+    """The name of the number that an expectation or a condition is about."""
+    from chatsim.analysis.numbers import name_of
+
+    return name_of(said.metric, said.aggregate, said.group)
+
+
+def _line(play: Play, about: Collection[str]) -> int:
+    """Where something is promised of one of these numbers; where of none, the line of the promises."""
+    lines = (each.line for each in play.expect if _number(each) in about)
+    return next(lines, play.scenario.line_of(("expect",)))
+
+
+def _finding(play: Play, each: Compared, line: int, seed: int, took_s: float) -> Finding:
     from chatsim.findings.finding import Finding
 
     return Finding(
@@ -221,7 +248,7 @@ def _finding(play: Play, each: Compared, seed: int, took_s: float) -> Finding:
         expectation=each.text,
         verdict=each.verdict,
         file=play.source,
-        line=1,
+        line=line,
         seed=seed,
         observed=each.observed,
         limit=each.limit,
@@ -276,7 +303,6 @@ def _check_saved(
 
 def _unlike(scenario: Any, wire: options.OwnWire, saved: Baseline, conditions: Sequence[Condition]) -> str:
     from chatsim.analysis.baseline import name_in_words
-    from chatsim.analysis.numbers import name_of
     from chatsim.runner.baseline import changes
 
     entry = saved.entry(scenario.name, wire)
@@ -288,7 +314,7 @@ def _unlike(scenario: Any, wire: options.OwnWire, saved: Baseline, conditions: S
         return f"{scenario.name} on {wire} is not what was saved ({changed} changed): {save} anew"
     known = entry.repetitions[0].numbers
     for each in conditions:
-        if name_of(each.metric, each.aggregate, each.group) not in known:
+        if _number(each) not in known:
             return f"{scenario.name} on {wire} was saved without {name_in_words(each)}: {save} anew, or name another"
     return ""
 

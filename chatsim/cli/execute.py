@@ -1,6 +1,7 @@
 """Runs a list of scenarios one after the other, and says with which exit code that ends.
 
-Rule: one broken run does not hide the others: what it raised becomes its outcome. Nothing run is never a success.
+Rule: one broken run does not hide the others: what it raised becomes its outcome. Nothing run is never a success, and
+nothing hides a broken promise: where one expectation failed the code is 1, whatever could not be judged beside it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ BROKEN: Final = 4
 INTERRUPTED: Final = 130
 
 CODES: Final = {"pass": PASSED, "fail": FAILED, "inconclusive": INCONCLUSIVE, "skipped": USAGE, "invalid": BROKEN}
-_WORST_FIRST: Final = (BROKEN, USAGE, FAILED, INCONCLUSIVE, PASSED)
+_WORST_FIRST: Final = (FAILED, BROKEN, USAGE, INCONCLUSIVE, PASSED)
 _VERDICTS: Final = {PASSED: "pass", FAILED: "fail", INCONCLUSIVE: "inconclusive", USAGE: "invalid", BROKEN: "invalid"}
 
 Row = tuple[str, str, str, str, str, str]
@@ -149,7 +150,8 @@ def outcome_of(result: Result) -> Outcome:
 
 
 def worst(outcomes: Iterable[Outcome]) -> int:
-    """The exit code of all together: harness, usage, failure, doubt, in this order; nothing run is a usage error."""
+    """The exit code of all together: a broken promise (1), the harness (4), usage and what was skipped as a whole (3),
+    doubt (2), in this order; nothing run is a usage error."""
     codes = {outcome.code for outcome in outcomes}
     return next((code for code in _WORST_FIRST if code in codes), USAGE)
 

@@ -47,7 +47,9 @@ def add(app: typer.Typer) -> None:
     @app.command()
     def explore(
         seeds: Annotated[int, typer.Option("--seeds", min=1, metavar="N", help="How many seeds to play.")] = 200,
-        first: Annotated[int, typer.Option("--from", min=0, metavar="S", help="The first of them.")] = 0,
+        first: Annotated[
+            int, typer.Option("--from", min=0, max=units.SEED_MAX, metavar="S", help="The first of them.")
+        ] = 0,
         jobs: Annotated[int, typer.Option(min=1, metavar="J", help="How many processes play.")] = os.cpu_count() or 1,
         for_: Annotated[str | None, typer.Option("--for", metavar="TIME", help="Stop after so long: 10min.")] = None,
         on: Annotated[str, typer.Option("--on", metavar="sim|virtual|agreement|both", help=ON)] = "both",

@@ -1,8 +1,8 @@
-"""The reports that `run` and `check` write for machines: `--junit`, `--json-file`, `--csv`, `--html`, and what GitHub
-Actions shows.
+"""What `run`, `check` and `baseline compare` say of what they found: a line on stderr for each broken promise, the
+reports `--junit`, `--json-file`, `--csv`, `--html`, and what GitHub Actions shows.
 
-Decides when they are written. Rule: whatever happens, they say it: a file that could not be read, a run that failed and
-all that an interrupt kept from being played is an error in them, so that no old report of a good day is left to be
+Decides when that is said. Rule: whatever happens, it is said: a file that could not be read, a run that failed and all
+that an interrupt kept from being played is an error in the reports, so that no old one of a good day is left to be
 read. What they say stands in `chatsim.findings`.
 """
 
@@ -44,11 +44,6 @@ class Reports:
         self._found: list[Finding] = []
 
     @property
-    def wanted(self) -> bool:
-        """Whether anybody is to be told anything."""
-        return bool(self._files) or self._on_github
-
-    @property
     def _on_github(self) -> bool:
         return self._environ.get("GITHUB_ACTIONS") == "true"
 
@@ -70,31 +65,33 @@ class Reports:
         seed: int | None,
         replications: int | Literal["auto"] | None = None,
         options: Sequence[str] = (),
+        command: Sequence[str] = (),
     ) -> Sequence[Scenario]:
-        """The scenarios that are to be played; `options` are the words that go with the wire.
+        """The scenarios that are to be played; `options` and `command` are words of `Play`.
 
         Raises UsageError for faults as `execute.loaded` does.
         """
-        if self.wanted:
-            from chatsim.findings.finding import Play, relative, unreadable
+        from chatsim.findings.finding import Play, relative, unreadable
 
-            here = Path.cwd()
-            words = tuple(options)
-            self._found = [unreadable(problem) for problem in found[1]]
-            for wire in [wires] if isinstance(wires, str) else wires:
-                for scenario in found[0]:
-                    known: Any = scenario
-                    file = "" if known.path is None else relative(known.path, here)
-                    play = Play(
-                        scenario=known, wire=wire, seed=seed, replications=replications, file=file, options=words
-                    )
-                    self._plays.append(play)
+        here = Path.cwd()
+        self._found = [unreadable(problem) for problem in found[1]]
+        for wire in [wires] if isinstance(wires, str) else wires:
+            for scenario in found[0]:
+                known: Any = scenario
+                play = Play(
+                    scenario=known,
+                    wire=wire,
+                    seed=seed,
+                    replications=replications,
+                    file="" if known.path is None else relative(known.path, here),
+                    command=tuple(command),
+                    options=tuple(options),
+                )
+                self._plays.append(play)
         return loaded(found)
 
     def ended(self, outcome: Outcome, took_s: float) -> None:
         """The next of them has been played."""
-        if not self.wanted:
-            return
         play = self._plays.pop(0)
         if outcome.rulings is not None:
             self._found += play.ruled(outcome.rulings, took_s)
@@ -105,16 +102,14 @@ class Reports:
 
     def told(self, of: Callable[[Play], Sequence[Finding]]) -> None:
         """The next of them has been played, and `of` says what was found."""
-        if self.wanted:
-            self._found += of(self._plays.pop(0))
+        self._found += of(self._plays.pop(0))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self.wanted:
-            return
         from chatsim.findings.finding import Findings
 
+        self._tell(error)
         self._give_up(error)
         findings = Findings(self._found)
         try:
@@ -126,6 +121,16 @@ class Reports:
             say(f"chatsim: {problem}")
         if self._on_github:
             self._tell_github(findings)
+
+    def _tell(self, error: BaseException | None) -> None:
+        """A line on stderr for each broken promise, wherever this runs, and for each run that proves nothing; but what
+        ends the command is told by whom it goes to."""
+        from chatsim.findings.finding import Findings
+
+        for finding in Findings(self._found).told:
+            ends = error is not None and finding.verdict in ("error", "skipped") and finding.why == f"{error}"
+            if finding.wire and not ends:
+                say(finding.sentence)
 
     def _give_up(self, error: BaseException | None) -> None:
         """What was to be played and was not, with the reason."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import typer
 
@@ -21,7 +21,7 @@ Paths = Annotated[
     list[Path] | None,
     typer.Argument(metavar="[PATH]...", help="Files, folders and names of shipped ones; nothing: all shipped ones."),
 ]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Replaces the scenario's seed.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, max=units.SEED_MAX, help="Replaces the scenario's seed.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Jobs = Annotated[int, typer.Option("--jobs", metavar="J", help="How many processes play; -1 is one a processor.")]
 Virtual = Annotated[str, typer.Option("--on", metavar="sim|virtual", help="Which wire, both in virtual time.")]
@@ -59,6 +59,9 @@ def paths(given: Sequence[Path] | None, verb: str) -> Sequence[Path]:
     return ()
 
 
+REPLICATIONS_MAX: Final = 10**9
+"""More are not waited for by anybody."""
+
 OwnWire: TypeAlias = Literal["sim", "virtual", "live"]
 
 
@@ -82,9 +85,11 @@ def number(text: str) -> int | Literal["auto"]:
     """How many replications."""
     if text == "auto":
         return "auto"
-    if not text.isdecimal() or int(text) < 2:
-        raise UsageError(f"--replications {text}: give a whole number of at least 2, or auto")
-    return int(text)
+    found = units.whole(text, 2, REPLICATIONS_MAX)
+    if found is None:
+        said = f"--replications {units.shortened(text)}: give a whole number of at least 2, or auto"
+        raise UsageError(f"{said}; {REPLICATIONS_MAX} are the most")
+    return found
 
 
 def share(text: str) -> float:

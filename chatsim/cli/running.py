@@ -1,7 +1,7 @@
 """The commands that run scenarios: `run`, `check` and `demo`.
 
 Decides what is run and what is shown. Rule: the table or the one JSON document goes to stdout when all is done,
-progress to stderr on the way. Running and judging is the runner's; the exit code is `execute`'s.
+progress and what failed to stderr. Running and judging is the runner's; the exit code is `execute`'s.
 """
 
 from __future__ import annotations
@@ -97,12 +97,14 @@ def add(app: typer.Typer, doors: Doors) -> None:
                 if many is not None
                 else play(doors, [(scenario, wire) for scenario in scenarios], seed, out, attempts, reports, target)
             )
-        # What nobody could play has no document; a run that failed on the way has one, which says so.
-        if json and (outcomes[0].is_judged or outcomes[0].code != UsageError.exit_code):
+            if not outcomes[0].is_judged:
+                # What nobody could play has no document; a run that failed on the way has one, which says so.
+                if json and outcomes[0].code != UsageError.exit_code:
+                    emit_document(outcomes[0].document())
+                _raise(outcomes[0])
+        if json:
             emit_document(outcomes[0].document())
-        if not outcomes[0].is_judged:
-            _raise(outcomes[0])
-        if not json:
+        else:
             _show(outcomes, out)
         raise typer.Exit(worst(outcomes))
 

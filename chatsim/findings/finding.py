@@ -18,7 +18,7 @@ import msgspec
 
 from chatsim.scenario.units import quantity
 from chatsim.verdict.result import Ruling, Shown
-from chatsim.verdict.wires import again_words
+from chatsim.verdict.wires import FLOW, again_words
 
 if TYPE_CHECKING:
     from chatsim.scenario.expectations import Expectation
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 Verdict: TypeAlias = Literal["pass", "fail", "inconclusive", "error", "skipped"]
 
-VERDICTS: Final[tuple[Verdict, ...]] = ("error", "fail", "inconclusive", "skipped", "pass")
-"""All of them, the worst first."""
+VERDICTS: Final[tuple[Verdict, ...]] = ("fail", "error", "inconclusive", "skipped", "pass")
+"""All of them, the worst first: nothing hides a broken promise, not even what could not be judged beside it."""
 
 BAD: Final = frozenset({"error", "fail", "inconclusive"})
 """What is no success."""
 
-VIRTUAL: Final = frozenset({"sim", "virtual"})
+VIRTUAL: Final = frozenset({"sim", FLOW, "virtual"})
 """Wires that play a scenario as it is, without its `live:` overrides."""
 
 _UNJUDGED: Final = "it was not judged"
@@ -119,18 +119,34 @@ class Findings:
 
     @property
     def verdict(self) -> str:
-        """The one word for all: `invalid` where there is an error or nothing was judged, of all or of a run; else the
-        worst of them."""
+        """The one word for all: `fail` where a promise is broken, else `invalid` where there is an error or nothing was
+        judged, of all or of a run, else the worst of them."""
         counts = self.counts
-        unjudged = any(all(finding.verdict == "skipped" for finding in found) for _, found in self.runs())
+        unjudged = any(_unjudged(found) for _, found in self.runs())
+        if counts["fail"]:
+            return "fail"
         if counts["error"] or unjudged or not self.found:
             return "invalid"
         return next(verdict for verdict in VERDICTS if counts[verdict] and verdict != "skipped")
 
     @property
     def bad(self) -> list[Finding]:
-        """Those that are no success, as they were found."""
-        return [finding for finding in self.found if finding.verdict in BAD]
+        """Those that are no success, as they were found; what was skipped is one where nothing else came of its run."""
+        bad = []
+        for _, found in self.runs():
+            unjudged = _unjudged(found)
+            bad += [finding for finding in found if unjudged or finding.verdict in BAD]
+        return bad
+
+    @property
+    def told(self) -> list[Finding]:
+        """Those of them that people are told of one by one: the reason why a run was not judged is told once."""
+        told: dict[tuple[object, ...], Finding] = {}
+        for place, finding in enumerate(self.bad):
+            shared = finding.verdict in ("error", "skipped") and finding.expectation
+            key = (finding.file, finding.scenario, finding.wire, finding.why) if shared else (place,)
+            told.setdefault(key, finding)
+        return list(told.values())
 
     @property
     def worst_first(self) -> list[Finding]:
@@ -148,6 +164,11 @@ class Findings:
         return {"verdict": self.verdict, "counts": self.counts, "findings": [to_dict(each) for each in self.found]}
 
 
+def _unjudged(found: Sequence[Finding]) -> bool:
+    """Whether all that there is of a run was skipped."""
+    return all(finding.verdict == "skipped" for finding in found)
+
+
 FIELDS: Final = tuple(name for name in Finding.__struct_fields__ if name != "took_s")
 """What is told of a finding in JSON and CSV, in this order."""
 
@@ -162,14 +183,15 @@ def to_dict(finding: Finding) -> dict[str, Any]:
 
 class Play(msgspec.Struct, frozen=True, kw_only=True):
     """One scenario on one wire, as it was asked for: `seed` None is the scenario's own, `replications` what was asked
-    (None: a single run), `file` how its file is called to people, `options` the words of the command line that go with
-    the wire."""
+    (None: a single run), `file` how its file is called to people, `command` the words of the command where it is
+    neither `run` nor `replicate`, and `options` further words of its line."""
 
     scenario: Scenario
     wire: str
     seed: int | None = None
     replications: int | Literal["auto"] | None = None
     file: str = ""
+    command: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
 
     @property
@@ -186,7 +208,8 @@ class Play(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def again(self) -> str:
         """The command that plays it once more."""
-        words = ["chatsim", "run" if self.replications is None else "replicate", self.source or self.scenario.name]
+        command = self.command or (("run",) if self.replications is None else ("replicate",))
+        words = ["chatsim", *command, self.source or self.scenario.name]
         words += [] if self.replications is None else ["-n", f"{self.replications}"]
         words += [*again_words(self.wire), *self.options]
         return shlex.join([*words, "--seed", f"{self.scenario.seed if self.seed is None else self.seed}"])

@@ -26,28 +26,14 @@ _COLUMNS: Final = ("verdict", "scenario", "wire", "expectation", "observed", "li
 def annotated(findings: Findings, root: Path | None = None) -> list[str]:
     """The lines, at most `ANNOTATIONS_MAX`, the last of them saying how many more there are.
 
-    Files are named as seen from `root`, the checkout, because GitHub knows no other. A run without a verdict is one
-    line, however many expectations it has.
+    Files are named as seen from `root`, the checkout, because GitHub knows no other.
     """
-    told = [_annotation(finding, root) for finding in _once(findings.bad)]
+    told = [_annotation(finding, root) for finding in findings.told]
     if len(told) <= ANNOTATIONS_MAX:
         return told
     kept = told[: ANNOTATIONS_MAX - 1]
     more = f"and {len(told) - len(kept)} more: all of them are in the summary of this step and in the log"
     return [*kept, f"::error title=chatsim::{_data(more)}"]
-
-
-def _once(bad: Sequence[Finding]) -> list[Finding]:
-    """Those of one run that share a reason count once."""
-    seen = set()
-    kept = []
-    for finding in bad:
-        key = (finding.file, finding.scenario, finding.wire, finding.why if finding.verdict == "error" else None)
-        if finding.verdict == "error" and finding.expectation and key in seen:
-            continue
-        seen.add(key)
-        kept.append(finding)
-    return kept
 
 
 def _annotation(finding: Finding, root: Path | None) -> str:

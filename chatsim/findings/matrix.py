@@ -59,8 +59,10 @@ class Matrix(msgspec.Struct, frozen=True):
 
     @property
     def verdict(self) -> Verdict:
-        """`error` where something could not be judged, else `fail` where there is a gap, else `pass`."""
-        if any(proof.verdict == "error" for row in self.rows for proof in row.proofs):
+        """`fail` where a promise is broken, `error` where something could not be judged, `fail` again where there is
+        another gap, else `pass`."""
+        found = {proof.verdict for row in self.rows for proof in row.proofs}
+        if "error" in found and "fail" not in found:
             return "error"
         return "fail" if self.gaps else "pass"
 

@@ -18,7 +18,7 @@ import pytest
 from chatsim.pytest_plugin.fixtures import chat_clock, chat_server, chat_sim
 from chatsim.pytest_plugin.judged import Judged
 from chatsim.pytest_plugin.options import MARKER, WIRES, Options
-from chatsim.pytest_plugin.recognise import SUFFIXES, is_scenario
+from chatsim.scenario.recognise import SUFFIXES, is_scenario
 
 __all__ = ["chat_clock", "chat_server", "chat_sim"]
 

@@ -35,6 +35,13 @@ _PROPERTIES: Final = (
 """What a report knows of an expectation, `--junitxml` included; `took_s` is of the whole run."""
 
 
+def marker(tag: str) -> str:
+    """The name by which a tag marks tests: `two words` is `two_words`, and `skip`, which has a meaning, `tag_skip`."""
+    name = re.sub(r"[^\w.+-]", "_", tag)
+    # Names with an underscore in front are refused by pytest.
+    return f"tag_{name}" if name in PYTESTS or name.startswith("_") else name
+
+
 class ScenarioFile(pytest.File):
     """One scenario file."""
 
@@ -65,8 +72,7 @@ class ScenarioFile(pytest.File):
         """A marker for each tag, known to pytest so that --strict-markers has nothing against it."""
         names = [MARKER]
         for tag in scenario.tags:
-            name = re.sub(r"[^\w.+-]", "_", tag)
-            name = f"tag_{name}" if name in PYTESTS else name
+            name = marker(tag)
             self.config.addinivalue_line("markers", f"{name}: scenarios with the tag {tag}")
             names.append(name)
         markers = [getattr(pytest.mark, name) for name in names]

@@ -11,6 +11,8 @@ from typing import ClassVar, Final, Literal
 
 import pytest
 
+from chatsim.scenario.units import SEED_MAX, shortened, whole
+
 MARKER: Final = "chatsim"
 """Marks every expectation of a scenario; its tags are markers beside it."""
 
@@ -18,6 +20,9 @@ WIRES: Final = ("sim", "virtual", "live")
 
 REPLICATIONS_MIN: Final = 2
 """Fewer have no interval."""
+
+REPLICATIONS_MAX: Final = 10**9
+"""More are not waited for by anybody."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +63,10 @@ def _wires(text: str | None) -> tuple[str, ...]:
 def _seed(text: str | None) -> int | None:
     if text is None:
         return None
-    if not (text.isascii() and text.isdecimal()):
-        raise pytest.UsageError(f"--chatsim-seed {text}: give a whole number of 0 or more")
-    return int(text)
+    found = whole(text, 0, SEED_MAX)
+    if found is None:
+        raise pytest.UsageError(f"--chatsim-seed {shortened(text)}: give a whole number of 0 or more, below 2^63")
+    return found
 
 
 def _replications(text: str | None) -> int | Literal["auto"] | None:
@@ -68,8 +74,10 @@ def _replications(text: str | None) -> int | Literal["auto"] | None:
         return None
     if text == "auto":
         return "auto"
-    if not (text.isascii() and text.isdecimal()) or int(text) < REPLICATIONS_MIN:
+    found = whole(text, REPLICATIONS_MIN, REPLICATIONS_MAX)
+    if found is None:
         raise pytest.UsageError(
-            f"--chatsim-replications {text}: give a whole number of at least {REPLICATIONS_MIN}, or auto"
+            f"--chatsim-replications {shortened(text)}: give a whole number of at least {REPLICATIONS_MIN}, or auto; "
+            f"{REPLICATIONS_MAX} are the most"
         )
-    return int(text)
+    return found

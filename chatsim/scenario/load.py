@@ -1,6 +1,6 @@
 """From files to scenarios.
 
-Decides which files are scenarios and where each fault stands. Rule: all errors of all files at once, each as
+Decides where each fault stands, and which files a path names. Rule: all errors of all files at once, each as
 `file:line:column: path: what is wrong`. What a scenario may say is decided by the models.
 """
 
@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from chatsim.core.config import HandlerConfig
 from chatsim.errors import UsageError
 from chatsim.scenario import faults as f
 from chatsim.scenario.handler import handler_config
 from chatsim.scenario.model import Scenario
+from chatsim.scenario.recognise import MARKS, SUFFIXES, is_scenario
 from chatsim.scenario.requirements import strangers
 from chatsim.scenario.yaml import Document, YamlError, YamlProblem, read_yaml
-
-SUFFIXES: Final = (".yaml", ".yml")
-MARKS: Final = ("name", "groups", "expect")
-"""Keys at the top by which a file in a folder is known to be a scenario."""
 
 
 class Problem(NamedTuple):
@@ -85,7 +82,7 @@ def load_handler(path: str | Path) -> HandlerConfig:
 def discover(paths: Iterable[str | Path] = ()) -> list[Path]:
     """The scenario files among files and folders, each once; without a path the shipped ones.
 
-    A file named outright always counts, a file in a folder (at any depth) when it looks like a scenario; where nothing
+    A file named outright always counts, a file in a folder (at any depth) when it is one by `recognise`; where nothing
     goes by a plain name, a shipped scenario may. Raises UsageError for a folder without any, and for a name of nothing.
     """
     given = [find(path) for path in paths] or [shipped()]
@@ -95,7 +92,7 @@ def discover(paths: Iterable[str | Path] = ()) -> list[Path]:
             found[path] = None
             continue
         inside = [file for file in sorted(path.rglob("*")) if file.suffix in SUFFIXES and file.is_file()]
-        scenarios = [file for file in inside if _looks_like_a_scenario(file)]
+        scenarios = [file for file in inside if is_scenario(file)]
         if not scenarios:
             raise UsageError(f"{path} holds no scenario: a scenario is a YAML file with {', '.join(MARKS)} at the top")
         found.update(dict.fromkeys(scenarios))
@@ -128,20 +125,6 @@ def shipped() -> Path:
     if not beside.is_dir():
         raise UsageError(f"no scenarios were shipped with {package}: name a file or a folder")
     return beside
-
-
-def _looks_like_a_scenario(path: Path) -> bool:
-    """Whether two of the keys that mark a scenario stand at the beginning of lines.
-
-    Two, so that a scenario with one of them misspelt is refused and not passed over. A cheap look: files are read
-    again later.
-    """
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError:
-        return False
-    keys = {line.partition(b":")[0].strip(b"\xef\xbb\xbf \"'") for line in lines if line[:1] not in b" \t#-"}
-    return sum(mark.encode() in keys for mark in MARKS) >= 2
 
 
 def _read(path: Path) -> Scenario:

@@ -45,6 +45,7 @@ from chatsim.scenario.words import (
     Share,
     SizeDistribution,
     Switch,
+    Tags,
     Text,
     Texts,
     Words,
@@ -226,7 +227,7 @@ class Scenario(Words):
     name: ScenarioName
     description: Text = ""
     requirements: Texts = ()
-    tags: Texts = ()
+    tags: Tags = ()
     seed: Seed = 1
     ties: Seed | None = None
     duration_s: PositiveDuration

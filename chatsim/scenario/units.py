@@ -27,6 +27,9 @@ BYTES: Final = {
 }
 BITS: Final = {"bit/s": 1.0, "kbit/s": 1e3, "Kbit/s": 1e3, "Mbit/s": 1e6, "Gbit/s": 1e9}
 
+SEED_MAX: Final = 2**63 - 1
+"""The largest seed. A larger number is a whole one to few other programs, and too long for the name of a folder."""
+
 NUMBER: Final = r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 _QUANTITY: Final = re.compile(rf"\s*([+-]?{NUMBER})\s*(\S*)\s*")
 
@@ -130,6 +133,24 @@ def number(value: object) -> float:
     if found < 0:
         raise ValueError(f"{value!s} is negative: a number of 0 or more is expected")
     return found
+
+
+def whole(text: str, low: int, high: int) -> int | None:
+    """The whole number that these digits say; None for anything else, and for what lies outside of `low` and `high`.
+
+    However many they are: Python itself refuses to read thousands of them.
+    """
+    if not (text.isascii() and text.isdecimal()):
+        return None
+    digits = text.lstrip("0") or "0"
+    if len(digits) > len(f"{high}") or not low <= int(digits) <= high:
+        return None
+    return int(digits)
+
+
+def shortened(text: str, length: int = 40) -> str:
+    """The text as a sentence can quote it."""
+    return text if len(text) <= length else f"{text[:length]}..."
 
 
 def _split(value: object, what: str, examples: str) -> tuple[float, str]:

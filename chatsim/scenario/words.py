@@ -5,6 +5,7 @@ code carries its unit in its name (`warmup_s`), the word in YAML does not (`warm
 other. Which words exist is decided by the models.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeAlias
@@ -53,12 +54,15 @@ def folder_of(info: ValidationInfo) -> Path | None:
     return info.context.get("folder") if isinstance(info.context, dict) else None
 
 
-def whole(minimum: int) -> Callable[[object], int]:
-    """A reader of whole numbers from `minimum` up."""
+def whole(minimum: int, maximum: int | None = None) -> Callable[[object], int]:
+    """A reader of whole numbers from `minimum` up, and up to `maximum` where there is one."""
 
     def read(value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
             raise ValueError(f"{value!s} is not a whole number of at least {minimum}")
+        if maximum is not None and value > maximum:
+            # Not with the number itself: it may have more digits than Python writes.
+            raise ValueError(f"is more than {maximum}: write a smaller number")
         return value
 
     return read
@@ -106,6 +110,23 @@ def texts(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+TAG_PATTERN: Final = r"^[^\x00-/:-@\[-`\{-\x7f]"
+"""What a tag begins with: a letter or a digit, and no sign of ASCII (in the ECMA dialect too)."""
+
+
+def tags(value: object) -> tuple[str, ...]:
+    """A list of tags, which mark tests in pytest: texts that begin with a letter or a digit."""
+    found = texts(value)
+    wrong = [
+        ((index,), f"{units.shortened(tag)!r} is no tag: begin it with a letter or a digit, as pytest wants it")
+        for index, tag in enumerate(found)
+        if not re.match(TAG_PATTERN, tag)
+    ]
+    if wrong:
+        raise FaultsError(wrong)
+    return found
+
+
 def distribution_of(quantity: reading.Quantity) -> Callable[[object, ValidationInfo], Distribution]:
     """A reader of distributions of that quantity."""
 
@@ -150,13 +171,22 @@ Share: TypeAlias = Annotated[float, BeforeValidator(units.share), WithJsonSchema
 PositiveShare: TypeAlias = Annotated[float, BeforeValidator(positive(units.share)), WithJsonSchema(SHARE_SCHEMA)]
 Bandwidth: TypeAlias = Annotated[float, BeforeValidator(units.bandwidth), WithJsonSchema(BANDWIDTH_SCHEMA)]
 Count: TypeAlias = Annotated[int, BeforeValidator(whole(1)), WithJsonSchema({"type": "integer", "minimum": 1})]
-Seed: TypeAlias = Annotated[int, BeforeValidator(whole(0)), WithJsonSchema({"type": "integer", "minimum": 0})]
+Seed: TypeAlias = Annotated[
+    int,
+    BeforeValidator(whole(0, units.SEED_MAX)),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": units.SEED_MAX}),
+]
 Switch: TypeAlias = Annotated[
     bool, BeforeValidator(switch), WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": ["on", "off"]}]})
 ]
 Text: TypeAlias = Annotated[str, BeforeValidator(text)]
 Texts: TypeAlias = Annotated[
     tuple[str, ...], PlainValidator(texts), WithJsonSchema({"type": "array", "items": {"type": "string"}})
+]
+Tags: TypeAlias = Annotated[
+    tuple[str, ...],
+    PlainValidator(tags),
+    WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": TAG_PATTERN}}),
 ]
 DurationDistribution: TypeAlias = Annotated[
     Distribution, PlainValidator(distribution_of(units.duration)), WithJsonSchema(distribution_schema(DURATION_SCHEMA))

@@ -37,9 +37,11 @@ def test_equal_is_equal_and_nothing_is_no_sample() -> None:
     [
         ({"a": np.nextafter(0.1, 1)}, "a: saved 0.1, observed 0.10000000000000002"),
         ({"a": nan}, "a: saved 0.1, observed no sample"),
-        ({"b": 0.0}, "b: saved no sample, observed 0.0"),
-        ({"c": 5.0}, "c: saved inf, observed 5.0"),
-        ({"d": 1.0}, "d: saved nothing (it was not known), observed 1.0"),
+        ({"a": 0.10123456789}, "a: saved 0.1, observed 0.101235"),
+        ({"b": 0.0}, "b: saved no sample, observed 0"),
+        ({"a": 1234567.0}, "a: saved 0.1, observed 1234567"),
+        ({"c": 5.0}, "c: saved inf, observed 5"),
+        ({"d": 1.0}, "d: saved nothing (it was not known), observed 1"),
     ],
 )
 def test_the_last_digit_counts(change: dict[str, float], sentence: str) -> None:
@@ -51,7 +53,7 @@ def test_the_last_digit_counts(change: dict[str, float], sentence: str) -> None:
 
 def test_what_is_not_there_any_more_and_another_trace_differ_too() -> None:
     found = b.equal({"a": 1.0, "b": 2.0}, {"a": 1.0}, "h", "i")
-    assert found.why == "b: saved 2.0, observed nothing (it was not known); trace_hash: saved h, observed i"
+    assert found.why == "b: saved 2, observed nothing (it was not known); trace_hash: saved h, observed i"
 
 
 def test_the_first_differences_are_named_and_the_rest_counted() -> None:
@@ -68,6 +70,15 @@ def test_the_first_differences_are_named_and_the_rest_counted() -> None:
 def test_a_condition_is_held_against_exact_values(saved: float, observed: float, verdict: str) -> None:
     found = b.exactly(SLOWER, {P95: saved}, {P95: observed})
     assert (found.verdict, found.text) == (verdict, "fail if p95(delivery_latency) > +10%")
+
+
+def test_what_was_saved_is_told_as_people_read_it() -> None:
+    assert b.exactly(SLOWER, {P95: 0.05012345678912}, {P95: 0.06}).why == "saved 50.1235 ms"
+    assert b.exactly(SLOWER, {P95: nan}, {P95: 0.06}).why == "saved no sample"
+    share = parse_condition("max(utilisation) > +5%")
+    assert b.exactly(share, {"utilisation_max": 1 / 3}, {"utilisation_max": 0.5}).why == "saved 33.3333 %"
+    assert b.exactly(parse_condition("lost > +0"), {"lost": 2.0}, {"lost": 3.0}).why == "saved 2"
+    assert b.over_pairs(SLOWER, runs([0.05012345678912] * 5), runs([0.08] * 5), 1).why == "saved 50.1235 ms"
 
 
 # Real clocks.

@@ -8,13 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from chatsim.cli.doors import Doors, Progress, Wire
+from chatsim.scenario.expectations import Expectation, parse_expectation
 
 
 @dataclass
 class FakeScenario:
-    """A scenario that is only a name."""
+    """A scenario that is only a name and a promise."""
 
     name: str = "steady"
+    path: Path | None = None
+    seed: int = 1
+    expect: tuple[Expectation, ...] = (parse_expectation("p99(delivery_latency) <= 100ms", line=7),)
+
+    def with_live_overrides(self) -> FakeScenario:
+        return self
 
 
 @dataclass

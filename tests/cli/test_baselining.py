@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from chatsim.cli.baselining import Done
+from chatsim.cli.baselining import Done, _again
 from chatsim.cli.main import main
 from chatsim.cli.version import __version__
+from chatsim.findings.finding import Play
 from chatsim.runner.baseline import measure
 from chatsim.scenario.conditions import parse_condition
 from chatsim.scenario.load import load
@@ -89,8 +92,8 @@ def test_the_first_differences_are_named(capsys: Capture) -> None:
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["small", "sim", "lost", "1.0", "0.0", "differs"] in rows
     (failure,) = ElementTree.parse("out.xml").iter("failure")
-    assert "lost: saved 1.0, observed 0.0" in f"{failure.text}"
-    assert "again: chatsim run small.yaml" in f"{failure.text}"
+    assert "lost: saved 1, observed 0" in f"{failure.text}"
+    assert f"{failure.text}".endswith("; again: chatsim baseline compare small.yaml --seed 1")
     assert json.loads(Path("out.json").read_text(encoding="utf-8"))["counts"]["fail"] == 1
 
 
@@ -107,6 +110,74 @@ def test_a_condition_decides_where_there_is_one(saved_s: float, code: int, capsy
     assert [each["verdict"] for each in run["compared"]] == [("pass", "fail")[code], "pass"]
     # And what differs is told all the same.
     assert [each["name"] for each in run["differences"]] == ["delivery_latency_p95_s"]
+
+
+CHANGED = (
+    # What the saved run is said to have come to, the conditions, the line where that is promised, and what is told.
+    ({"lost": 1.0}, (), 10, "lost: saved 1, observed 0"),
+    ({"sent": 1.0}, (), 9, "sent: saved 1, observed 20"),
+    ({"delivery_latency_p95_s": 0.00512345678}, ("p95(delivery_latency) > +10%",), 11, "saved 5.12346 ms"),
+    ({"sent": 1.0}, ("sent > +0",), 9, "saved 1"),
+)
+LINES = WORDS.replace(
+    "expect: [p95(delivery_latency) <= 100ms, lost == 0]", "expect:\n  - lost == 0\n  - p95(delivery_latency) <= 100ms"
+).lstrip("\n")
+
+
+@pytest.mark.parametrize(("saved", "conditions", "line", "told"), CHANGED)
+def test_a_difference_is_told_where_it_was_promised_and_its_command_finds_it_again(
+    saved: dict[str, float],
+    conditions: tuple[str, ...],
+    line: int,
+    told: str,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+) -> None:
+    file.write_text(LINES, encoding="utf-8")
+    baseline("save", "small.yaml", "--on", "virtual")
+    planted(**saved)
+    against = PLACE.rename("my baseline.json")
+    capsys.readouterr()
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    asked = [word for text in conditions for word in ("--fail-if", text)]
+    assert baseline("compare", "small.yaml", "--on", "virtual", "--against", f"{against}", *asked) == 1
+    # Once as it is said everywhere, and once for GitHub.
+    said, annotation = capsys.readouterr().err.splitlines()[-2:]
+    assert annotation.startswith(f"::error file=small.yaml,line={line},title=small (virtual)::")
+    assert said.startswith(f"small.yaml:{line}: ")
+    assert told in said
+    assert not re.search(r"\d\.\d{6}", said), "what is told is rounded"
+    program, *again = shlex.split(said.partition("; again: ")[2])
+    assert program == "chatsim"
+    assert main(again) == 1
+    assert said in capsys.readouterr().err.splitlines()
+
+
+def test_what_is_refused_leaves_no_old_report(capsys: Capture) -> None:
+    baseline("save", "small.yaml")
+    report = ["--junit", "out.xml"]
+    refused = (
+        ["--fail-if", "p95(delivery_latency) > 10%"],
+        ["--on", "moon"],
+        ["--repeat", "5"],
+        ["--against", "none.json"],
+    )
+    for words in refused:
+        assert baseline("compare", "small.yaml", *report) == 0
+        capsys.readouterr()
+        assert baseline("compare", "small.yaml", *report, *words) == 3
+        (line,) = capsys.readouterr().err.splitlines()
+        (error,) = ElementTree.parse("out.xml").iter("error")
+        assert f"{error.text}" == line
+
+
+def test_the_words_of_live_are_said_again(file: Path) -> None:
+    words = tuple(_again(PLACE, [], 6, 3))
+    play = Play(scenario=load(file), wire="live", command=("baseline", "compare"), options=words)
+    assert play.again == f"chatsim baseline compare {file} --on live --repeat 6 --attempts 3 --seed 1"
 
 
 def test_a_condition_on_a_group() -> None:

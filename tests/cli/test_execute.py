@@ -31,7 +31,17 @@ def test_zero_only_if_all_passed_and_order_does_not_matter(codes: list[int]) -> 
 
 @pytest.mark.parametrize(
     ("codes", "code"),
-    [([0, 1, 4], 4), ([0, 1, 3], 3), ([1, 2], 1), ([0, 2], 2), ([0, 0], 0)],
+    [
+        # What could not be judged hides no broken promise.
+        ([0, 1, 4], 1),
+        ([0, 1, 3], 1),
+        ([4, 3, 2, 1, 0], 1),
+        ([1, 2], 1),
+        ([0, 4, 3], 4),
+        ([0, 3, 2], 3),
+        ([0, 2], 2),
+        ([0, 0], 0),
+    ],
 )
 def test_precedence(codes: list[int], code: int) -> None:
     assert worst(outcomes(codes)) == code

@@ -1,5 +1,5 @@
-"""The reports of `run` and `check`: all of them say the same, and what NumPy finds in the raw rows; nothing is ever
-absent from them, and no old one is left."""
+"""What `run` and `check` say of what they found: a line on stderr, and reports, all of which say the same and what
+NumPy finds in the raw rows; nothing is ever absent from them, and no old one is left."""
 
 from __future__ import annotations
 
@@ -240,6 +240,94 @@ def test_what_was_not_judged_is_an_error_whatever_kept_it(
     assert main(["check", f"{tmp_path}", "--out", f"{tmp_path / 'out'}", *written.flags], doors) == code
     assert written.verdicts == ["pass", "pass", "error", "error", others, others]
     assert why in written.whys[2]
+
+
+LINE = (
+    r"FILE:17: p99\(delivery_latency\) <= 1ms: observed [0-9.]+ ms, limit 1 ms, n [0-9]+, seed 1, on sim; "
+    r"again: chatsim run FILE --seed 1"
+)
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]], ids=["table", "json"])
+@pytest.mark.parametrize("command", ["run", "check"])
+@pytest.mark.parametrize("steps", ["true", None], ids=["in a step of GitHub", "elsewhere"])
+def test_a_broken_promise_is_a_line_on_stderr_wherever_it_is_played(
+    steps: str | None,
+    command: str,
+    more: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+) -> None:
+    if steps is not None:
+        monkeypatch.setenv("GITHUB_ACTIONS", steps)
+        monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    file = write(tmp_path)
+    assert main([command, f"{file}", "--out", f"{tmp_path / 'out'}", *more]) == 1
+    out, err = capsys.readouterr()
+    form = LINE.replace("FILE", re.escape(f"{file}"))
+    assert len([line for line in err.splitlines() if re.fullmatch(form, line)]) == 1
+    assert "again:" not in out
+    if more:
+        assert json.loads(out)["verdict"] == "fail"
+
+
+def test_what_passes_has_no_line(tmp_path: Path, capsys: Capture) -> None:
+    file = write(tmp_path, expect=["lost == 0"])
+    assert main(["check", f"{file}", "--out", f"{tmp_path / 'out'}"]) == 0
+    assert "lost == 0" not in capsys.readouterr().err
+
+
+def test_what_replications_decide_or_cannot_decide_is_a_line_too(tmp_path: Path, capsys: Capture) -> None:
+    file = write(tmp_path, expect=["p99(delivery_latency) <= 1ms", "sent == 0"])
+    words = ["check", f"{file}", "--replications", "2", "--jobs", "1", "--out", f"{tmp_path / 'out'}"]
+    assert main(words) == 1
+    (doubt, broken) = [line for line in capsys.readouterr().err.splitlines() if line.startswith(f"{file}:")]
+    assert doubt.startswith(f"{file}:17: p99(delivery_latency) <= 1ms: inconclusive: observed ")
+    assert broken.startswith(f"{file}:18: sent == 0: observed ")
+    for told in (doubt, broken):
+        assert " in the mean, between " in told
+        assert f"; again: chatsim replicate {file} -n 2 --seed 1" in told
+
+
+def test_a_run_that_proves_nothing_is_one_line_and_one_that_ends_the_command_is_said_once(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    file = write(tmp_path, "broken", ["lost == 0", "sent >= 1"])
+    doors = Doors(load=REAL.load, run=broken)
+    assert main(["check", f"{file}", "--out", f"{tmp_path / 'out'}"], doors) == 4
+    lines = capsys.readouterr().err.splitlines()
+    why = "the server never came up"
+    assert [line for line in lines if why in line] == [
+        f"{file}:17: lost == 0: error: {why}; again: chatsim run {file} --seed 1"
+    ]
+    assert main(["run", f"{file}", "--out", f"{tmp_path / 'out'}"], doors) == 4
+    assert [line for line in capsys.readouterr().err.splitlines() if why in line] == [f"chatsim: {why}"]
+
+
+def test_what_failed_before_an_interrupt_is_told(tmp_path: Path, capsys: Capture) -> None:
+    file = write(tmp_path, "a", ["sent == 0"])
+    write(tmp_path, "interrupted", ["lost == 0"])
+    doors = Doors(load=REAL.load, run=broken)
+    assert main(["check", f"{tmp_path}", "--out", f"{tmp_path / 'out'}"], doors) == 130
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1] == "chatsim: interrupted"
+    assert lines[-2].startswith(f"{file}:17: sent == 0: observed ")
+
+
+def test_twins_are_told_apart_in_every_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    written = Written(tmp_path)
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder, "small", ["lost == 0"])
+    assert main(["check", "a", "b", "--out", f"{tmp_path / 'out'}", *written.flags]) == 0
+    files = ["a/small.yaml", "b/small.yaml"]
+    assert [case.get("file") for case in written.cases] == files
+    assert [case.get("classname") for case in written.cases] == [f"{file}.sim" for file in files]
+    assert [row["file"] for row in written.rows] == files
+    assert [finding["file"] for finding in written.document["findings"]] == files
+    assert all(f"{file}:17" in written.html for file in files)
 
 
 def test_a_run_that_is_not_valid_is_in_error(tmp_path: Path) -> None:

@@ -28,7 +28,17 @@ def test_version(capsys: Capture) -> None:
 
 @pytest.mark.parametrize(
     "argv",
-    [["--nonsense"], ["no-such-command"], ["run"], ["run", "a.yaml", "--seed", "x"], ["run", "a.yaml", "--seed", "-1"]],
+    [
+        ["--nonsense"],
+        ["no-such-command"],
+        ["run"],
+        ["run", "a.yaml", "--seed", "x"],
+        ["run", "a.yaml", "--seed", "-1"],
+        ["run", "a.yaml", "--seed", f"{2**63}"],
+        ["check", "--seed", "7" * 5000],
+        ["check", "--replications", "7" * 5000],
+        ["explore", "--from", f"{2**63}"],
+    ],
 )
 def test_wrong_usage_is_three_and_one_sentence(argv: list[str], capsys: Capture) -> None:
     assert main(argv, Fakes().doors()) == 3

@@ -39,6 +39,8 @@ def test_a_change_has_one_value() -> None:
         (changes, ["users=[1"], "--set users"),
         (number, "1", "at least 2, or auto"),
         (number, "-3", "at least 2, or auto"),
+        pytest.param(number, "7" * 5000, "7{40}\\.\\.\\.: .* at least 2, or auto", id="more digits than Python reads"),
+        (number, "\N{ARABIC-INDIC DIGIT SEVEN}", "at least 2, or auto"),
         (share, "0%", "--until 0%"),
         (share, "x", "--until x"),
         (check_jobs, 0, "--jobs 0"),

@@ -140,6 +140,48 @@ def test_a_scenario_of_which_nothing_can_be_asked_is_not_green(folder: Path, cap
     assert json.loads((folder / "o.json").read_text(encoding="utf-8"))["verdict"] == "invalid"
 
 
+def test_a_broken_promise_is_not_hidden_by_what_was_skipped(
+    folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    with foreign(Foreign("loses")) as server:
+        words = ["check", "crash.yaml", "talk.yaml", "--on", server.url, "--secret-file", "secret", "--json"]
+        assert main([*words, *REPORTS, *AGAIN]) == 1
+        host = server.url
+    out, err = capsys.readouterr()
+    assert json.loads(out)["verdict"] == "fail"
+    assert json.loads((folder / "o.json").read_text(encoding="utf-8"))["verdict"] == "fail"
+    why = f"not played on {host}: crash_node at 500 ms is not done to a server that somebody else runs"
+    lines = err.splitlines()
+    again = f"chatsim run crash.yaml --on {host} --secret-file secret --seed 1"
+    told = [line for line in lines if line.startswith("crash.yaml:5: ")]
+    assert told == [f"crash.yaml:5: lost == 0: skipped: {why}; again: {again}"]
+    assert len([line for line in lines if line.startswith("talk.yaml:7: lost == 0: observed ")]) == 1
+    errors = [line for line in lines if line.startswith("::error ")]
+    assert [re.sub(r"::.*", "", line.removeprefix("::error ")) for line in errors] == [
+        f"file=crash.yaml,line=5,title=crash ({_escaped(host)})",
+        f"file=talk.yaml,line=7,title=talk ({_escaped(host)})",
+    ]
+
+
+def _escaped(text: str) -> str:
+    """As a property of a workflow command has it."""
+    return text.replace(":", "%3A")
+
+
+def test_a_run_that_is_skipped_as_a_whole_is_told_where_it_is_written(
+    folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    with foreign(Foreign()) as server:
+        assert main(["run", "crash.yaml", "--on", server.url, "--secret-file", "secret"]) == 3
+    told, annotation = capsys.readouterr().err.splitlines()[-2:][::-1]
+    assert annotation.startswith("::error file=crash.yaml,line=5,title=crash (")
+    assert told.startswith("chatsim: not played on ws:")
+
+
 def test_all_that_was_played_and_skipped_is_not_green_either(folder: Path, capsys: Capture) -> None:
     (folder / "talk.yaml").write_text(TALK.replace("  - lost == 0\n  - duplicates == 0\n", ""), encoding="utf-8")
     with foreign(Foreign()) as server:

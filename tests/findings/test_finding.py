@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 
 from chatsim.errors import UsageError
-from chatsim.findings.finding import FIELDS, Findings, relative, to_dict, unreadable
+from chatsim.findings.finding import FIELDS, Findings, Play, relative, to_dict, unreadable
 from chatsim.scenario.load import Problem
 from chatsim.verdict.judge import Judged
 from tests.findings.examples import finding, play
@@ -104,10 +104,22 @@ def test_replications_are_a_finding_for_each_expectation() -> None:
         ("sim", {}, "chatsim run small.yaml --seed 1"),
         ("live", {"seed": 9}, "chatsim run small.yaml --on live --seed 9"),
         ("virtual", {"file": "my chats/a.yaml"}, "chatsim run 'my chats/a.yaml' --on virtual --seed 1"),
+        ("flow", {}, "chatsim run small.yaml --fidelity flow --seed 1"),
+        (
+            "sim",
+            {"command": ("baseline", "compare"), "options": ("--fail-if", "lost > +0")},
+            "chatsim baseline compare small.yaml --fail-if 'lost > +0' --seed 1",
+        ),
     ],
 )
 def test_the_command_that_plays_it_again(wire: str, more: dict[str, object], command: str) -> None:
     assert play(wire=wire, **more).again == command
+
+
+def test_a_flow_is_judged_by_what_is_promised_in_virtual_time() -> None:
+    live = play("lost == 0", "sent >= 1").scenario.with_(live={"expect": ["lost == 0"]})
+    promised = {wire: len(Play(scenario=live, wire=wire).expect) for wire in ("sim", "virtual", "flow", "live")}
+    assert promised == {"sim": 2, "virtual": 2, "flow": 2, "live": 1}
 
 
 def test_a_fault_of_a_file_stands_where_the_file_has_it() -> None:
@@ -123,7 +135,11 @@ def test_a_fault_of_a_file_stands_where_the_file_has_it() -> None:
     [
         ((), "invalid"),
         (("skipped",), "invalid"),
-        (("pass", "error", "fail"), "invalid"),
+        (("pass", "error"), "invalid"),
+        # What could not be judged hides no broken promise.
+        (("pass", "error", "fail"), "fail"),
+        (("skipped", "inconclusive", "error", "fail"), "fail"),
+        (("inconclusive", "error"), "invalid"),
         (("pass", "fail", "inconclusive"), "fail"),
         (("pass", "inconclusive"), "inconclusive"),
         (("pass", "skipped"), "pass"),
@@ -138,6 +154,24 @@ def test_a_run_of_which_nothing_was_judged_is_no_success_beside_one_that_passed(
     passed, skipped = finding(verdict="pass"), finding(verdict="skipped", scenario="other")
     assert Findings([passed, finding(verdict="skipped")]).verdict == "pass"
     assert Findings([passed, skipped]).verdict == "invalid"
+    assert Findings([finding(), skipped]).verdict == "fail"
+
+
+def test_what_was_skipped_is_bad_where_nothing_else_became_of_its_run() -> None:
+    partly = [finding(verdict="pass"), finding(verdict="skipped")]
+    wholly = [finding(verdict="skipped", scenario="other", line=line) for line in (1, 2)]
+    found = Findings([*partly, *wholly])
+    assert found.bad == wholly
+    assert found.told == wholly[:1]
+
+
+def test_a_reason_that_a_run_shares_is_told_once_and_a_broken_promise_always() -> None:
+    spoilt = [finding(verdict="error", why="it stood still", line=line) for line in (1, 2)]
+    other = finding(verdict="error", why="it stood still", wire="live")
+    another = finding(verdict="error", why="it fell", wire="live")
+    failed = [finding(), finding()]
+    faults = [finding(verdict="error", why="is no number", expectation="", wire="", line=line) for line in (3, 4)]
+    assert Findings([*spoilt, other, another, *failed, *faults]).told == [spoilt[0], other, another, *failed, *faults]
 
 
 def test_what_is_bad_comes_first_in_its_order() -> None:
@@ -145,9 +179,9 @@ def test_what_is_bad_comes_first_in_its_order() -> None:
         finding(verdict=verdict, line=line) for line, verdict in enumerate(["pass", "fail", "error", "fail", "skipped"])
     )
     assert [(f.verdict, f.line) for f in found.worst_first] == [
-        ("error", 2),
         ("fail", 1),
         ("fail", 3),
+        ("error", 2),
         ("skipped", 4),
         ("pass", 0),
     ]

@@ -48,6 +48,14 @@ def test_a_run_without_a_verdict_is_one_line_and_each_fault_of_a_file_its_own() 
     assert len(annotated(Findings([*spoilt, finding(verdict="error", why="another")]))) == 2
 
 
+def test_a_run_that_was_skipped_as_a_whole_is_an_error_of_one_line_and_a_part_of_one_is_none() -> None:
+    wholly = [finding(verdict="skipped", scenario="crash", why="not done there", line=line) for line in (3, 4)]
+    partly = [finding(verdict="pass"), finding(verdict="skipped")]
+    (line,) = annotated(Findings([*wholly, *partly]))
+    assert line.startswith("::error file=scenarios/steady.yaml,line=3,title=crash (sim)::")
+    assert "skipped: not done there" in line
+
+
 @pytest.mark.parametrize(("bad", "lines", "more"), [(10, 10, None), (11, 10, 2), (500, 10, 491)])
 def test_at_most_ten_and_the_last_says_how_many_more(bad: int, lines: int, more: int | None) -> None:
     told = annotated(Findings(finding(line=line) for line in range(bad)))

@@ -48,6 +48,8 @@ def checked(findings: Findings) -> ElementTree.Element:
         assert set(element.attrib) >= REQUIRED.get(element.tag, set())
         assert {child.tag for child in element} <= children
         assert TIME.fullmatch(element.get("time", "0"))
+    named = [(case.attrib["classname"], case.attrib["name"]) for case in root.iter("testcase")]
+    assert len(set(named)) == len(named), "each case is another"
     for holder in (root, *root):
         cases = list(holder.iter("testcase"))
         assert int(holder.attrib["tests"]) == len(cases)
@@ -75,6 +77,31 @@ def test_a_case_has_its_place_its_values_and_its_line() -> None:
     assert second.find("failure") is None
     # One run is played once, whatever it has to keep.
     assert [case.get("time") for case in (root, first, second)] == ["1.500", "1.500", "0.000"]
+
+
+def test_two_files_of_one_name_are_told_apart_by_their_files() -> None:
+    here, there = finding(file="a/steady.yaml"), finding(file="b/steady.yaml")
+    alone = finding(scenario="other", file="b/other.yaml")
+    elsewhere = finding(file="b/steady.yaml", wire="live")
+    root = checked(Findings([here, there, alone, elsewhere]))
+    assert [case.get("classname") for case in root.iter("testcase")] == [
+        "a/steady.yaml.sim",
+        "b/steady.yaml.sim",
+        "other.sim",
+        "steady.live",
+    ]
+    assert [suite.get("name") for suite in root] == [
+        "a/steady.yaml (sim)",
+        "b/steady.yaml (sim)",
+        "other (sim)",
+        "steady (live)",
+    ]
+
+
+def test_who_promises_the_same_twice_has_two_cases() -> None:
+    root = checked(Findings([finding(line=17), finding(line=18), finding(line=19)]))
+    text = finding().expectation
+    assert [case.get("name") for case in root.iter("testcase")] == [text, f"{text}#2", f"{text}#3"]
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,12 @@ def test_a_run_that_proves_nothing_is_an_error_and_a_gap() -> None:
     assert made.verdict == "error"
 
 
+def test_what_proves_nothing_hides_no_broken_promise() -> None:
+    both = [*found("a", "sim", "error", "error", why="it broke"), *found("b", "sim", "pass", "fail")]
+    made = matrix([scenario("a", "retry"), scenario("b", "retry")], ("sim",), both)
+    assert made.verdict == "fail"
+
+
 def test_what_a_wire_refuses_is_no_gap_where_another_scenario_shows_it() -> None:
     refused = found("a", "sim", "skipped", "skipped", why="it cannot be played there")
     both = [scenario("a", "retry"), scenario("b", "retry")]

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from chatsim.pytest_plugin.collecting import PYTESTS
+from chatsim.pytest_plugin.collecting import PYTESTS, marker
+from chatsim.scenario.load import discover, load_all
+from chatsim.scenario.yaml import parse_yaml
 from tests.pytest_plugin.sessions import GOOD, LINE, PLUGIN, WORDS, properties, remembered, session, write
 
 
@@ -131,10 +138,52 @@ def test_tags_are_markers_that_strict_sessions_know(pytester: pytest.Pytester) -
     session(pytester, "--markers").stdout.fnmatch_lines(["@pytest.mark.chatsim: *"])
 
 
+WRITTEN: dict[str, Callable[[str], str]] = {
+    "a mark with a comment": lambda text: f"--- # ours\n{text}",
+    "indented": lambda text: "".join(f"  {line}\n" for line in text.splitlines()),
+    "JSON": lambda text: json.dumps(parse_yaml(text).value),
+    "a key misspelt": lambda text: text.replace("expect:", "expcet:"),
+}
+
+
+@pytest.mark.parametrize("way", WRITTEN)
+def test_what_check_takes_for_a_scenario_pytest_does_too(way: str, pytester: pytest.Pytester) -> None:
+    path = write(pytester.path, "scenarios/small", "lost == 0")
+    path.write_text(WRITTEN[way](path.read_text(encoding="utf-8")), encoding="utf-8")
+    (pytester.path / "scenarios" / "other.yaml").write_text("name: x\ngroups: []\n", encoding="utf-8")
+    assert discover([pytester.path]) == [path]
+    good = not load_all([path])[1]
+    session(pytester, "scenarios").assert_outcomes(passed=int(good), errors=int(not good))
+
+
 def test_no_tag_makes_pytest_do_anything(pytester: pytest.Pytester) -> None:
     tags = ", ".join(sorted(PYTESTS))
     write(pytester.path, "small", "lost == 0", words=WORDS.replace("latency, half-open", tags))
     session(pytester, "--strict-markers").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("tag", ["_x", "(q"])
+def test_a_tag_that_can_mark_nothing_is_an_error_of_one_line(tag: str, pytester: pytest.Pytester) -> None:
+    write(pytester.path, "small", "lost == 0", words=WORDS.replace("[latency, half-open]", f"['{tag}']"))
+    result = session(pytester)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"small.yaml:3:*: tags[[]0]: '{tag}' is no tag: *"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+@given(st.text(min_size=1))
+def test_any_tag_is_a_marker_that_pytest_takes(tag: str) -> None:
+    name = marker(tag)
+    assert re.fullmatch(r"[^\W_][\w.+-]*|[.+-][\w.+-]*", name)
+    assert name not in PYTESTS
+
+
+def test_a_tag_with_signs_of_its_own_marks_too(pytester: pytest.Pytester) -> None:
+    tags = '["load-50%", "\N{LEFT-POINTING DOUBLE ANGLE QUOTATION MARK}q", "5.3"]'
+    write(pytester.path, "small", "lost == 0", words=WORDS.replace("[latency, half-open]", tags))
+    for expression in ("load-50_", "tag__q", "5.3"):
+        session(pytester, "--strict-markers", "-m", expression).assert_outcomes(passed=1)
 
 
 def test_the_first_failure_ends_the_session_and_the_last_failures_are_played_again(pytester: pytest.Pytester) -> None:

@@ -15,6 +15,9 @@ from tests.pytest_plugin.sessions import session, write
         (["--chatsim-on", "sim,"], "there is no wire ''"),
         (["--chatsim-seed", "-1"], "give a whole number of 0 or more"),
         (["--chatsim-seed", "many"], "give a whole number of 0 or more"),
+        (["--chatsim-seed", "7" * 5000], "--chatsim-seed " + "7" * 40 + "...: give a whole number of 0 or more"),
+        (["--chatsim-seed", f"{2**63}"], "below 2^63"),
+        (["--chatsim-replications", "7" * 5000], "give a whole number of at least 2, or auto"),
         (["--chatsim-replications", "1"], "give a whole number of at least 2, or auto"),
         (["--chatsim-replications", "often"], "give a whole number of at least 2, or auto"),
         (["--chatsim-replications", "5", "--chatsim-on", "sim,live"], "leave live out"),
@@ -37,5 +40,8 @@ def test_they_are_read(pytester: pytest.Pytester) -> None:
     assert options(pytester, "--chatsim-on", "live, sim,live").wires == ("live", "sim")
     assert options(pytester, "--chatsim-on", ",".join(WIRES)).wires == WIRES
     assert options(pytester, "--chatsim-seed", "0").seed == 0
+    assert options(pytester, "--chatsim-seed", f"{2**63 - 1}").seed == 2**63 - 1
+    # Zeros in front are worth nothing, however many they are.
+    assert options(pytester, "--chatsim-seed", "0" * 5000 + "7").seed == 7
     assert options(pytester, "--chatsim-replications", "auto").replications == "auto"
     assert options(pytester, "--chatsim-replications", "12").replications == 12

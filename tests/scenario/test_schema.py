@@ -57,6 +57,8 @@ def test_valid(changes: dict[str, Any], validator: jsonschema.Draft202012Validat
     "changes",
     [
         {"sede": 1},
+        {"seed": 2**63},
+        {"tags": ["_x"]},
         {"name": "a/b"},
         {"duration": 5},
         {"duration": "5 apples"},

@@ -137,3 +137,21 @@ def test_quantities(value: float, unit: str, text: str) -> None:
 
 def test_a_value_just_over_its_limit_does_not_look_like_it() -> None:
     assert units.quantity(0.1001, "s") != units.quantity(0.1, "s")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        *(("2", 2), ("9", 9), ("007", 7), ("0" * 5000 + "3", 3)),
+        *((text, None) for text in ("1", "10", "7" * 5000, "", "-3", "+3", " 3", "3.0", "3_0", "x")),
+        *((text, None) for text in ("\N{ARABIC-INDIC DIGIT SEVEN}", "\N{SUPERSCRIPT TWO}")),
+    ],
+    ids=lambda value: f"{value}"[-9:],
+)
+def test_whole_numbers_are_read_however_many_digits_there_are(text: str, found: int | None) -> None:
+    assert units.whole(text, 2, 9) == found
+
+
+def test_a_sentence_quotes_no_more_than_it_can_bear() -> None:
+    assert units.shortened("x" * 40) == "x" * 40
+    assert units.shortened("x" * 41) == "x" * 40 + "..."
