@@ -18,6 +18,7 @@ from chatsim.core.frames import (
     ClientFrame,
     Delivered,
     Error,
+    Fault,
     Heartbeat,
     HeartbeatIn,
     Message,
