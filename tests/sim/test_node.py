@@ -18,7 +18,6 @@ from chatsim.core.frames import (
     ClientFrame,
     Delivered,
     Error,
-    Fault,
     Heartbeat,
     HeartbeatIn,
     Message,
@@ -556,7 +555,7 @@ def test_a_close_leaves_behind_what_its_turn_has_said() -> None:
     world = World(write=0.01, flush=0.001, config=HandlerConfig(violation_limit=1))
     world.say(5.0, 0, "a")
     for _ in range(2):
-        world.at(5.0, world.node.garbled, world.pipes[1], Fault("bad_frame", ""))
+        world.at(5.0, world.node.garbled, world.pipes[1], ("bad_frame", ""))
     world.engine.run(7.0)
     [(closed_at, name, _)] = world.crowd.closes
     heard = [now for now, to, frame in world.crowd.frames if to == name and now >= 5.0]
