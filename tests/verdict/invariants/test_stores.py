@@ -85,6 +85,21 @@ def test_a_limit_outlives_the_node_and_the_session(answered: str) -> None:
     assert ("limit" in made.broken) == (answered != "no")
 
 
+def test_of_what_was_said_at_one_moment_the_log_tells_how_many_it_took() -> None:
+    made = steps(rate_limit=2, rate_window_s=10.0)
+    made.say(1)
+    made.stored(1)
+    made.say(2)
+    made.now = 2.0
+    made.step("begin", Snapshot(said=(("ann", EPOCH),)), EPOCH, 1, 2)
+    made.connect("a", "ann")
+    made.join("a", "ann")
+    made.say(2)
+    assert "limit" not in made.broken
+    made.say(3)
+    assert "limit" in made.broken
+
+
 def test_what_was_said_in_an_earlier_run_counts_as_its_log_tells() -> None:
     made = steps(rate_limit=1, rate_window_s=10.0)
     made.watch = Watch(made.config, EPOCH, Snapshot(said=(("ann", EPOCH - 5.0),)))
