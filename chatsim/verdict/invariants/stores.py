@@ -8,6 +8,7 @@ seconds.
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 
 from chatsim.core.effects import Conn, Record
 from chatsim.core.frames import Ack
@@ -50,7 +51,7 @@ class StoreRules:
             return
         while self._known_in_order and self._known_in_order[0][0] + self._dedupe_s <= now:
             since, old = self._known_in_order.popleft()
-            if self._known.get(old, (0.0, 0))[0] == since:
+            if self._known.get(old, (-inf, 0))[0] == since:
                 del self._known[old]
         known = self._known.get(key)
         if known is not None and known[1] == record.epoch:
