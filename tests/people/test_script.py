@@ -148,11 +148,11 @@ def test_presence_turns_between_away_and_online() -> None:
 
 
 def test_a_group_acks_as_it_says() -> None:
-    cases: tuple[tuple[dict[str, Any], list[AckIn]], ...] = (
+    cases: list[tuple[dict[str, Any], list[AckIn]]] = [
         ({}, [AckIn("g-s0001", 1)]),
         ({"ack_each": True}, [AckIn(message_id=message(1, session="g-s0001").message_id)]),
         ({"acks": False}, []),
-    )
+    ]
     for words, acked in cases:
         world = World(users=1, **words)
         world.calendar.run(0.0)

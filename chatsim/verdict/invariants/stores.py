@@ -8,6 +8,7 @@ seconds.
 from __future__ import annotations
 
 from collections import Counter, deque
+from math import inf
 
 from chatsim.core.effects import Conn, Record
 from chatsim.core.frames import Ack
@@ -50,7 +51,7 @@ class StoreRules:
             return
         while self._known_in_order and self._known_in_order[0][0] + self._dedupe_s <= now:
             since, old = self._known_in_order.popleft()
-            if self._known.get(old, (0.0, 0))[0] == since:
+            if self._known.get(old, (-inf, 0))[0] == since:
                 del self._known[old]
         known = self._known.get(key)
         if known is not None and known[1] == record.epoch:
@@ -85,13 +86,13 @@ class StoreRules:
         """The log did not take a record: its author is given back what it took of her budget."""
         key = record.sender, record.session, record.id
         self.under_way.pop(key, None)
+        # A node that begins again hears nothing of it.
+        self._lately = deque(entry for entry in self._lately if entry[1:] != (key, record.sent_at))
         known = self._known.get(key)
         if known is None or known[1] != record.epoch:
             # Its id is nobody's any more, or that of a message in the next session of its name.
             return
         since, _ = self._known.pop(key)
-        if (since, key, record.sent_at) in self._lately:
-            self._lately.remove((since, key, record.sent_at))
         surely = now < since + self._dedupe_s
         if self._kind is not None:
             self._budget(record.sender).give_back(since, surely=surely)

@@ -33,9 +33,9 @@ def left(*to: str) -> Send:
     return Send(to, Left(session="s", reason="ended"))
 
 
-def ends(steps: Steps, at: float, *effects: Effect, door: str = "wake", about: str = "s") -> list[str]:
+def ends(steps: Steps, at: float, *effects: Effect, door: str = "wake", args: tuple[str, ...] = ()) -> list[str]:
     steps.now = at
-    steps.step(door, *([] if door == "wake" else [about]), effects=effects or (ENDED, left("a", "b")))
+    steps.step(door, *args, effects=effects or (ENDED, left("a", "b")))
     return steps.broken
 
 
@@ -45,10 +45,8 @@ def test_it_ends_when_its_time_is_over() -> None:
 
 def test_what_is_opened_without_an_end_has_none() -> None:
     steps = opened(None, told_s=None)
-    steps.now = 1000.0
-    steps.watch._lasting.sweep(steps.now, 1.0)
-    assert steps.broken == []
-    assert ends(steps, 1000.0, door="end_session") == []
+    steps.watch._lasting.sweep(1000.0, 1.0)
+    assert ends(steps, 31.1, door="end_session", args=("s",)) == []
     assert ends(opened(None, told_s=None), 30.0) == ["session_ends"]
 
 
@@ -76,10 +74,10 @@ def test_all_who_are_in_it_hear_of_its_end() -> None:
 
 
 def test_an_order_about_it_ends_it_before_its_time_and_nothing_else_does() -> None:
-    assert ends(opened(), 15.0, door="end_session") == []
-    assert ends(opened(), 15.0, door="remove_participant") == []
-    assert "session_ends" in ends(opened(), 15.0, door="end_session", about="t")
-    assert "session_ends" in ends(opened(), 15.0, door="disconnect", about="a")
+    assert ends(opened(), 15.0, door="end_session", args=("s",)) == []
+    assert ends(opened(), 15.0, door="remove_participant", args=("s", "ann")) == []
+    assert ends(opened(), 15.0, door="end_session", args=("t",)) == ["session_ends"]
+    assert ends(opened(), 15.0, door="pong", args=("a",)) == ["session_ends"]
 
 
 @pytest.mark.parametrize(

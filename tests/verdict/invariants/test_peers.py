@@ -16,7 +16,7 @@ def test_a_quiet_life_breaks_nothing() -> None:
     steps.arrive("a", "ann")
     steps.now = 30.0
     steps.step("pong", "a")
-    steps.sent("receive", ("a",), Heartbeat(EPOCH, {"@ann": 0, "s": 0}), "a", HeartbeatIn())
+    steps.sent("receive", ("a",), Heartbeat(EPOCH + 30.0, {"@ann": 0, "s": 0}), "a", HeartbeatIn())
     steps.step("disconnect", "a")
     assert steps.broken == []
 
@@ -73,7 +73,7 @@ def test_a_token_that_was_renewed_counts() -> None:
     steps.connect("a", "ann", claims("ann", ends_at=10.0))
     steps.sent("refresh", ("a",), Refreshed(expires_in_s=100.0), "a", claims("ann", ends_at=100.0))
     steps.now = 40.0
-    steps.sent("receive", ("a",), Heartbeat(EPOCH, {"@ann": 0}), "a", HeartbeatIn())
+    steps.sent("receive", ("a",), Heartbeat(EPOCH + 40.0, {"@ann": 0}), "a", HeartbeatIn())
     assert steps.broken == []
 
 
@@ -176,6 +176,7 @@ def test_everybody_is_told_of_a_drain() -> None:
     steps.sent("drain", ("a",), Draining(reconnect_after_ms=5))
     steps.step("wake", effects=(Close("a", 1012, ""),))
     assert steps.broken == []
+    steps.now = 0.5
     steps.step("wake", effects=(Close("b", 1012, ""),))
     assert steps.broken == ["farewell"]
 

@@ -151,21 +151,34 @@ def refused(made: Steps, id_: str = "id9") -> None:
 
 @pytest.mark.parametrize("algorithm", ["sliding", "fixed", "token_bucket"])
 def test_nobody_is_refused_for_what_the_log_did_not_take(algorithm: Any) -> None:
-    for failed, broken in ((False, False), (True, True)):
+    for failed in (False, True):
         made = steps(rate_limit=2, rate_algorithm=algorithm)
         for seq in (1, 2):
             made.say(seq)
-            if seq == 1 or not failed:
-                made.stored(seq)
-        if failed:
-            made.step("append_failed", record(2))
+            made.step("append_failed", record(seq)) if failed else made.stored(seq)
         refused(made)
-        assert ("limit_reached" in made.broken) == broken
-        if failed:
-            made.say(2)
-            assert "limit" not in made.broken
-            made.say(3)
-            assert "limit" in made.broken
+        assert ("limit_reached" in made.broken) == failed
+
+
+@pytest.mark.parametrize("algorithm", ["sliding", "fixed", "token_bucket"])
+def test_what_the_log_did_not_take_makes_room_for_as_much_and_no_more(algorithm: Any) -> None:
+    made = steps(rate_limit=2, rate_algorithm=algorithm)
+    for seq in (1, 2):
+        made.say(seq)
+    made.step("append_failed", record(2))
+    made.say(2)
+    assert made.broken == []
+    made.say(3)
+    assert made.broken == ["limit"]
+
+
+def test_an_id_is_forgotten_after_its_time_whether_or_not_it_was_stored() -> None:
+    made = steps(dedupe_for_s=5.0)
+    made.say(1)
+    made.step("append_failed", record(1))
+    made.now = 5.0
+    made.say(2)
+    assert made.broken == []
 
 
 @pytest.mark.parametrize("algorithm", ["sliding", "fixed", "token_bucket"])
