@@ -1,7 +1,7 @@
 """Two scenarios beside each other, replication by replication with the same luck: how far apart each number is.
 
 Decides which differences are told. Rule: an interval of the difference is over pairs, one for each replication; where
-infinities meet there is no difference, and none is made up.
+infinities meet there is no difference, and none is made up; and what the last digits of floats differ in is none.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from chatsim.analysis.held import Held, again_html, shell
 from chatsim.analysis.intervals import LEVEL
 from chatsim.analysis.paired import compare_paired
 from chatsim.analysis.replicated import Replicated
+from chatsim.verdict.again import command
+from chatsim.verdict.wires import again_words
 
 SUMMARY: Final = {
     "metric": "string",
@@ -30,11 +33,17 @@ SUMMARY: Final = {
 }
 """One row for each number that both have: the means of a and of b, that of b - a with its 95 % interval, how many pairs
 had samples, and how much wider than that the interval would be, in variance, with luck of their own. The difference is
-nan where both are infinite in the same replication."""
+nan where both are infinite in the same replication, and where each is infinite somewhere."""
+
+ROUNDING: Final = 1e-9
+"""Two numbers of a pair that differ by no more are equal: a nanosecond, or so small a share. A latency is the
+difference of two moments, whose floats are exact to 1e-12 s in a run of hours; no count differs by so little."""
 
 
-class Compared:
+class Compared(Held):
     """The difference b - a of two replicated scenarios of the same master seed."""
+
+    _what = "a comparison"
 
     def __init__(self, a: Replicated, b: Replicated) -> None:
         assert [r.number for r in a.replications] == [r.number for r in b.replications]
@@ -56,10 +65,13 @@ class Compared:
             if there.sum() < 2:
                 continue
             a, b = a[there], b[there]
-            if np.any(np.isinf(a) & np.isinf(b)):
+            ends, ends_too = np.isinf(a), np.isinf(b)
+            if np.any(ends & ends_too) or (ends.any() and ends_too.any()):
                 rows.append((metric, a.mean(), b.mean(), nan, nan, nan, a.size, nan))
                 continue
-            found = compare_paired(a, b, level)
+            b = np.where(np.isclose(a, b, rtol=0.0, atol=ROUNDING), a, b)
+            # Each pair is from a seed of its own.
+            found = compare_paired(a, b, level, independent=True)
             between = found.difference
             row = (between.mean, between.low, between.high, a.size, found.variance_ratio)
             rows.append((metric, a.mean(), b.mean(), *row))
@@ -69,26 +81,41 @@ class Compared:
         """The numbers whose interval does not hold 0: those that differ, but for one in twenty by luck."""
         return self._all[(self._all.low > 0) | (self._all.high < 0)].reset_index(drop=True)
 
-    def __repr__(self) -> str:
-        """A few lines of at most 80 columns."""
-        lines = [f"{self.b.scenario} - {self.a.scenario}, {len(self.a)} pairs: {self._told()}"]
-        lines += [f"  {metric:32} {difference} ({span})" for metric, _, _, difference, span in self._rows()]
-        return "\n".join(line if len(line) <= 80 else line[:79] + "…" for line in lines)
+    @property
+    def again(self) -> str:
+        """The command that plays both again, as `Run.again`; the changes of b are said in it, those of a are not."""
+        return " ".join(self._again)
 
-    def _told(self) -> str:
-        """How many numbers differ, and how many of so many would by luck alone."""
+    @property
+    def _again(self) -> list[str]:
+        wire = " ".join(again_words(self.a.wire))
+        words = [f"-n {len(self.a)}", *([wire] if wire else [])]
+        return command("compare", [self.a.source.saved(), self.b.source], *words, seed=self.a.seed, called=("a", "b"))
+
+    def __repr__(self) -> str:
+        """A few lines of at most 80 columns, and the command that plays them again."""
+        lines = [f"{self._head(self.b.scenario, self.a.scenario)}:", f"  {self.told()}"]
+        lines += [f"  {metric:32} {difference} ({span})" for metric, _, _, difference, span in self._rows()]
+        return shell(lines, self._again)
+
+    def _head(self, b: str, a: str) -> str:
+        return f"{b} - {a} on {self.a.wire}, {len(self.a)} pairs from seed {self.a.seed}"
+
+    def told(self) -> str:
+        """How many of the numbers that have a difference differ, and how many would by luck alone: one in twenty of
+        those that luck can move."""
         total = int(self._all.low.notna().sum())
-        by_luck = (1 - LEVEL) * total
+        by_luck = (1 - LEVEL) * int((self._all.low < self._all.high).sum())
         return f"{len(self.changed())} of {total} numbers differ, {by_luck:.0f} would by luck"
 
     def _repr_html_(self) -> str:
         """A card: a plain table and no script."""
         rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in self._rows())
+        head = self._head(*(f"<b>{escape(each.scenario)}</b>" for each in (self.b, self.a)))
         return (
-            f"<div><p><b>{escape(self.b.scenario)}</b> - <b>{escape(self.a.scenario)}</b>, {len(self.a)} pairs: "
-            f"{self._told()}</p>"
+            f"<div><p>{head}: {self.told()}</p>"
             "<table><thead><tr><th>differs</th><th>a</th><th>b</th><th>b - a</th><th>95 %</th></tr></thead>"
-            f"<tbody>{rows}</tbody></table></div>"
+            f"<tbody>{rows}</tbody></table>{again_html(self._again)}</div>"
         )
 
     def _rows(self) -> list[tuple[str, str, str, str, str]]:

@@ -19,6 +19,7 @@ from chatsim.analysis.results import Run
 from chatsim.errors import HarnessError, UsageError
 from chatsim.journal.lives import is_elsewhere, journals
 from chatsim.journal.record import Fired, Outage, RunRecord, Sent
+from chatsim.verdict.again import Source
 from chatsim.verdict.judge import Judged
 from chatsim.verdict.wires import FLOW
 
@@ -98,7 +99,8 @@ def read(folder: Path) -> Run:
 
     Raises UsageError where it is none, HarnessError where it is damaged.
     """
-    return Run(read_result(folder), None)
+    found = read_result(folder)
+    return Run(found, Source(found.scenario, f"{folder / 'scenario.json'}") if found.words else None)
 
 
 def read_result(folder: Path) -> KeptResult:

@@ -70,6 +70,32 @@ def named(text: str, known: Collection[str]) -> str:
     return name
 
 
+def wanted(metrics: Iterable[str], known: Collection[str]) -> list[str]:
+    """The names of the numbers that are asked for, each once. Raises UsageError with all that are unknown, and for one
+    text in place of a list."""
+    if isinstance(metrics, str):
+        raise UsageError(f"metrics={metrics!r}: give a list of names, [{metrics!r}]")
+    found, problems = [], []
+    for metric in metrics:
+        try:
+            found.append(named(metric, known))
+        except UsageError as problem:
+            problems.append(str(problem))
+    if problems:
+        raise UsageError("\n".join(problems))
+    return list(dict.fromkeys(found))
+
+
+def quantile_of(name: str) -> tuple[float, str] | None:
+    """Which quantile a number is, and the name of the count of its samples; None for what is no quantile."""
+    head, brace, group = name.partition("{")
+    for metric in METRICS:
+        for aggregate in AGGREGATES:
+            if head == name_of(metric, aggregate) and aggregate.startswith("p"):
+                return float(f"0.{aggregate[1:].replace('.', '')}"), f"{name_of(metric, 'count')}{brace}{group}"
+    return None
+
+
 def promised(expect: Iterable[Expectation]) -> list[str]:
     """The names of the numbers that expectations are about, each once."""
     return list(dict.fromkeys(name_of(each.metric, each.aggregate, each.group) for each in expect))

@@ -40,11 +40,12 @@ class Controlled(msgspec.Struct, frozen=True):
     weights: tuple[float, ...]
 
 
-def compare_paired(a: npt.ArrayLike, b: npt.ArrayLike, level: float = LEVEL) -> Paired:
+def compare_paired(a: npt.ArrayLike, b: npt.ArrayLike, level: float = LEVEL, *, independent: bool = False) -> Paired:
     """Student's interval for the mean of b - a, where replication i of both had the same seed; both of shape (n,).
 
     Law, Simulation Modeling and Analysis (2015), 10.2.1 and 11.2. Infinity in one of a pair makes the difference
-    infinite. Raises UsageError for different lengths, and where infinities meet, which has no difference.
+    infinite. Raises UsageError for different lengths, where infinities meet, which has no difference, and as
+    `t_interval` for pairs that are not known to be `independent`.
     """
     first, second = numbers(a, "replications of a"), numbers(b, "replications of b")
     if first.size != second.size:
@@ -62,7 +63,7 @@ def compare_paired(a: npt.ArrayLike, b: npt.ArrayLike, level: float = LEVEL) -> 
     if infinite:
         end = inf if above.any() else -inf
         return Paired(Interval(end, end, end, first.size, level, infinite), 1.0)
-    difference = t_interval(second - first, level)
+    difference = t_interval(second - first, level, independent=independent)
     apart = float(first.var(ddof=1) + second.var(ddof=1))
     return Paired(difference, _ratio(apart, float((second - first).var(ddof=1))))
 

@@ -17,12 +17,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from chatsim.analysis.held import Held, again_html, shell
 from chatsim.analysis.intervals import LEVEL, t_interval
-from chatsim.analysis.numbers import Replication, named, promised
-from chatsim.analysis.slo import Looks, Ruling, Verdict, rule, together
+from chatsim.analysis.numbers import Replication, name_of, named, promised, quantile_of
+from chatsim.analysis.slo import Looks, Ruling, Verdict, bounded, rule, together
 from chatsim.analysis.tables import with_form, write_table
 from chatsim.scenario.expectations import Expectation
 from chatsim.scenario.units import quantity
+from chatsim.verdict.again import Source, command
+from chatsim.verdict.wires import again_words
 
 SUMMARY: Final = {"metric": "string", "mean": "float64", "low": "float64", "high": "float64", "n": "int64"}
 """One row for each metric: its mean over replications and a 95 % interval, in the unit that the name ends in (`_s`)
@@ -38,18 +41,30 @@ VERDICTS: Final = {
     "infinite": "int64",
     "verdict": "string",
     "would_do": "float64",
+    "why": "string",
 }
 """One row for each expectation. `low` and `high` are one-sided bounds, each wrong with a probability of 5 % over all
 expectations together; in `infinite` of the n it was infinite: something never came; `would_do` is how many
-replications would probably decide, 0 where it is decided."""
+replications would probably decide, 0 where it is decided, and inf where none would, with the reason in `why`: a
+quantile of fewer messages than can bound it."""
 
 
-class Replicated:
-    """Replications of one scenario. `expect` are its promises, `looks` at how many replications each was judged."""
+class Replicated(Held):
+    """Replications of one scenario. `expect` are its promises, `looks` at how many replications each was judged, and
+    `source` is where the scenario is to be had (None: in no file)."""
+
+    _what = "a replicated scenario"
 
     def __init__(
-        self, scenario: str, wire: str, found: Sequence[Replication], expect: Sequence[Expectation], looks: Looks
+        self,
+        scenario: str,
+        wire: str,
+        found: Sequence[Replication],
+        expect: Sequence[Expectation],
+        looks: Looks,
+        source: Source | None = None,
     ) -> None:
+        self.source = source or Source(scenario)
         self.scenario = scenario
         self.wire = wire
         self.replications = tuple(found)
@@ -115,11 +130,16 @@ class Replicated:
 
     @cached_property
     def rulings(self) -> list[Ruling]:
-        """The verdict on each expectation."""
-        return [
-            rule([r.observed[place] for r in self.replications], expectation.limit, expectation.op, self.looks)
-            for place, expectation in enumerate(self.expect)
-        ]
+        """The verdict on each expectation; none on a quantile of too few samples (`slo.bounded`)."""
+        found = []
+        for place, each in enumerate(self.expect):
+            ruling = rule([r.observed[place] for r in self.replications], each.limit, each.op, self.looks)
+            quantile = quantile_of(name_of(each.metric, each.aggregate, each.group))
+            # Who hands in numbers without their counts answers for them.
+            if quantile is not None and quantile[1] in self.numbers:
+                ruling = bounded(ruling, quantile[0], each.op, self.numbers[quantile[1]])
+            found.append(ruling)
+        return found
 
     @property
     def verdict(self) -> Verdict:
@@ -129,7 +149,7 @@ class Replicated:
     def verdicts(self) -> pd.DataFrame:
         """What became of each expectation: the columns of `VERDICTS`."""
         rows = [
-            (e.text, r.mean, r.low, r.high, e.limit, r.n, r.infinite, r.verdict, r.would_do)
+            (e.text, r.mean, r.low, r.high, e.limit, r.n, r.infinite, r.verdict, r.would_do, r.why)
             for e, r in zip(self.expect, self.rulings, strict=True)
         ]
         return pd.DataFrame(rows, columns=list(VERDICTS)).astype(VERDICTS)
@@ -140,19 +160,39 @@ class Replicated:
             for e, r in zip(self.expect, self.rulings, strict=True)
         ]
 
+    @property
+    def seed(self) -> int:
+        """The scenario's own, which the seeds of all replications are made from."""
+        return self.replications[0].seed
+
+    @property
+    def again(self) -> str:
+        """The command that plays them again, as `Run.again`."""
+        return " ".join(self._again)
+
+    @property
+    def _again(self) -> list[str]:
+        # Those that were played until they were precise are the same as so many that were asked for.
+        n = f"-n {len(self) if self.looks.first == self.looks.n_max else 'auto'}"
+        wire = " ".join(again_words(self.wire))
+        return command("replicate", [self.source], n, *([wire] if wire else []), seed=self.seed)
+
     def __repr__(self) -> str:
-        """A few lines of at most 80 columns."""
-        lines = [f"{self.verdict.upper()}  {self.scenario} on {self.wire}, {len(self)} replications"]
+        """A few lines of at most 80 columns, and the command that plays them again."""
+        lines = [
+            f"{self.verdict.upper()}  {self.scenario} on {self.wire}, {len(self)} replications from seed {self.seed}"
+        ]
         lines += [f"  {verdict:12} {mean:>12} {span:>24}  {text}" for text, mean, span, verdict in self._rows()]
-        return "\n".join(line if len(line) <= 80 else line[:79] + "…" for line in lines)
+        return shell(lines, self._again)
 
     def _repr_html_(self) -> str:
         """A card: plain tables and no script."""
         rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in self._rows())
         return (
             f"<div><p><b>{self.verdict.upper()}</b> {escape(self.scenario)} on {escape(self.wire)}, "
-            f"{len(self)} replications from seed {self.replications[0].seed}</p><table><thead><tr><th>expectation</th>"
-            f"<th>mean</th><th>bounds</th><th>verdict</th></tr></thead><tbody>{rows}</tbody></table></div>"
+            f"{len(self)} replications from seed {self.seed}</p><table><thead><tr><th>expectation</th>"
+            "<th>mean</th><th>bounds</th><th>verdict</th></tr></thead>"
+            f"<tbody>{rows}</tbody></table>{again_html(self._again)}</div>"
         )
 
 
@@ -162,4 +202,6 @@ def _span(ruling: Ruling, unit: str) -> str:
         return "no sample"
     if ruling.infinite:
         return f"infinite in {ruling.infinite} of {ruling.n}"
+    if ruling.needed:
+        return f"{ruling.samples} of {ruling.needed} samples"
     return f"{quantity(ruling.low, unit)} .. {quantity(ruling.high, unit)}"

@@ -15,31 +15,32 @@ from pathlib import Path
 import pandas as pd
 
 from chatsim.analysis import frames
+from chatsim.analysis.held import Held, again_html, shell
 from chatsim.analysis.numbers import numbers_of
 from chatsim.analysis.tables import write_table
 from chatsim.errors import UsageError
 from chatsim.journal.lives import journals, steps
 from chatsim.scenario.units import quantity
 from chatsim.timeline.story import Story
+from chatsim.verdict.again import Source, command
 from chatsim.verdict.result import Finished
 from chatsim.verdict.wires import FLOW, again_words
 
-WIDTH = 80
-"""Columns of a terminal that everybody has."""
 
-
-class Run:
+class Run(Held):
     """A finished run.
 
     `messages`, `connections`, `events`, `attempts` and `series` are tables (`chatsim.analysis.frames` has their columns
     and dtypes); `result` is all that was judged, `path` the folder of a run that was kept, or None.
     """
 
-    def __init__(self, result: Finished, source: str | None, *, kept: bool = True) -> None:
-        """`source` is the scenario's file, for the line that says how to run it again; the folder of a run that is not
-        to be `kept` is removed with this object."""
+    _what = "a run"
+
+    def __init__(self, result: Finished, source: Source | None, *, kept: bool = True) -> None:
+        """`source` is where its scenario is to be had (None: in no file), for the line that says how to run it again;
+        the folder of a run that is not to be `kept` is removed with this object."""
         self.result = result
-        self._source = source
+        self._source = source or Source(result.scenario)
         self._kept = kept
         if not kept and result.path is not None:
             weakref.finalize(self, shutil.rmtree, result.path, ignore_errors=True)
@@ -142,21 +143,26 @@ class Run:
 
     @property
     def again(self) -> str:
-        """The command that runs it again, seen from here; no path of this machine is in it."""
-        file = f"{self.result.scenario}.yaml" if self._source is None else _seen_from_here(Path(self._source))
-        return " ".join(["chatsim run", file, *again_words(self.result.wire), f"--seed {self.result.seed}"])
+        """The command that runs it again, seen from here, with what `with_` changed; no path of this machine is in it.
+        What has to be done before, such as saving a scenario that stands in no file, is its comment."""
+        return " ".join(self._again)
+
+    @property
+    def _again(self) -> list[str]:
+        wire = " ".join(again_words(self.result.wire))
+        return command("run", [self._source], *([wire] if wire else []), seed=self.result.seed)
 
     def _rows(self) -> list[tuple[str, str, str]]:
         return [(j.text, quantity(j.observed, j.unit), j.verdict) for j in self.result.expectations]
 
     def __repr__(self) -> str:
-        """A few lines of at most 80 columns."""
+        """A few lines of at most 80 columns, and the command that runs it again."""
         found = self.result
         lines = [f"{found.verdict.upper()}  {found.scenario} on {found.wire}, seed {found.seed}"]
         if not found.valid:
             lines.append(found.why_invalid)
         lines += [f"  {verdict:12} {observed:>14}  {text}" for text, observed, verdict in self._rows()]
-        return "\n".join(_cut(line) for line in lines)
+        return shell(lines, self._again)
 
     def _repr_html_(self) -> str:
         """A card: plain tables and no script, so that it looks the same wherever notebooks are shown."""
@@ -170,21 +176,5 @@ class Run:
         return (
             f"<div><p>{head}, seed {found.seed}</p>{why}"
             "<table><thead><tr><th>expectation</th><th>observed</th><th>n</th><th>verdict</th></tr></thead>"
-            f"<tbody>{rows}</tbody></table><p>again: <code>{escape(self.again)}</code></p></div>"
+            f"<tbody>{rows}</tbody></table>{again_html(self._again)}</div>"
         )
-
-
-def _seen_from_here(path: Path) -> str:
-    """The path from the working directory or the folder above it; the bare name where it is elsewhere."""
-    if not path.is_absolute():
-        return path.as_posix()
-    here = Path.cwd()
-    for base, up in ((here, ""), (here.parent, "../")):
-        # What lies below the root alone has nothing in common with here.
-        if len(base.parts) > 1 and path.is_relative_to(base):
-            return up + path.relative_to(base).as_posix()
-    return path.name
-
-
-def _cut(line: str) -> str:
-    return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"

@@ -3,7 +3,8 @@
 Decides by one-sided bounds: pass where the bound on the far side keeps the limit, fail where the bound on the near side
 breaks it, inconclusive between. Rule: the probability of a wrong pass, and of a wrong fail, is at most 1 - level over
 all expectations of a scenario and all looks at growing numbers of replications together, so that looking again until
-it passes gains nothing. How one number per replication comes about, and running more of them, is left to others.
+it passes gains nothing. A quantile of too few samples to bound it decides nothing. How one number per replication comes
+about, and running more of them, is left to others.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from scipy import stats
 
 from chatsim.analysis.arrays import FloatArray, numbers
 from chatsim.analysis.intervals import LEVEL, one_sided_bounds
+from chatsim.analysis.quantiles import Side, smallest_n
 from chatsim.errors import UsageError
 
 Verdict: TypeAlias = Literal["pass", "fail", "inconclusive"]
@@ -84,7 +86,9 @@ class Ruling(msgspec.Struct, frozen=True):
     `low` and `high` are the one-sided bounds of the look at `n` replications, each wrong with probability `alpha`.
     `infinite` of the n are infinite and `empty` have no sample: either fails an upper limit, and an empty one any.
     `more` is how many replications to run before the next look, 0 where it is decided or the last look is past.
-    `would_do` is how many would probably decide, 0 where decided, and inf where the mean is at the limit exactly.
+    `would_do` is how many would probably decide, 0 where decided, and inf where no number would: the mean is at the
+    limit exactly, or of a quantile (`bounded`) of which a replication has no more than `samples`, and `needed` are the
+    fewest that would do.
     """
 
     verdict: Verdict
@@ -97,6 +101,15 @@ class Ruling(msgspec.Struct, frozen=True):
     empty: int = 0
     more: int = 0
     would_do: float = 0
+    samples: int = 0
+    needed: int = 0
+
+    @property
+    def why(self) -> str:
+        """Why nothing is decided, where more replications would not help; else nothing."""
+        if not self.needed:
+            return ""
+        return f"a quantile of {self.samples} samples in a run, where {self.needed} would do: make the runs longer"
 
 
 def rule(replications: npt.ArrayLike, limit: float, op: Operator, looks: Looks) -> Ruling:
@@ -124,6 +137,25 @@ def rule(replications: npt.ArrayLike, limit: float, op: Operator, looks: Looks) 
             return ruling
     assert ruling is not None
     return ruling
+
+
+def bounded(ruling: Ruling, q: float, op: Operator, samples: npt.ArrayLike) -> Ruling:
+    """The verdict where each number is the quantile q of its replication's samples; `samples` are their counts, (n,).
+
+    That a quantile is below its limit is only seen by samples that can bound it from above, that it is above by such as
+    can bound it from below (`smallest_n`): the p99 of 20 samples is the greatest of them, and too low on average.
+    With fewer in any of the replications that were looked at, the verdict is inconclusive, however many are added. What
+    is infinite or has no sample fails as it did. Raises UsageError.
+    """
+    if ruling.infinite or ruling.empty or (op == "==" and ruling.verdict == "fail"):
+        return ruling
+    fewest = int(numbers(samples, "counts of samples")[: ruling.n].min())
+    is_below = (op in ("<=", "<")) == (ruling.verdict != "fail")
+    side: Side = "both" if op == "==" else "upper" if is_below else "lower"
+    needed = smallest_n(q, LEVEL, side)
+    if fewest >= needed:
+        return ruling
+    return msgspec.structs.replace(ruling, verdict="inconclusive", more=0, would_do=inf, samples=fewest, needed=needed)
 
 
 def together(verdicts: Iterable[Verdict]) -> Verdict:

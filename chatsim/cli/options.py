@@ -32,6 +32,9 @@ Fidelity = Annotated[
         "--fidelity", metavar="full|flow", help="flow: the simulation without handler code, for millions of users."
     ),
 ]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change it: handler.rate_limit=30/min.")
+]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change B: handler.rate_limit=30/min.")
 ]

@@ -101,6 +101,8 @@ def _more(ruling: Ruling) -> str:
         return f" (infinite in {ruling.infinite} of {ruling.n})"
     if ruling.empty:
         return f" (no sample in {ruling.empty} of {ruling.n})"
+    if ruling.needed:
+        return f" ({ruling.why})"
     return f" ({ruling.would_do:g} would probably do)" if ruling.verdict == "inconclusive" else ""
 
 
@@ -124,6 +126,7 @@ def _document(found: Replicated) -> dict[str, Any]:
                 "n": ruling.n,
                 "infinite": ruling.infinite,
                 "would_do": ruling.would_do,
+                "why": ruling.why,
                 "unit": "" if expectation.unit == "count" else expectation.unit,
             }
             for expectation, ruling in zip(found.expect, found.rulings, strict=True)

@@ -43,6 +43,7 @@ def add(app: typer.Typer) -> None:
         ] = None,
         metrics: options.Metrics = None,
         everything: Annotated[bool, typer.Option("--all", help="Print every number, not only the expected.")] = False,
+        changes: options.Set = None,
         on: options.Virtual = "sim",
         fidelity: options.Fidelity = "full",
         seed: options.Seed = None,
@@ -64,7 +65,7 @@ def add(app: typer.Typer) -> None:
         for path, form in ((csv, ".csv"), (parquet, ".parquet")):
             if path is not None:
                 check_form(with_form(path, form))
-        scenario = load(file)
+        scenario = load(file).with_(options.changes(changes or []))
         scenario = scenario if seed is None else scenario.with_seed(seed)
         precision = None if width is None else Precision(relative=width)
         with ends_as_interrupted(), bar("replications") as told:
@@ -126,7 +127,7 @@ def add(app: typer.Typer) -> None:
             return
         rows = [[text(row[name]) for name in _DIFFERENCES] for row in found.changed().to_dict("records")]
         emit_columns(_DIFFERENCES, rows, right=_DIFFERENCES[1:])
-        emit(f"\n{len(rows)} of {len(found.summary())} numbers differ; one in twenty does by luck alone")
+        emit(f"\n{found.told()} alone")
 
 
 def text(value: Any) -> str:

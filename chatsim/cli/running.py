@@ -64,6 +64,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
     @app.command()
     def run(
         file: options.File,
+        changes: options.Set = None,
         on: On = "sim",
         fidelity: options.Fidelity = "full",
         seed: options.Seed = None,
@@ -91,7 +92,9 @@ def add(app: typer.Typer, doors: Doors) -> None:
             many = _many(replications, wire, jobs)
             if file.is_dir():
                 raise UsageError(f"{file} is a folder: run takes one file, check takes folders")
-            scenarios = reports.loaded(doors.load([file]), wire, seed, many, server.words())
+            found, problems = doors.load([file])
+            changed = [_changed(scenario, changes or ()) for scenario in found]
+            scenarios = reports.loaded((changed, problems), wire, seed, many, server.words())
             outcomes = (
                 _repeat(scenarios, wire, many, seed, out, jobs, reports)
                 if many is not None
@@ -157,6 +160,15 @@ def add(app: typer.Typer, doors: Doors) -> None:
         outcomes = play(doors, plays, seed, out)
         _show(outcomes, out)
         raise typer.Exit(worst(outcomes))
+
+
+def _changed(scenario: Scenario, changes: Sequence[str]) -> Scenario:
+    """The scenario with other words. Raises UsageError where they cannot be."""
+    if not changes:
+        return scenario
+    known: Any = scenario
+    changed: Scenario = known.with_(options.changes(changes))
+    return changed
 
 
 def _wire(on: str, fidelity: str, server: remote.Server) -> tuple[Wire, Target | None]:

@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from io import StringIO
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
-from ruamel.yaml import YAML
 
 from chatsim.explore.lots import Words
 from chatsim.explore.play import Wire, fitted, play
@@ -23,6 +21,7 @@ from chatsim.explore.simpler import shifted, simpler
 from chatsim.scenario import units
 from chatsim.scenario.faults import FaultsError
 from chatsim.scenario.model import Scenario
+from chatsim.scenario.yaml import yaml_text
 from chatsim.verdict.invariants.catalogue import Violation
 
 T = TypeVar("T")
@@ -198,12 +197,7 @@ def _alike(one: Violation, other: Violation) -> bool:
 
 def text(words: Words, name: str, broken: Violation) -> str:
     """A scenario file that says what it shows."""
-    described = {**words, "name": name, "description": f"{broken.name}: {broken.sentence}"}
-    yaml = YAML()
-    yaml.width = 120
-    into = StringIO()
-    yaml.dump(described, into)
-    return into.getvalue()
+    return yaml_text({**words, "name": name, "description": f"{broken.name}: {broken.sentence}"})
 
 
 def _fewer(items: Sequence[T], tried: Callable[[Sequence[T]], bool]) -> None:

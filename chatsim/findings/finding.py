@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
 
+from chatsim.scenario.changes import set_options
 from chatsim.scenario.units import quantity
 from chatsim.verdict.result import Ruling, Shown
 from chatsim.verdict.wires import FLOW, again_words
@@ -211,7 +212,7 @@ class Play(msgspec.Struct, frozen=True, kw_only=True):
         command = self.command or (("run",) if self.replications is None else ("replicate",))
         words = ["chatsim", *command, self.source or self.scenario.name]
         words += [] if self.replications is None else ["-n", f"{self.replications}"]
-        words += [*again_words(self.wire), *self.options]
+        words += [*again_words(self.wire), *self.options, *set_options(self.scenario.changes or {})]
         return shlex.join([*words, "--seed", f"{self.scenario.seed if self.seed is None else self.seed}"])
 
     def judged(self, result: Shown, took_s: float = 0.0) -> list[Finding]:
@@ -246,7 +247,7 @@ class Play(msgspec.Struct, frozen=True, kw_only=True):
                 low=ruling.low,
                 high=ruling.high,
                 replications=ruling.n,
-                why=_would_do(ruling),
+                why=ruling.why or _would_do(ruling),
             )
             for expectation, ruling in zip(self.expect, rulings, strict=True)
         ]

@@ -16,7 +16,9 @@ from chatsim.errors import UsageError
 from chatsim.live.beside import Progress, abeside, beside
 from chatsim.runner.run import run
 from chatsim.scenario import load as files
+from chatsim.scenario.faults import did_you_mean
 from chatsim.scenario.model import Scenario
+from chatsim.verdict.again import Source
 from chatsim.verdict.wires import FLOW, played_as
 
 Played: TypeAlias = Scenario | Mapping[str, Any] | str | Path
@@ -26,7 +28,10 @@ WIRES = ("sim", "virtual", FLOW)
 
 
 class Scenarios(dict[str, Scenario]):
-    """Scenarios by name, shown as a list of what each is for."""
+    """Scenarios by name, shown as a list of what each is for. An unknown name raises UsageError with the nearest."""
+
+    def __missing__(self, name: str) -> Scenario:
+        raise UsageError(f"there is no shipped scenario {name}{did_you_mean(name, self)}")
 
     def __repr__(self) -> str:
         """A line for each, of at most 80 columns."""
@@ -95,7 +100,7 @@ def _unheard(share: float) -> None:
 
 
 def _play(scenario: Scenario, on: str, seed: int | None, out: str | Path | None, progress: Progress) -> Run:
-    source = None if scenario.path is None else f"{scenario.path}"
+    source = Source.of(scenario)
     if out is not None:
         return Run(run(scenario, on=on, seed=seed, out=Path(out), progress=progress), source)
     with TemporaryDirectory(prefix="chatsim-run-") as folder:

@@ -1,7 +1,7 @@
 """The same scenario many times, each time with other luck: a fixed number, until it is precise, or until it is decided.
 
-Decides when there are enough. Rule: what is found depends neither on the number of processes nor on how many are played
-at once. Processes are joblib's.
+Decides when there are enough. Rule: everything is checked before anything is played; what is found depends neither on
+the number of processes nor on how many are played at once. Processes are joblib's.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Final, Literal
 from joblib import Parallel
 
 from chatsim.analysis.compared import Compared
-from chatsim.analysis.numbers import Replication, name_of
+from chatsim.analysis.numbers import Replication, name_of, names, quantile_of, wanted
+from chatsim.analysis.quantiles import smallest_n
 from chatsim.analysis.replicated import Replicated
 from chatsim.analysis.sequential import Precision, stopping
 from chatsim.analysis.slo import FIRST, N_MAX, Looks
@@ -20,6 +21,7 @@ from chatsim.errors import UsageError
 from chatsim.runner.desk import WIRES, Played, load
 from chatsim.runner.pool import playing, processes
 from chatsim.scenario.model import Scenario
+from chatsim.verdict.again import Source
 from chatsim.verdict.wires import played_as
 
 REPLICATIONS: Final = 10
@@ -40,8 +42,10 @@ def replicate(
     """Play it `n` times (10), `until` the mean of each of `metrics` is precise, or with "auto" until every expectation
     is decided, 80 times at most. `jobs` is how many processes play, -1 one for each processor.
 
-    Without `metrics` those of the expectations are meant. `progress` hears how many are done. Raises UsageError for
-    what cannot be played, HarnessError where a run fails or is not valid, with its seed.
+    `metrics` is a list of names; without it the metrics of the expectations are meant. An expectation of a quantile
+    that a run has too few messages for is not decided, however many are played. `progress` hears how many are done.
+    Raises UsageError for what cannot be played, and for a quantile that shall be precise and has too few messages;
+    HarnessError where a run fails or is not valid, with its seed.
     """
     on = played_as(on, fidelity)
     played = load(scenario)
@@ -55,10 +59,13 @@ def replicate(
         raise UsageError(f"n={n!r} and until= are two answers to how many: give one of them")
     if isinstance(n, int) and n < 2:
         raise UsageError(f"{n} replications have no interval: 2 would do, {REPLICATIONS} make it useful")
+    chosen = wanted(metrics, names(group.name for group in played.groups))
+    if until is not None and not chosen:
+        chosen = _promised(played)
     with processes(jobs) as pool:
         runs = _Runs(played, on, pool, progress)
         if until is not None:
-            return _until(runs, until, list(metrics))
+            return _until(runs, until, chosen)
         if n == "auto":
             return _decided(runs)
         runs.extend_to(REPLICATIONS if n is None else n)
@@ -108,17 +115,34 @@ class _Runs:
 
     def judged(self, looks: Looks) -> Replicated:
         """All of them as one finding."""
-        return Replicated(self.scenario.name, self.wire, self.found, self.scenario.expect, looks)
+        source = Source.of(self.scenario)
+        return Replicated(self.scenario.name, self.wire, self.found, self.scenario.expect, looks, source)
 
 
 def _until(runs: _Runs, precision: Precision, metrics: list[str]) -> Replicated:
     runs.extend_to(precision.first)
     while True:
         found = runs.judged(_one_look(runs))
-        more = [stopping(found.values(metric), precision).more for metric in metrics or _promised(runs.scenario)]
+        for metric in metrics:
+            _check_samples(found, metric)
+        more = [stopping(found.values(metric), precision).more for metric in metrics]
         if not any(more):
             return found
         runs.extend_to(len(runs.found) + max(more))
+
+
+def _check_samples(found: Replicated, metric: str) -> None:
+    """Raise UsageError for a quantile of fewer samples than can bound it: it would be precise, and too low."""
+    quantile = quantile_of(metric)
+    if quantile is None:
+        return
+    q, counted = quantile
+    fewest, least = found.values(counted).min(), smallest_n(q)
+    if fewest < least:
+        raise UsageError(
+            f"{metric} is of {fewest:.0f} samples in a run, too few for the quantile {q:g}: {least} would do, so make "
+            "the runs longer or name a lower quantile"
+        )
 
 
 def _promised(scenario: Scenario) -> list[str]:

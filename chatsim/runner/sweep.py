@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from chatsim.analysis.numbers import Replication, named, names
+from chatsim.analysis.numbers import Replication, names, wanted
 from chatsim.analysis.replicated import Replicated
 from chatsim.analysis.slo import Looks
 from chatsim.analysis.swept import Point, Sweep, shown, swept
@@ -27,6 +27,7 @@ from chatsim.runner.progress import bar
 from chatsim.runner.replication import seed_of
 from chatsim.scenario.faults import FaultsError
 from chatsim.scenario.model import Scenario
+from chatsim.verdict.again import Source
 from chatsim.verdict.wires import played_as
 
 REPLICATIONS: Final = 10
@@ -37,6 +38,11 @@ SAID_MAX: Final = 20
 
 Told = Callable[[int, int], None]
 """Told how many replications are done, and of how many."""
+
+
+_UNFINISHED: dict[str, dict[int, Replication]] = {}
+"""What the last sweep that came to no end and was kept nowhere has played, by the key of its point and the number of
+the replication. Of one sweep only, which held it in memory anyway."""
 
 
 class DamagedFileWarning(UserWarning):
@@ -61,11 +67,13 @@ def sweep(
     `grid` maps paths of `Scenario.with_` to lists of what a file would say: `{"handler.rate_limit": ["30/min",
     "60/min"]}`. `metrics` are the numbers that are wanted, by name or as an expectation writes them; without any, all.
     `jobs` is how many processes play, -1 one for each processor. `keep` names a folder for what is done: an interrupted
-    sweep goes on from there, and a larger one plays only what is new; without it an interrupt loses everything.
+    sweep goes on from there, and a larger one plays only what is new. Without it what an interrupted sweep has played
+    is remembered by this process alone, until the same call has come to its end or another sweep is interrupted.
     `progress` is a bar in a terminal or a notebook (True), nothing (False), or a function of done and total.
 
     Raises UsageError with all that is wrong with the grid before anything is played; HarnessError where a run fails or
-    is not valid, with its point and seed. Files that were damaged are a DamagedFileWarning.
+    is not valid, with its point and seed. What ends it in the middle has a note that says how to go on. Files that were
+    damaged are a DamagedFileWarning.
     """
     on = played_as(on, fidelity)
     played = load(scenario)
@@ -78,7 +86,7 @@ def sweep(
         raise UsageError(f"{replications} replications have no interval: 2 would do, {REPLICATIONS} make it useful")
     points, scenarios = _checked(played, grid)
     known = list(dict.fromkeys(name for each in scenarios for name in names(group.name for group in each.groups)))
-    wanted = _wanted(metrics, known)
+    chosen = wanted(metrics, known)
     work = _Work(points, scenarios, on, replications, None if keep is None else Kept(Path(keep)))
     with ExitStack() as stack:
         told = progress if callable(progress) else stack.enter_context(bar("replications", shown=progress))
@@ -87,21 +95,7 @@ def sweep(
         files = ", ".join(path.name for path in work.kept.damaged[:3])
         more = "" if len(work.kept.damaged) <= 3 else f" and {len(work.kept.damaged) - 3} more"
         warnings.warn(f"{work.kept.folder}: {files}{more} was damaged and played again", DamagedFileWarning, 2)
-    return swept(points, work.found(), wanted or known)
-
-
-def _wanted(metrics: Iterable[str], known: Sequence[str]) -> list[str]:
-    """The names of the numbers that are asked for. Raises UsageError with all that are unknown."""
-    if isinstance(metrics, str):
-        raise UsageError(f"metrics={metrics!r}: give a list of names, [{metrics!r}]")
-    found, problems = [], []
-    for metric in metrics:
-        try:
-            found.append(named(metric, known))
-        except UsageError as problem:
-            problems.append(str(problem))
-    _raise_if(problems)
-    return list(dict.fromkeys(found))
+    return swept(points, work.found(), chosen or known)
 
 
 def _checked(scenario: Scenario, grid: Mapping[str, Iterable[Any]]) -> tuple[list[Point], list[Scenario]]:
@@ -197,40 +191,65 @@ class _Work:
         self.kept = kept
         self._done: list[dict[int, Replication]] = [{} for _ in points]
         self._keys: dict[tuple[int, int], str] = {}
+        self._points = [key_of(scenario, wire) for scenario in scenarios]
 
     def play(self, jobs: int, told: Told) -> None:
-        """Play what is not on disk."""
+        """Play what is neither on disk nor remembered. Whatever ends it in the middle says how to go on."""
         left = [job for job in itertools.product(range(len(self.points)), range(self.replications)) if self._plays(job)]
         total = len(self.points) * self.replications
         done = total - len(left)
         told(done, total)
-        if not left:
-            return
         # In the order in which they end, so that what is done is kept at once.
         tasks = [((at, number), (self.scenarios[at], number)) for at, number in left]
         try:
-            with processes(jobs, ordered=False) as pool, playing(pool, self.wire, tasks) as results:
-                for (at, number), made in results:
-                    self._keep(at, number, made)
-                    done += 1
-                    told(done, total)
+            if tasks:
+                with processes(jobs, ordered=False) as pool, playing(pool, self.wire, tasks) as results:
+                    for (at, number), made in results:
+                        self._keep(at, number, made)
+                        done += 1
+                        told(done, total)
         except PlaceError as error:
-            raise HarnessError(f"{error} (at {_said(self.points[error.place[0]])})") from error
+            failed = HarnessError(f"{error} (at {_said(self.points[error.place[0]])})")
+            self._remember(failed, done, total)
+            raise failed from error
+        except BaseException as error:
+            self._remember(error, done, total)
+            raise
+        # What is told of in a table need not be remembered.
+        for key in self._points:
+            _UNFINISHED.pop(key, None)
+
+    def _remember(self, error: BaseException, done: int, total: int) -> None:
+        """Hold what is done, unless it is on disk, and note on the error how to go on."""
+        if not done:
+            return
+        if self.kept is not None:
+            where = f"kept in {self.kept.folder}"
+        else:
+            _UNFINISHED.clear()
+            _UNFINISHED.update(zip(self._points, self._done, strict=True))
+            where = "remembered until this process ends (in a folder for longer, with keep=)"
+        error.add_note(f"{done} of {total} replications are {where}: the same call goes on there")
 
     def found(self) -> list[Replicated]:
         """The replications of each point, in their order."""
         looks = Looks(first=self.replications, n_max=self.replications)
         return [
-            Replicated(each.name, self.wire, [done[number] for number in sorted(done)], each.expect, looks)
+            Replicated(
+                each.name, self.wire, [done[number] for number in sorted(done)], each.expect, looks, Source.of(each)
+            )
             for each, done in zip(self.scenarios, self._done, strict=True)
         ]
 
     def _plays(self, job: tuple[int, int]) -> bool:
-        """Whether it must be played, because it is not on disk."""
-        if self.kept is None:
-            return True
+        """Whether it must be played, because it is neither on disk nor remembered."""
         at, number = job
         scenario = self.scenarios[at]
+        if self.kept is None:
+            remembered = _UNFINISHED.get(self._points[at], {}).get(number)
+            if remembered is not None:
+                self._done[at][number] = remembered
+            return remembered is None
         key = self._keys[job] = key_of(scenario.with_seed(seed_of(scenario.seed, number)), self.wire)
         found = self.kept.find(key, number)
         if found is not None:

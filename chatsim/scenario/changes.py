@@ -2,17 +2,19 @@
 
 Decides which place of a scenario a path means. Rule: a path is the words of a scenario file with dots between, where a
 group goes by its name and an event or an expectation by its place from 0; a word of groups alone (`users`) is meant for
-the only group. What is put there is read as a file is, by the models.
+the only group. What is put there is read as a file is, by the models; and it can be said again on a command line.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from copy import deepcopy
 from typing import Any
 
 from chatsim.errors import UsageError
 from chatsim.scenario.faults import did_you_mean
+from chatsim.scenario.yaml import YamlError, parse_yaml, plain
 
 
 def changed(
@@ -34,6 +36,23 @@ def changed(
             place = _inner(place, step, path)
         place[_key(place, steps[-1], path)] = deepcopy(value)
     return made
+
+
+def set_options(changes: Mapping[str, Any]) -> list[str]:
+    """The words of a command line that make the same changes, in their order: `--set`, `handler.rate_limit=30/min`."""
+    return [word for path, value in changes.items() for word in ("--set", f"{path}={_said(value)}")]
+
+
+def _said(value: Any) -> str:
+    """A value in one line of YAML: as it is where it reads as itself, and otherwise as JSON, which is YAML too."""
+    value = plain(value)
+    if isinstance(value, str) and value and value.isprintable():
+        try:
+            if parse_yaml(value).value == value:
+                return value
+        except YamlError:
+            pass
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _inner(place: Any, step: str, path: str) -> Any:

@@ -107,12 +107,25 @@ def find(path: str | Path) -> Path:
     given = Path(path)
     if given.exists() or given.suffix in SUFFIXES or len(given.parts) != 1:
         return given
-    # Those for a flow stand apart, so that `check` does not play them in full.
-    flows = Path(__file__).parents[1] / "flow"
-    names = {file.stem: file for file in (*discover(), *flows.glob("*.yaml"))}
+    names = _shipped()
     if given.name not in names:
         raise UsageError(f"there is no file and no shipped scenario {given}{f.did_you_mean(given.name, names)}")
     return names[given.name]
+
+
+def shipped_name(path: Path) -> str | None:
+    """The name by which `find` finds this file wherever one stands; None where it finds another one, or none."""
+    try:
+        return path.stem if _shipped().get(path.stem) == path else None
+    except UsageError:
+        return None
+
+
+def _shipped() -> dict[str, Path]:
+    """The files of the shipped scenarios by their names."""
+    # Those for a flow stand apart, so that `check` does not play them in full.
+    flows = Path(__file__).parents[1] / "flow"
+    return {file.stem: file for file in (*discover(), *flows.glob("*.yaml"))}
 
 
 def shipped() -> Path:

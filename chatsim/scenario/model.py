@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from chatsim.core.config import HandlerConfig
+from chatsim.errors import UsageError
 from chatsim.scenario import faults as f
 from chatsim.scenario import reading, units
 from chatsim.scenario.changes import changed
@@ -52,6 +53,7 @@ from chatsim.scenario.words import (
     folder_of,
     word,
 )
+from chatsim.scenario.yaml import yaml_text
 
 Credentials: TypeAlias = Literal["good", "missing", "forged", "expired", "alg_none", "revoked"]
 
@@ -256,6 +258,7 @@ class Scenario(Words):
     _folder: Path | None = PrivateAttr(default=None)
     _source: dict[str, Any] = PrivateAttr(default_factory=dict)
     _lines: dict[f.Path, int] = PrivateAttr(default_factory=dict)
+    _changes: dict[str, Any] | None = PrivateAttr(default_factory=dict)
     _time_scale: float = PrivateAttr(default=1.0)
     _played_scale: float = PrivateAttr(default=1.0)
 
@@ -299,6 +302,33 @@ class Scenario(Words):
         return {**self._source, "seed": self.seed}
 
     @property
+    def changes(self) -> Mapping[str, Any] | None:
+        """What `with_` changed since it was read, but for the seed; None where no words of `with_` lead here."""
+        return self._changes
+
+    def save(self, path: Path | str) -> Path:
+        """Write it as a scenario file, which is loaded as the same scenario; returns the path.
+
+        Raises UsageError where it cannot be written, or where the files that it names are not the same seen from there.
+        """
+        assert self._played_scale == 1.0, "a scenario is saved before it is scaled"
+        target = Path(path)
+        try:
+            same = _played(type(self).of(self.words, folder=target.parent)) == _played(self)
+        except f.FaultsError:
+            same = False
+        if not same:
+            raise UsageError(
+                f"the files that {self.name} names are not the same seen from {target}: save it beside them"
+            )
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(yaml_text(self.words), encoding="utf-8")
+        except OSError as problem:
+            raise UsageError(f"cannot write {target} ({problem.strerror}): name another file") from problem
+        return target
+
+    @property
     def time_scale(self) -> float:
         """The time scale that `live:` asks for (1 before `with_live_overrides`); `scaled` applies it."""
         return self._time_scale
@@ -327,6 +357,8 @@ class Scenario(Words):
         assert made is not None, f"the overrides were tried out when the scenario was made: {found}"
         made._path, made._folder, made._lines = self._path, self._folder, self._lines
         made._source = merged(self._source)
+        # A run of the file would merge them only where it is live.
+        made._changes = None
         made._time_scale = float(self.live.get("time_scale", 1.0))
         overridden = ("live", "expect") if "expect" in self.live else ("expect",)
         return made._with_expectation_lines(overridden).with_seed(self.seed if "seed" not in self.live else made.seed)
@@ -367,6 +399,12 @@ class Scenario(Words):
         source = changed(self._source, all_changes, words=scenario_words, group_words=group_words)
         made = type(self).of(source, folder=self._folder, path=self._path, lines=self._lines)
         made._time_scale = self._time_scale
+        if self._changes is None:
+            made._changes = None
+        else:
+            # In the order in which they were said, for a later one may lie within an earlier one.
+            kept = {path: value for path, value in self._changes.items() if path not in all_changes}
+            made._changes = {path: value for path, value in (kept | all_changes).items() if path != "seed"}
         return made if "seed" in all_changes else made.with_seed(self.seed)
 
     def _with_expectation_lines(self, at: f.Path = ("expect",)) -> "Scenario":
@@ -376,6 +414,17 @@ class Scenario(Words):
             for index, expectation in enumerate(self.expect)
         )
         return self.model_copy(update={"expect": placed})
+
+
+def _played(scenario: Scenario) -> str:
+    """All that is played of a scenario, wherever its words stand."""
+    both = (scenario, scenario.with_live_overrides())
+    return repr([each.model_copy(update={"expect": tuple(map(_unplaced, each.expect))}) for each in both])
+
+
+def _unplaced(expectation: Expectation) -> Expectation:
+    """It, wherever it stands."""
+    return Expectation(**{**_fields(expectation), "line": 0})
 
 
 def _words_of(model: type[Words]) -> list[str]:

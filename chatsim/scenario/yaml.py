@@ -1,12 +1,15 @@
-"""YAML text with the place of every value.
+"""YAML text with the place of every value, and values as YAML text.
 
 Decides what a scenario file may consist of: one document of mappings, lists and plain scalars in YAML 1.2. Rule:
-every mistake of a person has a line and a column, and all duplicate keys are found at once. What the values mean is
-decided elsewhere.
+every mistake of a person has a line and a column, and all duplicate keys are found at once; what is written is read
+back as it was. What the values mean is decided elsewhere.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path as FilePath
 from typing import Any, Final, NamedTuple
 
@@ -111,6 +114,35 @@ def parse_yaml(text: str, name: str = "<text>", *, may_be_empty: bool = False) -
     except RecursionError:
         raise YamlError(name, [_whole("is nested too deeply")]) from None
     return Document(value, builder.places, tuple(builder.problems))
+
+
+def plain(value: Any) -> Any:
+    """A value with nothing in it but what a file has: tuples are lists, and numbers of NumPy are numbers."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    if hasattr(value, "item"):
+        return value.item()
+    return value if value is None or isinstance(value, bool | int | float) else str(value)
+
+
+def yaml_text(values: Mapping[str, Any]) -> str:
+    """The document of a mapping, with its keys in their order."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.width = 120
+    into = StringIO()
+    made = plain(values)
+    yaml.dump(made, into)
+    try:
+        if parse_yaml(into.getvalue()).value == made:
+            return into.getvalue()
+    except YamlError:
+        pass
+    # The dumper breaks texts with rare letters, such as Unicode's next line; JSON is YAML too.
+    return json.dumps(made, indent=2) + "\n"
 
 
 def _whole(text: str) -> YamlProblem:

@@ -34,7 +34,7 @@ class Judged(Protocol):
 
 
 class Ruling(Protocol):
-    """One expectation that was judged over replications."""
+    """One expectation that was judged over replications; `why` says why more of them would not decide it."""
 
     @property
     def verdict(self) -> Literal["pass", "fail", "inconclusive"]: ...
@@ -48,6 +48,8 @@ class Ruling(Protocol):
     def n(self) -> int: ...
     @property
     def would_do(self) -> float: ...
+    @property
+    def why(self) -> str: ...
 
 
 class Shown(Protocol):

@@ -9,14 +9,15 @@ from chatsim.analysis.numbers import Replication
 from chatsim.analysis.paired import compare_paired
 from chatsim.analysis.replicated import Replicated
 from chatsim.analysis.slo import Looks
+from chatsim.verdict.again import Source
 
 LUCK = [0.080, 0.095, 0.078, 0.103, 0.081, 0.079, 0.094, 0.082, 0.090, 0.071]
 
 
-def replicated(scenario: str, **numbers: list[float]) -> Replicated:
+def replicated(scenario: str, source: Source | None = None, **numbers: list[float]) -> Replicated:
     rows = zip(*numbers.values(), strict=True)
     found = [Replication(at, 5 + at, dict(zip(numbers, row, strict=True)), []) for at, row in enumerate(rows)]
-    return Replicated(scenario, "sim", found, [], Looks())
+    return Replicated(scenario, "sim", found, [], Looks(), source)
 
 
 def test_shared_luck_goes_out_of_the_difference() -> None:
@@ -33,7 +34,10 @@ def test_shared_luck_goes_out_of_the_difference() -> None:
 def test_what_luck_explains_is_not_told() -> None:
     found = Compared(replicated("a", p99_s=LUCK), replicated("b", p99_s=LUCK[::-1]))
     assert found.changed().empty
-    assert repr(found) == "b - a, 10 pairs: 0 of 1 numbers differ, 0 would by luck"
+    assert repr(found).splitlines()[:2] == [
+        "b - a on sim, 10 pairs from seed 5:",
+        "  0 of 1 numbers differ, 0 would by luck",
+    ]
 
 
 def test_pairs_without_a_sample_and_numbers_that_one_lacks_are_left_out() -> None:
@@ -59,6 +63,46 @@ def test_two_infinities_have_no_difference() -> None:
 def test_it_reads_in_eighty_columns_and_runs_no_script() -> None:
     later = [value + 0.01 for value in LUCK]
     found = Compared(replicated("<script>" + "x" * 90, p99_s=LUCK), replicated("b", p99_s=later))
-    assert max(map(len, repr(found).splitlines())) <= 80
+    assert max(map(len, repr(found).splitlines()[:3])) <= 80
     assert "<script>" not in found._repr_html_()
     assert "+0.01" in found._repr_html_()
+
+
+def test_what_the_last_digits_of_floats_differ_in_is_no_difference() -> None:
+    rounded = [value + 1e-15 + 1e-13 * at for at, value in enumerate(LUCK)]
+    found = Compared(replicated("a", p99_s=LUCK, sent=[5.0] * 10), replicated("b", p99_s=rounded, sent=[6.0] * 10))
+    row = found.summary().set_index("metric").loc["p99_s"]
+    assert (row.difference, row.low, row.high) == (0.0, 0.0, 0.0)
+    assert found.changed().metric.tolist() == ["sent"]
+    # Luck moves neither: one is the same in all pairs, and of the other the difference is.
+    assert found.told() == "1 of 2 numbers differ, 0 would by luck"
+    microseconds = Compared(found.a, replicated("b", p99_s=[value + 1e-6 for value in LUCK], sent=[5.0] * 10))
+    assert microseconds.changed().metric.tolist() == ["p99_s"]
+
+
+def test_infinities_on_both_sides_have_no_difference_and_are_no_number_that_could_differ() -> None:
+    a = replicated("a", max_s=[inf, *LUCK[1:]], p99_s=LUCK)
+    b = replicated("b", max_s=[*LUCK[1:], inf], p99_s=LUCK[::-1])
+    found = Compared(a, b)
+    row = found.summary().query("metric == 'max_s'").iloc[0]
+    assert (row.a, row.b, row.n) == (inf, inf, 10)
+    assert isnan(row.difference)
+    assert found.told() == "0 of 1 numbers differ, 0 would by luck"
+    assert "max_s" not in repr(found)
+
+
+def test_differences_that_rise_by_luck_have_an_interval_all_the_same() -> None:
+    rising = [value + 0.001 * at for at, value in enumerate(LUCK)]
+    assert Compared(replicated("a", p99_s=LUCK), replicated("b", p99_s=rising)).summary().n.tolist() == [10]
+
+
+def test_the_card_says_the_seed_and_how_to_see_it_again() -> None:
+    changed = Source("s", "s.yaml", {"groups.g.users": 500})
+    found = Compared(replicated("s", Source("s", "s.yaml"), p99_s=LUCK), replicated("s", changed, p99_s=LUCK[::-1]))
+    assert found.again == "chatsim compare s.yaml s.yaml -n 10 --set groups.g.users=500 --seed 5"
+    assert f"again: {found.again}" in repr(found)
+    assert "10 pairs from seed 5" in found._repr_html_()
+    assert f"<code>{found.again}</code>" in found._repr_html_()
+    # There is no option that changes the first.
+    other = Compared(found.b, found.a)
+    assert other.again == 'chatsim compare a.yaml s.yaml -n 10 --seed 5  # after a.save("a.yaml")'

@@ -6,7 +6,7 @@ from math import isnan
 
 import pytest
 
-from chatsim.analysis.numbers import name_of, named, names, numbers_of
+from chatsim.analysis.numbers import name_of, named, names, numbers_of, quantile_of, wanted
 from chatsim.errors import UsageError
 from chatsim.scenario.expectations import COUNTERS
 
@@ -69,3 +69,30 @@ def test_a_number_goes_by_its_name_or_as_an_expectation_says_it(text: str, name:
 def test_an_unknown_number_is_refused_with_the_nearest(text: str, hint: str) -> None:
     with pytest.raises(UsageError, match=hint):
         named(text, names(["mobile"]))
+
+
+def test_all_that_are_wanted_are_named_or_all_that_are_unknown_are_told() -> None:
+    known = names(["mobile"])
+    assert wanted(["lost", "p99(delivery_latency)", "delivery_latency_p99_s"], known) == [
+        "lost",
+        "delivery_latency_p99_s",
+    ]
+    with pytest.raises(UsageError, match=r"(?s)did you mean lost\?.*did you mean sent\?"):
+        wanted(["lsot", "sennt"], known)
+    with pytest.raises(UsageError, match=r"^metrics='sent': give a list of names, \['sent'\]$"):
+        wanted("sent", known)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("delivery_latency_p99_s", (0.99, "delivery_latency_count")),
+        ("delivery_latency_p99.9_s{group=web}", (0.999, "delivery_latency_count{group=web}")),
+        ("utilisation_p50", (0.5, "utilisation_count")),
+        ("delivery_latency_mean_s", None),
+        ("pings", None),
+        ("lost", None),
+    ],
+)
+def test_a_quantile_knows_which_and_of_how_many(name: str, found: tuple[float, str] | None) -> None:
+    assert quantile_of(name) == found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import inf, nan
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,19 +16,21 @@ from chatsim.analysis.replicated import SUMMARY, VERDICTS, Replicated
 from chatsim.analysis.slo import Looks
 from chatsim.errors import UsageError
 from chatsim.scenario.expectations import parse_expectation
+from chatsim.verdict.again import Source
 
 LIMIT = "p99(delivery_latency) <= 100ms"
 VALUES = [0.080, 0.085, 0.078, 0.083, 0.081, 0.079, 0.084, 0.082, 0.080, 0.081]
 
 
-def replicated(values: list[float], *expect: str, scenario: str = "s") -> Replicated:
+def replicated(values: list[float], *expect: str, scenario: str = "s", **more: Any) -> Replicated:
     expect = expect or (LIMIT,)
+    numbers = {"lost": 0.0} | more.pop("numbers", {})
     found = [
-        Replication(number, 7 + number, {"delivery_latency_p99_s": value, "lost": 0.0}, [value] * len(expect))
+        Replication(number, 7 + number, {"delivery_latency_p99_s": value} | numbers, [value] * len(expect))
         for number, value in enumerate(values)
     ]
-    looks = Looks(first=len(values), n_max=len(values), expectations=len(expect))
-    return Replicated(scenario, "sim", found, [parse_expectation(text) for text in expect], looks)
+    looks = more.pop("looks", Looks(first=len(values), n_max=len(values), expectations=len(expect)))
+    return Replicated(scenario, "sim", found, [parse_expectation(text) for text in expect], looks, **more)
 
 
 def test_the_summary_has_an_interval_for_every_metric() -> None:
@@ -96,7 +99,55 @@ def test_one_replication_has_no_interval() -> None:
 def test_it_reads_in_eighty_columns_and_runs_no_script() -> None:
     found = replicated(VALUES, LIMIT, LIMIT, scenario="<script>" + "x" * 90)
     lines = repr(found).splitlines()
-    assert len(lines) == 3
-    assert max(map(len, lines)) <= 80
+    assert max(map(len, lines[:3])) <= 80
+    assert lines[3].startswith("again: ")
     assert "<script>" not in found._repr_html_()
     assert "10 replications from seed 7" in found._repr_html_()
+
+
+@pytest.mark.parametrize(("messages", "verdict"), [(298, "inconclusive"), (299, "pass")])
+def test_a_quantile_of_too_few_messages_passes_nothing(messages: int, verdict: str) -> None:
+    found = replicated(VALUES, numbers={"delivery_latency_count": float(messages)})
+    assert found.verdict == verdict
+    row = found.verdicts().iloc[0]
+    assert (row.would_do == inf) == (verdict == "inconclusive")
+    told = "a quantile of 298 samples in a run, where 299 would do: make the runs longer"
+    assert row.why == (told if verdict == "inconclusive" else "")
+    for card in (repr(found), found._repr_html_()):
+        assert ("298 of 299 samples" in card) == (verdict == "inconclusive")
+
+
+def test_what_is_above_the_limit_with_few_messages_is_above_it_with_many() -> None:
+    few = {"delivery_latency_count": 3.0}
+    assert replicated([1.0 + value for value in VALUES], numbers=few).verdict == "fail"
+    assert replicated([inf, *VALUES], numbers=few).verdict == "fail"
+
+
+def test_the_fewest_messages_of_the_group_decide() -> None:
+    limit = "p99(delivery_latency, group=web) <= 100ms"
+    numbers = {"delivery_latency_count": 20.0, "delivery_latency_count{group=web}": 400.0}
+    assert replicated(VALUES, limit, numbers=numbers).verdict == "pass"
+    assert replicated(VALUES, limit, numbers={"delivery_latency_count{group=web}": 20.0}).verdict == "inconclusive"
+    few = [Replication(n, n, {"delivery_latency_count": 298.0 if n == 4 else 5000.0}, [0.08]) for n in range(10)]
+    looks = Looks(first=10, n_max=10)
+    assert Replicated("s", "sim", few, [parse_expectation(LIMIT)], looks).rulings[0].samples == 298
+    assert replicated(VALUES, "mean(delivery_latency) <= 100ms", numbers=numbers).verdict == "pass"
+
+
+def test_the_card_says_the_seed_and_how_to_see_it_again() -> None:
+    source = Source("s", "s.yaml", {"groups.g.users": 500})
+    found = replicated(VALUES, source=source)
+    assert found.again == "chatsim replicate s.yaml -n 10 --set groups.g.users=500 --seed 7"
+    assert repr(found).splitlines()[0] == "PASS  s on sim, 10 replications from seed 7"
+    assert repr(found).splitlines()[-1] == f"again: {found.again}"
+    assert f"<code>{found.again}</code>" in found._repr_html_()
+    until_decided = replicated(VALUES, source=source, looks=Looks(first=10, n_max=80))
+    assert until_decided.again.startswith("chatsim replicate s.yaml -n auto ")
+    unsaved = replicated(VALUES)
+    assert unsaved.again == 'chatsim replicate s.yaml -n 10 --seed 7  # after scenario.save("s.yaml")'
+
+
+def test_a_name_that_is_not_there_is_told_with_the_nearest() -> None:
+    found: Any = replicated(VALUES)
+    with pytest.raises(AttributeError, match=r"a replicated scenario has no sumary \(did you mean summary\?\)"):
+        _ = found.sumary

@@ -8,15 +8,17 @@ from html.parser import HTMLParser
 from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import msgspec
 import pandas as pd
 import pytest
 
 from chatsim.analysis import frames
-from chatsim.analysis.results import WIDTH, Run
+from chatsim.analysis.results import Run
 from chatsim.errors import UsageError
 from chatsim.runner.run import RunResult, run
+from chatsim.verdict.again import WIDTH, Source
 from tests.sim.worlds import scenario
 
 EXPECT = ["lost == 0", "p99(delivery_latency) <= 1ms", "max(reconnect_time) <= 10s"]
@@ -74,23 +76,18 @@ def test_parquet_gives_back_the_tables_with_their_types(played: RunResult, tmp_p
     pd.testing.assert_frame_equal(pd.read_parquet(paths[0]), shown.messages)
 
 
-def test_the_line_that_runs_it_again_names_no_folder_of_this_machine(
-    played: RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    here = tmp_path / "project" / "notebooks"
-    here.mkdir(parents=True)
-    monkeypatch.chdir(here)
-    places = {
-        "x.yaml": "x.yaml",
-        f"{here}/deep/x.yaml": "deep/x.yaml",
-        f"{here.parent}/scenarios/x.yaml": "../scenarios/x.yaml",
-        f"{tmp_path}/x.yaml": "x.yaml",
-    }
-    for source, shown in places.items():
-        assert Run(played, source).again == f"chatsim run {shown} --seed 1"
-    monkeypatch.chdir("/")
-    assert Run(played, f"{here}/x.yaml").again == "chatsim run x.yaml --seed 1"
-    assert Run(played, None).again == "chatsim run s.yaml --seed 1"
+def test_the_line_that_runs_it_again_says_file_changes_wire_and_seed(played: RunResult) -> None:
+    assert Run(played, Source("s", "x.yaml")).again == "chatsim run x.yaml --seed 1"
+    live = msgspec.structs.replace(played, wire="live", seed=9)
+    changed = Source("s", "x.yaml", {"groups.g.users": 500})
+    assert Run(live, changed).again == "chatsim run x.yaml --on live --set groups.g.users=500 --seed 9"
+    assert Run(played, None).again == 'chatsim run s.yaml --seed 1  # after scenario.save("s.yaml")'
+
+
+def test_a_name_that_is_not_there_is_told_with_the_nearest(played: RunResult) -> None:
+    shown: Any = Run(played, None)
+    with pytest.raises(AttributeError, match=r"a run has no mesages \(did you mean messages\?\)"):
+        _ = shown.mesages
 
 
 def test_a_folder_that_cannot_be_is_refused(played: RunResult, tmp_path: Path) -> None:
@@ -103,8 +100,9 @@ def test_a_shell_shows_a_few_lines_of_eighty_columns(played: RunResult) -> None:
     long = msgspec.structs.replace(played, scenario="x" * 100)
     for shown in (Run(played, None), Run(long, None)):
         lines = repr(shown).splitlines()
-        assert len(lines) == 1 + len(EXPECT)
-        assert max(map(len, lines)) <= WIDTH
+        told = lines[: 1 + len(EXPECT)]
+        assert max(map(len, told)) <= WIDTH
+        assert "".join(lines[len(told) :]).startswith("again: chatsim run ")
     assert repr(Run(played, None)).startswith("FAIL  s on sim, seed 1\n")
     assert re.search(r"fail +10 ms  p99\(delivery_latency\) <= 1ms", repr(Run(played, None)))
 
@@ -129,7 +127,7 @@ class Tags(HTMLParser):
 
 
 def test_the_card_is_plain_and_says_how_to_see_it_again(played: RunResult) -> None:
-    card = Run(played, "scenarios/s.yaml")._repr_html_()
+    card = Run(played, Source("s", "scenarios/s.yaml"))._repr_html_()
     assert Tags(card).found == {"div", "p", "b", "table", "thead", "tbody", "tr", "th", "td", "code"}
     assert "chatsim run scenarios/s.yaml --seed 1" in card
     assert "p99(delivery_latency) &lt;= 1ms" in card
@@ -137,7 +135,7 @@ def test_the_card_is_plain_and_says_how_to_see_it_again(played: RunResult) -> No
 
 def test_a_hostile_name_is_only_text(played: RunResult) -> None:
     hostile = msgspec.structs.replace(played, scenario="<script>alert(1)</script>", valid=False, why_invalid="<img>")
-    card = Run(hostile, "<b>&")._repr_html_()
+    card = Run(hostile, Source("s", "<b>&", {"a": "<img>"}))._repr_html_()
     assert not Tags(card).found & {"script", "img"}
 
 

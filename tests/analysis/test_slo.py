@@ -11,7 +11,7 @@ from math import inf, nan
 import numpy as np
 import pytest
 
-from chatsim.analysis.slo import Looks, Operator, Verdict, rule, together
+from chatsim.analysis.slo import Looks, Operator, Verdict, bounded, rule, together
 from chatsim.errors import UsageError
 from tests.analysis.mm1 import MEAN_WAIT, replication_means
 
@@ -188,3 +188,40 @@ def test_the_worst_verdict_is_the_scenarios() -> None:
     assert together(["inconclusive", "fail", "pass"]) == "fail"
     with pytest.raises(UsageError, match="Without an expectation"):
         together([])
+
+
+@pytest.mark.parametrize(
+    ("op", "limit", "samples", "verdict", "needed"),
+    [
+        ("<=", 0.2, 298, "inconclusive", 299),
+        ("<=", 0.2, 299, "pass", 0),
+        # The greatest of few is above the limit, and so is that of many.
+        ("<=", 0.05, 3, "fail", 0),
+        (">=", 0.05, 3, "pass", 0),
+        (">=", 0.2, 298, "inconclusive", 299),
+        (">=", 0.2, 299, "fail", 0),
+        ("==", 0.1, 367, "inconclusive", 368),
+        ("==", 0.1, 368, "pass", 0),
+        ("==", 0.2, 3, "fail", 0),
+    ],
+)
+def test_a_quantile_is_judged_by_as_many_samples_as_can_bound_it(
+    op: Operator, limit: float, samples: int, verdict: str, needed: int
+) -> None:
+    looks = Looks(first=3, n_max=3)
+    found = bounded(rule([0.1] * 3, limit, op, looks), 0.99, op, [5000, samples, 5000])
+    assert (found.verdict, found.needed) == (verdict, needed)
+    assert found.samples == (samples if needed else 0)
+    assert (found.would_do == inf) == bool(found.why) == bool(needed)
+
+
+def test_what_was_never_delivered_fails_however_few_there_are() -> None:
+    looks = Looks(first=3, n_max=3)
+    for row in ([0.1, inf, 0.1], [0.1, nan, 0.1]):
+        assert bounded(rule(row, 1.0, "<=", looks), 0.99, "<=", [3, 3, 3]).verdict == "fail"
+
+
+def test_replications_beyond_the_look_that_decided_do_not_count() -> None:
+    ruling = rule([0.1] * 6, 0.2, "<=", Looks(first=3, n_max=6))
+    assert bounded(ruling, 0.99, "<=", [400, 400, 400, 3, 3, 3]).verdict == "pass"
+    assert bounded(ruling, 0.99, "<=", [3, 400, 400, 400, 400, 400]).more == 0

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from chatsim.cli.main import main
+from chatsim.runner.replicate import compare
 
 Capture = pytest.CaptureFixture[str]
 
@@ -20,7 +22,7 @@ groups:
   - name: people
     users: 4
     session_size: 2
-    messages: {arrivals: poisson, rate: 30/min}
+    messages: {arrivals: poisson, rate: 90/min}
     network: {latency: {exponential: {mean: 10ms}}}
 expect: [p95(delivery_latency) <= LIMIT, lost == 0]
 """
@@ -118,7 +120,7 @@ def test_compare_tells_what_differs(file: Path, capsys: Capture) -> None:
     out = capsys.readouterr().out
     assert out.splitlines()[0].split() == ["metric", "a", "b", "difference", "low", "high", "n"]
     assert "delivery_latency_mean_s" in out
-    assert "numbers differ; one in twenty does by luck alone" in out
+    assert re.search(r"\n\d+ of \d+ numbers differ, \d+ would by luck alone\n$", out)
 
 
 def test_the_same_twice_does_not_differ(file: Path, capsys: Capture) -> None:
@@ -141,3 +143,30 @@ def test_the_same_twice_does_not_differ(file: Path, capsys: Capture) -> None:
 def test_a_change_that_leads_nowhere_is_refused(change: str, text: str, file: Path, capsys: Capture) -> None:
     assert main(["compare", f"{file}", f"{file}", "--set", change, "--jobs", "1"]) == 3
     assert text in capsys.readouterr().err
+
+
+def test_replicate_changes_words(file: Path, capsys: Capture) -> None:
+    words = ["replicate", f"{file}", "-n", "2", "--jobs", "1", "--json"]
+    assert main([*words, "--set", "groups.people.users=8", "--set", "handler.rate_limit=1/min"]) in (0, 1, 2)
+    numbers = {row["metric"]: row["mean"] for row in json.loads(capsys.readouterr().out)["numbers"]}
+    assert numbers["connections_peak"] == 8
+    assert numbers["rate_limited"] > 0
+    assert main([*words, "--set", "groups.peple.users=8"]) == 3
+    assert "did you mean people?" in capsys.readouterr().err
+
+
+def test_a_quantile_of_too_few_messages_is_refused_with_how_many_would_do(file: Path, capsys: Capture) -> None:
+    file.write_text(WORDS.replace("p95(delivery_latency) <= LIMIT", "p99(delivery_latency) <= 10s"), encoding="utf-8")
+    assert main(["replicate", f"{file}", "-n", "10", "--jobs", "1"]) == 2
+    assert "samples in a run, where 299 would do: make the runs longer)" in capsys.readouterr().out
+    assert main(["replicate", f"{file}", "-n", "10", "--jobs", "1", "--json"]) == 2
+    expectations = json.loads(capsys.readouterr().out)["expectations"]
+    assert ["299 would do" in row["why"] for row in expectations] == [True, False]
+
+
+def test_what_has_no_difference_is_no_number_that_could_differ(file: Path, capsys: Capture) -> None:
+    assert main(["compare", f"{file}", f"{file}", "-n", "2", "--jobs", "1"]) == 0
+    told = capsys.readouterr().out.splitlines()[-1]
+    both = compare(file, file, 2, jobs=1)
+    assert told == f"{both.told()} alone"
+    assert f"0 of {both.summary().difference.notna().sum()} numbers differ" in told

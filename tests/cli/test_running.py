@@ -251,3 +251,29 @@ def test_a_fidelity_that_there_is_not_is_refused(words: list[str], capsys: Captu
     assert main(["run", "x.yaml", *words], fakes.doors()) == 3
     assert words[1] in capsys.readouterr().err
     assert fakes.asked == []
+
+
+REAL = """
+name: small
+duration: 10s
+groups: [{name: people, users: 4, session_size: 2, messages: {arrivals: poisson, rate: 30/min}}]
+expect: [connections_peak == 4]
+"""
+
+
+def test_run_changes_words(tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / "small.yaml"
+    file.write_text(REAL, encoding="utf-8")
+    report = tmp_path / "report.json"
+    words = ["run", f"{file}", "--out", f"{tmp_path}", "--json", "--json-file", f"{report}"]
+    assert main([*words, "--set", "groups.people.users=6", "--set", "duration=20s"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert (document["counters"]["connections_peak"], document["duration_s"]) == (6, 20.0)
+    (finding,) = json.loads(report.read_text())["findings"]
+    assert finding["again"].endswith("small.yaml --set groups.people.users=6 --set duration=20s --seed 1")
+    assert main([*words, "--set", "groups.peple.users=6"]) == 3
+    assert "did you mean people?" in capsys.readouterr().err
+    assert main([*words, "--set", "users"]) == 3
+    assert "write a path" in capsys.readouterr().err
+    assert main(["run", f"{file}", "--out", f"{tmp_path}", "--replications", "2", "--set", "users=6"]) == 1
+    assert "connections_peak == 4" in capsys.readouterr().out

@@ -7,6 +7,7 @@ from math import inf, isnan, nan
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 import pytest
 
 from chatsim.errors import UsageError
@@ -40,6 +41,7 @@ class Ruling:
     high: float = 0.107
     n: int = 10
     would_do: float = 0
+    why: str = ""
 
 
 def test_a_failure_is_one_line_with_everything_in_it() -> None:
@@ -95,6 +97,8 @@ def test_replications_are_a_finding_for_each_expectation() -> None:
     ]
     assert found[0].again == "chatsim replicate small.yaml -n auto --seed 7"
     assert "40 replications would probably decide" in found[1].sentence
+    short = Ruling("inconclusive", would_do=inf, why="a quantile of 20 samples in a run")
+    assert "a quantile of 20 samples in a run" in play().ruled([short, Ruling()])[0].sentence
     assert "would probably" not in play().ruled([Ruling("inconclusive", would_do=inf), Ruling()])[0].sentence
 
 
@@ -210,3 +214,9 @@ def test_a_document_has_every_field_but_how_long_it_took() -> None:
 def test_paths_are_told_from_where_people_stand(tmp_path: Path) -> None:
     assert relative(tmp_path / "a" / "b.yaml", tmp_path) == "a/b.yaml"
     assert relative(tmp_path / "b.yaml", tmp_path / "a") == f"{tmp_path / 'b.yaml'}"
+
+
+def test_the_command_says_what_was_changed() -> None:
+    made = play(file="small.yaml")
+    changed = msgspec.structs.replace(made, scenario=made.scenario.with_(users=6))
+    assert changed.again == "chatsim run small.yaml --set users=6 --seed 1"

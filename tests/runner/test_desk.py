@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chatsim.analysis.kept import read_result
+from chatsim.analysis.sequential import Precision
+from chatsim.cli.main import main
 from chatsim.errors import UsageError
 from chatsim.runner.desk import arun_live, load, run_live, scenarios, simulate
-from chatsim.runner.replicate import replicate
+from chatsim.runner.replicate import compare, replicate
 from chatsim.runner.run import play, run
 from chatsim.runner.sweep import sweep
 from chatsim.scenario.load import discover
@@ -101,7 +106,7 @@ def test_a_flow_is_judged_and_has_numbers_alone(tmp_path: Path) -> None:
     assert made.verdict == "fail"
     assert [judged.verdict for judged in made.result.expectations] == ["pass", "fail"]
     assert made.summary().delivery_latency_count[0] > 0
-    assert made.again.endswith("--fidelity flow --seed 1")
+    assert "--fidelity flow --seed 1" in made.again
     assert [path.name for path in made.to_csv(tmp_path / "tables")] == ["summary.csv"]
     assert made.path is not None
     assert sorted(path.name for path in made.path.iterdir()) == ["run.json", "scenario.json"]
@@ -135,3 +140,76 @@ def test_a_node_that_is_behind_gives_no_verdict() -> None:
     assert not result.valid
     assert result.verdict == "invalid"
     assert "behind" in result.why_invalid
+
+
+CHANGES: dict[str, object] = {
+    "groups.g.messages": {"arrivals": "poisson", "rate": "40/min"},
+    "handler.rate_limit": "20/min",
+    "groups.g.users": 6,
+    "duration": "15s",
+}
+
+
+def executed(again: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """What a shell in this folder gets to see from that line."""
+    verb, *words = shlex.split(again, comments=True)[1:]
+    where = ["--out", f"{folder / 'out'}"] if verb == "run" else ["--jobs", "1"]
+    assert main([verb, *words, *where, "--json"]) in (0, 1, 2)
+    document: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return document
+
+
+@pytest.mark.parametrize("words", [{}, {"fidelity": "flow"}, {"on": "virtual"}], ids=["sim", "flow", "virtual"])
+def test_the_line_that_plays_a_changed_scenario_again_plays_the_same(
+    words: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plain = FLOWING if words.get("fidelity") else SMALL
+    group = plain.groups[0].name
+    changes = {path.replace("groups.g.", f"groups.{group}."): value for path, value in CHANGES.items()}
+    made = load(plain.save("small.yaml")).with_(changes).with_(duration="16s", seed=5)
+    shown = simulate(made, **words)  # type: ignore[arg-type]
+    assert shown.again.endswith("--set duration=16s --seed 5")
+    assert made.words != {**plain.words, "seed": 5}
+    document = executed(shown.again, tmp_path, capsys)
+    assert document["trace_hash"] == shown.result.trace_hash
+    assert document["counters"] == shown.result.counters
+    assert document["seed"] == 5
+
+
+def test_the_line_of_a_scenario_that_stands_in_no_file_is_true_when_it_has_been_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = SMALL.with_(CHANGES)
+    shown = simulate(made, seed=8)
+    _, _, before = shown.again.partition("# after scenario.")
+    assert before == 'save("s.yaml")'
+    made.save("s.yaml")
+    assert executed(shown.again, tmp_path, capsys)["trace_hash"] == shown.result.trace_hash
+
+
+def test_the_lines_of_replications_and_comparisons_are_true(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plain = load(SMALL.save("small.yaml"))
+    changed = plain.with_(CHANGES).with_seed(4)
+    found = replicate(changed, 3, jobs=1)
+    document = executed(found.again, tmp_path, capsys)
+    assert document["seeds"] == [each.seed for each in found.replications]
+    told = {row["metric"]: row["mean"] for row in document["numbers"]}
+    assert told["delivery_latency_mean_s"] == found.values("delivery_latency_mean_s").mean()
+    until = replicate(changed, until=Precision(relative=0.5), metrics=["sent"], jobs=1)
+    assert executed(until.again, tmp_path, capsys)["seeds"] == [each.seed for each in until.replications]
+    both = compare(plain.with_seed(4), changed, 3, jobs=1)
+    rows = executed(both.again, tmp_path, capsys)["numbers"]
+    means = dict(zip(both.summary().metric, both.summary().b, strict=True))
+    assert {row["metric"]: row["b"] for row in rows} == pytest.approx(means, nan_ok=True)
+
+
+def test_an_unknown_name_of_a_shipped_scenario_is_told_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"^there is no shipped scenario stedy \(did you mean steady\?\)$"):
+        _ = scenarios()["stedy"]
+    assert "stedy" not in scenarios()
+    assert scenarios().get("stedy") is None

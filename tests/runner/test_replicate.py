@@ -116,3 +116,43 @@ def test_a_comparison_shares_the_luck_of_both() -> None:
     assert row.variance_ratio > 10
     assert heard == list(range(1, 11))
     assert [r.seed for r in found.a.replications] == [r.seed for r in found.b.replications]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "text"),
+    [
+        (["ack_latency_p50"], r"there is no metric ack_latency_p50 \(did you mean ack_latency_p50_s\?\)"),
+        (["lsot", "p98(delivery_latency)"], r"(?s)did you mean lost\?.*p98"),
+        (["p99(delivery_latency, group=x)"], r"did you mean delivery_latency_p99_s\{group=g\}\?"),
+        ("sent", r"^metrics='sent': give a list of names, \['sent'\]$"),
+    ],
+)
+@pytest.mark.parametrize("words", [{"n": 3}, {"n": "auto"}, {"until": Precision(relative=0.2)}])
+def test_metrics_are_checked_before_anything_is_played(words: dict[str, Any], metrics: Any, text: str) -> None:
+    heard: list[int] = []
+    with pytest.raises(UsageError, match=text):
+        replicate(small(), **words, metrics=metrics, jobs=1, progress=heard.append)
+    assert heard == []
+
+
+def test_without_a_metric_to_be_precise_about_nothing_is_played() -> None:
+    heard: list[int] = []
+    with pytest.raises(UsageError, match="no expectation of s has a metric"):
+        replicate(small(), until=Precision(relative=0.2), jobs=1, progress=heard.append)
+    assert heard == []
+
+
+def test_a_quantile_of_too_few_messages_is_not_decided_and_nobody_plays_on_for_it() -> None:
+    found = replicate(small("p99(delivery_latency) <= 10s", "p50(delivery_latency) <= 10s"), "auto", jobs=1)
+    counts = found.values("delivery_latency_count")
+    assert counts.max() < 299
+    assert len(found) == 10
+    short, enough = found.rulings
+    assert (short.verdict, short.samples, short.needed) == ("inconclusive", int(counts.min()), 299)
+    assert enough.verdict == "pass"
+    assert found.verdict == "inconclusive"
+
+
+def test_a_quantile_of_too_few_messages_is_not_made_precise() -> None:
+    with pytest.raises(UsageError, match=r"samples in a run, too few for the quantile 0\.99: 299 would do"):
+        replicate(small("p99(delivery_latency) <= 10s"), until=Precision(relative=0.5), jobs=1)

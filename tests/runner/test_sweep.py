@@ -14,6 +14,7 @@ from joblib.parallel import ThreadingBackend
 
 from chatsim.analysis.swept import Sweep
 from chatsim.errors import HarnessError, UsageError
+from chatsim.runner import sweep as sweep_module
 from chatsim.runner.replicate import replicate
 from chatsim.runner.sweep import DamagedFileWarning, sweep
 from chatsim.scenario.model import Scenario
@@ -197,3 +198,80 @@ def test_a_run_that_is_not_valid_is_named_with_its_point() -> None:
 def test_numbers_of_numpy_and_ranges_are_numbers() -> None:
     assert swept({"users": range(2, 6, 2)}, replications=2, metrics=["lost"]).users.tolist() == [2, 4]
     assert swept({"users": np.array([2, 4])}, replications=2, metrics=["lost"]).users.tolist() == [2, 4]
+
+
+class Stopping:
+    """Hears how far a sweep is, and stops it there."""
+
+    def __init__(self, at: int = -1) -> None:
+        self.at = at
+        self.heard: list[int] = []
+
+    def __call__(self, done: int, total: int) -> None:
+        self.heard.append(done)
+        if done == self.at:
+            raise KeyboardInterrupt
+
+
+def test_what_an_interrupted_sweep_has_played_is_remembered_without_a_folder(table: Sweep) -> None:
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        swept(progress=Stopping(at=5))
+    assert stopped.value.__notes__ == [
+        "5 of 12 replications are remembered until this process ends (in a folder for longer, with keep=): the same "
+        "call goes on there"
+    ]
+    rest = Stopping(at=8)
+    with pytest.raises(KeyboardInterrupt):
+        swept(progress=rest)
+    assert rest.heard == [5, 6, 7, 8]
+    rest = Stopping()
+    pd.testing.assert_frame_equal(swept(progress=rest), table)
+    assert rest.heard == list(range(8, 13))
+    # It has come to its end, and is forgotten.
+    assert sweep_module._UNFINISHED == {}
+    rest = Stopping()
+    swept(progress=rest)
+    assert rest.heard == [0, *range(1, 13)]
+
+
+def test_what_is_remembered_is_that_of_the_last_and_of_the_same_scenario() -> None:
+    for users in (6, 8):
+        with pytest.raises(KeyboardInterrupt):
+            swept({"users": [users]}, progress=Stopping(at=2))
+    for users, first in ((6, 0), (8, 2)):
+        heard = Stopping(at=users * 100)
+        swept({"users": [users]}, scenario=small(), progress=heard)
+        assert heard.heard[0] == first
+        with pytest.raises(KeyboardInterrupt):
+            swept({"users": [8]}, progress=Stopping(at=2))
+    other = Stopping()
+    swept({"users": [8]}, scenario=small().with_seed(9), progress=other)
+    assert other.heard[0] == 0
+    on_virtual = Stopping()
+    swept({"users": [8]}, on="virtual", progress=on_virtual)
+    assert on_virtual.heard[0] == 0
+
+
+def test_a_run_that_is_not_valid_loses_nothing_of_the_others() -> None:
+    vain = scenario({"at": "1s", "do": "drop", "group": "g"}, group={"arrive_over": "0s"}, duration="20s")
+    with pytest.raises(HarnessError) as failed:
+        swept({"events.0.at": ["2s", "0s"]}, scenario=vain, replications=2)
+    (note,) = failed.value.__notes__
+    assert note.startswith("2 of 4 replications are remembered")
+    heard = Stopping()
+    swept({"events.0.at": ["2s"]}, scenario=vain, replications=2, progress=heard)
+    assert heard.heard == [2]
+
+
+def test_an_interrupt_says_in_which_folder_what_is_done_is_kept(tmp_path: Path) -> None:
+    before = dict(sweep_module._UNFINISHED)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        swept(keep=tmp_path, progress=Stopping(at=5))
+    assert stopped.value.__notes__ == [f"5 of 12 replications are kept in {tmp_path}: the same call goes on there"]
+    assert before == sweep_module._UNFINISHED
+
+
+def test_what_ends_before_anything_is_done_has_nothing_to_say() -> None:
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        swept(progress=Stopping(at=0))
+    assert not hasattr(stopped.value, "__notes__")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from chatsim.errors import UsageError
+from chatsim.scenario.changes import set_options
 from chatsim.scenario.faults import FaultsError
 from chatsim.scenario.load import discover, load
 from chatsim.scenario.model import Scenario
+from chatsim.scenario.yaml import parse_yaml, plain
 
 ONE: dict[str, Any] = {
     "name": "one",
@@ -95,3 +98,43 @@ def test_a_value_that_cannot_be_is_refused_as_in_a_file() -> None:
         Scenario.of(ONE).with_(users=-1)
     with pytest.raises(FaultsError, match="duration"):
         Scenario.of(ONE).with_(duration="5 parsecs")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (500, "500"),
+        (0.5, "0.5"),
+        (True, "true"),
+        (None, "null"),
+        ("30/min", "30/min"),
+        ("5", '"5"'),
+        ("true", '"true"'),
+        ("", '""'),
+        (" a", '" a"'),
+        ("a: b", '"a: b"'),
+        ("a\nb", '"a\\nb"'),
+        ({"exponential": {"mean": "10ms"}}, '{"exponential": {"mean": "10ms"}}'),
+        ([["0s", 0], ["7s", "1/s"]], '[["0s", 0], ["7s", "1/s"]]'),
+        ((1, np.int64(2)), "[1, 2]"),
+        (1e-09, "1e-09"),
+    ],
+)
+def test_a_value_is_said_so_that_it_reads_as_itself(value: object, said: str) -> None:
+    assert set_options({"handler.x": value}) == ["--set", f"handler.x={said}"]
+    assert parse_yaml(said).value == plain(value)
+
+
+def test_changes_are_known_in_the_order_in_which_they_were_made() -> None:
+    made = Scenario.of(ONE)
+    assert made.changes == {}
+    made = made.with_({"groups.mobile.users": 5, "handler.rate_limit": "30/min"}).with_seed(4)
+    made = made.with_(duration="2min", seed=9).with_({"groups.mobile.users": 7})
+    assert made.changes is not None
+    assert list(made.changes.items()) == [
+        ("handler.rate_limit", "30/min"),
+        ("duration", "2min"),
+        ("groups.mobile.users", 7),
+    ]
+    assert Scenario.of(ONE).with_(made.changes).with_seed(9).words == made.words
+    assert Scenario.of(ONE).with_live_overrides().with_(users=3).changes is None

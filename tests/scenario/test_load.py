@@ -8,8 +8,18 @@ import pytest
 
 from chatsim.core.config import HandlerConfig
 from chatsim.errors import UsageError
-from chatsim.scenario.load import ScenarioErrors, discover, find, load, load_all, load_handler, shipped
-from tests.scenario.examples import EXAMPLE
+from chatsim.scenario.load import (
+    ScenarioErrors,
+    discover,
+    find,
+    load,
+    load_all,
+    load_handler,
+    shipped,
+    shipped_name,
+)
+from chatsim.scenario.model import Scenario
+from tests.scenario.examples import EXAMPLE, mapping
 
 BAD = """\
 name: bad
@@ -142,3 +152,29 @@ def test_what_is_for_a_flow_is_found_by_name_and_not_played_with_the_others() ->
     file = find("million-users")
     assert load(file).name == "million-users"
     assert file not in discover()
+
+
+def test_a_shipped_one_has_a_name_and_another_of_that_name_has_none(tmp_path: Path) -> None:
+    assert shipped_name(shipped() / "steady.yaml") == "steady"
+    assert shipped_name(tmp_path / "steady.yaml") is None
+    assert all(shipped_name(path) == path.stem and find(path.stem) == path for path in discover([]))
+
+
+def test_what_is_saved_is_loaded_as_it_was(tmp_path: Path) -> None:
+    for path in discover([]):
+        made = load(path).with_seed(77)
+        again = load(made.save(tmp_path / "new" / f"{path.stem}.yaml"))
+        assert again.words == made.words
+        assert repr(again.with_live_overrides().groups) == repr(made.with_live_overrides().groups)
+    assert load(load(find("steady")).with_(users=60).save(tmp_path / "s.yaml")).groups[0].users == 60
+
+
+def test_what_names_files_is_saved_beside_them_and_no_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "costs.json").write_text('{"frame": "1ms"}')
+    words = mapping(costs="costs.json")
+    made = Scenario.of(words, folder=tmp_path)
+    assert load(made.save(tmp_path / "s.yaml")).costs == made.costs
+    with pytest.raises(UsageError, match="the files that small names are not the same seen from"):
+        made.save(tmp_path / "elsewhere" / "s.yaml")
+    with pytest.raises(UsageError, match="name another file"):
+        Scenario.of(mapping()).save(tmp_path)

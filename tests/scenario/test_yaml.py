@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatsim.scenario.yaml import Place, YamlError, YamlProblem, parse_yaml, read_yaml
+from chatsim.scenario.yaml import Place, YamlError, YamlProblem, parse_yaml, plain, read_yaml, yaml_text
 
 
 def test_values_and_places() -> None:
@@ -108,3 +110,22 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     except YamlError as error:
         problems = error.problems
     assert problems is None or problems[0].text
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc-é 1:#", min_size=1), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from(["a", "b c", "yes", "1"]), VALUES, min_size=1, max_size=4))
+def test_what_is_written_is_read_as_it_was(values: dict[str, Any]) -> None:
+    assert parse_yaml(yaml_text(values)).value == values
+
+
+def test_what_is_no_value_of_a_file_is_made_one() -> None:
+    made: dict[Any, Any] = {"a": (1, np.int64(2)), 3: np.float64(0.5), "b": {"c": Path("x")}}
+    assert plain(made) == {"a": [1, 2], "3": 0.5, "b": {"c": "x"}}
+    assert parse_yaml(yaml_text(made)).value == plain(made)

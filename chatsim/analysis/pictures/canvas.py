@@ -7,10 +7,10 @@ what is wrong with a table is said before anything is drawn.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import isfinite
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import matplotlib
 import numpy as np
@@ -23,7 +23,7 @@ from matplotlib.transforms import ScaledTranslation
 from chatsim.analysis.arrays import FloatArray
 from chatsim.errors import UsageError
 from chatsim.scenario.faults import did_you_mean
-from chatsim.scenario.units import quantity
+from chatsim.scenario.units import duration, quantity
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 """Colours that colour-blind people tell apart (Okabe and Ito, 2008)."""
@@ -66,8 +66,24 @@ def drawn_on(ax: Axes | None) -> Iterator[Axes]:
         yield ax
 
 
-def needs(frame: pd.DataFrame, columns: Iterable[str], what: str) -> None:
-    """Refuse a table without these columns. Raises UsageError with the nearest name."""
+TABLES: Final = {
+    "the table of messages": "run.messages",
+    "the table of events": "run.events",
+    "the table of connections": "run.connections",
+    "the table of attempts": "run.attempts",
+    "the table of the series": "run.series",
+    "the sweep": "what cs.sweep gave",
+    "the comparison": "what cs.compare gave",
+    "the curve": "the curve of what cs.capacity gave",
+    "the table of factors": "the tornado of what cs.capacity gave",
+}
+"""Where each table is to be had."""
+
+
+def needs(frame: object, columns: Iterable[str], what: str) -> None:
+    """Refuse what is no table, and a table without these columns. Raises UsageError with the nearest name."""
+    if not isinstance(frame, pd.DataFrame):
+        raise UsageError(f"{type(frame).__name__} is no table: give {what}, {TABLES[what]}")
     for column in columns:
         if column not in frame:
             raise UsageError(f"{what} has no column {column}{did_you_mean(column, map(str, frame.columns))}")
@@ -78,6 +94,19 @@ def one_of(word: str, known: Iterable[str], what: str) -> None:
     names = [str(name) for name in known]
     if word not in names:
         raise UsageError(f"there is no {what} {word}{did_you_mean(word, names)}")
+
+
+def number(value: object, name: str, unit: str = "s") -> None:
+    """Refuse an argument that is no number; None is none that was given. Raises UsageError with what a text means."""
+    if value is None or (isinstance(value, int | float | np.number) and not isinstance(value, bool) and value == value):
+        return
+    seconds = ""
+    if unit == "s":
+        seconds = " of seconds"
+        if isinstance(value, str):
+            with suppress(ValueError):
+                seconds += f", {duration(value):g}"
+    raise UsageError(f"{name}={value!r} is no number: give one{seconds}")
 
 
 def nothing(ax: Axes, text: str) -> None:
@@ -96,8 +125,40 @@ def plain_text(text: object, longest: int = NAME_MAX) -> str:
 
 
 def words_of(column: str) -> str:
-    """A column as people say it: `delivery_latency_s` is "delivery latency"."""
-    return column.removesuffix("_s").replace("_", " ")
+    """A column or a number as people say it: `delivery_latency_s` is "delivery latency", `lost{group=web}` "lost of
+    web"."""
+    name, _, group = column.partition("{group=")
+    words = name.removesuffix("_s").replace("_", " ")
+    return f"{words} of {group.removesuffix('}')}" if group else words
+
+
+def unit_of(name: str) -> Literal["s", "share", "count"]:
+    """The unit of a column or a number, which its name says."""
+    name = name.partition("{")[0]
+    if name.endswith("_s"):
+        return "s"
+    return "share" if name.startswith("utilisation") and not name.endswith("_count") else "count"
+
+
+SAID: Final = {"messages": "message", "for": "duration", "at": "moment"}
+"""Words of a scenario file that say nothing without what stands around them there."""
+ORDINALS: Final = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+
+
+def path_words(path: str) -> str:
+    """A place of a scenario file as people say it: `groups.people.messages.rate` is "message rate of people",
+    `events.0.for` "duration of the first event", `handler.rate_limit` "rate limit"."""
+    head, *rest = path.split(".")
+    whom = ""
+    if head == "groups" and len(rest) > 1:
+        whom, rest = f" of {rest[0]}", rest[1:]
+    elif head == "events" and len(rest) > 1 and rest[0].isdecimal():
+        place = int(rest[0])
+        nth = f"the {ORDINALS[place]} event" if place < len(ORDINALS) else f"event {place}"
+        whom, rest = f" of {nth}", rest[1:]
+    elif head != "handler" or not rest:
+        rest = [head, *rest]
+    return " ".join(SAID.get(word, word).replace("_", " ") for word in rest) + whom
 
 
 class Unit:

@@ -37,6 +37,7 @@ def knee(
     """Delivery latency (left) and the share of time that the event loop was busy (right) over users; the capacity lies
     between `low` and `high`. `curve` has a row for each load, ascending, and the columns of `Finding.curve`."""
     canvas.needs(curve, ("users", "p50_s", "p95_s", "p99_s", "p99_low_s", "p99_high_s", "busy"), "the curve")
+    canvas.number(limit_s, "limit_s")
     with canvas.drawn_on(ax) as ax:
         if curve.empty:
             canvas.nothing(ax, "no load was played")
@@ -104,7 +105,8 @@ def waits(curve: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         theory = rows["theory_wait_s"].replace(np.inf, np.nan)
         ax.plot(busy, theory * 1000, color=canvas.VERMILLION, linestyle="--", marker="s", label="M/G/1 (theory)")
         ax.set_yscale("log")
-        ax.set(xlabel="event loop busy (%)", ylabel="mean wait for it (ms)")
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.set(xlabel="event loop busy (%)", ylabel="mean wait for the event loop (ms)")
         canvas.below(ax)
         return ax
 
@@ -121,32 +123,44 @@ def tornado(swings: pd.DataFrame, base: int, *, ax: Axes | None = None) -> Axes:
         names = list(dict.fromkeys(tried["factor"]))
         seen = [base, *tried["users"]]
         room = max(max(seen) - min(seen), 0.05 * base)
+        # Nobody is fewer than none, so that words which would stand there stand on their bar.
+        left, right = max(0.0, min(seen) - 0.32 * room), max(seen) + 0.32 * room
         for place, name in enumerate(reversed(names)):
             for _, row in tried[tried["factor"] == name].iterrows():
                 users = int(row["users"])
                 colour = canvas.GREEN if users >= base else canvas.VERMILLION
                 ax.barh(place, users - base, left=base, height=0.55, color=colour, alpha=0.75)
-            _says(ax, tried[tried["factor"] == name], base, place, 0.015 * room)
+            _says(ax, tried[tried["factor"] == name], base, place, (left, right))
         ax.axvline(base, color=canvas.INK, linewidth=1.0)
         ax.set_yticks(range(len(names)), [canvas.plain_text(name) for name in reversed(names)])
-        ax.set_xlim(min(seen) - 0.32 * room, max(seen) + 0.32 * room)
-        # There is room for words below nobody, and no number.
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda users, _: f"{users:,.0f}" if users >= 0 else ""))
+        ax.set_xlim(left, right)
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda users, _: f"{users:,.0f}"))
         ax.set(xlabel=f"users on one node (as the scenario is: {base:,})")
         ax.grid(visible=False, axis="y")
         return ax
 
 
-def _says(ax: Axes, sides: pd.DataFrame, base: int, place: int, gap: float) -> None:
+LETTER: Final = 0.0105
+"""How wide a letter of `_says` is, as a share of the axis of a picture of the usual size."""
+
+
+def _says(ax: Axes, sides: pd.DataFrame, base: int, place: int, ends: tuple[float, float]) -> None:
     """What each side says, at the end of its bar; sides that do nothing share one place."""
+    wide = ends[1] - ends[0]
+    gap = 0.01 * wide
     left: list[str] = []
     right: list[str] = []
     for _, row in sides.iterrows():
         (left if row["users"] < base else right).append(canvas.plain_text(row["says"], 34))
-    for texts, users, align in (
-        (left, sides["users"].min(), "right"),
-        (right, max(int(sides["users"].max()), base), "left"),
-    ):
-        if texts:
-            x = users - gap if align == "right" else users + gap
-            ax.text(x, place, " and ".join(texts), ha=align, va="center", fontsize=7.5, color=canvas.GREY)
+    if left:
+        text = " and ".join(left)
+        x = sides["users"].min() - gap
+        if x - LETTER * wide * len(text) >= ends[0]:
+            ax.text(x, place, text, ha="right", va="center", fontsize=7.5, color=canvas.GREY)
+        else:
+            # It would begin beyond the edge: its bar is long, or there is nothing else to its left.
+            x = max(ends[0], sides["users"].min()) + gap
+            ax.text(x, place, text, ha="left", va="center", fontsize=7.5, color=canvas.INK)
+    if right:
+        x = max(int(sides["users"].max()), base) + gap
+        ax.text(x, place, " and ".join(right), ha="left", va="center", fontsize=7.5, color=canvas.GREY)

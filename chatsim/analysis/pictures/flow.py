@@ -87,6 +87,8 @@ def herd(
     is named. Raises UsageError with the nearest name of a column, or for an interval that is none.
     """
     canvas.needs(connections, ["user", "opened_at_s", "closed_at_s", "end"], "the table of connections")
+    for name, value in (("bin_s", bin_s), ("from_s", from_s), ("to_s", to_s)):
+        canvas.number(value, name)
     if not bin_s > 0:
         raise UsageError(f"bin_s={bin_s:g}: an interval is longer than 0 s, such as 0.1")
     back = returns(connections)

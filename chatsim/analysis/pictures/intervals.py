@@ -16,6 +16,7 @@ from chatsim.analysis.compared import SUMMARY, Compared
 from chatsim.analysis.numbers import name_of
 from chatsim.analysis.pictures import canvas
 from chatsim.scenario.expectations import METRICS
+from chatsim.scenario.units import quantity
 
 ROWS_MAX = 18
 """So many numbers are drawn; of more, those that differ most for their interval."""
@@ -75,7 +76,7 @@ def differences(
         ax.set_ylim(-0.6, len(rows) - 0.4)
         for place, row in zip(places, rows.to_dict("records"), strict=True):
             ax.annotate(
-                f"{row['difference']:+.4g}",
+                _signed(row["metric"], row["difference"]),
                 (1.0, place),
                 xycoords=("axes fraction", "data"),
                 xytext=(6, 0),
@@ -98,6 +99,12 @@ def differences(
         ax.set(xlabel="difference b - a, with its 95 % interval (% of a's mean)")
         canvas.below(ax, columns=2)
         return ax
+
+
+def _signed(metric: str, value: float) -> str:
+    """A difference with its sign and its unit, four digits of it."""
+    sign = "+" if value > 0 else ""
+    return sign + quantity(float(f"{value:.4g}"), canvas.unit_of(metric))
 
 
 def _is_told(name: str) -> bool:

@@ -48,6 +48,7 @@ def ecdf(
     `messages` is `run.messages`; `column` is a latency of it, in seconds; `by` is a column, such as `group`, with a
     curve for each of its values. Exact at every quantile. Raises UsageError with the nearest name of a column.
     """
+    canvas.number(limit_s, "limit_s")
     samples(messages, column)
     if by is None:
         return _curves({"all": messages}, column, limit_s, ax)
@@ -67,8 +68,7 @@ def overlaid(
 
     Raises UsageError with the nearest name of a column, and for no run.
     """
-    if not runs:
-        raise UsageError('there is no run to draw: give each with its name, as {"sim": run.messages}')
+    _check_runs(runs, limit_s)
     for messages in runs.values():
         samples(messages, column)
     return _curves(runs, column, limit_s, ax)
@@ -87,8 +87,7 @@ def quantiles(
 
     Raises UsageError with the nearest name of a column, and for no run.
     """
-    if not runs:
-        raise UsageError('there is no run to draw: give each with its name, as {"sim": run.messages}')
+    _check_runs(runs, limit_s)
     found = {name: samples(messages, column) for name, messages in runs.items()}
     with canvas.drawn_on(ax) as ax:
         there = {name: values for name, values in found.items() if values.size}
@@ -154,12 +153,14 @@ def latency_over_time(
     limit_s: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Each message at the moment at which it was meant to be sent, with the median and the slowest of each sixtieth of
-    the time, and the faults (`run.events`) shaded; what was never delivered is marked at the top.
+    """Each message at the moment at which it was meant to be sent, with the median of each sixtieth of the time in its
+    middle and the slowest at its own moment, and the faults (`run.events`) shaded; what was never delivered is marked
+    at the top.
 
     Those of the warm-up are shown, too. Raises UsageError with the nearest name of a column.
     """
     canvas.needs(messages, ["intended_at_s", column], "the table of messages")
+    canvas.number(limit_s, "limit_s")
     if events is not None:
         canvas.needs(events, canvas.EVENTS, "the table of events")
     found = _once(messages, column).dropna(subset=[column])
@@ -199,6 +200,13 @@ def latency_over_time(
         ax.set(xlabel=canvas.TIME, ylabel=f"{canvas.words_of(column)} ({unit.name})")
         canvas.below(ax)
         return ax
+
+
+def _check_runs(runs: object, limit_s: object) -> None:
+    """Refuse what is no table of messages by name. Raises UsageError."""
+    if not isinstance(runs, Mapping) or not runs:
+        raise UsageError('there is no run to draw: give each with its name, as {"sim": run.messages}')
+    canvas.number(limit_s, "limit_s")
 
 
 def _curves(parts: Mapping[str, pd.DataFrame], column: str, limit_s: float | None, ax: Axes | None) -> Axes:
@@ -285,21 +293,26 @@ def _of(shown: int, whole: int) -> str:
 
 
 def _middles(ax: Axes, at: FloatArray, heights: FloatArray) -> None:
-    """Median and maximum of each sixtieth of the time."""
+    """Median and maximum of each sixtieth of the time: the one for all of it, the other when it was, so that what a
+    fault did does not seem to come before it."""
     if at.size < 2 or at.max() == at.min():
         return
     edges = np.linspace(at.min(), at.max(), BINS + 1)
     places = np.clip(np.searchsorted(edges, at, side="right") - 1, 0, BINS - 1)
     table = pd.DataFrame({"bin": places, "height": heights}).groupby("bin")["height"]
+    slowest = table.idxmax().reindex(range(BINS))
+    there = slowest.notna().to_numpy()
+    moments = np.full(BINS, np.nan)
+    moments[there] = at[slowest[there].to_numpy(dtype=np.int64)]
     middle = (edges[:-1] + edges[1:]) / 2
     every = quantity(float(f"{edges[1] - edges[0]:.3g}"), "s")
-    for name, values, colour, width in (
-        ("median", table.median(), canvas.BLUE, 1.3),
-        ("slowest", table.max(), canvas.GREY, 0.8),
+    for name, x, values, colour, width in (
+        ("median", middle, table.median(), canvas.BLUE, 1.3),
+        ("slowest", moments, table.max(), canvas.GREY, 0.8),
     ):
         # An interval without a message is a gap, and not bridged.
         heights_of = values.reindex(range(BINS)).to_numpy()
-        ax.plot(middle, heights_of, color=colour, linewidth=width, label=f"{name} of each {every}")
+        ax.plot(x, heights_of, color=colour, linewidth=width, label=f"{name} of each {every}")
 
 
 def _from_zero(ax: Axes, at: FloatArray, events: pd.DataFrame | None) -> None:

@@ -19,6 +19,10 @@ ROWS_MAX: Final = 40
 """So many messages get a row of their own; of more, those with the most attempts."""
 
 
+QUIET: Final = 0.25
+"""A picture begins with the first message where it comes after more than such a share of the time."""
+
+
 def limiter(
     messages: pd.DataFrame,
     *,
@@ -34,6 +38,8 @@ def limiter(
     above the limit for an instant. Raises UsageError with the nearest name of a column or a sender.
     """
     canvas.needs(messages, ["sender", "message_id", "intended_at_s", "acked_at_s"], "the table of messages")
+    canvas.number(limit, "limit", "count")
+    canvas.number(window_s, "window_s")
     if not window_s > 0:
         raise UsageError(f"window_s={window_s:g}: a window is longer than 0 s, such as 60")
     if sender is not None:
@@ -75,7 +81,10 @@ def limiter(
                 rasterized=moments.size > 2000,
             )
         ax.set_ylim(0.0, 1.12 * top)
-        ax.set_xlim(0.0, 1.02 * float(mine["intended_at_s"].max()) or 1.0)
+        first, last = (float(mine["intended_at_s"].agg(which)) for which in ("min", "max"))
+        # Who said nothing for long has nothing to show there.
+        start = max(0.0, first - 0.1 * (last - first or 1.0)) if first > QUIET * last else 0.0
+        ax.set_xlim(start, last + 0.02 * (last - start) or 1.0)
         ax.set_title(canvas.plain_text(sender, 60))
         ax.set(xlabel=canvas.TIME, ylabel=f"accepted (messages in the last {every})")
         canvas.below(ax)

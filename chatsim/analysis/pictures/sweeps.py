@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite, isnan, nan
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.image import AxesImage
 from matplotlib.patches import Patch, Rectangle
 
 from chatsim.analysis.pictures import canvas
@@ -47,6 +49,8 @@ def heatmap(
     nearest name.
     """
     varied, points = _points(sweep, metric, at or {}, [name for name in (x, y) if name is not None])
+    canvas.number(limit, "limit", canvas.unit_of(metric))
+    canvas.one_of(op, get_args(Op), "operator")
     x = x or next((name for name in varied if name != y), None)
     y = y or next((name for name in varied if name != x), None)
     if x is None or y is None or x == y:
@@ -56,17 +60,17 @@ def heatmap(
         across, up = list(dict.fromkeys(points[x])), list(dict.fromkeys(points[y]))
         found = {(row[x], row[y]): row for row in points.to_dict("records")}
         means = np.array([[found.get((a, b), {}).get("mean", nan) for a in across] for b in up], dtype=np.float64)
-        unit = canvas.Unit(means.ravel(), limit) if metric.endswith("_s") else None
+        unit = canvas.Unit(means.ravel(), limit) if canvas.unit_of(metric) == "s" else None
         per = 1.0 if unit is None else unit.per_s
         shown = np.ma.masked_invalid(means * per)
         image = ax.imshow(shown, origin="lower", aspect="auto", cmap="cividis_r", interpolation="nearest")
         ax.grid(visible=False)
         ax.set_facecolor(canvas.PALE)
-        _cells(ax, means * per, image.norm)
+        _cells(ax, means * per, image)
         handles = [] if limit is None else _outline(ax, found, across, up, limit, op, metric)
         ax.set_xticks(range(len(across)), [canvas.plain_text(value, 12) for value in across])
         ax.set_yticks(range(len(up)), [canvas.plain_text(value, 12) for value in up])
-        ax.set(xlabel=canvas.plain_text(x, 60), ylabel=canvas.plain_text(y, 40))
+        ax.set(xlabel=_said(x, 60), ylabel=_said(y, 40))
         label = canvas.plain_text(_axis(metric, unit), 60)
         if shown.count():
             ax.figure.colorbar(image, ax=ax, label=label)
@@ -85,13 +89,14 @@ def along(
 ) -> Axes:
     """The mean of a metric with its interval, over one parameter; infinite means are marked at the top."""
     varied, points = _points(sweep, metric, at or {}, [] if x is None else [x])
+    canvas.number(limit, "limit", canvas.unit_of(metric))
     x = x or (varied[0] if varied else None)
     if x is None:
         raise UsageError("no parameter of this sweep varies: name one with x=")
     _check_fixed(points, varied, (x,))
     with canvas.drawn_on(ax) as ax:
         low, mean, high = (points[name].to_numpy(dtype=np.float64) for name in ("low", "mean", "high"))
-        unit = canvas.Unit(np.concatenate([low, mean, high]), limit) if metric.endswith("_s") else None
+        unit = canvas.Unit(np.concatenate([low, mean, high]), limit) if canvas.unit_of(metric) == "s" else None
         per = 1.0 if unit is None else unit.per_s
         numeric = pd.api.types.is_numeric_dtype(points[x])
         places = points[x].to_numpy(dtype=np.float64) if numeric else np.arange(len(points), dtype=np.float64)
@@ -123,7 +128,7 @@ def along(
         if not numeric:
             ax.set_xticks(places, [canvas.plain_text(value, 12) for value in points[x]])
         ax.set_ylim(min(0.0, ax.get_ylim()[0]), None)
-        ax.set(xlabel=canvas.plain_text(x, 60), ylabel=canvas.plain_text(_axis(metric, unit), 60))
+        ax.set(xlabel=_said(x, 60), ylabel=canvas.plain_text(_axis(metric, unit), 60))
         canvas.below(ax)
         return ax
 
@@ -166,14 +171,28 @@ def _check_fixed(points: pd.DataFrame, varied: list[str], drawn: tuple[str, ...]
             raise UsageError(f"{name} varies too: fix it with at={{{name!r}: {points[name].iloc[0]!r}}}")
 
 
-def _cells(ax: Axes, means: npt.NDArray[np.float64], norm: Any) -> None:
-    """The number of each cell in it, where there is room."""
+def _cells(ax: Axes, means: npt.NDArray[np.float64], image: AxesImage) -> None:
+    """The number of each cell in it, where there is room: in the ink that is read best there, and with a margin of the
+    cell's own colour, so that no hatching runs through it."""
     if means.size > 150:
         return
     for (row, column), value in np.ndenumerate(means):
         text = "no\nsample" if isnan(value) else "∞" if not isfinite(value) else f"{value:.3g}"
-        dark = isfinite(value) and norm(value) > 0.5
-        ax.text(column, row, text, ha="center", va="center", fontsize=7.5, color="white" if dark else canvas.INK)
+        ground = to_rgb(image.to_rgba(np.array([value]))[0][:3] if isfinite(value) else canvas.PALE)
+        ink = max(("white", "black"), key=lambda colour: contrast(to_rgb(colour), ground))
+        margin = {"boxstyle": "round,pad=0.25", "facecolor": ground, "edgecolor": "none"}
+        ax.text(column, row, text, ha="center", va="center", fontsize=7.5, color=ink, bbox=margin)
+
+
+def contrast(one: tuple[float, float, float], other: tuple[float, float, float]) -> float:
+    """How well one colour is read on another, from 1 to 21 (WCAG 2.1, 1.4.3)."""
+    dark, light = sorted(_luminance(colour) for colour in (one, other))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: tuple[float, float, float]) -> float:
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def _outline(
@@ -194,10 +213,14 @@ def _outline(
 
 
 def _value(value: float, metric: str) -> str:
-    return quantity(value, "s" if metric.endswith("_s") else "count")
+    unit = canvas.unit_of(metric)
+    return quantity(value, "count" if unit == "share" else unit)
+
+
+def _said(path: str, longest: int) -> str:
+    """A parameter on an axis."""
+    return canvas.plain_text(canvas.path_words(path), longest)
 
 
 def _axis(metric: str, unit: canvas.Unit | None) -> str:
-    if unit is not None:
-        return f"{canvas.words_of(metric)} ({unit.name})"
-    return f"{canvas.words_of(metric)} ({'share' if metric.startswith('utilisation') else 'count'})"
+    return f"{canvas.words_of(metric)} ({canvas.unit_of(metric) if unit is None else unit.name})"

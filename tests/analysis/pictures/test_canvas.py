@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from math import inf
 
 import matplotlib as mpl
 import numpy as np
@@ -10,7 +11,20 @@ import pytest
 from matplotlib import pyplot
 
 from chatsim.analysis.pictures import ecdf, style
-from chatsim.analysis.pictures.canvas import COLOURS, STYLE, Unit, kept_places, one_of, plain_text, words_of
+from chatsim.analysis.pictures.canvas import (
+    COLOURS,
+    STYLE,
+    TABLES,
+    Unit,
+    kept_places,
+    needs,
+    number,
+    one_of,
+    path_words,
+    plain_text,
+    unit_of,
+    words_of,
+)
 from chatsim.errors import UsageError
 from tests.analysis.pictures import tables
 
@@ -71,3 +85,44 @@ def test_of_few_points_all_are_kept_and_of_many_the_ends() -> None:
 def test_an_unknown_word_names_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"there is no metric losst \(did you mean lost\?\)"):
         one_of("losst", ["lost", "sent"], "metric")
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("groups.people.users", "users of people"),
+        ("groups.people.messages.rate", "message rate of people"),
+        ("events.0.for", "duration of the first event"),
+        ("events.1.at", "moment of the second event"),
+        ("events.12.count", "count of event 12"),
+        ("handler.rate_limit", "rate limit"),
+        ("users", "users"),
+        ("log.latency", "log latency"),
+        ("groups", "groups"),
+        ("handler", "handler"),
+    ],
+)
+def test_a_place_of_a_file_reads_as_people_say_it(path: str, said: str) -> None:
+    assert path_words(path) == said
+
+
+def test_units_are_those_of_the_names() -> None:
+    names = ["delivery_latency_p99_s{group=x}", "utilisation_max", "utilisation_count", "lost", "lost{group=s_s}"]
+    assert [unit_of(name) for name in names] == ["s", "share", "count", "count", "count"]
+    assert words_of("delivery_latency_p99_s{group=web}") == "delivery latency p99 of web"
+
+
+def test_what_is_no_number_is_refused_and_what_is_none_is_none() -> None:
+    for fine in (None, 0, 0.1, np.float64(0.1), np.int64(3), inf):
+        number(fine, "limit_s")
+    for wrong in (True, float("nan"), "soon", [0.1]):
+        with pytest.raises(UsageError, match=r"is no number: give one of seconds$"):
+            number(wrong, "limit_s")
+    with pytest.raises(UsageError, match=r"^limit_s='100ms' is no number: give one of seconds, 0\.1$"):
+        number("100ms", "limit_s")
+
+
+def test_what_is_no_table_is_refused_with_where_one_is() -> None:
+    for what, where in TABLES.items():
+        with pytest.raises(UsageError, match=f"^int is no table: give {what}, {where}$"):
+            needs(5, [], what)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,6 +12,7 @@ from matplotlib.patches import Rectangle
 from chatsim.analysis.pictures.capacity import knee, tornado, waits
 from chatsim.errors import UsageError
 from tests.analysis.capacity_made import finding
+from tests.analysis.pictures import tables
 
 
 def axes() -> Axes:
@@ -72,3 +74,34 @@ def test_a_table_without_the_columns_is_refused() -> None:
         tornado(finding().curve, 1, ax=axes())
     with pytest.raises(UsageError, match="has no column"):
         waits(finding().tornado, ax=axes())
+
+
+@pytest.mark.parametrize(
+    ("base", "users"),
+    [(40, [20, 104, 30, 10]), (40, [20, 104, 3, 10]), (1000, [20, 2000, 3, 1010]), (10, [5, 3000, 4, 900])],
+)
+def test_no_axis_of_users_begins_below_none_and_every_word_is_within(base: int, users: list[int]) -> None:
+    says = ["10", "2", "in bursts of 250 ms", "x 2"]
+    factors = ["room size", "room size", "burstiness", "latency"]
+    ax = tornado(pd.DataFrame({"factor": factors, "says": says, "users": users}), base, ax=tables.axes())
+    assert ax.get_xlim()[0] >= 0.0
+    assert {text.get_text() for text in ax.texts} == set(says)
+    ax.figure.canvas.draw()
+    inside = ax.get_window_extent()
+    for text in ax.texts:
+        seen = text.get_window_extent()
+        assert inside.x0 <= seen.x0
+        assert seen.x1 <= inside.x1
+
+
+def test_the_wait_says_for_what_and_its_axis_has_plain_numbers() -> None:
+    ax = waits(finding().curve, ax=axes())
+    assert ax.get_ylabel() == "mean wait for the event loop (ms)"
+    assert ax.yaxis.get_major_formatter()(10.0, 0) == "10"
+
+
+def test_a_limit_that_is_no_number_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"limit_s='100ms' is no number"):
+        knee(finding().curve, limit_s="100ms", ax=axes())  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"Finding is no table: give the curve"):
+        knee(finding(), ax=axes())  # type: ignore[arg-type]

@@ -81,3 +81,12 @@ def test_what_is_wrong_is_refused() -> None:
         load_over_time(tables.series(1), tables.events().drop(columns="vain"))
     with pytest.raises(UsageError, match="longer than 0 s"):
         herd(tables.connections(), bin_s=0)
+
+
+def test_what_is_no_number_and_no_table_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"bin_s='1s' is no number: give one of seconds, 1$"):
+        herd(tables.connections(), bin_s="1s")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"from_s='1min' is no number: give one of seconds, 60$"):
+        herd(tables.connections(), from_s="1min")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"Run is no table: give the table of the series, run.series"):
+        load_over_time(tables.played("steady"))  # type: ignore[arg-type]

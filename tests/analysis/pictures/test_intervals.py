@@ -31,7 +31,7 @@ def test_differences_are_shares_of_the_first_mean() -> None:
     ax = differences(table, ["sent", "delivery_latency_p99_s"], ax=tables.axes())
     assert drawn(ax) == {"differs": [10.0], "luck explains it": [pytest.approx(-20.0)]}
     assert [text.get_text() for text in ax.get_yticklabels()] == ["sent", "delivery_latency_p99_s"]
-    assert {"+20", "-0.02", "b - a"} <= set(tables.words(ax))
+    assert {"+20", "-20 ms", "b - a"} <= set(tables.words(ax))
     assert ax.get_xlabel() == "difference b - a, with its 95 % interval (% of a's mean)"
 
 
@@ -67,3 +67,10 @@ def test_no_difference_says_so_and_wrong_names_are_refused() -> None:
         differences(same, ["sents"])
     with pytest.raises(UsageError, match="the comparison has no column a"):
         differences(same.drop(columns="a"))
+
+
+def test_every_difference_has_its_unit() -> None:
+    names = ["delivery_latency_p99_s{group=web}", "utilisation_max", "utilisation_count", "drain_time_max_s"]
+    table = compared(*[(name, 4.0, by, by, by) for name, by in zip(names, [0.00353612, -0.25, 3.0, 2.0], strict=True)])
+    ax = differences(table, names, ax=tables.axes())
+    assert tables.words(ax)[:4] == ["+3.536 ms", "-25 %", "+3", "+2 s"]

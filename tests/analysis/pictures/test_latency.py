@@ -197,3 +197,30 @@ def test_a_wrong_column_is_refused_with_the_nearest_name() -> None:
     for beside in (overlaid, quantiles):
         with pytest.raises(UsageError, match="there is no run to draw"):
             beside({})
+
+
+def test_what_is_no_table_and_what_is_no_number_is_refused_in_one_sentence() -> None:
+    run, table = tables.played("steady"), tables.messages(0.1)
+    for draw in (ecdf, latency_over_time):
+        with pytest.raises(UsageError, match=r"^Run is no table: give the table of messages, run.messages$"):
+            draw(run)  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match=r"limit_s='100ms' is no number: give one of seconds, 0.1"):
+            draw(table, limit_s="100ms")  # type: ignore[arg-type]
+    for beside in (overlaid, quantiles):
+        with pytest.raises(UsageError, match=r"Run is no table"):
+            beside({"sim": run})  # type: ignore[dict-item]
+        with pytest.raises(UsageError, match="give each with its name"):
+            beside(run)  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match=r"is no number"):
+            beside({"sim": table}, limit_s="1s")  # type: ignore[arg-type]
+
+
+def test_the_slowest_stands_where_it_was_and_not_before() -> None:
+    # A message a second for a minute, the slow one just after a fault at 30.1 s, in the same sixtieth as one before it.
+    took = [0.01] * 60 + [0.9]
+    table = tables.messages(*took, intended_at_s=[*map(float, range(60)), 30.2])
+    ax = latency_over_time(table, ax=tables.axes())
+    x, y = (np.array(values) for values in tables.line(ax, "slowest"))
+    assert x[y > 100].tolist() == [30.2]
+    assert np.isnan(x).tolist() == np.isnan(y).tolist()
+    assert np.nanmax(tables.line(ax, "median")[1]) == pytest.approx(455.0)

@@ -84,3 +84,22 @@ def test_nothing_says_so_and_wrong_names_are_refused() -> None:
         limiter(tables.messages(0.1), window_s=0)
     with pytest.raises(UsageError, match="no column outcome"):
         retries(tables.attempts().drop(columns="outcome"))
+
+
+def test_who_said_nothing_for_long_has_no_empty_stretch() -> None:
+    late = tables.messages(0.1, 0.1, 0.1, intended_at_s=[110.0, 120.0, 130.0])
+    left, right = limiter(late, ax=tables.axes()).get_xlim()
+    assert 100 < left < 110
+    assert 130 < right < 132
+    soon = tables.messages(0.1, 0.1, intended_at_s=[10.0, 130.0])
+    assert limiter(soon, ax=tables.axes()).get_xlim()[0] == 0.0
+    once = tables.messages(0.1, intended_at_s=[110.0])
+    left, right = limiter(once, ax=tables.axes()).get_xlim()
+    assert left < 110 < right
+
+
+def test_what_is_no_number_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"window_s='1min' is no number: give one of seconds, 60$"):
+        limiter(tables.messages(0.1), window_s="1min")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"limit='60' is no number: give one$"):
+        limiter(tables.messages(0.1), limit="60")  # type: ignore[arg-type]

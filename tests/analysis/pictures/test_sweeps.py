@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf, nan
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 
 from chatsim.analysis.pictures import along, heatmap
-from chatsim.analysis.pictures.sweeps import verdict
+from chatsim.analysis.pictures.sweeps import contrast, verdict
 from chatsim.errors import UsageError
 from tests.analysis.pictures import tables
 
@@ -30,7 +32,7 @@ def test_a_map_has_a_cell_for_each_point_and_none_for_what_was_not_played() -> N
     assert np.asarray(shown)[0, :2].tolist() == [20.0, 80.0]
     assert [text.get_text() for text in ax.get_xticklabels()] == ["50", "100", "200"]
     assert [text.get_text() for text in ax.get_yticklabels()] == ["30/min", "60/min"]
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("groups.mobile.users", "handler.rate_limit")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("users of mobile", "rate limit")
     assert ax.figure.axes[1].get_ylabel() == "delivery latency p99 (ms)"
     assert sorted(tables.words(ax)) == sorted(["20", "80", "no\nsample", "40", "∞", "no\nsample"])
 
@@ -72,7 +74,7 @@ def test_along_one_parameter_there_is_an_interval() -> None:
     assert [point[1] for point in spans.get_segments()[0]] == pytest.approx([30.0, 60.0])
     assert tables.line(ax, "infinite")[0] == [100.0]
     assert tables.line(ax, "limit")[1] == [50.0, 50.0]
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("groups.mobile.users", "delivery latency p99 (ms)")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("users of mobile", "delivery latency p99 (ms)")
 
 
 def test_words_are_places_in_their_order() -> None:
@@ -97,3 +99,48 @@ def test_wrong_names_are_refused_with_the_nearest() -> None:
     one = table[table["handler.rate_limit"] == "30/min"]
     with pytest.raises(UsageError, match=r"draw one parameter with `along`"):
         heatmap(one, "delivery_latency_p99_s")
+
+
+def test_a_number_is_read_on_its_cell_and_no_hatching_runs_through_it() -> None:
+    means = [0.01 * step for step in range(1, 25)]
+    points = {(50 * at, "30/min"): (mean, mean - 0.1, mean + 0.1) for at, mean in enumerate(means)}
+    both = {**points, **{(at, "60/min"): (inf, 0.2, inf) for at, _ in points}}
+    ax = heatmap(tables.sweep(both), "delivery_latency_p99_s", limit=0.12, ax=tables.axes())
+    assert any(patch.get_hatch() for patch in ax.patches)
+    image = ax.images[0]
+    for text in ax.texts:
+        margin = text.get_bbox_patch()
+        assert margin is not None
+        ground = to_rgb(margin.get_facecolor()[:3])
+        x, y = (round(place) for place in text.get_position())
+        value = np.ma.asarray(image.get_array())[y, x]
+        if not np.ma.is_masked(value):
+            assert ground == pytest.approx(to_rgb(image.to_rgba(np.array([value]))[0][:3]))
+        assert contrast(to_rgb(text.get_color()), ground) > 4.5
+
+
+def test_contrast_is_that_of_the_standard() -> None:
+    assert contrast(to_rgb("white"), to_rgb("black")) == pytest.approx(21.0)
+    assert contrast(to_rgb("#777777"), to_rgb("white")) == pytest.approx(4.48, abs=0.01)
+
+
+def test_a_number_of_a_group_has_its_unit() -> None:
+    table = tables.sweep(POINTS, "delivery_latency_p99_s{group=mobile}")
+    ax = along(table, "delivery_latency_p99_s{group=mobile}", at={"handler.rate_limit": "30/min"}, ax=tables.axes())
+    assert ax.get_ylabel() == "delivery latency p99 of mobile (ms)"
+
+
+@pytest.mark.parametrize("draw", [heatmap, along])
+def test_a_limit_that_is_no_number_is_refused_with_the_number(draw: Callable[..., object]) -> None:
+    at = {"at": {"handler.rate_limit": "60/min"}} if draw is along else {}
+    with pytest.raises(UsageError, match=r"limit='120ms' is no number: give one of seconds, 0\.12$"):
+        draw(tables.sweep(POINTS), "delivery_latency_p99_s", limit="120ms", **at)
+    with pytest.raises(UsageError, match=r"limit=\[5\] is no number: give one$"):
+        draw(tables.sweep(POINTS, "lost"), "lost", limit=[5], **at)
+    with pytest.raises(UsageError, match=r"str is no table: give the sweep, what cs.sweep gave"):
+        draw("table", "lost")
+
+
+def test_an_operator_that_is_none_is_refused() -> None:
+    with pytest.raises(UsageError, match="there is no operator <"):
+        heatmap(tables.sweep(POINTS), "delivery_latency_p99_s", limit=0.1, op="<")  # type: ignore[arg-type]

@@ -1,0 +1,93 @@
+"""The command that plays something again, as a person in this folder would type it.
+
+Decides what stands in that line: the scenario's file seen from here, the changes that were made to its words, wire and
+seed. Rule: who executes it sees the same once more; what has to be done before stands behind it as a comment of the
+shell; and no path of this machine is in it.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from chatsim.scenario.changes import set_options
+from chatsim.scenario.load import shipped_name
+from chatsim.scenario.model import Scenario
+
+WIDTH: Final = 80
+"""Columns of a terminal that everybody has."""
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where a scenario is to be had: its `file` (None: it stands in none), `changes` of the words that stand there, by
+    their paths, and its `name`."""
+
+    name: str
+    file: str | None = None
+    changes: Mapping[str, Any] = {}
+
+    @classmethod
+    def of(cls, scenario: Scenario) -> Source:
+        """That of a scenario that was loaded, or made of words."""
+        if scenario.path is None or scenario.changes is None:
+            return cls(scenario.name)
+        return cls(scenario.name, f"{scenario.path}", scenario.changes)
+
+    def saved(self) -> Source:
+        """That of the same scenario where its changes cannot be said, so that it has to be saved."""
+        return Source(self.name) if self.changes else self
+
+
+def command(
+    verb: str, sources: Sequence[Source], *words: str, seed: int, called: Sequence[str] = ("scenario",)
+) -> list[str]:
+    """The line in parts that belong together, each quoted for a shell: the verb with its files, options, the changes of
+    the last of the `sources`, the seed, and a comment where there is something to be done before.
+
+    `called` is what each scenario is called in Python, which is the name of its file where several have to be saved.
+    """
+    files, before = [], []
+    for source, name in zip(sources, called, strict=True):
+        if source.file is None:
+            file = f"{source.name if len(sources) == 1 else name}.yaml"
+            before.append(f"after {name}.save({json.dumps(file)})")
+        else:
+            file, there = _seen_from_here(Path(source.file))
+            before += [] if there else [f"in the folder of {json.dumps(file)}"]
+        files.append(file)
+    changes = set_options(sources[-1].changes)
+    pairs = [shlex.join(changes[at : at + 2]) for at in range(0, len(changes), 2)]
+    comment = [f" # {' and '.join(before)}"] if before else []
+    return [shlex.join(["chatsim", verb, *files]), *words, *pairs, f"--seed {seed}", *comment]
+
+
+def folded(parts: Sequence[str], width: int = WIDTH) -> list[str]:
+    """The same command in lines of at most `width` columns, as a shell takes them; no part is broken."""
+    lines = [parts[0]]
+    for part in parts[1:]:
+        # A backslash has to find room behind it.
+        if len(lines[-1]) + 1 + len(part) + 2 > width:
+            lines[-1] += " \\"
+            lines.append(f"    {part.strip()}")
+        else:
+            lines[-1] += f" {part}"
+    return lines
+
+
+def _seen_from_here(path: Path) -> tuple[str, bool]:
+    """The path from the working directory or the folder above it, or the name of a shipped one; elsewhere the bare
+    name, and that it is not to be found by it."""
+    if not path.is_absolute():
+        return path.as_posix(), True
+    here = Path.cwd()
+    for base, up in ((here, ""), (here.parent, "../")):
+        # What lies below the root alone has nothing in common with here.
+        if len(base.parts) > 1 and path.is_relative_to(base):
+            return up + path.relative_to(base).as_posix(), True
+    name = shipped_name(path)
+    return (path.name, False) if name is None else (name, True)
