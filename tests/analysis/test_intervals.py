@@ -69,7 +69,7 @@ def test_t_interval_is_the_textbooks() -> None:
 
 
 # Rounded, since scipy's spread of values that differ by less than floats can square is 0.
-@given(st.lists(st.floats(-1e6, 1e6).map(lambda value: round(value, 9)), min_size=2, max_size=15), st.floats(0.5, 0.999))
+@given(st.lists(st.floats(-1e6, 1e6).map(lambda value: round(value, 9)), min_size=2, max_size=9), st.floats(0.5, 0.999))
 def test_t_interval_is_scipys(values: list[float], level: float) -> None:
     found = t_interval(values, level)
     if len(set(values)) == 1:
