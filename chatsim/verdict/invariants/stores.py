@@ -7,7 +7,7 @@ seconds.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 
 from chatsim.core.effects import Conn, Record
 from chatsim.core.frames import Ack
@@ -165,10 +165,16 @@ class StoreRules:
         that is known from that life, and not from what the log says of it. Only of what was under way at the end does
         the log alone know.
         """
-        told = set(snapshot.said)
-        lately = [
-            (key, sent_at) for _, key, sent_at in self._lately if key not in self.under_way or (key[0], sent_at) in told
-        ]
+        told = Counter(snapshot.said)
+        # A user may write several at one moment, of which the log has taken some.
+        told.subtract((key[0], sent_at) for _, key, sent_at in self._lately if key not in self.under_way)
+        lately = []
+        for _, key, sent_at in self._lately:
+            if key in self.under_way:
+                if told[key[0], sent_at] <= 0:
+                    continue
+                told[key[0], sent_at] -= 1
+            lately.append((key, sent_at))
         self._lately = deque(sorted((min(sent_at - self._roster.epoch, now), key, sent_at) for key, sent_at in lately))
         self.under_way.clear()
         self._let_through.clear()

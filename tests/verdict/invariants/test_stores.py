@@ -85,6 +85,22 @@ def test_a_limit_outlives_the_node_and_the_session(answered: str) -> None:
     assert ("limit" in made.broken) == (answered != "no")
 
 
+@pytest.mark.parametrize("stored", [1, 2])
+def test_of_what_was_written_at_one_moment_as_much_counts_as_the_log_tells(stored: int) -> None:
+    """Found by exploring (seeds 565 and 2312 on agreement): who comes back writes at once all that had no answer, and
+    the node ended when the log had taken a part of it."""
+    made = steps(rate_limit=2, rate_window_s=10.0)
+    made.say(1)
+    made.say(2)
+    made.stored(1)
+    made.now = 2.0
+    made.step("begin", Snapshot(said=(("ann", EPOCH),) * stored), EPOCH, 1, 2)
+    made.connect("a", "ann")
+    made.join("a", "ann")
+    made.say(3)
+    assert ("limit" in made.broken) == (stored == 2)
+
+
 def test_what_was_said_in_an_earlier_run_counts_as_its_log_tells() -> None:
     made = steps(rate_limit=1, rate_window_s=10.0)
     made.watch = Watch(made.config, EPOCH, Snapshot(said=(("ann", EPOCH - 5.0),)))
