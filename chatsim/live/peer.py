@@ -100,6 +100,7 @@ class Peer(asyncio.Protocol, Generic[Owner]):
         self._writing = 0
         self._reading = 0
         self._given_up = False
+        self._over = False
         self._held = False
         self._unread_bytes = 0
         # What came while she was frozen, in order; None is the end of the connection.
@@ -153,11 +154,25 @@ class Peer(asyncio.Protocol, Generic[Owner]):
                 self.on_hold(now)
             self._hold(max(at, self.frozen_until))
 
+    def eof_received(self) -> bool:
+        """The server has said its last word: whether the way to it stays open until that has travelled and is read."""
+        # Over TLS it is closed in both directions, whatever is answered here.
+        tls = self._transport is None or self._transport.get_extra_info("ssl_object") is not None
+        if self.vanished or self.done or tls:
+            return False
+        now = self._calendar.now()
+        at = self.down.arrival(now, 0)
+        if not self._reading and max(at, self.frozen_until) <= now:
+            return False
+        self._over = True
+        self._calendar.at(max(now, at), self._ended)
+        return True
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         if self.on_lost is not None:
             self.on_lost()
-        if self.vanished or self.done:
+        if self.vanished or self.done or self._over:
             return
         # The end travels like all that came before it.
         now = self._calendar.now()
@@ -183,7 +198,7 @@ class Peer(asyncio.Protocol, Generic[Owner]):
         if self._parser.state is State.OPEN and not self.vanished:
             self._parser.send_close(code)
             self._flush()
-            self._calendar.at(self._calendar.now() + CLOSE_S_MAX, self._give_up)
+            self._await_answer(self._calendar.now())
         else:
             self._abort(0.0)
 
@@ -326,10 +341,10 @@ class Peer(asyncio.Protocol, Generic[Owner]):
         elif frame.opcode is Opcode.PING:
             self._ears.pinged(now, self)
         elif frame.opcode is Opcode.CLOSE:
-            # The parser has the answer ready; the server hangs up when it has that.
+            # The parser has the answer ready; the server hangs up when it has that, or reads no more.
             self._flush()
             self.done = True
-            self._calendar.at(now + CLOSE_S_MAX, self._give_up)
+            self._await_answer(now)
             close = Close.parse(bytes(frame.data))
             self.reason = close.reason
             self._ears.closed(now, self, close.code)
@@ -362,6 +377,8 @@ class Peer(asyncio.Protocol, Generic[Owner]):
         if self._waits(now, None):
             return
         self.done = True
+        if self._over:
+            self._calendar.at(max(now, self.up.arrival(now, 0)), self._end)
         if self.open:
             self._ears.closed(now, self, ABNORMAL)
         else:
@@ -370,6 +387,15 @@ class Peer(asyncio.Protocol, Generic[Owner]):
     def _too_late(self, now: float, *_: Any) -> None:
         if not (self.open or self.done):
             self._abort(now)
+
+    def _await_answer(self, now: float) -> None:
+        """Wait for the server to hang up; where it reads no more, end behind what is on its way to it."""
+        if not self._over:
+            self._calendar.at(now + CLOSE_S_MAX, self._give_up)
+        elif self._writing:
+            self._given_up = True
+        else:
+            self._end(now)
 
     def _give_up(self, now: float, *_: Any) -> None:
         """Wait for no answer any more: the end travels like all that came before it, and no faster."""

@@ -256,7 +256,9 @@ class Node:
         if frame.__class__ is AckIn and self._held is None and self.engine.is_next(now, pipe):
             self._read(now, pipe, frame)
             return
-        if frame.__class__ is Say and len(frame.body) > self._fits_bytes and len(encode(frame)) > self._bytes_max:
+        # Without a body a frame is small, and fits where there is room for anything.
+        size = len(frame.body) if frame.__class__ is Say else 0
+        if size > self._fits_bytes and len(encode(frame)) > self._bytes_max:
             text = f"a message has at most {self._bytes_max} bytes"
             self._work(now, self.cost_s("frame"), "malformed", self.handler.malformed, pipe.name, "too_large", text)
             return

@@ -26,6 +26,7 @@ from chatsim.core.frames import (
     StatusIn,
     Typing,
     TypingIn,
+    encode,
 )
 from chatsim.core.handler import ChatHandler
 from chatsim.core.tokens import Claims
@@ -394,6 +395,16 @@ def test_what_comes_in_later_is_another_read() -> None:
         world.engine.at(4.0 + at, world.node.arrived, world.pipes[1], AckIn("s", number))
     world.engine.run(7.0)
     assert world.got(Delivered) == [(5.0, "c1"), (6.0, "c1")]
+
+
+def test_any_frame_may_be_too_large_where_there_is_room_for_next_to_nothing() -> None:
+    join = len(encode(StatusIn("join", "s")))
+    for bytes_max, closed in ((join, []), (join - 1, [1009] * 3)):
+        world = World(config=HandlerConfig(message_bytes_max=bytes_max))
+        world.at(1.0, world.node.arrived, world.pipes[0], HeartbeatIn(7.0))
+        world.engine.run(2.0)
+        assert [code for _, _, code in world.crowd.closes] == closed
+        assert len(world.got(Heartbeat)) == (not closed)
 
 
 def test_a_node_has_drained_when_the_last_has_answered() -> None:
