@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Any
+
+import pytest
 
 from chatsim.core.client import ClientConfig
 from chatsim.core.config import HandlerConfig
@@ -204,6 +207,46 @@ def test_a_node_that_is_killed_while_it_drains_is_gone_at_that_moment_and_the_ne
     assert answers == [True, True]
     assert world.heard(0.0, "drain", "begin") == [(1.0, "drain"), (3.01, "begin")]
     assert len(world.crowd.people.outages) == 3
+
+
+def test_a_node_that_drains_for_too_long_is_killed_and_it_is_known_when_that_was_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # As long as it may drain, only over 10,000 people keep it from being done.
+    monkeypatch.setattr("chatsim.virtual.node.DRAIN_S_MAX", 3.0)
+
+    async def scene(world: World) -> None:
+        world.add("ann")
+        await asyncio.sleep(1.0)
+        assert await world.node.end(0.5, in_order=True)
+        assert world.node.impatient_at == inf
+        await asyncio.sleep(40.0)
+        for began_at in (50.0, 90.0):
+            await asyncio.sleep(began_at - world.loop.time())
+            (peer,) = world.crowd.peers.values()
+            # A close that nobody answers takes five seconds.
+            world.crowd.vanish(began_at, peer, 30.0)
+            assert await world.node.end(0.5, in_order=True)
+            assert world.loop.time() == began_at + 3.0 + 0.5
+            assert world.node.impatient_at == 53.0
+
+    play(scene)
+
+
+def test_when_a_notice_had_to_wait_first_is_known_over_all_lives() -> None:
+    async def scene(world: World) -> None:
+        people = [world.add(f"p{number}") for number in range(80)]
+        await asyncio.sleep(1.0)
+        assert world.node.lingered_at == inf
+        world.say(people[0])
+        await asyncio.sleep(1.0)
+        lingered_at = world.node.lingered_at
+        # A first ack is sent at once.
+        assert lingered_at == pytest.approx(1.03)
+        await world.node.end(0.5, in_order=False)
+        assert world.node.lingered_at == lingered_at
+
+    play(scene)
 
 
 def test_the_log_answers_after_its_latency() -> None:
