@@ -109,6 +109,7 @@ def _unreached(totals: Totals) -> int:
 
 def _play_one(path: Path, on: str) -> int:
     """Play one scenario and say which invariants do not hold; the exit code."""
+    from chatsim.explore.agreement import LEFT_OUT
     from chatsim.explore.play import fitted, play
     from chatsim.scenario.load import load
     from chatsim.scenario.model import Scenario
@@ -121,6 +122,9 @@ def _play_one(path: Path, on: str) -> int:
             emit(f"{path} on {wire}: {violation}")
         if not played.violations:
             emit(f"{path} on {wire}: every invariant holds, {played.lasted_s:g} simulated seconds")
+        if played.left_out:
+            why = f"{played.left_out}: {LEFT_OUT[played.left_out]}"
+            emit(f"{path} on {wire}: not compared from {played.compared_s:g} s on, for {why}")
         broken |= bool(played.violations)
     return FAILED if broken else PASSED
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from itertools import zip_longest
-from math import inf
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, cast
 
 import msgspec
 
-from chatsim.explore.agreement import WITHIN_S, alike
+from chatsim.errors import UsageError
+from chatsim.explore.agreement import WITHIN_S, Compared, alike, compared
 from chatsim.explore.draw import words
 from chatsim.explore.lots import Words
 from chatsim.journal.around import around
@@ -46,7 +46,8 @@ TWICE_EVERY: Final = 20
 
 class Played(msgspec.Struct):
     """What came of one seed on one wire. `lasted_s` is the run's own time (s), `fired` counts faults that touched
-    somebody, by kind; `twice` says that it was played again and compared."""
+    somebody, by kind; `twice` says that it was played again and compared. `left_out` is why two wires were compared no
+    further than up to `compared_s` ("": nothing was left out)."""
 
     seed: int
     wire: Wire
@@ -57,6 +58,8 @@ class Played(msgspec.Struct):
     reached: list[str]
     violations: list[Violation]
     twice: bool = False
+    compared_s: float = 0.0
+    left_out: str = ""
 
 
 def wires_of(seed: int, on: str) -> tuple[Wire, ...]:
@@ -85,7 +88,8 @@ def play_seed(seed: int, wire: Wire) -> Played:
 
 
 def play(scenario: Scenario, wire: Wire, *, twice: bool = False) -> Played:
-    """Play a scenario and watch it; `twice` plays it again, and compares."""
+    """Play a scenario and watch it; `twice` plays it again, and compares. Raises UsageError for what the wire cannot
+    play."""
     if not twice:
         return play_once(scenario, wire, None)
     with tempfile.TemporaryDirectory(prefix="chatsim-explore-") as folder:
@@ -108,15 +112,13 @@ def play_once(scenario: Scenario, wire: Wire, journal: Path | None) -> Played:
 def _play_both(scenario: Scenario, journal: Path | None) -> Played:
     """Play a scenario in the simulation and on the asyncio server, and name the first difference of the two runs."""
     traces = Trace(), Trace()
-    (one, _), (other, held_at) = (
+    (one, _), (other, extent) = (
         _watched(scenario, wire, journal if wire == "sim" else None, (trace,))
         for wire, trace in zip(("sim", "virtual"), traces, strict=True)
     )
     found = [*one.violations, *other.violations]
     if not any(violation.name == "calm" for violation in found):
-        # Each wire comes to rest in its own way: what is said while nobody has more to say is not compared.
-        until = min(scenario.duration_s, held_at)
-        difference = parted(*(trace.until(until) for trace in traces), within_s=WITHIN_S)
+        difference = parted(*(trace.until(extent.until_s) for trace in traces), within_s=WITHIN_S)
         found += [] if difference is None else [Violation("one_run", *difference)]
     return msgspec.structs.replace(
         one,
@@ -125,6 +127,8 @@ def _play_both(scenario: Scenario, journal: Path | None) -> Played:
         messages=one.messages + other.messages,
         reached=sorted({*one.reached, *other.reached}),
         violations=found,
+        compared_s=extent.until_s,
+        left_out=extent.left_out,
     )
 
 
@@ -134,10 +138,9 @@ def _play(scenario: Scenario, wire: str, journal: Path | None, observers: tuple[
 
 def _watched(
     scenario: Scenario, wire: str, journal: Path | None, observers: tuple[Observer, ...]
-) -> tuple[Played, float]:
-    """What came of a run, and when first something waited at the node for a reader of whom the simulation has it on the
-    link (s, inf: never)."""
-    held_at = inf
+) -> tuple[Played, Compared]:
+    """What came of a run, and as much of it as is to be the same on both wires."""
+    extent = Compared(scenario.duration_s)
     reached = Reached(scenario.handler, EPOCH)
     try:
         if wire == "sim":
@@ -147,10 +150,13 @@ def _watched(
         else:
             outcome = run_virtual(scenario, journal=journal, observers=(reached, *observers))
             record, trace_hash, violations = outcome.record, outcome.trace_hash, outcome.violations
-            lasted_s, held_at = outcome.lasted_s, outcome.held_at
+            lasted_s, extent = outcome.lasted_s, compared(scenario, outcome)
+    except UsageError:
+        # The wire cannot play it, and says why.
+        raise
     except Exception as problem:
         failed = Played(scenario.seed, cast(Wire, wire), "", 0.0, 0, {}, sorted(reached.names), [raised(problem)])
-        return failed, held_at
+        return failed, extent
     reached.finish(record)
     played = Played(
         scenario.seed,
@@ -162,7 +168,7 @@ def _watched(
         sorted(reached.names),
         violations,
     )
-    return played, held_at
+    return played, extent
 
 
 def _fired(record: RunRecord) -> dict[str, int]:

@@ -580,6 +580,12 @@ class Driver:
         """How many frames and bytes wait to be written, whoever they are for; looked up anew at each call."""
         return self._outlets.waiting()
 
+    @property
+    def lingered_at(self) -> float:
+        """When first there were so many notices of delivery that one was not written at once (s of the loop, inf:
+        never)."""
+        return self._outlets.lingered_at
+
     def statistics(self) -> dict[str, Any]:
         """Counts since the start, and the samples of loop lag (s) of the last hour."""
         return self.counts() | {"loop_lag_s": tuple(self._lags)}

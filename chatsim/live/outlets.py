@@ -117,6 +117,8 @@ class Outlets:
         transport holds no more than half without being looked at."""
         self.by_name: dict[str, Outlet] = {}
         self.frames_out = self.bytes_out = self.flushes = 0
+        # When first a notice was one too many to be sent at once (s of the loop, inf: never).
+        self.lingered_at = inf
         self._loop = loop
         self._press = press
         self._close_timeout_s = close_timeout_s
@@ -205,6 +207,8 @@ class Outlets:
         if self._notices <= EAGER_MAX:
             self.send(to, payload)
             return
+        if self.lingered_at == inf:
+            self.lingered_at = now
         self.frames_out += len(to)
         by_name = self.by_name
         for name in to:

@@ -8,7 +8,6 @@ Costs are none: on this wire the node's work takes no time.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from functools import partial
 from math import inf
@@ -121,6 +120,9 @@ class Node:
         self._gate: Gate
         self._server: MemoryServer
         self.up = False
+        # When first it was killed for having drained too long (s, inf: never).
+        self.impatient_at = inf
+        self._lingered_at = inf
         snapshot = Snapshot() if lasting else None
         self._serve(ChatHandler(config, epoch=epoch, seed=seed, snapshot=snapshot))
 
@@ -133,6 +135,12 @@ class Node:
     def url(self) -> str:
         """Where the chat is."""
         return f"ws://127.0.0.1:{self._port}/ws"
+
+    @property
+    def lingered_at(self) -> float:
+        """When first there were so many notices of delivery, in any life, that one was not written at once (s, inf:
+        never)."""
+        return min(self._lingered_at, self.driver.lingered_at)
 
     def scrape(self) -> bytes:
         """The text exposition of the node, now."""
@@ -183,9 +191,11 @@ class Node:
         driver = self.driver
         if in_order:
             driver.drain()
-            with contextlib.suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(DRAIN_S_MAX):
                     await driver.empty.wait()
+            except TimeoutError:
+                self.impatient_at = min(self.impatient_at, self.loop.time())
         # Who was killed while it drained is another's to begin again.
         if self.driver is driver and self.up:
             self._die()
@@ -197,6 +207,7 @@ class Node:
         """Nothing more is stored or sent, and whoever is connected finds the connection cut."""
         self.up = False
         self._life += 1
+        self._lingered_at = self.lingered_at
         self.log.driver = None
         if self._carried is not None:
             self._carried.ended()

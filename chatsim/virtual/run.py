@@ -50,8 +50,12 @@ ADMIN_KEY = b"the-admin-key-of-a-node-that-nobody-can-reach"
 
 class VirtualOutcome(msgspec.Struct):
     """What came of a run; `exposition` is the last scrape of the server's metrics, `violations` the invariants that did
-    not hold, and it lasted for `lasted_s` of the run's own time; `held_at` is when first somebody had so much unread
-    that the rest waits at the server (s, inf: never)."""
+    not hold, and it lasted for `lasted_s` of the run's own time.
+
+    Moments at which something happened first of which the simulation knows nothing (s, inf: never): `held_at`, somebody
+    had so much unread that the rest waits at the server; `lingered_at`, there were so many notices of delivery that one
+    was not written at once; `impatient_at`, the node was killed for having drained too long.
+    """
 
     record: RunRecord
     trace_hash: str
@@ -59,6 +63,8 @@ class VirtualOutcome(msgspec.Struct):
     violations: list[Violation]
     lasted_s: float
     held_at: float = inf
+    lingered_at: float = inf
+    impatient_at: float = inf
 
 
 def run_virtual(
@@ -180,7 +186,16 @@ class _Run:
             shown=self.devices.shown,
         )
         scrape = self.node.scrape()
-        outcome = VirtualOutcome(record, self.journal.trace_hash, scrape, violations, now, crowd.held_at)
+        outcome = VirtualOutcome(
+            record,
+            self.journal.trace_hash,
+            scrape,
+            violations,
+            now,
+            held_at=crowd.held_at,
+            lingered_at=self.node.lingered_at,
+            impatient_at=self.node.impatient_at,
+        )
         await self.mischief.end()
         await crowd.end()
         self.node.driver.close()

@@ -252,3 +252,29 @@ def test_one_scenario_is_played_on_the_wire_that_is_named_or_on_all(
     assert capsys.readouterr().out.startswith(f"{file} on agreement: seq at 3 s: ")
     assert main(["explore", "--scenario", str(tmp_path / "none.yaml")]) == 3
     assert "none.yaml" in capsys.readouterr().err
+
+
+def test_what_is_not_compared_of_a_scenario_is_told_with_the_reason_and_is_no_broken_rule(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    """In a session of so many, more acks come at once than a server tells of at once."""
+    file = tmp_path / "many.yaml"
+    text = "name: many\nduration: 20s\ngroups: [{name: g, users: 160, session_size: 160, arrive_over: 8s, "
+    text += "messages: {arrivals: periodic, rate: 0.4/min}, network: {latency: {constant: 5ms}}}]\n"
+    file.write_text(f"{text}expect: [lost == 0]\n", encoding="utf-8")
+    assert main(["explore", "--scenario", str(file), "--on", "agreement"]) == 0
+    holds, left_out = capsys.readouterr().out.splitlines()
+    assert holds.startswith(f"{file} on agreement: every invariant holds, ")
+    assert re.fullmatch(
+        rf"{re.escape(str(file))} on agreement: not compared from [\d.]+ s on, for over 32 notices of delivery within "
+        r"50 ms: a server lets them wait for company, and what is drawn for one may then hold up the frame behind it",
+        left_out,
+    )
+
+
+def test_what_a_wire_cannot_play_is_said_in_a_sentence(capsys: Capture, tmp_path: Path) -> None:
+    file = tmp_path / "signed.yaml"
+    text = "name: signed\nduration: 5s\nhandler: {algorithms: [ES256]}\ngroups: [{name: g, users: 1}]\n"
+    file.write_text(f"{text}expect: [lost == 0]\n", encoding="utf-8")
+    assert main(["explore", "--scenario", str(file), "--on", "agreement"]) == 3
+    assert capsys.readouterr().err == "chatsim: The crowd signs with HS256: let handler.algorithms name it.\n"

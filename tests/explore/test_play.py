@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from chatsim.errors import UsageError
 from chatsim.explore.draw import draw
 from chatsim.explore.play import Played, Wire, _divergence, play, play_seed, wires_of
 from chatsim.scenario.distributions import Exponential
@@ -81,6 +83,12 @@ def test_whatever_raises_is_a_failure_that_says_where() -> None:
     played: Played = play(broken, "sim")
     assert [violation.name for violation in played.violations] == ["calm"]
     assert ".py:" in played.violations[0].detail
+
+
+def test_what_a_wire_cannot_play_is_no_failure_of_anything() -> None:
+    config = msgspec.structs.replace(draw(3).handler, algorithms=("ES256",))
+    with pytest.raises(UsageError, match="HS256"):
+        play(draw(3).model_copy(update={"handler": config}), "virtual")
 
 
 def test_the_first_divergence_is_named(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import cast
 
 import pytest
@@ -64,6 +65,19 @@ def test_notices_are_written_at_once_while_there_are_few() -> None:
         ways.loop.advance(LINGER_S)
         ways.notify(("c0",), b"n")
     assert ways.wrote() == [b"n"] * 3
+
+
+def test_when_there_were_first_too_many_to_be_sent_at_once_is_known() -> None:
+    ways = Ways(1)
+    for place in range(EAGER_MAX):
+        ways.notify(("c0",), b"%d" % place)
+    ways.loop.advance(LINGER_S)
+    assert ways.outlets.lingered_at == inf
+    first_at = ways.loop.time()
+    ways.crowd()
+    ways.loop.advance(LINGER_S)
+    ways.crowd()
+    assert ways.outlets.lingered_at == first_at
 
 
 def test_a_notice_waits_for_company_and_goes_alone_when_none_comes() -> None:

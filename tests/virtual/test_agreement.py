@@ -10,7 +10,7 @@ Where the node's work costs nothing, and the seed is the same, only this may dif
   600 bytes; on a wire they are as long as they are.
 - Over 32 notices of delivery in 50 ms, where latencies vary: a wire lets such notices wait for company, and what is
   drawn for one may then hold up the frame behind it. One of these scenarios has so many, and is compared without them.
-- A node that drains for longer than 28 s: a process keeps two of the protocol's 30 s for its own end.
+- A node that drains for longer than 26 s: a process keeps four of the protocol's 30 s for its own end.
 """
 
 from __future__ import annotations

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Any
+
+import pytest
 
 from chatsim.core.client import ClientConfig
 from chatsim.core.config import HandlerConfig
-from chatsim.core.effects import Effects
+from chatsim.core.effects import Close, Effects
 from chatsim.core.frames import Body
 from chatsim.core.snapshot import Snapshot
 from chatsim.live.calendar import Calendar
@@ -28,19 +31,38 @@ EPOCH = 1_700_000_000.0
 HELLO = Body(b'"hello"')
 
 
+class CountingLoop(VirtualLoop):
+    """Counts its turns, and how often time has passed."""
+
+    def __init__(self) -> None:
+        self.turns = self.jumps = 0
+        super().__init__()
+
+    def _run_once(self) -> None:
+        self.turns += 1
+        super()._run_once()  # type: ignore[misc]
+
+    def _advance(self, timeout_s: float | None) -> None:
+        self.jumps += 1
+        super()._advance(timeout_s)
+
+
 class World:
     """A node and a crowd 10 ms away from it, from 0 s on."""
 
-    def __init__(self, loop: VirtualLoop, *, log_s: float = 0.0, lasting: bool = True) -> None:
+    def __init__(
+        self, loop: CountingLoop, *, log_s: float = 0.0, lasting: bool = True, config: HandlerConfig | None = None
+    ) -> None:
         self.loop = loop
         self.doors: list[tuple[float, str]] = []
+        self.closes: list[tuple[float, int]] = []
         self.begun: list[Snapshot] = []
         scenario = Scenario.of(
             {"name": "x", "duration": "1min", "groups": [{"name": "g", "users": 1}], "expect": ["lost == 0"]}
         )
         self.node = Node(
             loop,
-            HandlerConfig(),
+            config or HandlerConfig(),
             seed=1,
             epoch=EPOCH,
             secret=SECRET,
@@ -65,6 +87,7 @@ class World:
 
     def step(self, now: float, door: str, args: tuple[Any, ...], effects: Effects) -> None:
         self.doors.append((round(now, 6), door))
+        self.closes += [(now, effect.code) for effect in effects if isinstance(effect, Close)]
 
     def add(self, name: str) -> Person:
         """Somebody who comes now."""
@@ -91,7 +114,7 @@ def play(scene: Callable[[World], Awaitable[None]], **how: Any) -> World:
 
     async def run() -> World:
         loop = asyncio.get_running_loop()
-        assert isinstance(loop, VirtualLoop)
+        assert isinstance(loop, CountingLoop)
         world = World(loop, **how)
         await scene(world)
         assert world.calendar.failure is None
@@ -99,7 +122,7 @@ def play(scene: Callable[[World], Awaitable[None]], **how: Any) -> World:
         world.node.driver.close()
         return world
 
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+    with asyncio.Runner(loop_factory=CountingLoop) as runner:
         return runner.run(run())
 
 
@@ -206,6 +229,46 @@ def test_a_node_that_is_killed_while_it_drains_is_gone_at_that_moment_and_the_ne
     assert len(world.crowd.people.outages) == 3
 
 
+def test_a_node_that_drains_for_too_long_is_killed_and_it_is_known_when_that_was_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # As long as it may drain, only over 10,000 people keep it from being done.
+    monkeypatch.setattr("chatsim.virtual.node.DRAIN_S_MAX", 3.0)
+
+    async def scene(world: World) -> None:
+        world.add("ann")
+        await asyncio.sleep(1.0)
+        assert await world.node.end(0.5, in_order=True)
+        assert world.node.impatient_at == inf
+        await asyncio.sleep(40.0)
+        for began_at in (50.0, 90.0):
+            await asyncio.sleep(began_at - world.loop.time())
+            (peer,) = world.crowd.peers.values()
+            # A close that nobody answers takes five seconds.
+            world.crowd.vanish(began_at, peer, 30.0)
+            assert await world.node.end(0.5, in_order=True)
+            assert world.loop.time() == began_at + 3.0 + 0.5
+            assert world.node.impatient_at == 53.0
+
+    play(scene)
+
+
+def test_when_a_notice_had_to_wait_first_is_known_over_all_lives() -> None:
+    async def scene(world: World) -> None:
+        people = [world.add(f"p{number}") for number in range(80)]
+        await asyncio.sleep(1.0)
+        assert world.node.lingered_at == inf
+        world.say(people[0])
+        await asyncio.sleep(1.0)
+        lingered_at = world.node.lingered_at
+        # A first ack is sent at once.
+        assert lingered_at == pytest.approx(1.03)
+        await world.node.end(0.5, in_order=False)
+        assert world.node.lingered_at == lingered_at
+
+    play(scene)
+
+
 def test_the_log_answers_after_its_latency() -> None:
     async def scene(world: World) -> None:
         ann = world.add("ann")
@@ -256,3 +319,26 @@ def test_a_scrape_tells_of_the_node() -> None:
         assert b"chatsim_connections 1.0" in world.node.scrape()
 
     play(scene)
+
+
+def test_five_minutes_until_a_sweep_are_some_dozens_of_turns_of_the_loop() -> None:
+    """However fast the machine is: time jumps from one moment for which something was asked to the next."""
+
+    async def scene(world: World) -> None:
+        loop = world.loop
+        world.add("ann")
+        await asyncio.sleep(33.0)
+        (peer,) = world.crowd.peers.values()
+        world.crowd.vanish(loop.time(), peer, None)
+        turns, jumps = loop.turns, loop.jumps
+        await asyncio.sleep(367.0)
+        assert loop.time() == 400.0
+        ((swept_at, code),) = world.closes
+        heard_at = world.heard(0.0, "receive", "pong")[-1][0]
+        assert code == 4005
+        assert 300.0 < swept_at - heard_at <= 330.0
+        # Some ten sweeps and as many pings, none of which takes more than a few turns.
+        assert 20 <= loop.jumps - jumps < 60
+        assert loop.turns - turns < 120
+
+    play(scene, lasting=False, config=HandlerConfig(reliability="baseline"))
