@@ -156,15 +156,14 @@ def _revoke_whole(lots: Lots, made: Words) -> None:
 
 def _break_otherwise(lots: Lots, made: Words) -> None:
     """Some of what is no frame is none in another way than most; what is no text ends its connection for good, and
-    comes at the moments of heartbeats, so that there is something before it in the same read."""
+    often comes with a heartbeat, so that there is something before it in the same read."""
     for event in made["events"]:
         if event["do"] != "bad_frames" or not lots.chance(0.5):
             continue
-        event["kind"] = lots.pick(get_args(Broken))
+        event["kind"] = lots.pick((*get_args(Broken), *_NO_TEXT))
         if event["kind"] in _NO_TEXT and lots.chance(0.5):
-            named = [group for group in made["groups"] if group["name"] == event.get("group", group["name"])]
-            group = lots.pick(named)
-            group["heartbeat"] = "1s"
+            group = lots.pick([group for group in made["groups"] if group["name"] == event.get("group", group["name"])])
+            group["heartbeat"], group["network"]["latency"] = "1s", {"constant": "20ms"}
             group.pop("arrive_over", None)
             event["at"] = f"{max(round(float(event['at'][:-1])), 1)}s"
 
