@@ -55,7 +55,8 @@ def command(
     for source, name in zip(sources, called, strict=True):
         if source.file is None:
             file = f"{source.name if len(sources) == 1 else name}.yaml"
-            before.append(f"after {name}.save({json.dumps(file)})")
+            # Loaded first, for it may be the words of one that were played.
+            before.append(f"after cs.load({name}).save({json.dumps(file)})")
         else:
             file, there = _seen_from_here(Path(source.file))
             before += [] if there else [f"in the folder of {json.dumps(file)}"]

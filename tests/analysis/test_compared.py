@@ -105,4 +105,4 @@ def test_the_card_says_the_seed_and_how_to_see_it_again() -> None:
     assert f"<code>{found.again}</code>" in found._repr_html_()
     # There is no option that changes the first.
     other = Compared(found.b, found.a)
-    assert other.again == 'chatsim compare a.yaml s.yaml -n 10 --seed 5  # after a.save("a.yaml")'
+    assert other.again == 'chatsim compare a.yaml s.yaml -n 10 --seed 5  # after cs.load(a).save("a.yaml")'

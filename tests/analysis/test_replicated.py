@@ -144,7 +144,7 @@ def test_the_card_says_the_seed_and_how_to_see_it_again() -> None:
     until_decided = replicated(VALUES, source=source, looks=Looks(first=10, n_max=80))
     assert until_decided.again.startswith("chatsim replicate s.yaml -n auto ")
     unsaved = replicated(VALUES)
-    assert unsaved.again == 'chatsim replicate s.yaml -n 10 --seed 7  # after scenario.save("s.yaml")'
+    assert unsaved.again == 'chatsim replicate s.yaml -n 10 --seed 7  # after cs.load(scenario).save("s.yaml")'
 
 
 def test_a_name_that_is_not_there_is_told_with_the_nearest() -> None:

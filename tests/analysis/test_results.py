@@ -81,7 +81,7 @@ def test_the_line_that_runs_it_again_says_file_changes_wire_and_seed(played: Run
     live = msgspec.structs.replace(played, wire="live", seed=9)
     changed = Source("s", "x.yaml", {"groups.g.users": 500})
     assert Run(live, changed).again == "chatsim run x.yaml --on live --set groups.g.users=500 --seed 9"
-    assert Run(played, None).again == 'chatsim run s.yaml --seed 1  # after scenario.save("s.yaml")'
+    assert Run(played, None).again == 'chatsim run s.yaml --seed 1  # after cs.load(scenario).save("s.yaml")'
 
 
 def test_a_name_that_is_not_there_is_told_with_the_nearest(played: RunResult) -> None:

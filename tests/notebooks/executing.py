@@ -1,7 +1,8 @@
 """Executing a notebook as `jupyter lab` would, and reading what it showed.
 
 Decides what counts as shown: the text of results and prints of the cells that play in virtual time. Cells tagged
-`live` show what real sockets and clocks did, which differs from run to run.
+`live` show what real sockets and clocks did, which differs from run to run. What a notebook costs is CPU time: how long
+it takes on the wall says what else the machine does.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import psutil  # type: ignore[import-untyped]  # which ipykernel has brought
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
@@ -32,6 +34,19 @@ def read(path: Path) -> Any:
 
 def execute(path: Path) -> Any:
     """A copy of it, run from top to bottom by a kernel of its own. Raises nbclient's CellExecutionError."""
+    return measured(path)[0]
+
+
+def measured(path: Path) -> tuple[Any, float]:
+    """The same, and the CPU time (s) of the kernel and of all processes that it started."""
+    spent_s = [0.0]
+
+    def ended(**about: Any) -> None:
+        # After each cell, because the kernel is gone when all are done.
+        manager: Any = client.km
+        kernel = psutil.Process(manager.provisioner.pid)
+        spent_s[0] = sum(map(_cpu_s, [kernel, *kernel.children(recursive=True)]))
+
     notebook = read(path)
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -41,9 +56,19 @@ def execute(path: Path) -> Any:
         timeout=TIMEOUT_S,
         kernel_name="python3",
         resources={"metadata": {"path": str(FOLDER)}},
+        on_cell_executed=ended,
     )
     client.execute()
-    return notebook
+    return notebook, spent_s[0]
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    """The CPU time (s) of a process and of its children that have ended; none of one that ends just now."""
+    try:
+        spent = process.cpu_times()
+        return float(spent.user + spent.system + spent.children_user + spent.children_system)
+    except psutil.NoSuchProcess:
+        return 0.0
 
 
 def is_live(cell: Any) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import chatsim as cs
 from chatsim.analysis.kept import read_result
 from chatsim.analysis.sequential import Precision
 from chatsim.cli.main import main
@@ -181,11 +182,11 @@ def test_the_line_of_a_scenario_that_stands_in_no_file_is_true_when_it_has_been_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    made = SMALL.with_(CHANGES)
+    made = SMALL.with_(CHANGES).words
     shown = simulate(made, seed=8)
-    _, _, before = shown.again.partition("# after scenario.")
-    assert before == 'save("s.yaml")'
-    made.save("s.yaml")
+    _, _, before = shown.again.partition("# after ")
+    assert before == 'cs.load(scenario).save("s.yaml")'
+    cs.load(made).save("s.yaml")
     assert executed(shown.again, tmp_path, capsys)["trace_hash"] == shown.result.trace_hash
 
 

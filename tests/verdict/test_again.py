@@ -35,13 +35,14 @@ def test_options_of_the_verb_stand_before_the_changes() -> None:
 
 def test_what_stands_in_no_file_is_to_be_saved_and_a_shell_takes_the_rest_for_a_comment() -> None:
     told = line(Source("s"))
-    assert told == 'chatsim run s.yaml --seed 7  # after scenario.save("s.yaml")'
+    assert told == 'chatsim run s.yaml --seed 7  # after cs.load(scenario).save("s.yaml")'
     assert shlex.split(told, comments=True) == ["chatsim", "run", "s.yaml", "--seed", "7"]
 
 
 def test_of_two_each_has_a_file_of_its_own() -> None:
     told = line(Source("s"), Source("s"), called=("a", "b"), verb="compare")
-    assert told == 'chatsim compare a.yaml b.yaml --seed 7  # after a.save("a.yaml") and after b.save("b.yaml")'
+    saved = 'after cs.load(a).save("a.yaml") and after cs.load(b).save("b.yaml")'
+    assert told == f"chatsim compare a.yaml b.yaml --seed 7  # {saved}"
     changed = Source("s", "s.yaml", {"users": 5})
     told = line(FILE, changed, called=("a", "b"), verb="compare")
     assert told == "chatsim compare s.yaml s.yaml --set users=5 --seed 7"
