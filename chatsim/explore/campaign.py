@@ -3,11 +3,12 @@
 Decides when it is enough. Rule: nothing that is found out depends on the number of processes: seeds are counted in
 their order, up to the lowest that fails and no further. Only where it ends early, for want of a process or because
 somebody interrupts it, all counts that is known by then.
-Time is read from a clock that is handed in. What a failure is was decided by `play`, who plays is left to `workers`.
+Time is read from clocks that are handed in. What a failure is was decided by `play`, who plays is left to `workers`.
 """
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -26,8 +27,10 @@ Play: TypeAlias = Callable[[int, str], list[Played]]
 class Totals(msgspec.Struct):
     """What came of a campaign so far. Times in seconds: of the runs together, and of the wall clock.
 
-    `reached` counts the runs that reached a property, `reached_on` those on each wire. `lost` says why there is no
-    answer for a seed, `unfinished` are those being played when it was `interrupted`.
+    `reached` counts the runs that reached a property, `reached_on` those on each wire; `simulated_on` and `took_on` are
+    the time that was simulated on each, and what that took. `left_out` counts the runs on both wires that were compared
+    no further for this reason ("": all was compared). `lost` says why there is no answer for a seed, `unfinished` are
+    those being played when it was `interrupted`.
     """
 
     seeds: int = 0
@@ -40,6 +43,9 @@ class Totals(msgspec.Struct):
     fired: dict[str, int] = msgspec.field(default_factory=dict)
     reached: dict[str, int] = msgspec.field(default_factory=dict)
     reached_on: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
+    simulated_on: dict[str, float] = msgspec.field(default_factory=dict)
+    took_on: dict[str, float] = msgspec.field(default_factory=dict)
+    left_out: dict[str, int] = msgspec.field(default_factory=dict)
     failures: list[Played] = msgspec.field(default_factory=list)
     lost: dict[int, str] = msgspec.field(default_factory=dict)
     unfinished: list[int] = msgspec.field(default_factory=list)
@@ -52,7 +58,12 @@ class Totals(msgspec.Struct):
         for run in played:
             self.runs += 1
             self.twice += run.twice
-            self.simulated_s += run.lasted_s * (2 if run.twice else 1)
+            simulated_s = run.lasted_s * (2 if run.twice else 1)
+            self.simulated_s += simulated_s
+            self.simulated_on[run.wire] = self.simulated_on.get(run.wire, 0.0) + simulated_s
+            self.took_on[run.wire] = self.took_on.get(run.wire, 0.0) + run.took_s
+            if run.wire == "agreement":
+                self.left_out[run.left_out] = self.left_out.get(run.left_out, 0) + 1
             self.messages += run.messages
             by_wire[run.wire] += 1
             fired.update(run.fired)
@@ -67,10 +78,20 @@ class Totals(msgspec.Struct):
         """Simulated seconds a second of the wall clock."""
         return self.simulated_s / self.wall_s if self.wall_s else 0.0
 
+    def rates(self) -> dict[str, float]:
+        """Simulated seconds a second of the process that plays, on each wire that took any time."""
+        return {wire: self.simulated_on[wire] / took_s for wire, took_s in self.took_on.items() if took_s}
 
-def play_wires(seed: int, on: str) -> list[Played]:
-    """The runs of one seed, on each of its wires."""
-    return [play_seed(seed, wire) for wire in wires_of(seed, on)]
+
+def play_wires(seed: int, on: str, clock: Clock = time.perf_counter) -> list[Played]:
+    """The runs of one seed, on each of its wires; `clock` (s) is that of whoever plays."""
+    runs = []
+    for wire in wires_of(seed, on):
+        began_at = clock()
+        run = play_seed(seed, wire)
+        run.took_s = clock() - began_at
+        runs.append(run)
+    return runs
 
 
 def campaign(

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from chatsim.explore.agreement import LEFT_OUT
 from chatsim.explore.campaign import Totals
+from chatsim.explore.play import AGREEMENT_EVERY, TWICE_EVERY
 from chatsim.explore.reach import missed, reachable
 from chatsim.verdict.invariants.catalogue import INVARIANTS
 from chatsim.verdict.sometimes import SOMETIMES
@@ -20,27 +22,25 @@ Each seed draws a whole scenario: people, network, settings of the handler, and 
 It is played, and every invariant is checked at every step. `make explore` makes this page anew.
 """
 
-_CHECKED: Final = """\
-Checked in every run, on every wire. `same_again` takes a second run: one seed in twenty has one, a run on real sockets
-none. `one_run` takes one on either wire of virtual time, without the few things that the two model differently
-(`chatsim/explore/agreement.py`): another seed in twenty has that. `written` and `heard` look at transports in memory,
-which are those of virtual. On real sockets the server is a process of its own: what is inside its handler is looked at
-in the one that its journal is replayed into, how many connections are open is asked of the server, and whatever has a
-bound in time has 5 s more."""
+_CHECKED: Final = f"""\
+Checked in every run, on every wire. `same_again` takes a second run: one seed in {TWICE_EVERY} has one, a run on real
+sockets none. `one_run` takes one on either wire of virtual time, without the few things that the two model differently
+(`chatsim/explore/agreement.py`): one seed in {AGREEMENT_EVERY} has that. `written` and `heard` look at transports in
+memory, which are those of virtual. On real sockets the server is a process of its own: what is inside its handler is
+looked at in the one that its journal is replayed into, how many connections are open is asked of the server, and
+whatever has a bound in time has 5 s more."""
 
 
 def page(totals: Totals, mutants: tuple[int, int] | None = None, machine: str = "") -> str:
     """The report; `mutants` is how many were killed of how many planted (None: none were), `machine` one line."""
     within = len(reachable(totals))
     reached = within - len(missed(totals))
-    runs = ", ".join(
-        f"{count:,} {'on both, compared' if wire == 'agreement' else f'on {wire}'}"
-        for wire, count in totals.by_wire.items()
-    )
+    runs = ", ".join(f"{count:,} {_on(wire)}" for wire, count in totals.by_wire.items())
     rows = [
         ("seeds run", f"{totals.seeds:,}"),
         ("runs", runs),
         ("seeds played twice and compared", f"{totals.twice:,}"),
+        ("seeds compared on both wires to the end", _compared(totals)),
         ("simulated hours", f"{totals.simulated_s / 3600:,.1f}"),
         ("messages", f"{totals.messages:,}"),
         ("faults fired", f"{sum(totals.fired.values()):,}"),
@@ -49,6 +49,7 @@ def page(totals: Totals, mutants: tuple[int, int] | None = None, machine: str = 
         ("`sometimes` reached", f"{reached} of {within}"),
         ("mutants killed", "not tried" if mutants is None else f"{mutants[0]} of {mutants[1]}"),
         ("simulated seconds a second of the wall clock", f"{totals.rate:,.0f}"),
+        ("the same in one process, by wire", _rates(totals)),
     ]
     parts = [_HEAD]
     if machine:
@@ -63,9 +64,28 @@ def page(totals: Totals, mutants: tuple[int, int] | None = None, machine: str = 
             [(name, f"{totals.reached.get(name, 0):,}", sentence) for name, sentence in SOMETIMES.items()],
         )
     )
+    if cut := [name for name in LEFT_OUT if totals.left_out.get(name)]:
+        parts.append("## Where wires were compared no further\n")
+        reasons = [(name, f"{totals.left_out[name]:,}", LEFT_OUT[name]) for name in cut]
+        parts.append(_table(("from then on", "runs", "why"), reasons))
     parts.append(f"## Invariants\n\n{_CHECKED}\n")
     parts.append(_table(("invariant", "sentence"), list(INVARIANTS.items())))
     return "\n".join(parts)
+
+
+def _on(wire: str) -> str:
+    return "on both, compared" if wire == "agreement" else f"on {wire}"
+
+
+def _rates(totals: Totals) -> str:
+    """How fast each wire was played."""
+    return ", ".join(f"{rate:,.0f} {_on(wire)}" for wire, rate in totals.rates().items()) or "not measured"
+
+
+def _compared(totals: Totals) -> str:
+    """How many of the runs on both wires were compared to their end."""
+    runs = sum(totals.left_out.values())
+    return f"{totals.left_out.get('', 0):,} of {runs:,}" if runs else "not tried"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 
+from chatsim.explore.campaign import play_wires
 from chatsim.explore.play import Played
 from chatsim.explore.workers import Answer, Play, _answer
 from chatsim.verdict.invariants.catalogue import Violation
@@ -20,6 +21,11 @@ def played(seed: int, *violations: Violation) -> Played:
 
 def holds(seed: int, on: str) -> list[Played]:
     return [played(seed)]
+
+
+def in_no_time(seed: int, on: str) -> list[Played]:
+    """What is drawn, by a clock that stands: the same each time."""
+    return play_wires(seed, on, lambda: 0.0)
 
 
 def fails(seed: int, on: str) -> list[Played]:

@@ -6,6 +6,7 @@ from itertools import count
 
 import pytest
 
+from chatsim.explore.agreement import UNREAD
 from chatsim.explore.campaign import Totals, campaign, play_wires
 from chatsim.verdict.invariants.catalogue import Violation
 from tests.explore import seeds
@@ -21,7 +22,9 @@ def clock() -> float:
 
 
 def test_one_process_and_two_find_the_same() -> None:
-    one, two = (campaign(0, 12, on="sim", jobs=jobs, for_s=FOREVER, clock=clock) for jobs in (1, 2))
+    one, two = (
+        campaign(0, 12, on="sim", jobs=jobs, for_s=FOREVER, clock=clock, play=seeds.in_no_time) for jobs in (1, 2)
+    )
     assert one == two
     assert (one.seeds, one.runs, one.failures) == (12, 12, [])
 
@@ -41,6 +44,29 @@ def test_totals_add_up() -> None:
     assert (totals.fired, totals.reached, totals.by_wire) == ({"drop": 2}, {"retried": 2}, {"sim": 2})
     assert totals.reached_on == {"sim": {"retried": 2}}
     assert [run.seed for run in totals.failures] == [2]
+
+
+def test_what_was_simulated_and_what_that_took_is_counted_by_wire() -> None:
+    totals = Totals()
+    again = played(3)
+    again.twice, again.took_s = True, 0.5
+    other = played(3)
+    other.wire, other.took_s, other.left_out = "virtual", 0.25, UNREAD
+    both = played(4)
+    both.wire, both.took_s, both.left_out = "agreement", 0.5, UNREAD
+    totals.add([again, other])
+    totals.add([played(4), both])
+    assert totals.simulated_on == {"sim": 30.0, "virtual": 10.0, "agreement": 10.0}
+    assert totals.rates() == {"sim": 60.0, "virtual": 40.0, "agreement": 20.0}
+    # Only of a comparison is anything left out.
+    assert totals.left_out == {UNREAD: 1}
+
+
+def test_each_wire_is_timed_by_the_clock_of_whoever_plays() -> None:
+    moments = iter((1.0, 3.0, 10.0, 10.5))
+    runs = play_wires(40, "both", lambda: next(moments))
+    assert [(run.wire, run.took_s) for run in runs] == [("sim", 2.0), ("virtual", 0.5)]
+    assert all(run.took_s > 0.0 for run in play_wires(3, "sim"))
 
 
 def test_it_ends_when_time_is_up() -> None:
