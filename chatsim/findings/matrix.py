@@ -2,7 +2,8 @@
 
 Decides what is a gap. Rule: a requirement holds on a wire where a scenario that carries it was judged there and all of
 them that were pass as wholes; one without a scenario, one whose scenario failed or promises nothing about it, and one
-that nobody has shown on a wire is a gap, with a sentence that says what to do. How it looks stands in
+that nobody has shown on a wire is a gap, with a sentence that says what to do. What a wire does not play is shown by
+nothing that passes there, and is a gap where it is played nowhere. How it looks stands in
 `chatsim.findings.requirements_page`.
 """
 
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from chatsim.findings.finding import VERDICTS, Finding, Verdict, to_dict
-from chatsim.scenario.requirements import REQUIREMENTS, telling, unfit
+from chatsim.scenario.requirements import REQUIREMENTS, TLS_WIRE, telling, unfit
 from chatsim.scenario.units import quantity
 
 if TYPE_CHECKING:
@@ -94,11 +95,16 @@ def _row(
 ) -> Row:
     title = REQUIREMENTS[tag].title if tag in REQUIREMENTS else ""
     carrying = [scenario for scenario in scenarios if tag in scenario.requirements]
+    there = [wire for wire in wires if tag not in REQUIREMENTS or REQUIREMENTS[tag].shown_on(wire)]
     proofs = [
-        _proof(tag, scenario, wire, by_run.get((scenario.name, wire), ())) for wire in wires for scenario in carrying
+        _proof(tag, scenario, wire, by_run.get((scenario.name, wire), ())) for wire in there for scenario in carrying
     ]
-    gaps = [] if carrying else [f"{tag} ({title}) has no scenario: write its tag into `requirements:` of one"]
-    gaps += list(_gaps(tag, carrying, wires, proofs))
+    if not carrying:
+        gaps = [f"{tag} ({title}) has no scenario: write its tag into `requirements:` of one"]
+    elif not there:
+        gaps = [f"{tag} ({title}) is shown on {TLS_WIRE} alone: play it there too"]
+    else:
+        gaps = list(_gaps(tag, carrying, there, proofs))
     return Row(tag, title, tuple(each.name for each in carrying), tuple(proofs), tuple(gaps))
 
 

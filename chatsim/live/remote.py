@@ -329,6 +329,7 @@ class _Run:
             counters={
                 "auth_refused": people.auth_refused,
                 "turned_away": people.turned_away,
+                "copies": people.copies,
                 "duplicates": people.duplicates + heard.repeated,
                 "out_of_order": people.out_of_order + heard.misplaced,
             },

@@ -54,6 +54,10 @@ class Memory:
             self._known.add(frame.message_id)
         return NEW
 
+    def __len__(self) -> int:
+        """How many messages were seen, copies of her own among them."""
+        return len(self._ids) + len(self._own or ())
+
     def __iter__(self) -> Iterator[tuple[str, float]]:
         """Ids and moments of first sight of what others wrote, in the order of seeing."""
         return zip(self._ids, self._at, strict=True)

@@ -385,6 +385,11 @@ class People:
                 receipts.setdefault(message_id, {})[person.name] = at
         return receipts
 
+    @property
+    def copies(self) -> int:
+        """How many messages were seen on how many devices: one that is on three of them counts as three."""
+        return sum(len(device.memory) for device in self.devices)
+
     def _acked(self, now: float, device: Device, frame: Ack) -> None:
         self.asking.pop(frame.id, None)
         if frame.id in self._open:

@@ -47,6 +47,7 @@ COUNTERS: Final = (
     "duplicates_suppressed",
     "rate_limited",
     "delivered",
+    "copies",
     "undelivered",
     "lost",
     "duplicates",
@@ -104,6 +105,12 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     def holds(self, observed: float) -> bool:
         """Whether an observed value, in the unit of the limit, keeps the promise."""
         return bool(_HOLDS[self.op](observed, self.limit))
+
+    @property
+    def holds_of_nothing(self) -> bool:
+        """Whether it holds though nothing has happened: then every count is 0, and a metric without a sample keeps no
+        promise."""
+        return self.unit == "count" and self.holds(0.0)
 
     def scaled(self, time_scale: float) -> Expectation:
         """The same promise played at `time_scale`: only limits on the handler's own durations change."""

@@ -31,13 +31,13 @@ ALARM_S = 1.0
 """Alarms further away than two of these wait in slots of this width, outside the heap of events."""
 
 
-_SPOILT: Final[dict[HandedIn, Callable[[Claims], Claims]]] = {
+SPOILT: Final[dict[str, Callable[[Claims], Claims]]] = {
     "good": lambda claims: claims,
     "expired": lambda claims: replace(claims, exp=(claims.iat or 0.0) - EXPIRED_FOR_S),
     "foreign": lambda claims: replace(claims, sub=STRANGER),
     "revoked": lambda claims: replace(claims, jti=REVOKED_JTI),
 }
-"""What is wrong with a token that a gate can read."""
+"""What is wrong with a token that a gate can read; one that nobody signed who may is refused before."""
 
 
 class Knock(msgspec.Struct, frozen=True):
@@ -113,7 +113,7 @@ class Crowd:
         if token == "forged":
             self.engine.at(at, self.node.refresh_refused, pipe, "token_invalid")
         else:
-            self.engine.at(at, self.node.refreshed, pipe, _SPOILT[token](claims))
+            self.engine.at(at, self.node.refreshed, pipe, SPOILT[token](claims))
 
     def hand_in_ending(self, now: float, pipe: Pipe) -> None:
         """The device hands in a good token that ends at once."""
@@ -134,7 +134,7 @@ class Crowd:
 
     def _issued(self, device: Device, claims: Claims) -> Claims:
         """The token, once the device has it."""
-        if not self._named:
+        if not self._named or claims.jti is not None:
             return claims
         jti = self.held.name()
         self.held.hold(device, jti, claims.exp)

@@ -29,7 +29,7 @@ from chatsim.people.tokens import REVOKED_JTI
 from chatsim.people.ways import both_ways
 from chatsim.scenario.events import NodeEvent, Revoke, hands_in_revoked
 from chatsim.scenario.model import Group, Scenario
-from chatsim.sim.crowd import BusyCrowd, Crowd, Knock
+from chatsim.sim.crowd import SPOILT, BusyCrowd, Crowd, Knock
 from chatsim.sim.engine import Engine, ShuffledEngine
 from chatsim.sim.event_loop import EventLoop
 from chatsim.sim.faults import Faults
@@ -231,12 +231,12 @@ class _World:
 
 def _knock(group: Group, scenario: Scenario, plan: Plan) -> Knock:
     sessions = {user.name: (user.session,) for user in plan.users if user.group == group.name}
-    good = group.credentials == "good"
+    spoilt = SPOILT.get(group.credentials)
 
     def claims(user: str, now: float) -> Claims | None:
-        if not good:
+        if spoilt is None:
             return None
         wall = EPOCH + now
-        return Claims(sub=user, exp=wall + group.token_ttl_s, iat=wall, sessions=sessions[user])
+        return spoilt(Claims(sub=user, exp=wall + group.token_ttl_s, iat=wall, sessions=sessions[user]))
 
     return Knock(claims, verified=group.credentials != "missing", tls=scenario.tls)

@@ -49,6 +49,7 @@ def collect(
         counters={
             "auth_refused": people.auth_refused,
             "turned_away": people.turned_away,
+            "copies": people.copies,
             "duplicates": people.duplicates,
             "out_of_order": people.out_of_order,
         },

@@ -23,6 +23,7 @@ from chatsim.sim.event_loop import EventLoop
 from tests.bench import live
 from tests.bench.capacity import crossing
 from tests.bench.flowing import flowing
+from tests.bench.linting import linting
 from tests.bench.naive import NaiveChat, Process
 from tests.bench.sweeping import sweeping
 from tests.bench.worlds import World
@@ -158,6 +159,7 @@ BENCHES: dict[str, Callable[[], None]] = {
     "quiet": quiet,
     "compiled": compiled,
     "flow": lambda: flowing(min(PAIRS, 3)),
+    "lint": lambda: linting(PAIRS),
     "sweep": lambda: sweeping(min(PAIRS, 2)),
     "rooms": lambda: live.rooms(PAIRS),
     "outstanding": lambda: live.outstanding(PAIRS),

@@ -90,6 +90,21 @@ def test_who_promises_nothing_about_a_requirement_does_not_show_it() -> None:
     assert row(made, "typing").gaps == ("a promises nothing about typing: expect something of typing_events",)
 
 
+def test_who_promises_what_would_hold_of_nothing_does_not_show_it() -> None:
+    made = matrix([scenario("a", "retry", expect=("gave_up == 0", "lost == 0"))], ("sim",), found("a", "sim"))
+    (gap,) = row(made, "retry").gaps
+    assert gap.startswith("a promises nothing about retry that would not hold if nobody had come: expect that")
+
+
+def test_tls_is_shown_where_it_is_spoken_and_nowhere_else() -> None:
+    secured = scenario("a", "8.1", tls=True, expect=("retries == 3", "connections_peak == 2"))
+    both = row(matrix([secured], WIRES, [*found("a", "sim"), *found("a", "live")]), "8.1")
+    assert [(proof.wire, proof.verdict) for proof in both.proofs] == [("live", "pass")]
+    assert both.gaps == ()
+    alone = row(matrix([secured], ("sim",), found("a", "sim")), "8.1")
+    assert (alone.proofs, alone.gaps) == ((), ("8.1 (TLS) is shown on live alone: play it there too",))
+
+
 def test_what_is_promised_live_alone_counts_there_alone() -> None:
     one = scenario("a", "retry", live={"expect": ["lost == 0"]})
     made = matrix([one], ("live",), found("a", "live")[1:])
@@ -115,12 +130,12 @@ def test_all_of_it_is_a_json_document() -> None:
 def test_when_everything_is_shown_it_passes() -> None:
     everything = scenario("a", *REQUIREMENTS, tls=True, expect=tuple(_promises()))
     texts = [each.text for each in everything.expect]
-    passing = [Finding(scenario="a", wire="sim", expectation=text, verdict="pass") for text in texts]
-    made = matrix([everything], ("sim",), passing)
+    passing = [Finding(scenario="a", wire="live", expectation=text, verdict="pass") for text in texts]
+    made = matrix([everything], ("live",), passing)
     assert (made.verdict, made.gaps) == ("pass", [])
 
 
 def _promises() -> list[str]:
     """One about everything."""
     words = dict.fromkeys(word for known in REQUIREMENTS.values() for word in known.shown_by)
-    return [f"count({word}) >= 0" if word in METRICS else f"{word} >= 0" for word in words]
+    return [f"count({word}) >= 1" if word in METRICS else f"{word} >= 1" for word in words]

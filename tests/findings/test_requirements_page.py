@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chatsim.findings.finding import Finding
 from chatsim.findings.matrix import matrix
 from chatsim.findings.requirements_page import markdown, rows
 from tests.findings.test_matrix import found, scenario
@@ -20,6 +21,17 @@ def test_the_page_has_each_value_beside_its_expectation() -> None:
     assert "| a | `retries == 3` | 3 | **3: fail** |" in text
     assert "- a does not hold on live, fail: retries == 3: observed 3" in text
     assert "## typing: who is typing\n\nNo scenario carries it." in text
+
+
+def test_a_wire_that_cannot_show_it_has_an_empty_place() -> None:
+    secured = scenario("a", "8.1", tls=True, expect=("retries == 3", "connections_peak == 2"))
+    found_live = [
+        Finding(scenario="a", wire="live", expectation="connections_peak == 2", verdict="pass", observed=2.0, limit=2.0)
+    ]
+    made = matrix([secured], ("sim", "live"), found_live)
+    [line] = [line for line in rows(made) if line[0] == "8.1"]
+    assert line == ["8.1", "TLS", "a", "not shown", "1 of 1 pass", "pass"]
+    assert "| a | `connections_peak == 2` |  | 2 |" in markdown(made)
 
 
 def test_why_there_is_no_verdict_stands_below() -> None:

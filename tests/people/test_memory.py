@@ -31,3 +31,4 @@ def test_it_agrees_with_a_plain_dictionary(places: list[tuple[int, int, str]], h
         own |= {frame.message_id} if seq in hers else set()
         newest[session] = max(newest.get(session, (0, 0)), (epoch, seq))
     assert list(memory) == [(name, at) for name, at in seen.items() if name not in own]
+    assert len(memory) == len(seen)

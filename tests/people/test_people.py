@@ -374,6 +374,18 @@ def test_refusals_for_want_of_room_are_counted_apart() -> None:
     assert (world.people.turned_away, world.people.auth_refused) == (1, 0)
 
 
+def test_copies_are_counted_on_each_device_and_each_once() -> None:
+    world = World(devices=3)
+    phone, tablet, desk = world.ann.devices
+    for device in (phone, tablet):
+        world.people.receive(5.0, device, message(1))
+    world.people.receive(6.0, phone, message(1))
+    # What she wrote on one of them comes to the others.
+    world.people.receive(7.0, desk, message(2, sender="ann"))
+    assert world.people.copies == 3
+    assert World().people.copies == 0
+
+
 # Who is watched.
 
 

@@ -102,6 +102,26 @@ def test_only_limits_on_the_handlers_own_durations_follow_the_scale() -> None:
 
 
 def test_the_tables_name_each_word_once() -> None:
-    assert len(set(COUNTERS)) == len(COUNTERS) == 25
+    assert len(set(COUNTERS)) == len(COUNTERS) == 26
     assert set(METRICS) >= NODE_METRICS
     assert not set(COUNTERS) & set(METRICS)
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("lost == 0", True),
+        ("pings >= 0", True),
+        ("errors <= 5", True),
+        ("errors < 1", True),
+        ("count(reconnect_time) == 0", True),
+        ("pings >= 1", False),
+        ("count(drain_time) == 1", False),
+        # A metric without a sample keeps no promise.
+        ("p99(delivery_latency) <= 100ms", False),
+        ("min(loop_lag) >= 0", False),
+        ("max(utilisation) < 0.5", False),
+    ],
+)
+def test_what_would_hold_though_nothing_had_happened_is_known(text: str, holds: bool) -> None:
+    assert parse_expectation(text).holds_of_nothing is holds

@@ -84,10 +84,35 @@ def test_who_promises_nothing_about_a_requirement_cannot_show_it(tmp_path: Path)
     path = tmp_path / "talk.yaml"
     path.write_text(words("retry"), encoding="utf-8")
     scenario = load(path)
-    assert unfit("retry", scenario, scenario.expect) == ""
+    assert unfit("retry", scenario, expectations("retries == 3")) == ""
     assert unfit("mine", scenario, scenario.expect) == ""
     why = unfit("typing", scenario, scenario.expect)
     assert why == "talk promises nothing about typing: expect something of typing_events"
+
+
+@pytest.mark.parametrize(
+    ("promises", "fits"),
+    [
+        (("retries == 0", "gave_up == 0"), False),
+        (("retries >= 0",), False),
+        (("retries == 0", "gave_up >= 1"), True),
+        # That something happens is promised of another thing.
+        (("retries == 0", "pings >= 1"), False),
+    ],
+)
+def test_who_promises_what_would_hold_of_nothing_cannot_show_it(
+    promises: tuple[str, ...], fits: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "talk.yaml"
+    path.write_text(words("retry"), encoding="utf-8")
+    why = unfit("retry", load(path), expectations(*promises))
+    assert (why == "") == fits
+    assert fits or "that would not hold if nobody had come" in why
+
+
+def test_tls_is_shown_where_it_is_spoken() -> None:
+    assert {wire for wire in ("sim", "virtual", "live") if REQUIREMENTS["8.1"].shown_on(wire)} == {"live"}
+    assert all(known.shown_on("sim") for tag, known in REQUIREMENTS.items() if tag != "8.1")
 
 
 @pytest.mark.parametrize(("tls", "fits"), [("", False), ("tls: true\n", True)])

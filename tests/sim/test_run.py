@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -147,6 +148,31 @@ def test_refused_tokens_are_counted_and_nobody_comes_in() -> None:
         record = play(group={"credentials": credentials}, duration="30s")
         assert counted(record)["auth_refused"] == 4
         assert counted(record)["connections_peak"] == counted(record)["accepted"] == 0
+
+
+@pytest.mark.parametrize(
+    ("credentials", "code"),
+    [
+        ("missing", "token_missing"),
+        ("forged", "token_invalid"),
+        ("alg_none", "token_invalid"),
+        # These are genuine, and it is the handler's own clock and memory that refuse them.
+        ("expired", "token_expired"),
+        ("revoked", "token_revoked"),
+    ],
+)
+@pytest.mark.parametrize("events", [[], [{"at": "20s", "do": "revoke", "group": "good"}]])
+def test_a_refused_token_is_refused_for_what_is_wrong_with_it(
+    credentials: str, code: str, events: list[dict[str, Any]]
+) -> None:
+    good = {"name": "good", "users": 1}
+    bad = {"name": "bad", "users": 3, "credentials": credentials, "reconnect": False}
+    outcome = simulate(scenario(*events, groups=[good, bad], duration="30s"))
+    assert counted(outcome.record)["auth_refused"] == 3
+    assert counted(outcome.record)["connections_peak"] == 1
+    refused = next(each.samples for each in outcome.families if each.name == "chatsim_handshakes_refused_total")
+    assert isinstance(refused, Mapping)
+    assert {reason: count for reason, count in refused.items() if count} == {code: 3}
 
 
 def test_short_lived_tokens_are_renewed_in_time(tmp_path: Path) -> None:

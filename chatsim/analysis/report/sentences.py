@@ -41,6 +41,7 @@ COUNTERS: Final = {
     "duplicates_suppressed": "messages said twice and stored once",
     "rate_limited": "messages refused by the rate limit",
     "delivered": "deliveries that were acked",
+    "copies": "copies of messages that devices received",
     "undelivered": "deliveries given up and reported to the sender",
     "lost": "messages acked and then lost without a word",
     "duplicates": "messages that a person saw twice",
