@@ -19,6 +19,7 @@ class FakeScenario:
     path: Path | None = None
     seed: int = 1
     expect: tuple[Expectation, ...] = (parse_expectation("p99(delivery_latency) <= 100ms", line=7),)
+    changes: Mapping[str, Any] | None = field(default_factory=dict)
 
     def with_live_overrides(self) -> FakeScenario:
         return self

@@ -514,7 +514,7 @@ def test_strange_names_are_just_names_and_no_file_is_touched(tmp_path: Path) -> 
     assert {path.name for path in tmp_path.rglob("*")} <= {data.name, FILE, FILE + "-wal", FILE + "-shm", LOCK}
     with closing(sqlite3.connect(data / FILE)) as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        assert tables == {"lives", "sessions", "participants", "positions", "messages", "revoked"}
+        assert tables == {"lives", "sessions", "participants", "positions", "messages", "revoked", "spent"}
         assert database.execute("SELECT count(*) FROM messages").fetchone() == (2 * len(NAMES),)
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 

@@ -140,6 +140,7 @@ def test_messages_of_before_lives_were_kept_keep_their_ids(tmp_path: Path) -> No
     with closing(sqlite3.connect(tmp_path / FILE)) as database:
         database.execute("ALTER TABLE messages DROP COLUMN life")
         database.execute("ALTER TABLE positions DROP COLUMN starts")
+        database.execute("DROP TABLE spent")
         database.execute("PRAGMA user_version = 2")
         database.commit()
     with desk(tmp_path) as two:
@@ -194,6 +195,7 @@ def test_the_snapshot_is_what_was_noted(tmp_path: Path) -> None:
             SessionState("t", 1, 0, (), None, (("dan", 0),), ()),
         ),
         revoked=(Revoked("j", None, WALL), Revoked(None, "eve", WALL)),
+        said=(("ann", WALL), ("ann", WALL)),
     )
 
 
