@@ -310,7 +310,7 @@ BROKEN: Final = (
         HANDLER,
         "wait_s = user.limiter.refusal(now)",
         "wait_s = 0.0",
-        limiter="limiter",
+        limiter="limiter limit-outlives-the-node",
     ),
     _broken(
         "the limit begins anew with every minute",
