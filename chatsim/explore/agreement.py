@@ -61,7 +61,8 @@ ARRIVE_OVER_S: Final = 3.0
 """Who would all arrive at once do so over this time, or half of a run that is short (s)."""
 
 STEP_S: Final = 0.0017
-"""Faults are this far from round moments, and from each other (s)."""
+"""Faults are this far from round moments, and from each other (s); they last for half of it longer, so that their end is
+not one of the moments at which an order is tried again that nobody was there to take."""
 
 WITHIN_S: Final = 1e-6
 """Sums of the same moments in another order differ by less (s)."""
@@ -96,6 +97,8 @@ def alike(words: Words) -> Words:
     made.get("log", {}).pop("store", None)
     for place, event in enumerate(made.get("events", ()), 1):
         event["at"] = f"{round(units.duration(event['at']), 1) + STEP_S * place:g}s"
+        if "for" in event:
+            event["for"] = f"{round(units.duration(event['for']), 2) + STEP_S / 2:g}s"
     for group in made["groups"]:
         network = group.setdefault("network", {})
         network.pop("bandwidth", None)

@@ -115,6 +115,7 @@ class Node:
         self.up = True
         self.on_begin: Callable[[Snapshot], None] = lambda snapshot: None
         self._life = 0
+        self._orders_waiting = 0
         self._draining_since = inf
         self._down_s = 0.0
         self.log_down_until = -inf
@@ -398,10 +399,21 @@ class Node:
 
     def order(self, now: float, door: str, args: tuple[Any, ...]) -> None:
         """An order that came over HTTP, by the name of the handler's method; whoever gives it tries again until
-        somebody is there to take it."""
-        if not self.up:
-            self.engine.at(now + SETTLE_S, self.order, door, args)
+        somebody is there to take it. What is tried again at this very moment was given before, and is done before."""
+        if not self.up or self._orders_waiting:
+            self._orders_waiting += 1
+            self.engine.at(now if self.up else now + SETTLE_S, self._try_order, door, args)
             return
+        self._obey(now, door, args)
+
+    def _try_order(self, now: float, door: str, args: tuple[Any, ...]) -> None:
+        if not self.up:
+            self.engine.at(now + SETTLE_S, self._try_order, door, args)
+            return
+        self._orders_waiting -= 1
+        self._obey(now, door, args)
+
+    def _obey(self, now: float, door: str, args: tuple[Any, ...]) -> None:
         if door == "post":
             self._posted += 1
             user, body = args

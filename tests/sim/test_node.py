@@ -32,6 +32,7 @@ from chatsim.core.handler import ChatHandler
 from chatsim.core.tokens import Claims
 from chatsim.network.link import Link
 from chatsim.people.people import Device, Person
+from chatsim.people.script import SETTLE_S
 from chatsim.people.streams import Streams
 from chatsim.scenario.costs import Costs, free
 from chatsim.scenario.distributions import Constant, Distribution, Uniform
@@ -615,3 +616,16 @@ def test_costs_that_are_not_told_apart_change_nothing() -> None:
         world.engine.run(9.0)
     assert fine.crowd.frames == rough.crowd.frames
     assert fine.node.loop.busy_s == rough.node.loop.busy_s
+
+
+def test_an_order_that_had_to_wait_is_done_before_one_that_comes_at_that_moment() -> None:
+    """Found by exploring (seed 8697): who was put out while the node was down, and let in again, was out."""
+    world = World()
+    orders = [("remove_participant", 5.0), ("add_participant", 5.0 + SETTLE_S)]
+    for door, moment in orders:
+        world.at(moment, world.node.order, door, ("s", "ann"))
+    for moment, up in ((4.0, False), (5.0 + SETTLE_S / 2, True)):
+        world.at(moment, lambda now, up=up: setattr(world.node, "up", up))
+    world.engine.run(7.0)
+    done = [(door, moment) for moment, door in world.doors if door.endswith("_participant")]
+    assert done == [("remove_participant", 5.0 + SETTLE_S), ("add_participant", 5.0 + SETTLE_S)]
