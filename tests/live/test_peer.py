@@ -415,3 +415,13 @@ def test_whoever_closes_before_she_reads_the_servers_last_word_is_gone_with_her_
     heard, said = half_closed(scene, last=close_frame(1009, "large"))
     assert heard == [(0.3, "opened")]
     assert said == [(1.25, "\x03\xe9"), (1.25, "lost")]
+
+
+def test_over_tls_a_connection_is_closed_in_both_directions_and_what_was_said_is_still_read() -> None:
+    async def scene(peer: Peer[str], server: Server) -> None:
+        assert peer._transport is not None
+        peer._transport._extra["ssl_object"] = object()  # type: ignore[attr-defined]
+
+    heard, said = half_closed(scene, last=close_frame(1009, "large"))
+    assert heard == [(0.3, "opened"), (1.1, "said"), (1.1, "closed 1009")]
+    assert said == [(1.0, "lost")]
