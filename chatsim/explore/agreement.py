@@ -61,8 +61,8 @@ ARRIVE_OVER_S: Final = 3.0
 """Who would all arrive at once do so over this time, or half of a run that is short (s)."""
 
 STEP_S: Final = 0.0017
-"""Faults are this far from round moments, and from each other (s); they last for half of it longer, so that their end is
-not one of the moments at which an order is tried again that nobody was there to take."""
+"""Faults are this far from round moments, and from each other (s); they last for half of it longer, so that none ends
+when somebody tries again to give an order that nobody was there to take."""
 
 WITHIN_S: Final = 1e-6
 """Sums of the same moments in another order differ by less (s)."""
