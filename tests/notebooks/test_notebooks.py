@@ -11,6 +11,7 @@ from typing import Any
 import nbformat
 import pytest
 
+from chatsim.runner.desk import scenarios
 from tests.notebooks.executing import FOLDER, is_live, measured, notebooks, numbers, read, shown
 
 CPU_MAX_S = 60.0
@@ -118,9 +119,20 @@ def test_it_tells_nothing_of_the_machine(path: Path) -> None:
     assert not re.search(r"Traceback|Warning", text)
 
 
+(REQUIREMENTS,) = (path for path in NOTEBOOKS if path.stem == "02-requirements")
+
+
+def test_the_scenarios_that_are_played_live_carry_every_requirement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CHATSIM_FAST", raising=False)
+    parameters: dict[str, Any] = {}
+    exec(code(REQUIREMENTS)[0].source, parameters)
+    found = scenarios()
+    covered = {word for name in parameters["LIVE"] for word in found[name].requirements}
+    assert {word for scenario in found.values() for word in scenario.requirements} - covered == set()
+
+
 def test_every_requirement_was_played_on_both_wires() -> None:
-    (path,) = [path for path in NOTEBOOKS if path.stem == "02-requirements"]
-    (matrix,) = [cell for cell in code(path) if cell.source.rstrip().endswith("\nmatrix")]
+    (matrix,) = [cell for cell in code(REQUIREMENTS) if cell.source.rstrip().endswith("\nmatrix")]
     (html,) = [output.data["text/html"] for output in matrix.outputs]
     assert len(re.findall(r"<td>\d+ of \d+ played pass</td>", html)) == len(re.findall(r"<td>\d+ of \d+ pass</td>", html))
     assert not re.search(r">0 of 0 ", html)
