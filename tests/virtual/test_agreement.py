@@ -195,7 +195,7 @@ TERSE = {
 SLOW = {"slow-reader", "retried-behind-a-replay"}
 """Over a narrow band a handshake takes as long as its bytes do, and how much waits is what each wire's pipes hold."""
 
-AT_ONE_INSTANT = {"acked-when-due"}
+AT_ONE_INSTANT = {"acked-when-due", "token-refresh"}
 """Acks of several people that come at one instant are told in an order of each wire's own."""
 
 
