@@ -180,10 +180,10 @@ class Session:
         self._receivers: tuple[Member, ...] | None = ()
 
     def touch(self) -> None:
-        """Someone came or went: the tuples are made anew when next asked for."""
+        """Someone came or went: the tuples are made anew when next asked for. `told` is not: who comes back within the
+        grace is what she was to the others all the while."""
         self._names = None
         self._receivers = None
-        self.told = None
 
     @property
     def receivers(self) -> tuple[Member, ...]:

@@ -87,6 +87,7 @@ class Sessions:
         self._absences.put(start, (member, start))
         self._empty.pop(session.name, None)
         session.touch()
+        session.told = None
         return member
 
     def open(
@@ -226,6 +227,7 @@ class Sessions:
         session = member.session
         del session.members[member.user.name]
         session.touch()
+        session.told = None
         if not session.members and not session.lasting:
             self._empty[session.name] = session
 

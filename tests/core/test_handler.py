@@ -27,7 +27,7 @@ from chatsim.core.frames import (
     Welcome,
 )
 from chatsim.core.tokens import Claims
-from tests.core.world import EPOCH, World, sends
+from tests.core.world import EPOCH, HOUR_S, World, sends
 
 # Opening.
 
@@ -118,6 +118,16 @@ def test_what_the_log_refuses_costs_no_budget() -> None:
         world.say("ann", f"x{number}")
     assert len(sends(world.log_answers(), Ack)) == 60
     assert [error.code for _, error in sends(world.say("ann", "x60"), Error)] == ["rate_limited"]
+
+
+def test_what_the_log_refuses_of_somebody_who_is_forgotten_is_told_to_nobody() -> None:
+    world = World(HandlerConfig(dedupe_for_s=HOUR_S), slow_log=True)
+    world.arrive("ann", "bob")
+    world.say("ann")
+    world.gone("ann")
+    world.pass_s(HOUR_S / 2)
+    assert not world.handler.remembers(world.now, "ann", earlier=False)
+    assert world.log_fails() == []
 
 
 def test_who_has_gone_meanwhile_gets_no_ack() -> None:

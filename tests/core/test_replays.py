@@ -70,14 +70,15 @@ def test_a_part_is_bounded_in_bytes_and_is_one_message_at_least() -> None:
 
 def test_who_goes_while_behind_in_one_session_is_behind_in_none() -> None:
     world = away(10)
-    world.do("open_session", "t", ("bob",), None)
-    world.join("bob2", "t")
-    world.join("bob2", last_seq=0)
-    world.gone("bob2")
-    world.balance()
-    world.connect("bob3")
+    world.connect("bob3", sessions=("s", "t"))
     world.slow.add("bob3")
-    assert seqs(world.join("bob3", last_seq=4), "bob3") == [5, 6, 7, 8]
+    assert [joined.session for _, joined in sends(world.join("bob3", "t"), Joined)] == ["t"]
+    world.join("bob3", last_seq=0)
+    world.gone("bob3")
+    world.balance()
+    world.connect("bob4")
+    world.slow.add("bob4")
+    assert seqs(world.join("bob4", last_seq=4), "bob4") == [5, 6, 7, 8]
 
 
 def test_several_sessions_share_what_a_connection_may_be_sent_at_once() -> None:

@@ -8,7 +8,16 @@ from msgspec import Raw
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Close, Note, Record, Send
 from chatsim.core.facts import Position
-from chatsim.core.frames import Error, Heartbeat, HeartbeatIn, Joined, Left, Message, Participant
+from chatsim.core.frames import (
+    Error,
+    Heartbeat,
+    HeartbeatIn,
+    Joined,
+    Left,
+    Message,
+    Participant,
+    PresenceIn,
+)
 from chatsim.core.snapshot import Snapshot
 from tests.core.world import World, sends
 
@@ -235,6 +244,25 @@ def test_a_second_device_is_told_of_the_same_people_and_so_is_who_comes_after_a_
     [(_, first)] = sends(world.join("ann1"), Joined)
     [(_, second)] = sends(world.join("ann2"), Joined)
     assert second.participants == first.participants
+    # The list is made once for all who come while nothing changes, as many do at once after a restart.
+    [(_, again)] = sends(world.join("ann2"), Joined)
+    assert again.participants is second.participants
     world.connect("bob1")
     [(_, third)] = sends(world.join("bob1"), Joined)
     assert {who.user for who in third.participants} == {"ann", "bob"}
+
+
+@pytest.mark.parametrize("over", [False, True], ids=["in the grace", "after it"])
+def test_who_comes_is_told_of_everybody_as_the_others_know_them(over: bool) -> None:
+    """Whatever happened since the list was last made: who went, left, or was put out, and what somebody says she is."""
+    world = World()
+    world.arrive("ann", "bob", "cid", "dan", "eve")
+    world.gone("bob")
+    world.leave("cid")
+    world.do("remove_participant", "s", "dan")
+    world.receive("eve", PresenceIn("away"))
+    world.pass_s(20.0 if over else 1.0)
+    [(_, joined)] = sends(world.join("ann"), Joined)
+    assert {who.user: who.state for who in joined.participants} == {
+        "ann": "online", "bob": "offline" if over else "online", "cid": "offline", "eve": "away",
+    }  # fmt: skip
