@@ -129,6 +129,14 @@ def test_every_test_is_run_by_one_of_two_targets_and_by_no_more() -> None:
     assert steps.index("make test") < steps.index("make test-slow")
 
 
+def test_the_whole_core_is_covered_by_its_own_tests_each_time() -> None:
+    steps = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert "HYPOTHESIS_PROFILE=fast make coverage-core" in steps
+    played, judged = (recipe("coverage-core")[place] for place in (2, -1))
+    assert played.endswith(" tests/core")
+    assert judged == "$(BIN)/coverage report --include='chatsim/core/*' --fail-under=100"
+
+
 def test_every_scenario_is_played_on_real_sockets() -> None:
     lines = [line for line in recipe("test-slow") if "--on live" in line]
     named = [word.strip("'") for line in lines for word in line.split() if word.strip("'").startswith("scenarios")]
