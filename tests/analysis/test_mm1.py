@@ -19,6 +19,7 @@ def test_waits_are_those_of_the_recursion(backlog: float) -> None:
         wait = np.maximum(0.0, wait + found.services[:, customer] - found.gaps[:, customer])
 
 
+@pytest.mark.slow
 def test_mean_and_tail_are_those_of_theory() -> None:
     """The mean of 100,000 replications: 4 standard errors, a false-alarm rate of 0.006 %; the seed is fixed.
 

@@ -77,7 +77,7 @@ def test_before_the_first_look_there_is_no_interval() -> None:
 
 
 def test_asking_for_as_many_as_it_says_comes_to_an_end() -> None:
-    row = replication_means()[0]
+    row = replication_means(50)[0]
     n = rounds = 0
     while (stop := stopping(row[:n], Precision(relative=0.06))).more:
         n, rounds = n + stop.more, rounds + 1

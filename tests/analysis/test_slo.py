@@ -42,6 +42,7 @@ def test_what_is_a_fifth_beyond_the_limit_is_seen(looks: Looks) -> None:
     assert rates(MEAN_WAIT * 1.2, "<=", looks).get("pass", 0.0) >= 0.95
 
 
+@pytest.mark.slow
 def test_looking_again_without_spending_would_pass_too_often() -> None:
     """Why looks share their error: at 5 % each, a mean at its limit is passed in far more than 7 % of 500 analyses."""
     passes = 0
@@ -153,13 +154,13 @@ def test_as_many_as_would_do_decide() -> None:
 
 
 def test_a_verdict_does_not_depend_on_how_many_were_run_at_once() -> None:
-    for row in replication_means()[:50]:
+    for row in replication_means(50):
         whole = rule(row, 2.6, "<=", Looks())
         assert rule(row[: whole.n], 2.6, "<=", Looks()) == whole
 
 
 def test_adding_as_many_as_it_says_ends_with_a_verdict_or_at_the_most() -> None:
-    for row in replication_means()[:50]:
+    for row in replication_means(50):
         n = Looks().first
         while more := rule(row[:n], MEAN_WAIT * 1.05, "<=", Looks()).more:
             n += more

@@ -31,6 +31,7 @@ groups:
     messages: {arrivals: periodic, rate: 30/min}
     network: {latency: {constant: 5ms}}
 expect: [p95(delivery_latency) <= 100ms, lost == 0]
+live: {time_scale: 0.1}
 """
 PLACE = Path("results/baselines/baseline.json")
 

@@ -18,6 +18,9 @@ SCENARIO = (TOP / "README.md").read_text(encoding="utf-8").partition("```yaml\n"
 SECTION = README.partition("\n## In CI\n")[2].partition("\n## ")[0]
 PATIENCE_S = 240.0
 
+pytestmark = pytest.mark.slow
+"""Each is a pytest session or a command of its own, and some start processes besides."""
+
 PYTEST = (sys.executable, "-m", "pytest", "-p", "no:chatsim", "-p", "chatsim.pytest_plugin", "-p", "no:cacheprovider")
 """The plugin of this tree, whatever is installed."""
 

@@ -65,6 +65,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.slow
 def test_what_is_shown_is_0_and_a_page(tmp_path: Path, capsys: Capture) -> None:
     """And kept runs are read again and say the same."""
     path = write(tmp_path)

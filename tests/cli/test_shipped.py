@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -65,4 +66,12 @@ def test_the_scenario_in_the_readme_is_right(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_the_schema_accepts_each(path: Path) -> None:
     document: dict[str, Any] = YAML(typ="safe", pure=True).load(path)
-    jsonschema.validate(document, schema())
+    validator().validate(document)
+
+
+@lru_cache(maxsize=1)
+def validator() -> Any:
+    """What validates documents; that the schema is one itself is checked once for all of them."""
+    kind = jsonschema.validators.validator_for(schema())
+    kind.check_schema(schema())
+    return kind(schema())

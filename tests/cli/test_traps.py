@@ -159,6 +159,7 @@ def test_failed_handshakes_are_counted(tmp_path: Path) -> None:
     assert told["count(ack_latency)"][-1] == "pass"
 
 
+@pytest.mark.slow
 def test_a_saturated_load_generator_invalidates_the_run(tmp_path: Path) -> None:
     # 300,000 messages a second are ten times what any one process could write: what it did not send in time says
     # nothing of the server.

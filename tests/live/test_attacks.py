@@ -399,6 +399,7 @@ def test_who_says_nothing_after_a_tls_handshake_is_dropped() -> None:
     on_loop(work)
 
 
+@pytest.mark.slow
 def test_ten_thousand_sockets_that_never_speak_are_gone_after_10_s(tmp_path: Path) -> None:
     """As many as the descriptors allow that the system grants to one process, and 10,000 at most; half of them begin a
     request. Two people talk all the while."""

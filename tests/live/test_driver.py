@@ -710,7 +710,7 @@ def test_one_of_a_thousand_who_stops_reading_delays_nobody_and_is_closed_at_her_
 
 
 def test_one_of_a_thousand_who_stops_reading_costs_less_than_two_mebibytes() -> None:
-    size_bytes, count, grown = 10_000, 150, []
+    size_bytes, count, grown = 20_000, 80, []
     for stops in (False, True):
         hall = Hall(stops)
         hall.say(0, size_bytes, speaker=0)
@@ -719,7 +719,7 @@ def test_one_of_a_thousand_who_stops_reading_costs_less_than_two_mebibytes() -> 
             before = most = tracemalloc.get_traced_memory()[0]
             for number in range(1, count):
                 hall.say(number, size_bytes, speaker=0)
-                if number % 50 == 0:
+                if number % 25 == 0:
                     hall.ack(number)
                 most = max(most, tracemalloc.get_traced_memory()[0])
             hall.ack(count)

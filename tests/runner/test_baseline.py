@@ -19,7 +19,7 @@ WORDS: dict[str, Any] = {
         {"name": "people", "users": 4, "session_size": 2, "messages": {"arrivals": "periodic", "rate": "30/min"}}
     ],
     "expect": ["lost == 0"],
-    "live": {"time_scale": 0.2},
+    "live": {"time_scale": 0.1},
 }
 
 

@@ -22,7 +22,7 @@ from chatsim.runner.sweep import sweep
 from chatsim.scenario.load import discover
 from tests.sim.worlds import scenario
 
-SMALL = scenario(duration="20s", live={"time_scale": 0.1})
+SMALL = scenario(duration="20s", live={"time_scale": 0.05})
 
 
 def test_the_shipped_scenarios_go_by_their_names() -> None:

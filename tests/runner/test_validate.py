@@ -195,6 +195,7 @@ def test_costs_that_are_wrong_are_found_out(small: Scenario) -> None:
     assert {test.metric: test for test in found.judged.tests}["utilisation"].ratio > 1.4
 
 
+@pytest.mark.slow
 def test_every_control_turns_its_verdict() -> None:
     turned: dict[str, bool] = {}
     validator = Steady(made(), EFFORT, play_live=Wire())

@@ -88,6 +88,7 @@ def test_the_arrivals_of_a_real_run_come_to_the_same_counts(tmp_path: Path) -> N
     assert again.arrivals == sum(1 for _ in read(path)) - record
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("do", ["crash_node", "restart_node"])
 def test_so_does_every_life_of_a_server(tmp_path: Path, do: str) -> None:
     folder = played(tmp_path, {"at": "5s", "do": do, "down": "1s"}, duration="40s")

@@ -29,6 +29,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Measured, l
     assert list(folder.iterdir()) == [], "nothing is left behind"
 
 
+@pytest.mark.slow
 def test_every_round_has_every_load_and_the_reference_is_beside(seen: tuple[Measured, list[float]]) -> None:
     found, shares = seen
     assert [set(one) for one in found.rounds] == [set(BY_NAME)] * TINY.rounds
@@ -41,6 +42,7 @@ def test_every_round_has_every_load_and_the_reference_is_beside(seen: tuple[Meas
     assert shares[-1] == 1.0
 
 
+@pytest.mark.slow
 def test_every_load_was_counted(seen: tuple[Measured, list[float]]) -> None:
     found, _ = seen
     loads = ("presence 1x0 plain", "presence 1x64 plain", "door missing plain", "door missing tls", "kept 128", "pings")
@@ -48,6 +50,7 @@ def test_every_load_was_counted(seen: tuple[Measured, list[float]]) -> None:
     assert all(sum(chunk.size_bytes for chunk in chunks) > 0 for chunks in found.memory.values())
 
 
+@pytest.mark.slow
 def test_a_scenario_takes_what_was_measured(seen: tuple[Measured, list[float]], tmp_path: Path) -> None:
     made = calibration(seen[0], chatsim="0.1.0", made_at="2026-01-02", quick=True, journal=False)
     write(tmp_path / "calibration.json", made)
