@@ -394,22 +394,13 @@ class Crowd:
 
 class BusyCrowd(Crowd):
     """A crowd that is one process, as the live one is: it does one thing after the other, in the order in which they
-    come. A person has read what she is sent when its turn comes, and answers then."""
+    come. A person has read what she is sent when its turn comes, and answers then.
 
-    def __init__(
-        self,
-        engine: Engine,
-        node: Node,
-        links: Callable[[int, Device], tuple[Link, Link]],
-        knocks: dict[str, Knock],
-        *,
-        named: bool = False,
-        each_s: float,
-    ) -> None:
-        """`each_s` is how long a message that it writes, and a frame that it reads, keeps it busy (s)."""
-        super().__init__(engine, node, links, knocks, named=named)
-        self._each_s = each_s
-        self._free_at = 0.0
+    `each_s` is how long a message that it writes, and a frame that it reads, keeps it busy (s).
+    """
+
+    each_s = 0.0
+    _free_at = 0.0
 
     def _turn(self, now: float, takes_s: float) -> float:
         """When it comes to what is there now, and keeps it busy for so long."""
@@ -420,13 +411,13 @@ class BusyCrowd(Crowd):
     def transmit(self, now: float, device: Device, frame: ClientFrame) -> None:
         """As in any crowd; what is to be written is never kept waiting, since who told when had that measured."""
         if frame.__class__ is Say:
-            self._turn(now, self._each_s)
+            self._turn(now, self.each_s)
         super().transmit(now, device, frame)
 
     def deliver(self, now: float, pipes: Sequence[Pipe], frame: ServerFrame) -> None:
         """A frame reached the devices, each of which comes to it in turn."""
         for pipe in pipes:
-            self.engine.at(self._turn(now, self._each_s), super().deliver, (pipe,), frame)
+            self.engine.at(self._turn(now, self.each_s), super().deliver, (pipe,), frame)
 
     def pinged(self, now: float, pipes: Sequence[Pipe], _: Any) -> None:
         """A ping reached the devices."""
@@ -435,3 +426,7 @@ class BusyCrowd(Crowd):
     def closed(self, now: float, pipes: Sequence[Pipe], code: int) -> None:
         """The server's close reached the devices."""
         self.engine.at(self._turn(now, 0.0), super().closed, pipes, code)
+
+    def cut(self, now: float, pipe: Pipe, _: Any) -> None:
+        """The device is to find its connection cut, behind what came before that."""
+        self.engine.at(self._turn(now, 0.0), super().cut, pipe)

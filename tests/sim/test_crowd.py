@@ -51,11 +51,9 @@ class World:
             return None if user in refused else Claims(sub=user, exp=EPOCH + now + 3600.0, sessions=("s",))
 
         knocks = {"g": Knock(claims)}
-        self.crowd = (
-            BusyCrowd(self.engine, self.node, self._links, knocks, each_s=each_s)
-            if each_s
-            else Crowd(self.engine, self.node, self._links, knocks)
-        )
+        self.crowd = (BusyCrowd if each_s else Crowd)(self.engine, self.node, self._links, knocks)
+        if isinstance(self.crowd, BusyCrowd):
+            self.crowd.each_s = each_s
         people = self.crowd.people
         self.ann, self.bob = (
             people.add(name, "g", "s", devices=1, seed=number, config=ClientConfig())
@@ -301,4 +299,18 @@ def test_a_busy_crowd_answers_pings_and_comes_to_a_close_behind_what_came_before
     world.crowd.closed(9.0, (pipe,), 1000)
     world.run(10.0)
     assert told == ["Heartbeat"], "who is closed reads nothing any more"
+    assert not pipe.client_open
+
+
+def test_a_busy_crowd_reads_what_came_before_its_connection_is_found_cut() -> None:
+    world = World(each_s=0.05)
+    world.run(9.0)
+    pipe = world.crowd.pipes[world.bob.devices[0].number]
+    told: list[str] = []
+    world.crowd._read = lambda now, device, frame: told.append(type(frame).__name__)
+    world.crowd.deliver(9.0, (pipe,), Heartbeat(1.0, {}))
+    world.crowd.deliver(9.0, (pipe,), Heartbeat(2.0, {}))
+    world.crowd.cut(9.0, pipe, None)
+    world.run(10.0)
+    assert told == ["Heartbeat"] * 2
     assert not pipe.client_open
