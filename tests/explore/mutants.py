@@ -588,6 +588,48 @@ MUTANTS = (
         "        assert self._sessions\n",
         by=("session_ends",),
     ),
+    *(
+        one(
+            name,
+            MEMBERSHIP,
+            "        self._ledger.depart(member)\n",
+            "        self._ledger.depart(member)\n"
+            "        if not member.connections:\n"
+            f'            return list(self._notices.undelivered(self._ledger.forsake(member, "{reason}")))\n',
+            by=("given_up",),
+        )
+        for name, reason in (
+            ("what waits for who has gone is given up as if she had left", "left"),
+            ("what waits for who has gone is given up as if her session had ended", "ended"),
+        )
+    ),
+    one(
+        "draining gives up what waits and says so",
+        HANDLER,
+        "        self._rearm()\n        return effects\n\n    def clock_jump",
+        "        for session in self._sessions.by_name.values():\n"
+        "            for member in session.members.values():\n"
+        '                told = self._notices.undelivered(self.ledger.forsake(member, "left"))\n'
+        "                effects = (*told, *effects)\n"
+        "        self._rearm()\n        return effects\n\n    def clock_jump",
+        by=("given_up",),
+    ),
+    one(
+        "who is put out is said to have left",
+        SERVICE,
+        "self._ledger.forsake(receiver, reason)",
+        'self._ledger.forsake(receiver, "left")',
+        by=("given_up",),
+    ),
+    one(
+        "a session ends when the last who is in it goes",
+        HANDLER,
+        "            effects += self._membership.exit(now, member, connection)\n",
+        "            effects += self._membership.exit(now, member, connection)\n"
+        "            if not member.session.names() and not is_own(member.session.name):\n"
+        '                effects += self._service.end(member.session, "ended")\n',
+        by=("session_ends",),
+    ),
     one(
         "who leaves is owed for ever",
         MEMBERSHIP,

@@ -22,6 +22,12 @@ from chatsim.verdict.invariants.roster import Roster
 _ORDERS: Final = frozenset({"end_session", "remove_participant"})
 """What ends a session before its time: an order that says so, or one that takes out the last who takes part."""
 
+_MAKES_ROOM: Final = frozenset({"receive", "open_session", "post"})
+"""Where a session comes to be, for which one that nobody opened, and that is empty, may be forgotten."""
+
+_TOO_LATE: Final = "appended"
+"""Where a log is told that what it has just taken is of a session that was over before."""
+
 
 class LastingRules:
     """What is watched of sessions that end by themselves."""
@@ -64,6 +70,7 @@ class LastingRules:
         """A session has ended; it is in the roster still."""
         end = self._ends.pop(session, (0, inf))[1]
         due_at = end - self._roster.epoch
+        ordered = door in _ORDERS and bool(args[0] == session)
         if door == "wake":
             room = self._roster.rooms.get(session)
             if room is not None and room.joined:
@@ -71,8 +78,17 @@ class LastingRules:
             if now < due_at - CLOCK_EPS_S:
                 self._add("session_ends", now, f"{session} ends by itself, and was to be there until {due_at:g} s.")
             self._check(now, session, due_at, slack_s)
-        elif end < inf and (door not in _ORDERS or args[0] != session):
-            self._add("session_ends", now, f"{session} ends at {door}, and was to be there until {due_at:g} s.")
+        elif end < inf:
+            if not ordered:
+                self._add("session_ends", now, f"{session} ends at {door}, and was to be there until {due_at:g} s.")
+        elif not ordered and door != _TOO_LATE:
+            self._check_room(now, door, session)
+
+    def _check_room(self, now: float, door: str, session: str) -> None:
+        """No order ends the session: it is forgotten to make room for another, and nobody is in it."""
+        room = self._roster.rooms.get(session)
+        if door not in _MAKES_ROOM or (room is not None and room.joined):
+            self._add("session_ends", now, f"{session} ends at {door}, and nobody has ended it.")
 
     def left(self, to: Sequence[Conn], session: str) -> None:
         """Connections are told that they are in the session no more."""

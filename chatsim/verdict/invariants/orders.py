@@ -1,20 +1,21 @@
 """The invariants of who may write where, of orders that end something, of evictions, and of when to try again.
 
-Decides whether an order was followed for all whom it concerns, and whether what a refusal promises is so. Rule: it is
-asked before the step is carried into the roster, so that it sees who was there. Moments and durations in seconds.
+Decides whether an order was followed for all whom it concerns, whether nothing is given up but for the cause that is
+told, and whether what a refusal promises is so. Rule: it is asked before the step is carried into the roster, so that
+it sees who was there. Moments and durations in seconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import ceil, floor
-from typing import Any
+from typing import Any, Final
 
 from msgspec import UNSET
 
 from chatsim.core.effects import Close, Conn, Effects, Note, Record, Send
 from chatsim.core.facts import Ended, Removed
-from chatsim.core.frames import Error, Heartbeat, HeartbeatIn, Left, Undelivered
+from chatsim.core.frames import Error, Heartbeat, HeartbeatIn, Left, StatusIn, Undelivered
 from chatsim.core.service import SERVER
 from chatsim.verdict.invariants.catalogue import Findings
 from chatsim.verdict.invariants.peers import CLOCK_EPS_S
@@ -22,6 +23,10 @@ from chatsim.verdict.invariants.roster import Peer, Roster
 
 CONNECTION_LIMIT = "connection limit"
 """The reason of a close that makes room for another connection of the same user."""
+
+DUE_AT: Final[dict[str, tuple[str, ...]]] = {"no_ack": ("wake",), "expired": ("wake", "appended")}
+"""Where that is told which comes of time alone, or of there being no room for more in a session: `DeliveryRules` knows
+when that may be."""
 
 ROUNDING_MS = 1
 """Sums of the same moments in another order may round to another millisecond."""
@@ -33,6 +38,16 @@ class OrderRules:
     def __init__(self, roster: Roster, findings: Findings) -> None:
         self._roster = roster
         self._add = findings.add
+        # The sessions that have ended in this step.
+        self._over: set[str] = set()
+
+    def over(self, session: str) -> None:
+        """A session has ended in this step."""
+        self._over.add(session)
+
+    def end_of_step(self) -> None:
+        """What ended in this step is no cause of anything later."""
+        self._over.clear()
 
     def append(self, now: float, record: Record) -> None:
         """A message is asked to be stored: its author takes part in its session, and her token may name it."""
@@ -108,14 +123,38 @@ class OrderRules:
         if abs(frame.server_time - wall) > CLOCK_EPS_S:
             self._add("heartbeat", now, f"{peer.name} is told {frame.server_time:.3f}, and it is {wall:.3f}.")
 
-    def undelivered(self, now: float, notice: Undelivered) -> None:
-        """A message is given up for somebody: who has left by herself is owed nothing any more, and so has nothing
-        given up for her later."""
+    def undelivered(self, now: float, door: str, args: Sequence[Any], notice: Undelivered) -> None:
+        """A message is given up for somebody, which is for the cause that its reason names; `args` are what came in.
+
+        Who has left by herself is owed nothing any more, and so has nothing given up for her later.
+        """
+        if not self._is_caused(door, args, notice):
+            self._add("given_up", now, f"{notice.message_id} is {notice.reason} for {notice.user} at {door}.")
         room = self._roster.rooms.get(notice.session)
-        if room is None or notice.reason not in ("no_ack", "expired") or self._roster.config.reliability == "baseline":
+        if room is None or notice.reason not in DUE_AT or self._roster.config.reliability == "baseline":
             return
         if notice.user not in room.here and notice.user not in room.absent:
             self._add("given_up", now, f"{notice.message_id} is {notice.reason} for {notice.user}, who had left.")
+
+    def _is_caused(self, door: str, args: Sequence[Any], notice: Undelivered) -> bool:
+        """Whether this very step is one in which such a thing is given up for this user in this session."""
+        session, user, reason = notice.session, notice.user, notice.reason
+        if reason == "left":
+            return door == "receive" and self._has_left(args[0], args[1], session, user)
+        if reason == "ended":
+            return session in self._over
+        if reason == "removed":
+            return door == "remove_participant" and (args[0], args[1]) == (session, user)
+        if reason == "revoked":
+            return door == "revoke" and bool(args[1] == user)
+        return door in DUE_AT.get(reason, ())
+
+    def _has_left(self, conn: Conn, asked: object, session: str, user: str) -> bool:
+        """Whether the user has just asked to leave the session with her last connection in it."""
+        peer, room = self._roster.peers.get(conn), self._roster.rooms.get(session)
+        if peer is None or peer.user != user or room is None or user in room.here:
+            return False
+        return isinstance(asked, StatusIn) and asked.action == "leave" and asked.session == session
 
     def refused(self, now: float, peer: Peer, frame: Error, counts_since: float | None) -> None:
         """A message, or a frame, was one too many; `counts_since` is the moment of the oldest message that counts

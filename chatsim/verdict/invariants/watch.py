@@ -154,6 +154,7 @@ class Watch:
                 self._effect(now, door, args, effect)
         self._deliveries.end_of_step(now)
         self._signals.end_of_step(now)
+        self._orders.end_of_step()
         after = self._after.get(door)
         if after is not None:
             after(now, args, effects)
@@ -357,6 +358,7 @@ class Watch:
             if found is None or (fact.user not in found.here and fact.user not in found.absent):
                 self.findings.add("leftovers", now, f"the place of {fact.user} in {fact.session} is noted.")
         elif isinstance(fact, Ended):
+            self._orders.over(fact.session)
             self._lasting.over(now, door, args, fact.session, self.slack_s)
             self._roster.end(fact.session)
             self._signals.end(fact.session)
@@ -376,7 +378,7 @@ class Watch:
 
     def _undelivered(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Undelivered) -> None:
         self._deliveries.notified(now, to, (frame.message_id,))
-        self._orders.undelivered(now, frame)
+        self._orders.undelivered(now, door, args, frame)
         self._deliveries.undelivered(now, frame)
 
     def _joined(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Joined) -> None:

@@ -308,7 +308,8 @@ def test_what_became_of_a_message_is_told_to_all_devices_of_its_author_alone(to:
     steps.sent("receive", ("a", "a2"), notice, "b", AckIn("s", 1))
     assert steps.broken == []
     given_up = Undelivered(message_id="m1", session="s", user="cid", reason="left")
-    steps.sent("receive", to, given_up, "c", StatusIn("leave", "s"))
+    left = Send(("c",), Left(session="s", reason="left"))
+    steps.step("receive", "c", StatusIn("leave", "s"), effects=(left, Send(to, given_up)))
     assert steps.broken == ["notices"]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from chatsim.core.effects import Effect, Note, Send
@@ -33,7 +35,7 @@ def left(*to: str) -> Send:
     return Send(to, Left(session="s", reason="ended"))
 
 
-def ends(steps: Steps, at: float, *effects: Effect, door: str = "wake", args: tuple[str, ...] = ()) -> list[str]:
+def ends(steps: Steps, at: float, *effects: Effect, door: str = "wake", args: tuple[Any, ...] = ()) -> list[str]:
     steps.now = at
     steps.step(door, *args, effects=effects or (ENDED, left("a", "b")))
     return steps.broken
@@ -78,6 +80,26 @@ def test_an_order_about_it_ends_it_before_its_time_and_nothing_else_does() -> No
     assert ends(opened(), 15.0, door="remove_participant", args=("s", "ann")) == []
     assert ends(opened(), 15.0, door="end_session", args=("t",)) == ["session_ends"]
     assert ends(opened(), 15.0, door="pong", args=("a",)) == ["session_ends"]
+
+
+@pytest.mark.parametrize(
+    ("door", "args", "joined", "broken"),
+    [
+        ("end_session", ("s",), True, []),
+        ("remove_participant", ("s", "ann"), True, []),
+        # Room is made for another, where nobody is left in it.
+        ("open_session", ("t", PEOPLE, None), False, []),
+        ("open_session", ("t", PEOPLE, None), True, ["session_ends"]),
+        ("end_session", ("t",), False, ["session_ends"]),
+        ("disconnect", ("c",), False, ["session_ends"]),
+        ("drain", (), True, ["session_ends"]),
+    ],
+)
+def test_one_without_an_end_is_ended_by_order_or_is_forgotten_when_it_is_empty(
+    door: str, args: tuple[Any, ...], joined: bool, broken: list[str]
+) -> None:
+    steps = opened(None, told_s=None, joined=joined)
+    assert ends(steps, 15.0, *(() if joined else (ENDED,)), door=door, args=args) == broken
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from msgspec import UNSET
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Append, Close, Effect, Note, Record, Send
-from chatsim.core.facts import Ended, Made, Removed
-from chatsim.core.frames import Ack, Error, Heartbeat, HeartbeatIn, Left, Say, TokenExpiring, Undelivered
+from chatsim.core.facts import Ended, Made, Removed, Revoked
+from chatsim.core.frames import Ack, Error, Heartbeat, HeartbeatIn, Left, Say, StatusIn, TokenExpiring, Undelivered
 from chatsim.core.service import SERVER
-from tests.verdict.invariants.steps import BODY, EPOCH, Steps
+from tests.verdict.invariants.steps import BODY, EPOCH, Steps, message, record
 
 
 def two(**words: Any) -> Steps:
@@ -114,6 +114,70 @@ def test_who_has_left_has_nothing_given_up_for_her_later(user: str, broken: list
     notice = Undelivered(message_id="m1", session="s", user=user, reason="expired")
     steps.step("wake", effects=(Send(("a",), notice),))
     assert [name for name in steps.broken if name == "given_up"] == broken
+
+
+LEAVES = StatusIn("leave", "s")
+
+
+@pytest.mark.parametrize(
+    ("reason", "door", "args", "before", "broken"),
+    [
+        ("left", "receive", ("b", LEAVES), (left("b", reason="left"),), []),
+        # She is in it still; the order is another's; it is another session; she has said something else; nobody asked.
+        ("left", "receive", ("b", LEAVES), (), ["given_up"]),
+        ("left", "receive", ("a", LEAVES), (left("b", reason="left"),), ["given_up"]),
+        ("left", "receive", ("b", StatusIn("leave", "t")), (left("b", reason="left"),), ["given_up"]),
+        ("left", "receive", ("b", StatusIn("join", "s")), (left("b", reason="left"),), ["given_up"]),
+        ("left", "receive", ("b", HeartbeatIn()), (left("b", reason="left"),), ["given_up"]),
+        ("left", "drain", (), (), ["given_up"]),
+        ("ended", "end_session", ("s",), (Note(Ended("s")), left("a", "b")), []),
+        ("ended", "drain", (), (), ["given_up"]),
+        ("removed", "remove_participant", ("s", "bob"), (Note(Removed("s", "bob")), left("b", reason="removed")), []),
+        ("left", "remove_participant", ("s", "bob"), (Note(Removed("s", "bob")), left("b")), ["given_up"]),
+        ("removed", "remove_participant", ("s", "ann"), (Note(Removed("s", "ann")), left("a")), ["given_up"]),
+        ("removed", "drain", (), (), ["given_up"]),
+        ("revoked", "revoke", (None, "bob"), (Close("b", 4501, ""), Note(Revoked(None, "bob", EPOCH))), []),
+        ("revoked", "revoke", (None, "cid"), (Close("c", 4501, ""), Note(Revoked(None, "cid", EPOCH))), ["given_up"]),
+        ("drained", "drain", (), (), ["given_up"]),
+    ],
+)
+def test_what_is_given_up_is_so_for_the_cause_that_is_told(
+    reason: str, door: str, args: tuple[Any, ...], before: tuple[Effect, ...], broken: list[str]
+) -> None:
+    steps = two()
+    steps.stored(1, "b")
+    notice = Undelivered(message_id="m1", session="s", user="bob", reason=reason)
+    steps.step(door, *args, effects=(*before, Send(("a",), notice)))
+    assert [name for name in steps.broken if name == "given_up"] == broken
+
+
+def test_who_has_gone_without_a_word_has_not_left() -> None:
+    steps = two()
+    steps.stored(1, "b")
+    notice = Undelivered(message_id="m1", session="s", user="bob", reason="left")
+    steps.step("disconnect", "b", effects=(Send(("a",), notice),))
+    assert steps.broken == ["given_up"]
+
+
+def test_what_ended_before_is_no_cause_of_what_is_given_up_now() -> None:
+    steps = two()
+    steps.stored(1, "b")
+    steps.step("end_session", "s", effects=(Note(Ended("s")), left("a", "b")))
+    notice = Undelivered(message_id="m1", session="s", user="bob", reason="ended")
+    steps.step("wake", effects=(Send(("a",), notice),))
+    assert steps.broken == ["given_up"]
+
+
+@pytest.mark.parametrize(("reason", "door"), [("no_ack", "pong"), ("expired", "drain"), ("no_ack", "appended")])
+def test_what_comes_of_time_is_told_when_time_passes(reason: str, door: str) -> None:
+    steps = two(reliability="baseline")
+    steps.stored(1, "b")
+    steps.now = 1000.0
+    notice = Undelivered(message_id="m1", session="s", user="bob", reason=reason)
+    args = {"pong": ("a",), "drain": (), "appended": (record(2),)}[door]
+    more = (Send(("b",), message(2)),) if door == "appended" else ()
+    steps.step(door, *args, effects=(*more, Send(("a",), notice)))
+    assert "given_up" in steps.broken
 
 
 def refused(steps: Steps, told: Any, code: Any = "rate_limited") -> None:
