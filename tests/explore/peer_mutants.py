@@ -257,6 +257,14 @@ PEER_MUTANTS = (
     ),
     # Who is away.
     one(
+        "who comes back after the grace is what she was",
+        HANDLER,
+        "        elif not user.connections and now >= user.gone_at + self.config.presence_grace_s:\n"
+        '            user.state = "online"\n',
+        "",
+        by=("presence",),
+    ),
+    one(
         "nobody hears who is away",
         HANDLER,
         "return self._signals.presence(self._epoch + now, connection.user, frame.state)",

@@ -34,6 +34,8 @@ class SignalRules:
         self._due: tuple[str, str] | None = None
         # Who has said in this step what she is.
         self._shown: tuple[Peer, str] | None = None
+        # Who has said that she is away, and since when she has no connection (inf: she has one).
+        self._away: dict[str, float] = {}
 
     def begin(self) -> None:
         """The node begins again, and nobody is there."""
@@ -41,6 +43,22 @@ class SignalRules:
         self._relayed.clear()
         self._stops.clear()
         self._spoken.clear()
+        self._away.clear()
+
+    def comes(self, now: float, user: str) -> None:
+        """A connection opens: who was gone for longer than the grace is online, whatever she had said before."""
+        gone_at = self._away.get(user)
+        if gone_at is None:
+            return
+        if now >= gone_at + self._roster.config.presence_grace_s:
+            del self._away[user]
+        else:
+            self._away[user] = inf
+
+    def goes(self, now: float, user: str) -> None:
+        """A connection is gone from the roster: it may have been the user's last."""
+        if user in self._away and user not in self._roster.users:
+            self._away[user] = now
 
     def end(self, session: str) -> None:
         """The session is over, and nobody is in it to hear more; the next of its name is another."""
@@ -66,6 +84,10 @@ class SignalRules:
     def shows(self, peer: Peer, state: str) -> None:
         """A user says that she is online, or away."""
         self._shown = peer, state
+        if state == "away":
+            self._away[peer.user] = inf
+        else:
+            self._away.pop(peer.user, None)
 
     def tell(self, now: float, door: str, session: str, message: Any, slack_s: float) -> None:
         """The node tells a session of one of its users."""
@@ -110,6 +132,8 @@ class SignalRules:
         if message.state != "offline":
             if not here:
                 self._add("presence", now, f"{user} is said to be {message.state} in {session}, and is not there.")
+            elif (message.state == "away") != (user in self._away):
+                self._add("presence", now, f"{user} is said to be {message.state} in {session}, and has not said so.")
             return
         if here:
             self._add("presence", now, f"{user} is said to be offline in {session}, and is there.")

@@ -200,12 +200,14 @@ class Watch:
         elif door == "connect":
             self._closings.comes(now, args[0])
             self._entrance.comes(now, args[0], args[1].sub)
+            self._signals.comes(now, args[1].sub)
             roster.open(now, args[0], args[1])
         elif door == "disconnect":
             peer = roster.peers.get(args[0])
             if peer is not None:
                 roster.drop(now, peer)
                 self._deliveries.dropped(now, peer)
+                self._signals.goes(now, peer.user)
         elif door in ("malformed", "refresh", "refuse_refresh"):
             self._no_chat(now, door, args, effects)
         elif door == "pressure":
@@ -334,6 +336,7 @@ class Watch:
             self._peers.close(now, effect)
             if closed is not None:
                 self._deliveries.dropped(now, closed)
+                self._signals.goes(now, closed.user)
         elif isinstance(effect, WatchEffect):
             self._deliveries.watch(effect.to)
         elif isinstance(effect, Note):

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from chatsim.core.effects import Effect, Note, Send, Tell, Watch
+from chatsim.core.effects import Close, Effect, Note, Send, Tell, Watch
 from chatsim.core.facts import Ended
-from chatsim.core.frames import Error, Participant, Presence, PresenceIn, PresenceState, Typing, TypingIn
+from chatsim.core.frames import (
+    Error,
+    Joined,
+    Participant,
+    Presence,
+    PresenceIn,
+    PresenceState,
+    StatusIn,
+    Typing,
+    TypingIn,
+)
+from chatsim.core.snapshot import SessionState, Snapshot
 from tests.verdict.invariants.steps import EPOCH, Steps
 
 
@@ -166,6 +177,77 @@ def test_what_somebody_says_of_herself_is_told_at_once() -> None:
     assert shows(two(), Tell("s", Presence("ann", "away", EPOCH))) == []
     assert shows(two()) == ["presence"]
     assert shows(two(), Tell("s", Presence("ann", "online", EPOCH))) == ["presence"]
+
+
+@pytest.mark.parametrize(
+    ("gone_s", "state", "broken"),
+    [
+        (14.9, "away", []),
+        (14.9, "online", ["presence"]),
+        (15.0, "online", []),
+        # Whoever was gone for longer than the grace begins anew.
+        (15.0, "away", ["presence"]),
+    ],
+)
+@pytest.mark.parametrize("door", ["disconnect", "wake"])
+def test_who_comes_back_is_what_she_was_within_the_grace(
+    door: str, gone_s: float, state: PresenceState, broken: list[str]
+) -> None:
+    steps = two()
+    shows(steps, Tell("s", Presence("ann", "away", EPOCH)))
+    for at, conn in ((20.0, "a"), (20.0, "b"), (40.0, "b")):
+        steps.now = at
+        steps.step("pong", conn)
+    if door == "wake":
+        steps.step(door, effects=(Close("a", 4001, ""),))
+    else:
+        steps.step(door, "a")
+    if gone_s >= 15.0:
+        steps.now = 55.0
+        steps.step("wake", effects=(Tell("s", Presence("ann", "offline", EPOCH + 55.0)),))
+    steps.now = 40.0 + gone_s
+    steps.connect("a2", "ann")
+    comes(steps, "a2", state)
+    assert steps.broken == broken
+
+
+def comes(steps: Steps, conn: str, state: PresenceState) -> None:
+    """Ann joins once more, and is said to be so."""
+    room = steps.watch._roster.rooms["s"]
+    there = {user: room.presence.get(user, "offline") for user in room.participants} | {"ann": state}
+    people = tuple(Participant(user, shown) for user, shown in there.items())  # type: ignore[arg-type]
+    joined = Joined(session="s", epoch=1, seq=0, recovered=False, replayed=0, participants=people)
+    news = Tell("s", Presence("ann", state, EPOCH + steps.now))
+    steps.step("receive", conn, StatusIn("join", "s"), effects=(Send((conn,), joined), news))
+
+
+def test_who_has_another_connection_is_there_all_the_while() -> None:
+    steps = two()
+    shows(steps, Tell("s", Presence("ann", "away", EPOCH)))
+    steps.connect("a2", "ann")
+    steps.step("disconnect", "a")
+    tell(steps, "wake", Presence("ann", "offline", EPOCH + 15.0), 15.0)
+    steps.now = 30.0
+    steps.connect("a3", "ann")
+    comes(steps, "a3", "away")
+    assert steps.broken == []
+
+
+def test_nobody_is_away_who_has_not_said_so() -> None:
+    steps = two()
+    tell(steps, "wake", Presence("ann", "away", EPOCH), 0.0)
+    assert steps.broken == ["presence"]
+
+
+def test_a_node_that_begins_again_knows_nobody_to_be_away() -> None:
+    for state, broken in (("online", []), ("away", ["presence"])):
+        steps = two()
+        shows(steps, Tell("s", Presence("ann", "away", EPOCH)))
+        kept = SessionState("s", 1, 0, ("ann", "bob"), None, (), ())
+        steps.step("begin", Snapshot((kept,)), EPOCH, 1, 2)
+        steps.connect("a2", "ann")
+        comes(steps, "a2", state)  # type: ignore[arg-type]
+        assert steps.broken == broken
 
 
 @pytest.mark.parametrize("jumped_s", [0.0, 60.0])
