@@ -8,7 +8,7 @@ and is watched as such. Rule: never longer at it than told, because the crowd sh
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
 
@@ -29,8 +29,11 @@ SLACK_S = 5.0
 class Follower:
     """A journal, its tally, and a handler that does the same; `difference` is the first step that went otherwise."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises HarnessError where the journal is none."""
+    def __init__(self, path: Path, forged: Container[str] = frozenset()) -> None:
+        """`forged` are the names (`jti`) of the tokens that nobody has signed who may, as they are made.
+
+        Raises HarnessError where the journal is none.
+        """
         self._reader = JournalReader(path)
         self._steps: Iterator[Step] = iter(())
         self.header = self._reader.header
@@ -44,6 +47,7 @@ class Follower:
             slack_s=SLACK_S,
             handler=lambda: None if self.difference is not None else self.handler,
             clock=lambda now: self._now,
+            forged=forged,
         )
         self.difference: Difference | None = None
         self.steps = 0

@@ -143,7 +143,7 @@ def run_live(
 
         lives = Lives(make, lambda life: follower.begin(of_life(journal, life)))
         stack.callback(lives.stop)
-        follower = stack.enter_context(contextlib.closing(Follower(journal)))
+        follower = stack.enter_context(contextlib.closing(Follower(journal, purse.forged)))
         trust = None if tls is None else client_context(tls.cert)
         run = _Run(played, lives, trust, purse, admin_key, follower, data, clock, follows=follows)
         with held_to(crowd_core), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 from cryptography.hazmat.primitives import serialization
@@ -26,11 +26,15 @@ PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519
 
 ALGORITHM = "HS256"
 
+_FORGED: Final = frozenset({"forged", "alg_none"})
+"""Tokens of these kinds bear no signature of the server's key."""
+
 
 class Purse:
     """Mints what each device shows. `secret` is the server's; forged tokens are signed with another.
 
-    `spoilt` are the tokens that are to be revoked before anybody comes.
+    `spoilt` are the tokens that are to be revoked before anybody comes, `forged` those so far that the server's key has
+    not signed: both by name (`jti`).
     """
 
     def __init__(self, scenario: Scenario, secret: bytes, minter: Minter | None = None, mark: str = "") -> None:
@@ -46,6 +50,7 @@ class Purse:
         revoked = any(group.credentials == "revoked" for group in scenario.groups)
         revoked = revoked or hands_in_revoked(scenario.events)
         self.spoilt: tuple[str, ...] = (f"{mark}{REVOKED_JTI}",) if revoked else ()
+        self.forged: set[str] = set()
         self._mark = mark
         self._scenario = scenario
         self._secret = secret if minter is None else minter.key
@@ -59,25 +64,25 @@ class Purse:
         if kind == "missing":
             return None
         exp = wall - EXPIRED_FOR_S if kind == "expired" else wall + group.token_ttl_s
-        key = self._other if kind == "forged" else self._secret
-        token = self._issue(key, device, wall, exp, f"{self._mark}{REVOKED_JTI}" if kind == "revoked" else None)
+        jti = f"{self._mark}{REVOKED_JTI}" if kind == "revoked" else self._held.name()
+        self._held.hold(device, jti, exp)
+        token = self._signed(self._key(kind, jti), device.user.name, wall, exp, jti, (device.user.session,))
         return _unsigned(token) if kind == "alg_none" else token
 
     def expiring(self, device: Device, wall: float, ttl_s: float) -> str:
         """A good token that ends in `ttl_s` seconds."""
-        return self._issue(self._secret, device, wall, wall + ttl_s)
+        return self._issue(device, wall, wall + ttl_s)
 
     def handed_in(self, device: Device, wall: float, kind: HandedIn) -> str:
         """What the device hands in on an open connection, whose token was good."""
         exp = wall + self._scenario.group(device.user.group).token_ttl_s
         if kind == "good":
-            return self._issue(self._secret, device, wall, exp)
+            return self._issue(device, wall, exp)
         # One that is never taken is none that the device holds.
         jti = f"{self._mark}{REVOKED_JTI}" if kind == "revoked" else self._held.name()
         user = STRANGER if kind == "foreign" else device.user.name
-        key = self._other if kind == "forged" else self._secret
         ends_at = wall - EXPIRED_FOR_S if kind == "expired" else exp
-        return self._signed(key, user, wall, ends_at, jti, (device.user.session,))
+        return self._signed(self._key(kind, jti), user, wall, ends_at, jti, (device.user.session,))
 
     def stranger(self, user: str, wall: float) -> str:
         """A good token of somebody who belongs to no group, for a minute and for no session."""
@@ -87,10 +92,17 @@ class Purse:
         """The `jti` of the tokens that the device holds at that wall time, newest first."""
         return self._held.of(device, wall)
 
-    def _issue(self, key: bytes, device: Device, wall: float, exp: float, jti: str | None = None) -> str:
-        jti = self._held.name() if jti is None else jti
+    def _key(self, kind: str, jti: str) -> bytes:
+        """What a token of this kind and name is signed with, which is noted where it is not the server's."""
+        if kind in _FORGED:
+            self.forged.add(jti)
+        return self._other if kind == "forged" else self._secret
+
+    def _issue(self, device: Device, wall: float, exp: float) -> str:
+        """A good token, which the device holds."""
+        jti = self._held.name()
         self._held.hold(device, jti, exp)
-        return self._signed(key, device.user.name, wall, exp, jti, (device.user.session,))
+        return self._signed(self._secret, device.user.name, wall, exp, jti, (device.user.session,))
 
     def _signed(self, key: bytes, user: str, wall: float, exp: float, jti: str, sessions: tuple[str, ...]) -> str:
         return issue(

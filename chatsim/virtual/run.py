@@ -118,7 +118,9 @@ class _Run:
         self.journal = JournalWriter(
             journal, Header(config=scenario.handler, epoch=EPOCH, seed=scenario.seed, snapshot=snapshot)
         )
-        self.watch = Watch(scenario.handler, EPOCH, snapshot, handler=lambda: self.node.handler)
+        self.watch = Watch(
+            scenario.handler, EPOCH, snapshot, handler=lambda: self.node.handler, forged=self.purse.forged
+        )
         self.carried = carried = Carried(
             scenario.handler,
             self.watch.findings,

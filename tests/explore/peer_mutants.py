@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tests.explore.mutants import HANDLER, SESSIONS, Edit, Mutant, one
 
-ADMISSION, GREETINGS = "core/admission.py", "core/greetings.py"
+ADMISSION, GREETINGS, TOKENS = "core/admission.py", "core/greetings.py", "core/tokens.py"
 
 PEER_MUTANTS = (
     # Coming in.
@@ -61,6 +61,27 @@ PEER_MUTANTS = (
         "server_time=wall,",
         "server_time=wall - now,",
         by=("welcome",),
+    ),
+    one(
+        "a token that has ended is good",
+        TOKENS,
+        "return _EXPIRED if claims.exp <= wall else None",
+        "return None",
+        by=("good_token", "refresh"),
+    ),
+    one(
+        "a token is good for a little longer than it says",
+        TOKENS,
+        "return _EXPIRED if claims.exp <= wall else None",
+        "return _EXPIRED if claims.exp + 5.0 <= wall else None",
+        by=("good_token", "refresh"),
+    ),
+    one(
+        "a token is good before it was made",
+        TOKENS,
+        "        return _EARLY\n",
+        "        return _EXPIRED if claims.exp <= wall else None\n",
+        by=("good_token", "refresh"),
     ),
     # New tokens.
     Mutant(

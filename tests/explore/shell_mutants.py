@@ -1,5 +1,5 @@
-"""Bugs planted in the asyncio shell and in the driver of its clients: looked for on the virtual wire, which plays both,
-or where that and the simulation are to agree.
+"""Bugs planted in the asyncio shell, in what it reads of tokens, and in the driver of its clients: looked for on the
+virtual wire, which plays them all, or where that and the simulation are to agree.
 
 Rule: as for those of the core (`mutants`): a mistake that somebody could make, in one place, found by a rule.
 """
@@ -11,7 +11,7 @@ from functools import partial
 from tests.explore.mutants import CONTROL, Edit, Mutant, one
 
 OUTLETS, DRIVER, PROTOCOL = "live/outlets.py", "live/driver.py", "live/protocol.py"
-PEER, CROWD = "live/peer.py", "live/crowd.py"
+PEER, CROWD, TOKENS = "live/peer.py", "live/crowd.py", "core/tokens.py"
 
 _one = partial(one, wire="virtual")
 """Where what it takes is rare, the seeds begin shortly before: on this wire each costs several times as much."""
@@ -176,6 +176,27 @@ SHELL_MUTANTS = (
         "return None if reason is None else Denial",
         'return None if reason != "draining" else Denial',
         by=("admission", "bounded"),
+    ),
+    # What the simulation has no bytes for.
+    _one(
+        "whoever has signed a token it is good",
+        TOKENS,
+        "return any(check.verify(text, key, signature) for check, key in self._checks.get(algorithm, ()))",
+        "return bool(text) and bool(signature) and algorithm in self._checks",
+        by=("good_token", "refresh"),
+    ),
+    Mutant(
+        "a token that nobody has signed is good",
+        (
+            Edit(TOKENS, "if header.alg not in keys.algorithms:", 'if header.alg not in (*keys.algorithms, "none"):'),
+            Edit(
+                TOKENS,
+                "if not keys.signed(header.alg, text, signature):",
+                'if header.alg != "none" and not keys.signed(header.alg, text, signature):',
+            ),
+        ),
+        "virtual",
+        ("good_token",),
     ),
     _one(
         "the handler hears nothing of a token that the gate refuses",

@@ -100,6 +100,17 @@ def test_a_sound_server_breaks_nothing(tmp_path: Path) -> None:
     assert broken(path) == []
 
 
+def test_who_comes_in_by_a_forged_token_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    life = Life(path)
+    life.do(1.0, "connect", "eve", Claims("eve", 1.7e9 + 60.0, jti="t9"))
+    life.writer.close(Footer(open=("ann", "bob", "eve")))
+    for forged, broken in ((set(), []), ({"t9"}, ["good_token"])):
+        with closing(Follower(path, forged)) as follower:
+            assert follower.follow(10.0)
+            assert [violation.name for violation in follower.violations(nothing_seen())] == broken
+
+
 @pytest.mark.parametrize("open_", [("ann",), ("ann", "bob", "cid"), ()])
 def test_connections_that_only_the_server_or_only_its_handler_has_are_told(
     tmp_path: Path, open_: tuple[str, ...]

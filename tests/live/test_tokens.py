@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -81,6 +81,21 @@ def test_what_is_handed_in_is_good_or_wrong_in_one_way(kind: HandedIn, refused: 
         assert (found.jti in purse.held(device, WALL)) == (kind == "good")
     else:
         assert found.code == refused
+
+
+@pytest.mark.parametrize("kind", ["good", "expired", "revoked", "forged", "alg_none"])
+def test_what_the_server_has_not_signed_is_known_by_name(kind: str) -> None:
+    purse = Purse(scenario(kind), SECRET)
+    purse.token(a_device(), WALL)
+    purse.token(a_device(), WALL)
+    assert purse.forged == ({"t1", "t2"} if kind in ("forged", "alg_none") else set())
+
+
+def test_so_is_what_is_handed_in() -> None:
+    purse = Purse(scenario("good"), SECRET)
+    for kind in get_args(HandedIn):
+        purse.handed_in(a_device(), WALL, kind)
+    assert len(purse.forged) == 1
 
 
 def test_what_a_device_holds_is_remembered_until_it_ends() -> None:

@@ -16,6 +16,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "rest": "A handler that was woken wants to be woken next at a later moment.",
     "gone": "No effect names a connection that is not open.",
     "welcome": "The first frame of every connection is its welcome, and what it says is so.",
+    "good_token": "Nobody comes in by a token that is forged, has ended by the node's clock, or does not hold yet.",
     "admission": "No more come in than the rates allow: of those who are new, and of those who come back.",
     "connection_limit": "Nobody has more connections than the settings allow.",
     "seq": "The messages of a session are numbered 1, 2, 3 ... without gaps within an epoch.",

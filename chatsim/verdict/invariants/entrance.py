@@ -80,8 +80,11 @@ class EntranceRules:
 
     # New tokens.
 
-    def refresh(self, now: float, peer: Peer, claims: Claims, effects: Effects) -> None:
-        """A token was handed in on an open connection, and verified."""
+    def refresh(self, now: float, peer: Peer, claims: Claims, effects: Effects, late_s: float) -> None:
+        """A token was handed in on an open connection, and verified `late_s` before at most."""
+        fault = self._peers.fault_of(now, claims, late_s)
+        if fault:
+            self._add("refresh", now, f"{peer.name} of {peer.user} goes on with a token that {fault}.")
         due: int | None = None
         if claims.sub != peer.user:
             due = TOKEN_REFUSED

@@ -6,7 +6,7 @@ the connection itself did, and never against what the handler thinks of it. Mome
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from math import inf
 from typing import Any, Final
 
@@ -20,6 +20,9 @@ from chatsim.verdict.invariants.roster import Peer, Roster
 EPS_S = 1e-6
 """Sums of the same moments in another order differ by less."""
 
+IAT_AHEAD_S_MAX: Final = 1.0
+"""So far may the clock of whoever issues tokens be ahead (s): they say when they were made, and not by whose clock."""
+
 CLOCK_EPS_S: Final = 1e-3
 """Wall times are so large that sums of them in another order may differ by less."""
 
@@ -29,7 +32,9 @@ _EXPIRED = ("token_expired", "frame_rate")
 class PeerRules:
     """What is watched of connections; `slack_s` is how late a node may be (s)."""
 
-    def __init__(self, roster: Roster, findings: Findings) -> None:
+    def __init__(self, roster: Roster, findings: Findings, forged: Container[str] = frozenset()) -> None:
+        """`forged` are the names (`jti`) of tokens that nobody has signed who may."""
+        self._forged = forged
         self._roster = roster
         self._add = findings.add
         config = roster.config
@@ -48,12 +53,29 @@ class PeerRules:
         if count > self._roster.config.connections_per_user:
             self._add("connection_limit", now, f"{user} has {count} connections.")
 
-    def check_admitted(self, now: float, conn: Conn, claims: Claims) -> None:
-        """After a connection was opened: a revoked token is let in nowhere."""
+    def check_admitted(self, now: float, conn: Conn, claims: Claims, late_s: float) -> None:
+        """After a connection was opened: one that is no good, or was revoked, is let in nowhere. The door was asked
+        `late_s` before at most."""
+        fault = self.fault_of(now, claims, late_s)
+        if fault:
+            self._add("good_token", now, f"{conn} of {claims.sub} came in with a token that {fault}.")
         if conn not in self._roster.peers:
             return
         if self.is_revoked(claims):
             self._add("revoked", now, f"{conn} of {claims.sub} came in with a revoked token.")
+
+    def fault_of(self, now: float, claims: Claims, late_s: float) -> str:
+        """What is wrong with a token that was taken for a good one `late_s` ago at most, by the clock of the node (""
+        where nothing is)."""
+        wall = self._roster.epoch + now
+        if claims.jti in self._forged:
+            return "is forged"
+        if claims.exp <= wall - late_s - CLOCK_EPS_S:
+            return f"ended {wall - claims.exp:g} s before"
+        nbf = -inf if claims.nbf is None else claims.nbf
+        iat = -inf if claims.iat is None else claims.iat
+        early_s = max(nbf, iat - IAT_AHEAD_S_MAX) - wall
+        return f"holds in {early_s:g} s" if early_s > late_s + CLOCK_EPS_S else ""
 
     def is_revoked(self, claims: Claims) -> bool:
         """Whether a token is good no more, by an order about it or about its user."""

@@ -7,7 +7,7 @@ Rule: it sees what a journal holds, so that every wire is watched alike, and it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from math import inf
 from typing import Any
 
@@ -72,16 +72,18 @@ class Watch:
         slack_s: float = SLACK_S,
         handler: Callable[[], ChatHandler | None] = lambda: None,
         clock: Callable[[float], float] = lambda now: now,
+        forged: Container[str] = frozenset(),
     ) -> None:
         """`epoch` is the wall time of 0; `handler` is the one of the moment, where it may be looked into on the way,
-        and `clock` what its own clock shows at a moment of the node's (s)."""
+        `clock` what its own clock shows at a moment of the node's (s), and `forged` are the names (`jti`) of the tokens
+        that nobody has signed who may, as they are made."""
         self.findings = Findings()
         self.slack_s = slack_s
         self._handler = handler
         self._clock = clock
         self._roster = roster = Roster(config, epoch)
         roster.slack_s = slack_s
-        self._peers = PeerRules(roster, self.findings)
+        self._peers = PeerRules(roster, self.findings, forged)
         self._closings = ClosingRules(roster, self.findings, self._peers)
         self._entrance = EntranceRules(roster, self.findings, self._peers)
         self._stores = StoreRules(roster, self.findings)
@@ -163,6 +165,11 @@ class Watch:
         """So many bytes wait for a connection, as whoever carries them has counted, and not as the node reports it."""
         self._peers.holds(now, conn, queued_bytes, self.slack_s)
 
+    @property
+    def _late_s(self) -> float:
+        """How long ago the door may have been asked when somebody is through (s)."""
+        return self.slack_s - SLACK_S
+
     # Inputs.
 
     def _receive(self, now: float, args: Sequence[Any], effects: Effects) -> None:
@@ -231,7 +238,7 @@ class Watch:
         if over:
             return
         if door == "refresh":
-            self._entrance.refresh(now, peer, args[1], effects)
+            self._entrance.refresh(now, peer, args[1], effects, self._late_s)
         else:
             self._entrance.refuse(now, peer, args[1], effects)
 
@@ -255,7 +262,7 @@ class Watch:
     def _connected(self, now: float, args: Sequence[Any], effects: Effects) -> None:
         conn, claims = args
         self._peers.check_limit(now, claims.sub)
-        self._peers.check_admitted(now, conn, claims)
+        self._peers.check_admitted(now, conn, claims, self._late_s)
         peer = self._roster.peers.get(conn)
         if peer is not None:
             self._deliveries.came(now, peer)
@@ -478,7 +485,7 @@ class Watch:
             add("convergence", now, "The run was cut off.")
         if settled is not None:
             self._stores.finish(now)
-        self._entrance.finish(now, shown or {}, self.slack_s - SLACK_S)
+        self._entrance.finish(now, shown or {}, self._late_s)
         if handler is not None:
             self._look_inside(now, handler, self._known if open_ is None else open_)
             self._signals.check_states(now, insides.states(handler))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from msgspec import UNSET, Raw
@@ -52,9 +53,9 @@ def nothing_seen() -> RunRecord:
 class Steps:
     """A watch, and somebody who feeds it."""
 
-    def __init__(self, config: HandlerConfig | None = None) -> None:
+    def __init__(self, config: HandlerConfig | None = None, forged: Container[str] = frozenset()) -> None:
         self.config = config or HandlerConfig()
-        self.watch = Watch(self.config, EPOCH)
+        self.watch = Watch(self.config, EPOCH, forged=forged)
         self.now = 0.0
         self._made = False
 

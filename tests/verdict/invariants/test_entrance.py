@@ -12,6 +12,7 @@ from chatsim.core.effects import Close, Effect, Note, Send
 from chatsim.core.facts import Revoked
 from chatsim.core.frames import Error, RateLimit, Refreshed
 from chatsim.core.snapshot import Snapshot
+from chatsim.core.tokens import Claims
 from tests.verdict.invariants.steps import EPOCH, Steps, claims, nothing_seen
 
 # Welcomes.
@@ -66,7 +67,7 @@ TAKEN = Send(("a",), Refreshed(expires_in_s=590.0))
 
 def refreshed(door: str, what: Any, *effects: Effect, revoked: str | None = None, user: str | None = None) -> list[str]:
     """What did not hold of an answer to a new token, at 10 s; one token, or all of a user's, were revoked before."""
-    steps = Steps()
+    steps = Steps(forged={"forged"})
     if revoked is not None or user is not None:
         steps.step("revoke", revoked, user, effects=(Note(Revoked(revoked, user, EPOCH)),))
     steps.now = 8.0
@@ -81,6 +82,19 @@ def test_a_good_one_is_taken_and_its_time_told() -> None:
     assert refreshed("refresh", GOOD, TAKEN, revoked="t1") == []
     assert refreshed("refresh", GOOD, Send(("a",), Refreshed(expires_in_s=600.0))) == ["refresh"]
     assert refreshed("refresh", GOOD) == ["refresh"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        replace(GOOD, exp=EPOCH + 9.9),
+        replace(GOOD, nbf=EPOCH + 10.1),
+        replace(GOOD, iat=EPOCH + 11.1),
+        replace(GOOD, jti="forged"),
+    ],
+)
+def test_one_that_is_no_good_is_not_taken(bad: Claims) -> None:
+    assert refreshed("refresh", bad, Send(("a",), Refreshed(expires_in_s=bad.exp - EPOCH - 10.0))) == ["refresh"]
 
 
 def test_another_users_ends_the_connection() -> None:

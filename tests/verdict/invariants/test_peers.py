@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Close, Effect, Note, Send, Watch
 from chatsim.core.facts import Revoked
 from chatsim.core.frames import Draining, Error, Heartbeat, HeartbeatIn, Refreshed
+from chatsim.core.tokens import Claims
 from tests.verdict.invariants.steps import EPOCH, Steps, claims, message
 
 
@@ -146,6 +148,38 @@ def test_a_revoked_token_is_let_in_nowhere_and_a_newer_one_is() -> None:
     assert steps.broken == []
     steps.connect("b", "ann", claims("ann", iat=4.0))
     assert steps.broken == ["revoked"]
+
+
+@pytest.mark.parametrize(
+    ("token", "broken"),
+    [
+        (claims("ann", ends_at=10.1), []),
+        (claims("ann", ends_at=9.9), ["good_token"]),
+        # By the clock of whoever made it, which may be ahead a little, and by what it says itself, which may not.
+        (claims("ann", iat=11.0), []),
+        (claims("ann", iat=11.1), ["good_token"]),
+        (replace(claims("ann"), nbf=EPOCH + 10.0), []),
+        (replace(claims("ann"), nbf=EPOCH + 10.1), ["good_token"]),
+        (claims("ann", jti="t1"), []),
+        (claims("ann", jti="t2"), ["good_token"]),
+    ],
+)
+def test_only_a_good_token_lets_somebody_in(token: Claims, broken: list[str]) -> None:
+    steps = Steps(forged={"t2"})
+    steps.now = 10.0
+    steps.connect("a", "ann", token)
+    assert steps.broken == broken
+
+
+def test_what_is_good_is_by_the_clock_of_the_node_which_may_be_a_little_late() -> None:
+    for jumped_s, late_s, broken in ((0.0, 0.0, []), (20.0, 0.0, ["good_token"]), (20.0, 5.0, []), (40.0, 5.0, None)):
+        steps = Steps()
+        steps.watch.slack_s += late_s
+        steps.step("clock_jump", jumped_s)
+        token = claims("ann", ends_at=16.0)
+        right = replace(steps.welcome("a", token), server_time=EPOCH + jumped_s, expires_in_s=16.0 - jumped_s)
+        steps.step("connect", "a", token, effects=(Send(("a",), right),))
+        assert steps.broken == (["good_token"] if broken is None else broken)
 
 
 def test_too_much_that_waits_ends_a_connection() -> None:
