@@ -65,8 +65,8 @@ def simulate(
     seed: int | None = None,
     out: str | Path | None = None,
 ) -> Run:
-    """Play it in virtual time, on `sim` or `virtual`; `out` is where its folder is kept. `fidelity="flow"` is `sim` in
-    arrays and without handler code: numbers for millions of users, and no tables.
+    """Play it in virtual time, on `sim` or `virtual`, also where an event loop runs; `out` is where its folder is kept.
+    `fidelity="flow"` is `sim` in arrays and without handler code: numbers for millions of users, and no tables.
 
     Raises UsageError for what cannot be played, HarnessError where it fails.
     """

@@ -212,9 +212,14 @@ def _play(
     late: Lateness = ON_TIME,
 ) -> _Played:
     if on == "virtual":
+        from chatsim.live.beside import beside
         from chatsim.virtual.run import run_virtual
 
-        there = run_virtual(scenario, journal=journal, progress=progress)
+        # It has a loop of its own, and in a notebook one runs already; who does not want to know how far it is can
+        # still interrupt it.
+        there = beside(
+            lambda told: run_virtual(scenario, journal=journal, progress=told), progress or (lambda share: None)
+        )
         return _Played(scenario, there.record, there.trace_hash, there.violations, there.exposition)
     from chatsim.sim.run import simulate
 

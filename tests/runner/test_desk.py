@@ -93,6 +93,28 @@ def test_live_is_played_with_a_loop_and_without() -> None:
     assert heard[-1] == 1.0
 
 
+GRID: dict[str, list[Any]] = {"groups.g.users": [2, 4]}
+
+
+def desk() -> dict[str, Any]:
+    """What is played on the virtual wire by each of those who play in virtual time."""
+    shown = simulate(SMALL, on="virtual", seed=4)
+    both = compare(SMALL, SMALL.with_(users=2), 2, on="virtual", jobs=1)
+    return {
+        "simulate": (shown.result.trace_hash, len(shown.connections)),
+        "replicate": replicate(SMALL, 2, on="virtual", jobs=1).frame.to_csv(),
+        "compare": both.summary().to_csv(),
+        "sweep": sweep(SMALL, GRID, replications=2, on="virtual", jobs=1, progress=False).to_csv(),
+    }
+
+
+def test_the_virtual_wire_is_played_where_a_loop_runs_too() -> None:
+    async def scene() -> dict[str, Any]:
+        return desk()
+
+    assert asyncio.run(scene()) == desk()
+
+
 FLOWING = scenario(
     duration="20s",
     log={"latency": {"constant": "0s"}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import csv
 import json
@@ -57,6 +58,24 @@ def test_a_run_writes_what_happened(tmp_path: Path) -> None:
     assert event == {"do": "drop", "at_s": 10.0, "lasts_s": 0.0, "users": 1, "whom": [lost["user"]], "vain": False}
     assert (document["duration_s"], document["warmup_s"]) == (30.0, 0.0)
     assert replay(folder / "journal.jsonl") is None
+
+
+def test_a_play_beside_a_loop_that_is_interrupted_leaves_nothing_running(tmp_path: Path) -> None:
+    """Where a loop runs it is played in a thread, and `progress` is heard there."""
+    heard: list[str] = []
+
+    def stop(share: float) -> None:
+        heard.append(threading.current_thread().name)
+        raise KeyboardInterrupt
+
+    async def scene() -> None:
+        run(scenario(), on="virtual", out=tmp_path, progress=stop)
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(scene())
+    assert heard == ["chatsim-beside"]
+    assert "chatsim-beside" not in [thread.name for thread in threading.enumerate()]
+    assert not list((tmp_path / "small").iterdir())
 
 
 def test_the_scenario_that_it_writes_is_the_one_that_was_played(tmp_path: Path) -> None:
