@@ -1,4 +1,4 @@
-"""A run that was kept in a folder, held as if it had just been played.
+"""A run that was kept in a folder, held as if it had just been played; and many that were judged together.
 
 Decides what is read of a run's folder. Rule: what was judged is believed as it was written, and the tables are made of
 the rows beside it; a folder that is none, or is damaged, is refused with one sentence.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from contextlib import suppress
 from math import isnan, nan
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -19,6 +20,7 @@ from chatsim.analysis.results import Run
 from chatsim.errors import HarnessError, UsageError
 from chatsim.journal.lives import is_elsewhere, journals
 from chatsim.journal.record import Fired, Outage, RunRecord, Sent
+from chatsim.scenario.units import duration
 from chatsim.verdict.again import Source
 from chatsim.verdict.judge import Judged
 from chatsim.verdict.wires import FLOW
@@ -65,6 +67,96 @@ class _Document(msgspec.Struct):
     health: dict[str, Any] = {}
 
 
+class _Kind(msgspec.Struct):
+    """What tells many runs that were judged together from one: how many they are."""
+
+    replications: int | None = None
+
+
+class _Ruled(msgspec.Struct):
+    text: str
+    observed: Number
+    low: Number
+    high: Number
+    limit: Number
+    verdict: Literal["pass", "fail", "inconclusive"]
+    n: int
+    infinite: int = 0
+    would_do: Number = 0.0
+    why: str = ""
+    unit: str = ""
+
+
+class _Summed(msgspec.Struct):
+    metric: str
+    mean: Number
+    low: Number
+    high: Number
+    n: int
+    needed: int = 0
+
+
+class _Repeated(msgspec.Struct):
+    """What is needed of `run.json` where many runs were judged together."""
+
+    scenario: str
+    wire: str
+    seed: int
+    verdict: Literal["pass", "fail", "inconclusive"]
+    replications: int
+    expectations: list[_Ruled]
+    numbers: list[_Summed] = []
+    auto: bool = False
+
+
+class Ruled(msgspec.Struct, frozen=True):
+    """One expectation that was judged over `n` runs: the mean over them and its one-sided bounds, in `unit` ("s",
+    "share", or "" for a count). In `infinite` of the n it was infinite; `would_do` is how many would probably decide, 0
+    where it is decided, and inf where none would, with the reason in `why`."""
+
+    text: str
+    mean: float
+    low: float
+    high: float
+    limit: float
+    verdict: Literal["pass", "fail", "inconclusive"]
+    n: int
+    infinite: int
+    would_do: float
+    why: str
+    unit: str
+
+
+class Summed(msgspec.Struct, frozen=True):
+    """One number over `n` runs: its mean and a 95 % interval, nan where it has none; `needed` is how many samples a run
+    would want for that, 0 where it has them."""
+
+    metric: str
+    mean: float
+    low: float
+    high: float
+    n: int
+    needed: int
+
+
+class KeptRepeated(msgspec.Struct):
+    """Many runs of one scenario that were judged together, as `chatsim run --replications` leaves them; `auto` says
+    that they were played until all was decided. `words` are those of the scenario, empty where they were not kept;
+    latencies were judged from `warmup_s` on."""
+
+    scenario: str
+    wire: str
+    seed: int
+    verdict: Literal["pass", "fail", "inconclusive"]
+    replications: int
+    auto: bool
+    expectations: list[Ruled]
+    numbers: list[Summed]
+    path: Path | None
+    words: dict[str, Any]
+    warmup_s: float
+
+
 class KeptResult(msgspec.Struct):
     """What was judged of a kept run, and the rows that its folder holds: no detections, drains or samples of the event
     loop, whose numbers are in `metrics`. `words` are those of its scenario, empty where they were not kept; `health`
@@ -103,17 +195,27 @@ def read(folder: Path) -> Run:
     return Run(found, Source(found.scenario, f"{folder / 'scenario.json'}") if found.words else None)
 
 
+def read_any(folder: Path) -> KeptResult | KeptRepeated:
+    """What was judged of the run of a folder, or of the many runs that it tells of; as `read`."""
+    return _repeated(folder) if _many(folder) else read_result(folder)
+
+
 def read_result(folder: Path) -> KeptResult:
-    """What was judged of the run, and its rows; as `read`."""
+    """What was judged of the run, and its rows; as `read`, and UsageError for many runs that were judged together."""
     if folder.is_file():
         raise UsageError(f"{folder} is a file: name the folder of a run, as `chatsim run` prints it")
+    if many := _many(folder):
+        raise UsageError(
+            f"{folder} is of {many} runs that were judged together, of which no rows were kept: `chatsim report` shows "
+            "what was found, and its numbers are in replications.csv"
+        )
     found = _decoded(folder / "run.json", _Document) if (folder / "run.json").exists() else None
     if found is not None and found.wire == FLOW:
         raise UsageError(f"{folder} is of a flow, which keeps no rows: its numbers are in run.json")
     if found is None or not is_elsewhere(found.wire):
         journals(folder)
     found = found or _decoded(folder / "run.json", _Document)
-    words = _decoded(folder / "scenario.json", dict[str, Any]) if (folder / "scenario.json").exists() else {}
+    words = _words(folder)
     judged = [
         Judged(e.text, number(e.observed), number(e.limit), e.verdict, e.n, e.unit, e.why) for e in found.expectations
     ]
@@ -133,6 +235,55 @@ def read_result(folder: Path) -> KeptResult:
         words=words,
         health=found.health,
     )
+
+
+def _many(folder: Path) -> int:
+    """Of how many runs a folder tells that were judged together; 0 where it is of one run, or of none."""
+    path = folder / "run.json"
+    return (_decoded(path, _Kind).replications or 0) if path.is_file() else 0
+
+
+def _repeated(folder: Path) -> KeptRepeated:
+    found = _decoded(folder / "run.json", _Repeated)
+    words = _words(folder)
+    warmup_s = 0.0
+    with suppress(ValueError):
+        warmup_s = duration(words.get("warmup", "0s"))
+    return KeptRepeated(
+        scenario=found.scenario,
+        wire=found.wire,
+        seed=found.seed,
+        verdict=found.verdict,
+        replications=found.replications,
+        auto=found.auto,
+        expectations=[
+            Ruled(
+                text=e.text,
+                mean=number(e.observed),
+                low=number(e.low),
+                high=number(e.high),
+                limit=number(e.limit),
+                verdict=e.verdict,
+                n=e.n,
+                infinite=e.infinite,
+                would_do=number(e.would_do),
+                why=e.why,
+                unit=e.unit,
+            )
+            for e in found.expectations
+        ],
+        numbers=[Summed(e.metric, number(e.mean), number(e.low), number(e.high), e.n, e.needed) for e in found.numbers],
+        path=folder,
+        words=words,
+        warmup_s=warmup_s,
+    )
+
+
+def _words(folder: Path) -> dict[str, Any]:
+    """The words of the scenario, empty where they were not kept."""
+    path = folder / "scenario.json"
+    found: dict[str, Any] = _decoded(path, dict[str, Any]) if path.exists() else {}
+    return found
 
 
 def number(value: Number) -> float:

@@ -80,6 +80,7 @@ def repeated(
     try:
         found = replicate(played, replications, on=wire, jobs=jobs, progress=lambda done: progress(done / most))
         with RunFolder(played.name, wire, played.seed, at=time.time(), out=out) as folder:
+            folder.write_scenario(played.words)
             folder.write_document(_document(found))
             folder.write_table("replications", list(found.frame.columns), found.frame.itertuples(index=False))
     except ChatsimError as error:
@@ -114,6 +115,8 @@ def _document(found: Replicated) -> dict[str, Any]:
         "seed": found.replications[0].seed,
         "verdict": found.verdict,
         "replications": len(found),
+        # Fewer than asked for would have been judged by other bounds.
+        "auto": found.looks.first != found.looks.n_max,
         "seeds": [replication.seed for replication in found.replications],
         "expectations": [
             {

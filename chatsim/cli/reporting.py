@@ -1,4 +1,4 @@
-"""The command `report`: kept runs as one page that stands alone.
+"""The command `report`: kept runs, and many that were judged together, as one page that stands alone.
 
 Decides where it goes. Rule: the runs are only read, and nothing is written before all of it is made. What stands in a
 report is `analysis`'.
@@ -29,11 +29,11 @@ def add(app: typer.Typer) -> None:
         pdf: Annotated[Path | None, typer.Option("--pdf", metavar="FILE", help="The same in short, as PDF.")] = None,
     ) -> None:
         """Report on runs: verdicts, pictures, tables and what they rest on, in one file that stands alone."""
-        from chatsim.analysis.kept import read_result
+        from chatsim.analysis.kept import read_any
         from chatsim.analysis.report.build import page
         from chatsim.analysis.report.pdf import document
 
-        found = [read_result(run) for run in runs]
+        found = [read_any(run) for run in runs]
         made = [(out, "--out", page(found).encode("utf-8"))]
         if pdf is not None:
             made.append((pdf, "--pdf", document(found)))

@@ -8,7 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from chatsim.analysis.kept import read_result
 from chatsim.cli.main import main
+from chatsim.errors import UsageError
 from tests.cli.test_replicating import WORDS
 
 Capture = pytest.CaptureFixture[str]
@@ -62,6 +64,24 @@ def test_what_was_found_is_written(tmp_path: Path, capsys: Capture) -> None:
     table = pd.read_csv(folder / "replications.csv")
     assert table.seed.tolist()[0] == 8
     assert "delivery_latency_p95_s{group=people}" in table
+
+
+def test_a_report_is_made_of_what_was_found(tmp_path: Path, capsys: Capture) -> None:
+    assert main(["run", "small.yaml", "--replications", "auto", "--jobs", "1", "--out", "runs"]) == 0
+    (folder,) = (tmp_path / "runs" / "small").iterdir()
+    capsys.readouterr()
+    assert main(["report", f"{folder}", "--pdf", "report.pdf"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["written to report.html", "written to report.pdf"]
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "10 runs from seed 3: 2 of 2 promises hold." in text
+    assert "chatsim run small.json --replications auto --seed 3" in text
+    # One that was written before scenarios were kept beside it is reported, too; what is about rows is refused.
+    (folder / "scenario.json").unlink()
+    assert main(["report", f"{folder}"]) == 0
+    with pytest.raises(UsageError, match=r"is of 10 runs that were judged together, of which no rows were kept"):
+        read_result(folder)
+    (folder / "run.json").write_text('{"replications": 5}', encoding="utf-8")
+    assert main(["report", f"{folder}"]) == 4
 
 
 def test_check_judges_each_and_the_worst_counts(tmp_path: Path, capsys: Capture) -> None:

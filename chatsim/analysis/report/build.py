@@ -1,4 +1,4 @@
-"""A report: one page that stands alone, of one run or of several beside each other.
+"""A report: one page that stands alone, of one run, of several beside each other, or of many judged together.
 
 Decides what is on it and in which order: verdicts first, then the question, what it means, and what it rests on. Rule:
 the same runs give the same bytes; every name is text and never markup; nothing of the machine is in it.
@@ -11,40 +11,46 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, TypeAlias
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from chatsim.analysis.kept import KeptResult
-from chatsim.analysis.report import figures, sentences, tables
+from chatsim.analysis.kept import KeptRepeated, KeptResult
+from chatsim.analysis.report import figures, repeated, sentences, tables
 from chatsim.analysis.report.figures import Picture
 from chatsim.analysis.results import Run
 from chatsim.journal.lives import is_elsewhere
+from chatsim.scenario.units import quantity
 from chatsim.store.document import plain
 from chatsim.store.folder import safe_name
 from chatsim.verdict.wires import again_words
 
+Kept: TypeAlias = KeptResult | KeptRepeated
+"""What a report can be of."""
+
 TEMPLATE = Path(__file__).with_name("page.html")
 
 
-def page(results: Sequence[KeptResult]) -> str:
+def page(results: Sequence[Kept]) -> str:
     """The report as HTML."""
     template = environment().from_string(TEMPLATE.read_text(encoding="utf-8"))
     return f"{template.render(_content(results))}\n"
 
 
-def title_of(results: Sequence[KeptResult]) -> str:
+def title_of(results: Sequence[Kept]) -> str:
     """What the report is of."""
     names = list(dict.fromkeys(result.scenario for result in results))
     shown = ", ".join(printable(name)[:80] for name in names[:3])
     return f"chatsim: {shown}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
 
 
-def together(results: Sequence[KeptResult]) -> Iterator[tuple[str, list[tuple[str, KeptResult]]]]:
+def together(results: Sequence[Kept]) -> Iterator[tuple[str, list[tuple[str, KeptResult]]]]:
     """The scenarios with several runs, and those runs by name."""
-    for scenario in dict.fromkeys(result.scenario for result in results):
-        same = [result for result in results if result.scenario == scenario]
+    # Of many that were judged together there are no rows to be drawn beside each other.
+    runs = [result for result in results if isinstance(result, KeptResult)]
+    for scenario in dict.fromkeys(result.scenario for result in runs):
+        same = [result for result in runs if result.scenario == scenario]
         if len(same) > 1:
             yield scenario, list(zip(figures.names(same), same, strict=True))
 
@@ -82,7 +88,73 @@ def environment() -> Environment:
     return made
 
 
-def _content(results: Sequence[KeptResult]) -> dict[str, Any]:
+def facts(result: Kept) -> dict[str, Any]:
+    """What a report says of it in words and numbers, whatever it is written on: all but pictures and rows."""
+    words = without_paths(result.words)
+    requirements = words.get("requirements")
+    return {
+        "scenario": result.scenario,
+        "wire": result.wire,
+        "seed": result.seed,
+        "verdict": result.verdict,
+        "count": _count(result),
+        "broken": [each.text for each in result.expectations if each.verdict == "fail"],
+        "undecided": [each.text for each in result.expectations if each.verdict == "inconclusive"],
+        "description": words.get("description") or "The scenario does not say what it asks.",
+        "requirements": ", ".join(map(str, requirements)) if isinstance(requirements, list) else "",
+        "assumptions": sentences.assumptions(result),
+        "not_modelled": sentences.not_modelled(result.wire),
+        "source": Markup(source(words)) if words else "",
+        "file": file_of(result),
+        "again": again(result),
+        **(_of_many(result) if isinstance(result, KeptRepeated) else _of_one(result)),
+    }
+
+
+def _of_one(result: KeptResult) -> dict[str, Any]:
+    return {
+        "of": f"seed {result.seed}",
+        "why_invalid": without_path(result.why_invalid, result),
+        "promises": tables.promises(result),
+        "lines": [
+            (
+                each.verdict,
+                each.text if each.verdict == "skipped" else f"{each.text}: {quantity(each.observed, each.unit)}",
+            )
+            for each in result.expectations
+        ],
+        "meaning": [without_path(text, result) for text in sentences.meaning(result)],
+        "faults": tables.faults(result),
+        "numbers": [tables.metrics(result), tables.counters(result)],
+        "trace_hash": result.trace_hash,
+        "same": result.wire != "live" and not is_elsewhere(result.wire),
+    }
+
+
+def _of_many(result: KeptRepeated) -> dict[str, Any]:
+    return {
+        "of": f"{result.replications} runs from seed {result.seed}",
+        "why_invalid": "",
+        "promises": repeated.promises(result),
+        "lines": [(each.verdict, f"{each.text}: {repeated.shown(each)}") for each in result.expectations],
+        "meaning": repeated.meaning(result),
+        "faults": None,
+        "numbers": [repeated.numbers(result)],
+        "trace_hash": "",
+        "same": True,
+    }
+
+
+def _count(result: Kept) -> str:
+    """How many promises hold of those that were judged, and what became of the rest."""
+    verdicts = [each.verdict for each in result.expectations]
+    skipped, undecided = verdicts.count("skipped"), verdicts.count("inconclusive")
+    more = f", {undecided} not decided" if undecided else ""
+    more += f", {skipped} not judged" if skipped else ""
+    return f"{verdicts.count('pass')} of {len(verdicts) - skipped} promises hold{more}."
+
+
+def _content(results: Sequence[Kept]) -> dict[str, Any]:
     number = 0
 
     def drawn(pictures: Iterator[Picture]) -> list[dict[str, str]]:
@@ -108,56 +180,34 @@ def _content(results: Sequence[KeptResult]) -> dict[str, Any]:
     }
 
 
-def _run(result: KeptResult, drawn: Any) -> dict[str, Any]:
+def _run(result: Kept, drawn: Any) -> dict[str, Any]:
+    found = facts(result)
+    if isinstance(result, KeptRepeated):
+        return {**found, "pictures": [], "series": None}
     run = Run(result, None)
-    words = without_paths(result.words)
-    broken = [judged.text for judged in result.expectations if judged.verdict not in ("pass", "skipped")]
-    asked = [judged for judged in result.expectations if judged.verdict != "skipped"]
-    elsewhere = is_elsewhere(result.wire)
-    series = None if elsewhere else run.series
-    requirements = words.get("requirements")
+    # What happened second by second stands in a journal, and there is none of somebody else's server.
+    series = None if is_elsewhere(result.wire) else run.series
     return {
-        "scenario": result.scenario,
-        "wire": result.wire,
-        "seed": result.seed,
-        "verdict": result.verdict,
-        "held": len(asked) - len(broken),
-        "promised": len(asked),
-        "skipped": len(result.expectations) - len(asked),
-        "broken": broken,
-        "why_invalid": without_path(result.why_invalid, result),
-        "description": words.get("description") or "The scenario does not say what it asks.",
-        "requirements": ", ".join(map(str, requirements)) if isinstance(requirements, list) else "",
-        "promises": tables.promises(result),
-        "meaning": [without_path(text, result) for text in sentences.meaning(result)],
-        "faults": tables.faults(result),
+        **found,
         "pictures": drawn(figures.of_run(run, result)),
-        "metrics": tables.metrics(result),
-        "counters": tables.counters(result),
         "series": None if series is None else tables.link(list(series.columns), series.to_numpy().tolist()),
-        "assumptions": sentences.assumptions(result),
-        "not_modelled": sentences.NOT_MODELLED.get(
-            sentences.ELSEWHERE if elsewhere else result.wire, "what its wire leaves out"
-        ),
-        "source": Markup(source(words)) if words else "",
-        "file": file_of(result),
-        "again": again(result),
-        "trace_hash": result.trace_hash,
-        "same": result.wire != "live" and not elsewhere,
     }
 
 
-def file_of(result: KeptResult) -> str:
+def file_of(result: Kept) -> str:
     """The name under which the scenario is to be saved: JSON is YAML too."""
     return f"{safe_name(result.scenario)}.{'json' if result.words else 'yaml'}"
 
 
-def again(result: KeptResult) -> str:
+def again(result: Kept) -> str:
     """The command that plays it again."""
     wire = "".join(f" {shlex.quote(word)}" for word in again_words(result.wire))
     # What its tokens are signed with is in no result.
     key = " --secret-file FILE" if is_elsewhere(result.wire) else ""
-    return f"chatsim run {file_of(result)}{wire}{key} --seed {result.seed}"
+    many = ""
+    if isinstance(result, KeptRepeated):
+        many = f" --replications {'auto' if result.auto else result.replications}"
+    return f"chatsim run {file_of(result)}{wire}{key}{many} --seed {result.seed}"
 
 
 def without_paths(words: Any) -> Any:

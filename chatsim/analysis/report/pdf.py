@@ -1,6 +1,7 @@
 """The same report in short, as PDF: the verdicts, then each run's promises and its pictures.
 
-Decides what fits on a page. Rule: as `build`; matplotlib draws it, so that nothing else has to be installed.
+Decides what fits on a page. Rule: what is said is what `build` says; matplotlib draws it, so that nothing else is to be
+installed.
 """
 
 from __future__ import annotations
@@ -14,10 +15,9 @@ from matplotlib.backends.backend_pdf import PdfPages
 
 from chatsim.analysis.kept import KeptResult
 from chatsim.analysis.pictures.canvas import GREEN, GREY, INK, VERMILLION
-from chatsim.analysis.report import build, figures, sentences
+from chatsim.analysis.report import build, figures
 from chatsim.analysis.report.figures import Picture
 from chatsim.analysis.results import Run
-from chatsim.scenario.units import quantity
 
 PAGE_IN: Final = (8.27, 11.69)
 """A4, upright."""
@@ -29,53 +29,57 @@ Line = tuple[str, str, str]
 """A line of text: its weight, its colour and its words."""
 
 
-def document(results: Sequence[KeptResult]) -> bytes:
+def document(results: Sequence[build.Kept]) -> bytes:
     """The report as PDF."""
     out = BytesIO()
     with PdfPages(
         out, metadata={"Title": build.title_of(results), "CreationDate": None, "Creator": None, "Producer": None}
     ) as pages:
-        text_pages(pages, _verdicts(results))
+        text_pages(pages, verdicts(results))
         for _, named in build.together(results):
             picture_pages(pages, build.several(named))
         for result in results:
-            text_pages(pages, _of(result))
-            picture_pages(pages, figures.of_run(Run(result, None), result))
+            text_pages(pages, of_run(result))
+            if isinstance(result, KeptResult):
+                picture_pages(pages, figures.of_run(Run(result, None), result))
     return out.getvalue()
 
 
-def _verdicts(results: Sequence[KeptResult]) -> Iterator[Line]:
+def verdicts(results: Sequence[build.Kept]) -> Iterator[Line]:
+    """The first pages: what became of each, and what that means."""
     yield from wrapped(build.title_of(results), weight="bold")
     yield "normal", INK, ""
     for result in results:
-        held = sum(judged.verdict == "pass" for judged in result.expectations)
-        text = f"{result.verdict.upper()}  {result.scenario} on {result.wire}, seed {result.seed}: "
-        yield from wrapped(f"{text}{held} of {len(result.expectations)} promises hold.", colour=_colour(result.verdict))
-        for text in sentences.meaning(result):
-            yield from wrapped(f"- {build.without_path(text, result)}")
+        run = build.facts(result)
+        head = f"{run['verdict'].upper()}  {run['scenario']} on {run['wire']}, {run['of']}: {run['count']}"
+        yield from wrapped(head, colour=colour_of(run["verdict"]))
+        for text in run["meaning"]:
+            yield from wrapped(f"- {text}")
         yield "normal", INK, ""
 
 
-def _of(result: KeptResult) -> Iterator[Line]:
-    yield from wrapped(f"{result.scenario} on {result.wire}, seed {result.seed}", weight="bold")
-    yield from wrapped(f"{build.without_paths(result.words).get('description', '')}")
+def of_run(result: build.Kept) -> Iterator[Line]:
+    """The pages of one: its promises, what was done to it, and what it rests on."""
+    run = build.facts(result)
+    yield from wrapped(f"{run['scenario']} on {run['wire']}, {run['of']}", weight="bold")
+    yield from wrapped(f"{run['description']}")
     yield "normal", INK, ""
-    for judged in result.expectations:
-        observed = quantity(judged.observed, judged.unit)
-        yield from wrapped(f"{judged.verdict:<13}{judged.text}: {observed}", colour=_colour(judged.verdict))
+    for verdict, text in run["lines"]:
+        yield from wrapped(f"{verdict:<13}{text}", colour=colour_of(verdict))
     yield "normal", INK, ""
-    for fired in result.record.fired:
-        yield from wrapped(f"{quantity(fired.at, 's')}: {fired.do.replace('_', ' ')}, {len(fired.users)} people")
+    for at, fault, _, touched in run["faults"].rows if run["faults"] is not None else ():
+        yield from wrapped(f"{at}: {fault}, {touched}")
     yield "normal", INK, ""
-    for text in sentences.assumptions(result):
+    for text in run["assumptions"]:
         yield from wrapped(text, colour=GREY)
-    yield from wrapped(f"Not modelled: {sentences.NOT_MODELLED.get(result.wire, '')}.", colour=GREY)
+    yield from wrapped(f"Not modelled: {run['not_modelled']}.", colour=GREY)
     yield "normal", INK, ""
-    yield from wrapped(f"To see it again, with the folder's scenario.json under that name: {build.again(result)}")
+    yield from wrapped(f"To see it again, with the folder's scenario.json under that name: {run['again']}")
 
 
-def _colour(verdict: str) -> str:
-    return GREEN if verdict == "pass" else VERMILLION
+def colour_of(verdict: str) -> str:
+    """The colour of a verdict: what was skipped, or is not decided, is neither good nor bad."""
+    return {"pass": GREEN, "skipped": GREY, "inconclusive": GREY}.get(verdict, VERMILLION)
 
 
 def wrapped(text: str, *, weight: str = "normal", colour: str = INK) -> Iterator[Line]:

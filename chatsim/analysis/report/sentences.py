@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from math import inf, isinf, isnan
 from typing import Any, Final
 
-from chatsim.analysis.kept import KeptResult
+from chatsim.analysis.kept import KeptRepeated, KeptResult
 from chatsim.journal.lives import is_elsewhere
 from chatsim.scenario.expectations import Expectation, parse_expectation
 from chatsim.scenario.units import quantity
@@ -207,17 +207,22 @@ def _nearest(expectations: list[Judged]) -> Iterator[str]:
         yield f"Nearest to its limit is {judged.text}: {observed}, {100 * used:.0f} % of it."
 
 
-def assumptions(run: KeptResult) -> list[str]:
+def not_modelled(wire: str) -> str:
+    """What a wire leaves out, to stand behind a colon."""
+    return NOT_MODELLED.get(ELSEWHERE if is_elsewhere(wire) else wire, "what its wire leaves out")
+
+
+def assumptions(run: KeptResult | KeptRepeated) -> list[str]:
     """What the run takes for granted."""
     kind = ELSEWHERE if is_elsewhere(run.wire) else run.wire
     return [*ASSUMED.get(kind, ()), *_of_words(run.words, run.wire), *_of_warmup(run)]
 
 
-def _of_warmup(run: KeptResult) -> Iterator[str]:
-    if run.record.warmup_s:
+def _of_warmup(run: KeptResult | KeptRepeated) -> Iterator[str]:
+    warmup_s = run.record.warmup_s if isinstance(run, KeptResult) else run.warmup_s
+    if warmup_s:
         yield (
-            f"Latencies are judged from {quantity(run.record.warmup_s, 's')} on, after the warm-up; counters cover the "
-            "whole run."
+            f"Latencies are judged from {quantity(warmup_s, 's')} on, after the warm-up; counters cover the whole run."
         )
 
 
