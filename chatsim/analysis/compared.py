@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from html import escape
-from math import nan
+from math import isfinite, nan
 from typing import Final
 
 import numpy as np
@@ -30,10 +30,12 @@ SUMMARY: Final = {
     "high": "float64",
     "n": "int64",
     "variance_ratio": "float64",
+    "needed": "int64",
 }
 """One row for each number that both have: the means of a and of b, that of b - a with its 95 % interval, how many pairs
 had samples, and how much wider than that the interval would be, in variance, with luck of their own. The difference is
-nan where both are infinite in the same replication, and where each is infinite somewhere."""
+nan where both are infinite in the same replication, and where each is infinite somewhere. A quantile of too few samples in
+a run has no interval, and `needed` says how many would do (`replicated.SUMMARY`)."""
 
 ROUNDING: Final = 1e-9
 """Two numbers of a pair that differ by no more are equal: a nanosecond, or so small a share. A latency is the
@@ -64,17 +66,20 @@ class Compared(Held):
             there = ~(np.isnan(a) | np.isnan(b))
             if there.sum() < 2:
                 continue
+            needed = max(self.a.needed(metric), self.b.needed(metric))
             a, b = a[there], b[there]
             ends, ends_too = np.isinf(a), np.isinf(b)
             if np.any(ends & ends_too) or (ends.any() and ends_too.any()):
-                rows.append((metric, a.mean(), b.mean(), nan, nan, nan, a.size, nan))
+                rows.append((metric, a.mean(), b.mean(), nan, nan, nan, a.size, nan, needed))
                 continue
             b = np.where(np.isclose(a, b, rtol=0.0, atol=ROUNDING), a, b)
             # Each pair is from a seed of its own.
             found = compare_paired(a, b, level, independent=True)
             between = found.difference
-            row = (between.mean, between.low, between.high, a.size, found.variance_ratio)
-            rows.append((metric, a.mean(), b.mean(), *row))
+            # What never came is infinite, however few there are.
+            bare = needed and isfinite(between.mean)
+            sure = (nan, nan, a.size, nan) if bare else (between.low, between.high, a.size, found.variance_ratio)
+            rows.append((metric, a.mean(), b.mean(), between.mean, *sure, needed))
         return pd.DataFrame(rows, columns=list(SUMMARY)).astype(SUMMARY)
 
     def changed(self) -> pd.DataFrame:

@@ -8,6 +8,7 @@ those of groups come last. An expectation's way to say it, `p99(delivery_latency
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from math import nan
 
 import msgspec
@@ -86,6 +87,7 @@ def wanted(metrics: Iterable[str], known: Collection[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+@lru_cache(maxsize=4096)
 def quantile_of(name: str) -> tuple[float, str] | None:
     """Which quantile a number is, and the name of the count of its samples; None for what is no quantile."""
     head, brace, group = name.partition("{")

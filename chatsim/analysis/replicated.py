@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from html import escape
-from math import isnan, nan
+from math import isfinite, isnan, nan
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,7 @@ import pandas as pd
 from chatsim.analysis.held import Held, again_html, shell
 from chatsim.analysis.intervals import LEVEL, t_interval
 from chatsim.analysis.numbers import Replication, name_of, named, promised, quantile_of
+from chatsim.analysis.quantiles import smallest_n
 from chatsim.analysis.slo import Looks, Ruling, Verdict, bounded, rule, together
 from chatsim.analysis.tables import with_form, write_table
 from chatsim.scenario.expectations import Expectation
@@ -27,9 +28,17 @@ from chatsim.scenario.units import quantity
 from chatsim.verdict.again import Source, command
 from chatsim.verdict.wires import again_words
 
-SUMMARY: Final = {"metric": "string", "mean": "float64", "low": "float64", "high": "float64", "n": "int64"}
+SUMMARY: Final = {
+    "metric": "string",
+    "mean": "float64",
+    "low": "float64",
+    "high": "float64",
+    "n": "int64",
+    "needed": "int64",
+}
 """One row for each metric: its mean over replications and a 95 % interval, in the unit that the name ends in (`_s`)
-or in a count or share; `n` replications had a sample."""
+or in a count or share; `n` replications had a sample. A quantile of which a run has fewer samples than can bound it has a
+mean and no interval: `low` and `high` are nan, and `needed` says how many in a run would do; elsewhere it is 0."""
 
 VERDICTS: Final = {
     "expectation": "string",
@@ -104,6 +113,20 @@ class Replicated(Held):
         """
         return self.numbers[self.name(metric)].copy()
 
+    def needed(self, metric: str) -> int:
+        """How many samples an interval of this number wants in a run, where it is a quantile and some run has fewer than
+        can bound it from above (`quantiles.smallest_n`): it would be too low on average. Else 0; runs without a sample
+        do not count. Raises UsageError with the nearest name."""
+        name = self.name(metric)
+        quantile = quantile_of(name)
+        # Who hands in numbers without their counts answers for them.
+        if quantile is None or quantile[1] not in self.numbers:
+            return 0
+        q, counted = quantile
+        counts = self.numbers[counted][~np.isnan(self.numbers[name])]
+        least = smallest_n(q)
+        return least if counts.size and counts.min() < least else 0
+
     def summary(self, level: float = LEVEL) -> pd.DataFrame:
         """The mean of every metric with its interval: the columns of `SUMMARY`. Raises UsageError for fewer than two
         replications."""
@@ -111,8 +134,11 @@ class Replicated(Held):
         for metric, values in self.numbers.items():
             there = values[~np.isnan(values)]
             if there.size >= 2:
-                interval = t_interval(there, level, independent=True)
-                rows.append((metric, interval.mean, interval.low, interval.high, there.size))
+                interval, needed = t_interval(there, level, independent=True), self.needed(metric)
+                # What never came is infinite, however few there are.
+                bare = needed and isfinite(interval.mean)
+                low, high = (nan, nan) if bare else (interval.low, interval.high)
+                rows.append((metric, interval.mean, low, high, there.size, needed))
             elif len(self) < 2:
                 t_interval(values, level)
         return pd.DataFrame(rows, columns=list(SUMMARY)).astype(SUMMARY)

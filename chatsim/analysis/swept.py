@@ -24,7 +24,8 @@ Point = Mapping[str, Any]
 
 
 class Sweep(pd.DataFrame):
-    """A DataFrame: a column for each path of the grid, then those of `replicated.SUMMARY`: metric, mean, low, high, n.
+    """A DataFrame: a column for each path of the grid, then those of `replicated.SUMMARY`: metric, mean, low, high,
+    n, needed.
 
     What is selected out of it is a plain DataFrame.
     """
@@ -47,7 +48,8 @@ def swept(
     """The table of all points, in their order, each with the replications that were `found` for it; of all metrics, or
     of those that are named.
 
-    A number that fewer than two replications have is nan, with its n.
+    A number that fewer than two replications have is nan, with its n; a quantile of too few samples in a run has a mean
+    and no interval.
     """
     rows: list[tuple[Any, ...]] = []
     known = list(metrics) or list(dict.fromkeys(name for each in found for name in each.replications[0].numbers))
@@ -57,7 +59,7 @@ def swept(
         summary = {row[0]: row for row in each.summary(level).itertuples(index=False, name=None)}
         for name in known:
             there = 0 if name in summary or name not in each.numbers else int(np.sum(~np.isnan(each.numbers[name])))
-            rows.append((*head, *summary.get(name, (name, nan, nan, nan, there))))
+            rows.append((*head, *summary.get(name, (name, nan, nan, nan, there, 0))))
     return Sweep(pd.DataFrame(rows, columns=[*kinds, *SUMMARY]).astype(kinds | SUMMARY))
 
 

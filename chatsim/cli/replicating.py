@@ -6,7 +6,8 @@ done, progress to stderr on the way. Playing and judging are the runner's and th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 _VERDICTS: Final = ("expectation", "mean", "low", "high", "limit", "verdict")
 _NUMBERS: Final = ("number", "mean", "low", "high", "n")
+_COLUMNS: Final = ("metric", *_NUMBERS[1:])
+TOO_FEW_MAX: Final = 4
+"""So many quantiles without an interval are named; the others are counted."""
 _DIFFERENCES: Final = ("metric", "a", "b", "difference", "low", "high", "n")
 
 Csv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write every number of every replication.")]
@@ -131,8 +135,21 @@ def add(app: typer.Typer) -> None:
 
 
 def text(value: Any) -> str:
-    """A number of a table, six digits of it."""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    """A number of a table, six digits of it; a dash where there is none."""
+    if isinstance(value, float):
+        return "-" if isnan(value) else f"{value:.6g}"
+    return str(value)
+
+
+def too_few(rows: Iterable[Mapping[Any, Any]]) -> str:
+    """The line on quantiles that have no interval, because a run has too few samples to bound them: which, and how many
+    would do. Nothing where all have."""
+    names = {row["metric"]: row["needed"] for row in rows if row["needed"] and isnan(row["low"])}
+    if not names:
+        return ""
+    told = ", ".join(f"{name} ({needed} would do)" for name, needed in list(names.items())[:TOO_FEW_MAX])
+    more = f" and {len(names) - TOO_FEW_MAX} more" if len(names) > TOO_FEW_MAX else ""
+    return f"no interval of a quantile of too few samples in a run, so make the runs longer: {told}{more}"
 
 
 def _show(found: Replicated, metrics: Sequence[str], *, everything: bool) -> None:
@@ -141,19 +158,21 @@ def _show(found: Replicated, metrics: Sequence[str], *, everything: bool) -> Non
     emit("")
     rows = list(_summary_rows(found))
     first = [*found.promised(), *(found.name(metric) for metric in metrics)]
-    shown = rows if everything else [row for row in rows if row[0] in first]
-    shown.sort(key=lambda row: first.index(row[0]) if row[0] in first else len(first))
-    emit_columns(_NUMBERS, shown, right=_NUMBERS[1:])
+    shown = rows if everything else [row for row in rows if row["metric"] in first]
+    shown.sort(key=lambda row: first.index(row["metric"]) if row["metric"] in first else len(first))
+    emit_columns(_NUMBERS, [[text(row[name]) for name in _COLUMNS] for row in shown], right=_NUMBERS[1:])
+    if short := too_few(shown):
+        emit(f"\n{short}")
     if len(shown) < len(rows):
         emit(f"\n{len(rows) - len(shown)} more numbers: --all prints them, --csv FILE writes each of every replication")
 
 
-def _summary_rows(found: Replicated) -> Iterable[Sequence[str]]:
+def _summary_rows(found: Replicated) -> Iterable[Mapping[Any, Any]]:
     promised = found.promised()
     for row in found.summary().to_dict("records"):
         # What never happened is only worth a line where somebody has asked for it.
-        if row["low"] != row["high"] or row["mean"] != 0 or row["metric"] in promised:
-            yield [text(row[name]) for name in ("metric", "mean", "low", "high", "n")]
+        if row["low"] < row["high"] or row["mean"] != 0 or row["metric"] in promised:
+            yield row
 
 
 def _document(found: Replicated) -> dict[str, Any]:

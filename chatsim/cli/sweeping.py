@@ -17,7 +17,7 @@ import typer
 from chatsim.cli import options
 from chatsim.cli.interrupts import ends_as_interrupted
 from chatsim.cli.output import emit, emit_columns, emit_document, say
-from chatsim.cli.replicating import text
+from chatsim.cli.replicating import text, too_few
 from chatsim.errors import UsageError
 
 if TYPE_CHECKING:
@@ -117,8 +117,10 @@ def add(app: typer.Typer) -> None:
 def _show(table: Sweep, metrics: Sequence[str] | None) -> None:
     """The rows of these metrics, or all, and how many more there are."""
     shown = table if metrics is None else table[table.metric.isin(metrics)]
-    columns = [str(name) for name in table.columns]
-    rows = [[text(value) for value in row] for row in shown.itertuples(index=False, name=None)]
+    columns = [str(name) for name in table.columns if name != "needed"]
+    rows = [[text(value) for value in row] for row in shown[columns].itertuples(index=False, name=None)]
     emit_columns(columns, rows, right=columns[-4:])
+    if short := too_few(shown[["metric", "low", "needed"]].to_dict("records")):
+        emit(f"\n{short}")
     if len(rows) < len(table):
         emit(f"\n{len(table) - len(rows)} more rows: --all prints them, --out FILE.csv writes them")

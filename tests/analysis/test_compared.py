@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import inf, isnan, nan
 
+import pytest
+
 from chatsim.analysis.compared import SUMMARY, Compared
 from chatsim.analysis.numbers import Replication
 from chatsim.analysis.paired import compare_paired
@@ -46,6 +48,19 @@ def test_pairs_without_a_sample_and_numbers_that_one_lacks_are_left_out() -> Non
     table = Compared(a, b).summary()
     assert table.metric.tolist() == ["p99_s"]
     assert table.n.tolist() == [9]
+
+
+def test_a_quantile_of_too_few_messages_has_no_interval_of_its_difference() -> None:
+    later = [value + 0.01 for value in LUCK]
+    enough = replicated("a", delivery_latency_p99_s=LUCK, delivery_latency_count=[299.0] * 10)
+    short = replicated("b", delivery_latency_p99_s=later, delivery_latency_count=[298.0] * 10)
+    row = Compared(enough, short).summary().iloc[0]
+    assert (row.difference, row.needed, row.n) == (pytest.approx(0.01), 299, 10)
+    assert row[["low", "high", "variance_ratio"]].isna().all()
+    assert Compared(enough, short).changed().metric.tolist() == ["delivery_latency_count"]
+    assert Compared(enough, enough).summary().needed.tolist() == [0, 0]
+    never = replicated("b", delivery_latency_p99_s=[inf] * 10, delivery_latency_count=[298.0] * 10)
+    assert Compared(enough, never).summary().low[0] == inf
 
 
 def test_two_infinities_have_no_difference() -> None:

@@ -39,7 +39,30 @@ def test_the_summary_has_an_interval_for_every_metric() -> None:
     assert table.metric.tolist() == ["delivery_latency_p99_s", "lost"]
     interval = t_interval(VALUES)
     assert table.iloc[0, 1:4].tolist() == [interval.mean, interval.low, interval.high]
-    assert table.iloc[1].tolist() == ["lost", 0.0, 0.0, 0.0, 10]
+    assert table.iloc[1].tolist() == ["lost", 0.0, 0.0, 0.0, 10, 0]
+
+
+@pytest.mark.parametrize(("messages", "needed"), [(298, 299), (299, 0)])
+def test_a_quantile_of_too_few_messages_has_a_mean_and_no_interval(messages: int, needed: int) -> None:
+    found = replicated(VALUES, numbers={"delivery_latency_count": float(messages), "delivery_latency_max_s": 0.2})
+    row = found.summary().iloc[0]
+    assert (row.metric, row["mean"]) == ("delivery_latency_p99_s", pytest.approx(np.mean(VALUES)))
+    assert row[["low", "high"]].isna().tolist() == [needed > 0] * 2
+    assert (row.needed, row.n) == (needed, 10)
+    assert found.needed("p99(delivery_latency)") == needed
+    assert found.needed("delivery_latency_max_s") == found.needed("lost") == 0
+
+
+def test_what_never_came_is_infinite_however_few_there_are() -> None:
+    found = replicated([inf, *VALUES], numbers={"delivery_latency_count": 20.0})
+    row = found.summary().iloc[0]
+    assert (row["mean"], row.low, row.high) == (inf, inf, inf)
+
+
+def test_runs_without_a_message_make_no_quantile_one_of_too_few() -> None:
+    found = replicated([nan, *VALUES], numbers={"delivery_latency_count": 500.0})
+    found.replications[0].numbers["delivery_latency_count"] = 0.0
+    assert found.needed("delivery_latency_p99_s") == 0
 
 
 def test_a_replication_without_a_sample_is_no_replication_of_that_metric() -> None:

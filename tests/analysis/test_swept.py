@@ -30,11 +30,20 @@ def table() -> Sweep:
 
 def test_it_is_a_full_rectangle() -> None:
     made = table()
-    assert made.columns.tolist() == ["users", "rate", "metric", "mean", "low", "high", "n"]
+    assert made.columns.tolist() == ["users", "rate", "metric", "mean", "low", "high", "n", "needed"]
     assert made.metric.tolist() == ["a_s", "lost"] * 2
     assert made.n.tolist() == [2, 2, 1, 2]
     assert made["mean"].tolist()[:2] == [2.0, 0.0]
     assert np.isnan(made["mean"][2])
+
+
+def test_a_point_with_too_few_messages_for_a_quantile_has_no_interval() -> None:
+    runs = [Replication(n, n, {"ack_latency_p95_s": 1.0 + n, "ack_latency_count": 58.0 + n}, []) for n in range(3)]
+    short, enough = (Replicated("s", "sim", part, [], Looks(first=2, n_max=2)) for part in (runs[:2], runs[1:]))
+    made = swept([{"users": 4}, {"users": 8}], [short, enough], ["ack_latency_p95_s"])
+    assert made["mean"].tolist() == [1.5, 2.5]
+    assert made.low.isna().tolist() == made.high.isna().tolist() == [True, False]
+    assert made.needed.tolist() == [59, 0]
 
 
 def test_what_never_came_is_infinite() -> None:

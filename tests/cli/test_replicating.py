@@ -54,10 +54,13 @@ def test_replicate_prints_the_numbers_that_are_expected_and_the_rest_when_asked(
     assert "more numbers: --all prints them" in out
     main([*words, "--all"])
     out = capsys.readouterr().out
-    numbers = [line.split()[0] for line in out.partition("number")[2].splitlines()[1:]]
+    table, _, short = out.partition("\n\nno interval of a quantile of too few samples in a run")
+    numbers = [line.split()[0] for line in table.partition("number")[2].splitlines()[1:]]
     assert numbers[:2] == ["delivery_latency_p95_s", "lost"]
     assert {"delivery_latency_p95_s{group=people}", "sent"} <= set(numbers)
     assert "more numbers" not in out
+    # Most are named, the rest is counted.
+    assert re.search(r"delivery_latency_p99_s \(299 would do\).* and \d+ more\n$", short)
 
 
 def test_the_code_is_that_of_the_verdict(file: Path, capsys: Capture) -> None:
@@ -158,10 +161,19 @@ def test_replicate_changes_words(file: Path, capsys: Capture) -> None:
 def test_a_quantile_of_too_few_messages_is_refused_with_how_many_would_do(file: Path, capsys: Capture) -> None:
     file.write_text(WORDS.replace("p95(delivery_latency) <= LIMIT", "p99(delivery_latency) <= 10s"), encoding="utf-8")
     assert main(["replicate", f"{file}", "-n", "10", "--jobs", "1"]) == 2
-    assert "samples in a run, where 299 would do: make the runs longer)" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "samples in a run, where 299 would do: make the runs longer)" in out
+    (line,) = [line.split() for line in out.splitlines() if line.startswith("delivery_latency_p99_s")]
+    assert line[2:] == ["-", "-", "10"]
+    said = "no interval of a quantile of too few samples in a run, so make the runs longer: delivery_latency_p99_s (299"
+    assert f"\n\n{said} would do)\n" in out
     assert main(["replicate", f"{file}", "-n", "10", "--jobs", "1", "--json"]) == 2
-    expectations = json.loads(capsys.readouterr().out)["expectations"]
+    document = json.loads(capsys.readouterr().out)
+    expectations = document["expectations"]
     assert ["299 would do" in row["why"] for row in expectations] == [True, False]
+    (row,) = [row for row in document["numbers"] if row["metric"] == "delivery_latency_p99_s"]
+    assert (row["low"], row["high"], row["needed"]) == (None, None, 299)
+    assert row["mean"] > 0
 
 
 def test_what_has_no_difference_is_no_number_that_could_differ(file: Path, capsys: Capture) -> None:
@@ -169,4 +181,4 @@ def test_what_has_no_difference_is_no_number_that_could_differ(file: Path, capsy
     told = capsys.readouterr().out.splitlines()[-1]
     both = compare(file, file, 2, jobs=1)
     assert told == f"{both.told()} alone"
-    assert f"0 of {both.summary().difference.notna().sum()} numbers differ" in told
+    assert f"0 of {both.summary().low.notna().sum()} numbers differ" in told

@@ -37,8 +37,8 @@ def table() -> Sweep:
 
 def test_it_is_a_table_with_a_row_for_each_point_and_metric(table: Sweep) -> None:
     assert isinstance(table, pd.DataFrame)
-    assert table.columns.tolist() == [*GRID, "metric", "mean", "low", "high", "n"]
-    kinds = ["int64", "string", "string", "float64", "float64", "float64", "int64"]
+    assert table.columns.tolist() == [*GRID, "metric", "mean", "low", "high", "n", "needed"]
+    kinds = ["int64", "string", "string", "float64", "float64", "float64", "int64", "int64"]
     assert [str(kind) for kind in table.dtypes] == kinds
     one = table[table.metric == "delivery_latency_p95_s"]
     points = [(2, "20/min"), (2, "60/min"), (4, "20/min"), (4, "60/min")]

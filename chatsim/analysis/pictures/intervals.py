@@ -114,7 +114,7 @@ def _is_told(name: str) -> bool:
 
 
 def _none(left_out: list[str]) -> str:
-    return f"no share of a: {_listed(left_out)}" if left_out else "no number differs"
+    return f"no share of a, or no interval: {_listed(left_out)}" if left_out else "no number differs"
 
 
 def _listed(names: list[str]) -> str:

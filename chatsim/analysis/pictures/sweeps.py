@@ -42,7 +42,7 @@ def heatmap(
     ax: Axes | None = None,
 ) -> Axes:
     """The mean of a metric at each point of two parameters. Points where the limit (in the metric's unit) holds are
-    outlined, those where the interval lies on both sides of it are hatched.
+    outlined, those where the interval lies on both sides of it, or where there is none, are hatched.
 
     `sweep` has a column for each parameter, then `metric`, `mean`, `low`, `high` and `n`. `x` and `y` are the
     parameters, the first two that vary where they are left out; `at` fixes the others. Raises UsageError with the
@@ -87,7 +87,8 @@ def along(
     limit: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """The mean of a metric with its interval, over one parameter; infinite means are marked at the top."""
+    """The mean of a metric with its interval, over one parameter; a mean without one is hollow, and infinite means are
+    marked at the top."""
     varied, points = _points(sweep, metric, at or {}, [] if x is None else [x])
     canvas.number(limit, "limit", canvas.unit_of(metric))
     x = x or (varied[0] if varied else None)
@@ -101,17 +102,29 @@ def along(
         numeric = pd.api.types.is_numeric_dtype(points[x])
         places = points[x].to_numpy(dtype=np.float64) if numeric else np.arange(len(points), dtype=np.float64)
         fine = np.isfinite(mean)
-        above = np.where(np.isfinite(high), high, mean)[fine] - mean[fine]
-        spans = np.array([mean[fine] - low[fine], above]) * per
+        bare = fine & np.isnan(low)
+        sure = fine & ~bare
+        above = np.where(np.isfinite(high), high, mean)[sure] - mean[sure]
+        spans = np.array([mean[sure] - low[sure], above]) * per
         ax.errorbar(
-            places[fine],
-            mean[fine] * per,
+            places[sure],
+            mean[sure] * per,
             yerr=np.maximum(spans, 0.0),
             color=canvas.BLUE,
             marker="o",
             capsize=3,
             label="mean with its 95 % interval",
         )
+        if bare.any():
+            ax.plot(
+                places[bare],
+                mean[bare] * per,
+                marker="o",
+                linestyle="",
+                color=canvas.BLUE,
+                markerfacecolor="white",
+                label="mean of too few samples for an interval",
+            )
         if (~fine).any():
             ax.plot(
                 places[~fine],
@@ -208,7 +221,7 @@ def _outline(
     sign = "≤" if op == "<=" else "≥"
     return [
         Patch(fill=False, label=f"{sign} {_value(limit, metric)} holds", **LOOKS["holds"]),
-        Patch(fill=False, label="undecided: its interval has both", **LOOKS["undecided"]),
+        Patch(fill=False, label="undecided: its interval has both, or there is none", **LOOKS["undecided"]),
     ]
 
 

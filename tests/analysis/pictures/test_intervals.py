@@ -17,7 +17,7 @@ from tests.analysis.test_compared import LUCK, replicated
 
 
 def compared(*rows: tuple[str, float, float, float, float]) -> pd.DataFrame:
-    made = [(name, a, a + between, between, low, high, 10, 1.0) for name, a, between, low, high in rows]
+    made = [(name, a, a + between, between, low, high, 10, 1.0, 0) for name, a, between, low, high in rows]
     return pd.DataFrame(made, columns=list(SUMMARY)).astype(SUMMARY)
 
 
@@ -49,7 +49,7 @@ def test_what_has_no_share_is_named() -> None:
     table = compared(("lost", 0.0, 3.0, 1.0, 5.0), ("undelivered", 1.0, inf, inf, inf), ("sent", 10.0, 1.0, 0.5, 1.5))
     assert tables.labels(differences(table, ax=tables.axes())) == ["not drawn: lost, undelivered", "differs"]
     only = differences(table.iloc[:1], ax=tables.axes())
-    assert tables.words(only) == ["no share of a: lost"]
+    assert tables.words(only) == ["no share of a, or no interval: lost"]
 
 
 def test_of_many_the_surest_are_shown_and_the_rest_is_named() -> None:

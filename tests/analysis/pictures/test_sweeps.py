@@ -45,7 +45,7 @@ def test_the_feasible_region_is_outlined_and_the_undecided_hatched() -> None:
         if isinstance(patch, Rectangle)
     }
     assert cells == {(0, 0): False, (0, 1): True, (2, 0): True}
-    assert tables.labels(ax) == ["≤ 50 ms holds", "undecided: its interval has both"]
+    assert tables.labels(ax) == ["≤ 50 ms holds", "undecided: its interval has both, or there is none"]
 
 
 @pytest.mark.parametrize(
@@ -75,6 +75,19 @@ def test_along_one_parameter_there_is_an_interval() -> None:
     assert tables.line(ax, "infinite")[0] == [100.0]
     assert tables.line(ax, "limit")[1] == [50.0, 50.0]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("users of mobile", "delivery latency p99 (ms)")
+
+
+def test_a_mean_without_an_interval_is_never_drawn_as_sure() -> None:
+    points = {(50, "30/min"): (0.01, nan, nan), (100, "30/min"): (0.02, 0.01, 0.03), (50, "60/min"): (0.01, nan, nan)}
+    table = tables.sweep(points)
+    ax = heatmap(table, "delivery_latency_p99_s", limit=0.05, ax=tables.axes())
+    outlined = [patch for patch in ax.patches if isinstance(patch, Rectangle) and not patch.get_hatch()]
+    assert [(round(patch.get_x()), round(patch.get_y())) for patch in outlined] == [(1, 0)]
+    assert "10" in tables.words(ax)
+    curve = along(table, "delivery_latency_p99_s", at={"handler.rate_limit": "30/min"}, ax=tables.axes())
+    assert tables.line(curve, "mean of too few") == ([50.0], [10.0])
+    (bars,) = curve.containers
+    assert bars.lines[0].get_xdata().tolist() == [100.0]  # type: ignore[attr-defined]
 
 
 def test_words_are_places_in_their_order() -> None:
