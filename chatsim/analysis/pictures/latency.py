@@ -40,21 +40,25 @@ def ecdf(
     column: str = "delivery_latency_s",
     *,
     limit_s: float | None = None,
+    limits_s: Mapping[str, float] | None = None,
     by: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """The share of messages that took at most so long, with the limit (s) as a line.
 
     `messages` is `run.messages`; `column` is a latency of it, in seconds; `by` is a column, such as `group`, with a
-    curve for each of its values. Exact at every quantile. Raises UsageError with the nearest name of a column.
+    curve for each of its values, and `limits_s` are the limits (s) of single curves by their names, in their colours.
+    Exact at every quantile. Raises UsageError with the nearest name of a column or a curve.
     """
     canvas.number(limit_s, "limit_s")
+    for name, limit in (limits_s or {}).items():
+        canvas.number(limit, f"limits_s of {name}")
     samples(messages, column)
     if by is None:
-        return _curves({"all": messages}, column, limit_s, ax)
+        return _curves({"all": messages}, column, limit_s, ax, limits_s)
     canvas.needs(messages, [by], "the table of messages")
     parts = {str(name): part for name, part in messages.groupby(by, sort=True)}
-    return _curves(parts or {"all": messages}, column, limit_s, ax)
+    return _curves(parts or {"all": messages}, column, limit_s, ax, limits_s)
 
 
 def overlaid(
@@ -209,7 +213,16 @@ def _check_runs(runs: object, limit_s: object) -> None:
     canvas.number(limit_s, "limit_s")
 
 
-def _curves(parts: Mapping[str, pd.DataFrame], column: str, limit_s: float | None, ax: Axes | None) -> Axes:
+def _curves(
+    parts: Mapping[str, pd.DataFrame],
+    column: str,
+    limit_s: float | None,
+    ax: Axes | None,
+    limits_s: Mapping[str, float] | None = None,
+) -> Axes:
+    limits = limits_s or {}
+    for name in limits:
+        canvas.one_of(name, parts, "curve")
     found = {name: samples(part, column) for name, part in parts.items()}
     found = {name: values for name, values in found.items() if values.size}
     with canvas.drawn_on(ax) as ax:
@@ -217,8 +230,10 @@ def _curves(parts: Mapping[str, pd.DataFrame], column: str, limit_s: float | Non
             canvas.nothing(ax, "no messages")
             return ax
         everything = np.concatenate(list(found.values()))
-        unit = canvas.Unit(everything, limit_s)
-        shown = everything if limit_s is None else np.append(everything, limit_s)
+        there = [] if limit_s is None else [limit_s]
+        there += [limits[name] for name in found if name in limits]
+        unit = canvas.Unit(everything, *there)
+        shown = np.append(everything, there)
         canvas.spread(ax, "x", shown * unit.per_s)
         finite = shown[np.isfinite(shown)]
         right = 1.05 * float(finite.max(initial=0.0)) * unit.per_s or 1.0
@@ -234,8 +249,13 @@ def _curves(parts: Mapping[str, pd.DataFrame], column: str, limit_s: float | Non
                 linestyle=style,
                 label=_label(name, values),
             )
+            if name in limits:
+                limit, within = limits[name], _percent((values <= limits[name]).mean())
+                told = f"limit {quantity(limit, 's')} of {canvas.plain_text(name)}: {within} within"
+                ax.axvline(limit * unit.per_s, color=colour, linestyle=":", label=told)
         if limit_s is not None:
-            within = "" if len(found) > 1 else f": {_percent((everything <= limit_s).mean())} within"
+            within = f": {_percent((everything <= limit_s).mean())} within" if len(found) == 1 else ""
+            within = " of all" if limits else within
             ax.axvline(
                 limit_s * unit.per_s, color=canvas.INK, linestyle=":", label=f"limit {quantity(limit_s, 's')}{within}"
             )
@@ -247,11 +267,12 @@ def _curves(parts: Mapping[str, pd.DataFrame], column: str, limit_s: float | Non
 
 
 def _steps(values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The corners of an ECDF of ascending samples, as far as they are finite."""
+    """The corners of an ECDF of ascending samples, as far as they are finite: from 0 on, where the first one is."""
     finite = values[np.isfinite(values)]
     exact = [place for q in QUANTILES.values() if (place := rank(q, values.size) - 1) < finite.size]
     kept = canvas.kept_places(finite.size, exact)
-    return finite[kept], (kept + 1.0) / values.size
+    x, y = finite[kept], (kept + 1.0) / values.size
+    return np.append(x[:1], x), np.append(np.zeros(min(x.size, 1)), y)
 
 
 def _label(name: str, values: FloatArray) -> str:

@@ -44,12 +44,13 @@ class Picture(msgspec.Struct, frozen=True):
 
 def of_run(run: Run, result: KeptResult) -> Iterator[Picture]:
     """The pictures that make sense for a run, the most telling first."""
-    groups = run.messages["group"].nunique()
-    limit_s = limit_of(result)
-    yield Picture(
-        "How long deliveries took",
-        partial(_ecdf, run, limit_s, "group" if 1 < groups <= 6 else None),
-    )
+    groups = sorted(run.messages["group"].unique())
+    limits = limits_of(result)
+    # What is promised of the only group is promised of all who are drawn.
+    limit_s = limits.get("", limits.get(groups[0]) if len(groups) == 1 else None)
+    by = "group" if 1 < len(groups) <= 6 else None
+    single = {group: limits[group] for group in groups if by and group in limits}
+    yield Picture("How long deliveries took", partial(_ecdf, run, limit_s, single, by))
     yield Picture("Deliveries over time", partial(_over_time, run, limit_s))
     if is_elsewhere(result.wire):
         return  # who was connected, and what the handler did, stands in a journal, and there is none
@@ -72,9 +73,10 @@ def of_several(runs: Mapping[str, Run], limit_s: float | None) -> Iterator[Pictu
     yield Picture("Quantiles of each run", lambda ax: pictures.quantiles(tables, limit_s=limit_s, ax=ax))
 
 
-def limit_of(result: KeptResult) -> float | None:
-    """The upper limit (s) that the scenario sets to its delivery latency: that on the highest quantile."""
-    found: list[tuple[float, float]] = []
+def limits_of(result: KeptResult) -> dict[str, float]:
+    """The upper limits (s) that the scenario sets to its delivery latency, each that on the highest quantile: of a
+    group by its name, and that of all people by the empty one."""
+    found: dict[str, list[tuple[float, float]]] = {}
     for judged in result.expectations:
         try:
             promise = parse_expectation(judged.text)
@@ -82,8 +84,14 @@ def limit_of(result: KeptResult) -> float | None:
             continue
         if promise.metric == "delivery_latency" and promise.unit == "s" and promise.op in ("<=", "<"):
             quantile = {"max": 100.0, "mean": 0.0, "min": 0.0}.get(f"{promise.aggregate}")
-            found.append((float(f"{promise.aggregate}"[1:]) if quantile is None else quantile, judged.limit))
-    return max(found)[1] if found else None
+            height = float(f"{promise.aggregate}"[1:]) if quantile is None else quantile
+            found.setdefault(promise.group or "", []).append((height, judged.limit))
+    return {group: max(limits)[1] for group, limits in found.items()}
+
+
+def limit_of(result: KeptResult) -> float | None:
+    """The one for all people."""
+    return limits_of(result).get("")
 
 
 def config_of(result: KeptResult) -> HandlerConfig | None:
@@ -97,8 +105,8 @@ def config_of(result: KeptResult) -> HandlerConfig | None:
     return (scenario.with_live_overrides().scaled() if result.wire == "live" else scenario).handler
 
 
-def _ecdf(run: Run, limit_s: float | None, by: str | None, ax: Axes) -> Axes:
-    return pictures.ecdf(run.messages, limit_s=limit_s, by=by, ax=ax)
+def _ecdf(run: Run, limit_s: float | None, single: Mapping[str, float], by: str | None, ax: Axes) -> Axes:
+    return pictures.ecdf(run.messages, limit_s=limit_s, limits_s=single, by=by, ax=ax)
 
 
 def _over_time(run: Run, limit_s: float | None, ax: Axes) -> Axes:

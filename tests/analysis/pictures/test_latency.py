@@ -26,8 +26,9 @@ def test_the_samples_are_those_that_are_judged() -> None:
 def test_an_ecdf_climbs_by_each_sample_and_shows_its_limit() -> None:
     ax = ecdf(tables.messages(0.04, 0.01, 0.02, 0.2), limit_s=0.1, ax=tables.axes())
     x, y = tables.line(ax, "all")
-    assert x[:4] == [10.0, 20.0, 40.0, 200.0]
-    assert y[:4] == [0.25, 0.5, 0.75, 1.0]
+    # From 0 on, and not from the share that the first sample is.
+    assert x[:5] == [10.0, 10.0, 20.0, 40.0, 200.0]
+    assert y[:5] == [0.0, 0.25, 0.5, 0.75, 1.0]
     assert tables.line(ax, "limit")[0] == [100.0, 100.0]
     assert tables.labels(ax) == ["all (n = 4)", "limit 100 ms: 75.0 % within"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("delivery latency (ms)", "share of messages (1 = all)")
@@ -63,7 +64,7 @@ def test_seconds_where_milliseconds_would_be_many_and_a_logarithm_where_it_is_wi
 def test_a_big_run_is_exact_at_every_quantile_with_few_points() -> None:
     took = np.random.default_rng(3).lognormal(-4, 1, 50_000)
     ax = ecdf(tables.messages(*took), ax=tables.axes())
-    x, y = (np.array(found[:-1]) for found in tables.line(ax, "all"))
+    x, y = (np.array(found[1:-1]) for found in tables.line(ax, "all"))
     assert x.size < 2100
     per_s = 1000.0 if ax.get_xlabel().endswith("(ms)") else 1.0
     for q in QUANTILES.values():
@@ -78,11 +79,25 @@ def test_a_curve_for_each_group_and_for_each_run() -> None:
     both = tables.messages(0.01, 0.02, 0.03, 0.04, group=["a", "b", "a", "b"])
     ax = ecdf(both, by="group", ax=tables.axes())
     assert tables.labels(ax) == ["a (n = 2)", "b (n = 2)"]
-    assert tables.line(ax, "b")[0][:2] == [20.0, 40.0]
+    assert tables.line(ax, "b")[0][1:3] == [20.0, 40.0]
     runs = {"sim": tables.messages(0.01, 0.02), "live": tables.messages(0.02, 0.04)}
     ax = overlaid(runs, limit_s=0.03, ax=tables.axes())
-    assert tables.line(ax, "live")[0][:2] == [20.0, 40.0]
+    assert tables.line(ax, "live")[0][1:3] == [20.0, 40.0]
     assert len({one.get_linestyle() for one in ax.lines}) == 3
+
+
+def test_a_limit_of_one_curve_has_its_colour_and_name() -> None:
+    both = tables.messages(0.01, 0.02, 0.03, 0.04, group=["a", "b", "a", "b"])
+    ax = ecdf(both, by="group", limit_s=0.1, limits_s={"b": 0.03}, ax=tables.axes())
+    told = {"a (n = 2)", "b (n = 2)", "limit 30 ms of b: 50.0 % within", "limit 100 ms of all"}
+    assert set(tables.labels(ax)) == told
+    assert tables.line(ax, "limit 30 ms")[0] == [30.0, 30.0]
+    colours = {str(line.get_label())[:11]: line.get_color() for line in ax.lines}
+    assert colours["limit 30 ms"] == colours["b (n = 2)"]
+    with pytest.raises(UsageError, match=r"there is no curve c \(known: a, b\)"):
+        ecdf(both, by="group", limits_s={"c": 0.03}, ax=tables.axes())
+    with pytest.raises(UsageError, match=r"limits_s of b=.30ms. is no number: give one of seconds, 0\.03$"):
+        ecdf(both, by="group", limits_s={"b": "30ms"}, ax=tables.axes())  # type: ignore[dict-item]
 
 
 def test_the_warm_up_is_not_judged_and_an_ack_counts_once() -> None:
@@ -179,7 +194,7 @@ def test_nothing_says_so(table: pd.DataFrame) -> None:
 
 def test_one_message_is_a_picture() -> None:
     one = tables.messages(0.02)
-    assert tables.line(ecdf(one, ax=tables.axes()), "all")[1][0] == 1.0
+    assert tables.line(ecdf(one, ax=tables.axes()), "all")[1][:2] == [0.0, 1.0]
     assert tables.labels(latency_over_time(one, ax=tables.axes())) == ["messages (1)"]
 
 

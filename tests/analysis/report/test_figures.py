@@ -61,6 +61,33 @@ def test_the_limit_is_that_on_the_highest_quantile() -> None:
     assert limited("lost == 0", "p99(delivery_latency) >= 1ms", "p99(ack_latency) <= 100ms") is None
 
 
+def test_the_limit_of_a_group_is_drawn_for_that_group_alone() -> None:
+    expectations = [
+        Judged("p99(delivery_latency) <= 100ms", 0.0, 0.1, "pass", 1, "s"),
+        Judged("max(delivery_latency, group=people) <= 20ms", 0.0, 0.02, "pass", 1, "s"),
+        Judged("p50(delivery_latency, group=people) <= 10ms", 0.0, 0.01, "pass", 1, "s"),
+    ]
+    one = msgspec.structs.replace(kept.result(), expectations=expectations)
+    assert figures.limits_of(one) == {"": 0.1, "people": 0.02}
+    assert figures.limit_of(one) == 0.1
+    run = Run(one, None)
+    (curves, *_) = figures.of_run(run, one)
+    assert "limit 100 ms: " in figures.svg(curves, 1)
+    half = len(run.messages) // 2
+    run.messages["group"] = ["people"] * half + ["others"] * (len(run.messages) - half)
+    (curves, over_time, *_) = figures.of_run(run, one)
+    assert "limit 20 ms of people: " in figures.svg(curves, 1)
+    assert "limit 100 ms of all" in figures.svg(curves, 1)
+    only = msgspec.structs.replace(one, expectations=expectations[1:])
+    run = Run(only, None)
+    (curves, over_time, *_) = figures.of_run(run, only)
+    assert "limit 20 ms: " in figures.svg(curves, 1), "what is promised of the only group is promised of all"
+    run.messages["group"] = ["others"] * len(run.messages)
+    (curves, over_time, *_) = figures.of_run(run, only)
+    assert "limit" not in figures.svg(curves, 1)
+    assert "limit" not in figures.svg(over_time, 1)
+
+
 def test_the_handler_is_that_which_was_played() -> None:
     one = kept.result()
     config = figures.config_of(one)
