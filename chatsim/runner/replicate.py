@@ -84,8 +84,12 @@ def compare(
 ) -> Compared:
     """How b differs from a, over n pairs that share their luck: b is played from the seed of a.
 
-    Raises UsageError for what cannot be played, HarnessError where a run fails or is not valid, with its seed.
+    Raises UsageError, before anything is played, for what cannot be; HarnessError where a run fails or is not valid,
+    with its seed.
     """
+    number: object = n
+    if type(number) is not int:
+        raise UsageError(f"n={n!r}: give a whole number of pairs, since a comparison has no verdict that could end it")
     first = load(a)
     second = load(b).with_seed(first.seed)
     told = progress or (lambda done: None)

@@ -53,6 +53,23 @@ def test_until_precise_each_metric_is() -> None:
     assert len(narrower) > len(found)
 
 
+@pytest.mark.parametrize(
+    ("n", "text"),
+    [
+        ("auto", r"^n=.auto.: give a whole number of pairs"),
+        (2.0, r"^n=2\.0: give a whole number"),
+        (None, "^n=None: give a whole number"),
+        (True, "^n=True: give a whole number"),
+        (1, "2 would do"),
+    ],
+)
+def test_how_many_pairs_is_checked_before_anything_is_played(n: Any, text: str) -> None:
+    heard: list[int] = []
+    with pytest.raises(UsageError, match=text):
+        compare(small(), small(), n, jobs=1, progress=heard.append)
+    assert heard == []
+
+
 def test_until_says_which_metric_it_means() -> None:
     found = replicate(small(), until=Precision(relative=0.2), metrics=["ack_latency_p50_s"], jobs=1)
     assert len(found) >= 3
