@@ -18,7 +18,7 @@ from chatsim.analysis.held import Held, again_html, shell
 from chatsim.analysis.intervals import LEVEL
 from chatsim.analysis.paired import compare_paired
 from chatsim.analysis.replicated import Replicated
-from chatsim.verdict.again import command
+from chatsim.verdict.again import Source, command
 from chatsim.verdict.wires import again_words
 
 SUMMARY: Final = {
@@ -34,8 +34,8 @@ SUMMARY: Final = {
 }
 """One row for each number that both have: the means of a and of b, that of b - a with its 95 % interval, how many pairs
 had samples, and how much wider than that the interval would be, in variance, with luck of their own. The difference is
-nan where both are infinite in the same replication, and where each is infinite somewhere. A quantile of too few samples in
-a run has no interval, and `needed` says how many would do (`replicated.SUMMARY`)."""
+nan where both are infinite in the same replication, and where each is infinite somewhere. A quantile of too few samples
+in a run has no interval, and `needed` says how many would do (`replicated.SUMMARY`)."""
 
 ROUNDING: Final = 1e-9
 """Two numbers of a pair that differ by no more are equal: a nanosecond, or so small a share. A latency is the
@@ -93,15 +93,18 @@ class Compared(Held):
 
     @property
     def _again(self) -> list[str]:
+        return self._command(self.a.source.saved(), self.b.source)
+
+    def _command(self, *sources: Source) -> list[str]:
         wire = " ".join(again_words(self.a.wire))
         words = [f"-n {len(self.a)}", *([wire] if wire else [])]
-        return command("compare", [self.a.source.saved(), self.b.source], *words, seed=self.a.seed, called=("a", "b"))
+        return command("compare", sources, *words, seed=self.a.seed, called=("a", "b"))
 
     def __repr__(self) -> str:
         """A few lines of at most 80 columns, and the command that plays them again."""
         lines = [f"{self._head(self.b.scenario, self.a.scenario)}:", f"  {self.told()}"]
         lines += [f"  {metric:32} {difference} ({span})" for metric, _, _, difference, span in self._rows()]
-        return shell(lines, self._again)
+        return shell(lines, self._again, self._command(Source("a"), Source("b")))
 
     def _head(self, b: str, a: str) -> str:
         return f"{b} - {a} on {self.a.wire}, {len(self.a)} pairs from seed {self.a.seed}"

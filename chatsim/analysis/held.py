@@ -1,7 +1,8 @@
 """What everything that an analyst holds has in common: a line that plays it again, lines of a shell, and names.
 
-Decides how lines are cut and what a misspelt name is answered. Rule: text is cut at 80 columns, a command is broken
-where a shell allows it and never cut, and an attribute that is not there is told with the nearest one that is.
+Decides how lines are cut and what a misspelt name is answered. Rule: text is cut at 80 columns; a command is broken
+where a shell allows it and never cut, and one that does not fit so is said shorter; an attribute that is not there is
+told with the nearest one that is.
 """
 
 from __future__ import annotations
@@ -35,9 +36,15 @@ def cut(line: str) -> str:
     return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"
 
 
-def shell(lines: Iterable[str], again: Sequence[str]) -> str:
-    """What a shell shows: each line cut, and the command in parts (`verdict.again.command`) whole."""
-    return "\n".join([*map(cut, lines), *folded([f"again: {again[0]}", *again[1:]])])
+def shell(lines: Iterable[str], again: Sequence[str], short: Sequence[str]) -> str:
+    """What a shell shows: each line cut, and the command in parts (`verdict.again.command`) whole; where a part is too
+    long for a line, the `short` one, of a scenario that is saved first."""
+    whole = _told(again)
+    return "\n".join([*map(cut, lines), *(whole if max(map(len, whole)) <= WIDTH else _told(short))])
+
+
+def _told(again: Sequence[str]) -> list[str]:
+    return folded([f"again: {again[0]}", *again[1:]])
 
 
 def again_html(again: Sequence[str]) -> str:

@@ -25,7 +25,7 @@ from chatsim.analysis.slo import Looks, Ruling, Verdict, bounded, rule, together
 from chatsim.analysis.tables import with_form, write_table
 from chatsim.scenario.expectations import Expectation
 from chatsim.scenario.units import quantity
-from chatsim.verdict.again import Source, command
+from chatsim.verdict.again import SAVED, Source, command
 from chatsim.verdict.wires import again_words
 
 SUMMARY: Final = {
@@ -37,8 +37,8 @@ SUMMARY: Final = {
     "needed": "int64",
 }
 """One row for each metric: its mean over replications and a 95 % interval, in the unit that the name ends in (`_s`)
-or in a count or share; `n` replications had a sample. A quantile of which a run has fewer samples than can bound it has a
-mean and no interval: `low` and `high` are nan, and `needed` says how many in a run would do; elsewhere it is 0."""
+or in a count or share; `n` replications had a sample. A quantile of which a run has fewer samples than can bound it has
+a mean and no interval: `low` and `high` are nan, and `needed` says how many in a run would do; elsewhere it is 0."""
 
 VERDICTS: Final = {
     "expectation": "string",
@@ -114,7 +114,7 @@ class Replicated(Held):
         return self.numbers[self.name(metric)].copy()
 
     def needed(self, metric: str) -> int:
-        """How many samples an interval of this number wants in a run, where it is a quantile and some run has fewer than
+        """How many samples an interval of this number wants in a run, where it is a quantile and a run has fewer than
         can bound it from above (`quantiles.smallest_n`): it would be too low on average. Else 0; runs without a sample
         do not count. Raises UsageError with the nearest name."""
         name = self.name(metric)
@@ -198,10 +198,13 @@ class Replicated(Held):
 
     @property
     def _again(self) -> list[str]:
+        return self._command(self.source)
+
+    def _command(self, source: Source) -> list[str]:
         # Those that were played until they were precise are the same as so many that were asked for.
         n = f"-n {len(self) if self.looks.first == self.looks.n_max else 'auto'}"
         wire = " ".join(again_words(self.wire))
-        return command("replicate", [self.source], n, *([wire] if wire else []), seed=self.seed)
+        return command("replicate", [source], n, *([wire] if wire else []), seed=self.seed)
 
     def __repr__(self) -> str:
         """A few lines of at most 80 columns, and the command that plays them again."""
@@ -209,7 +212,7 @@ class Replicated(Held):
             f"{self.verdict.upper()}  {self.scenario} on {self.wire}, {len(self)} replications from seed {self.seed}"
         ]
         lines += [f"  {verdict:12} {mean:>12} {span:>24}  {text}" for text, mean, span, verdict in self._rows()]
-        return shell(lines, self._again)
+        return shell(lines, self._again, self._command(Source(SAVED)))
 
     def _repr_html_(self) -> str:
         """A card: plain tables and no script."""

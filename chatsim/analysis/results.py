@@ -22,7 +22,7 @@ from chatsim.errors import UsageError
 from chatsim.journal.lives import journals, steps
 from chatsim.scenario.units import quantity
 from chatsim.timeline.story import Story
-from chatsim.verdict.again import Source, command
+from chatsim.verdict.again import SAVED, Source, command
 from chatsim.verdict.result import Finished
 from chatsim.verdict.wires import FLOW, again_words
 
@@ -149,8 +149,11 @@ class Run(Held):
 
     @property
     def _again(self) -> list[str]:
+        return self._command(self._source)
+
+    def _command(self, source: Source) -> list[str]:
         wire = " ".join(again_words(self.result.wire))
-        return command("run", [self._source], *([wire] if wire else []), seed=self.result.seed)
+        return command("run", [source], *([wire] if wire else []), seed=self.result.seed)
 
     def _rows(self) -> list[tuple[str, str, str]]:
         return [(j.text, quantity(j.observed, j.unit), j.verdict) for j in self.result.expectations]
@@ -162,7 +165,7 @@ class Run(Held):
         if not found.valid:
             lines.append(found.why_invalid)
         lines += [f"  {verdict:12} {observed:>14}  {text}" for text, observed, verdict in self._rows()]
-        return shell(lines, self._again)
+        return shell(lines, self._again, self._command(Source(SAVED)))
 
     def _repr_html_(self) -> str:
         """A card: plain tables and no script, so that it looks the same wherever notebooks are shown."""

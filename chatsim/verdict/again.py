@@ -19,6 +19,9 @@ from chatsim.scenario.changes import set_options
 from chatsim.scenario.load import shipped_name
 from chatsim.scenario.model import Scenario
 
+SAVED: Final = "scenario"
+"""What a scenario is called in Python in that line, and where it has no better name in its file."""
+
 WIDTH: Final = 80
 """Columns of a terminal that everybody has."""
 
@@ -44,7 +47,7 @@ class Source(msgspec.Struct, frozen=True):
 
 
 def command(
-    verb: str, sources: Sequence[Source], *words: str, seed: int, called: Sequence[str] = ("scenario",)
+    verb: str, sources: Sequence[Source], *words: str, seed: int, called: Sequence[str] = (SAVED,)
 ) -> list[str]:
     """The line in parts that belong together, each quoted for a shell: the verb with its files, options, the changes of
     the last of the `sources`, the seed, and a comment where there is something to be done before.

@@ -78,7 +78,7 @@ def test_two_infinities_have_no_difference() -> None:
 def test_it_reads_in_eighty_columns_and_runs_no_script() -> None:
     later = [value + 0.01 for value in LUCK]
     found = Compared(replicated("<script>" + "x" * 90, p99_s=LUCK), replicated("b", p99_s=later))
-    assert max(map(len, repr(found).splitlines()[:3])) <= 80
+    assert max(map(len, repr(found).splitlines())) <= 80
     assert "<script>" not in found._repr_html_()
     assert "+0.01" in found._repr_html_()
 
@@ -109,6 +109,18 @@ def test_infinities_on_both_sides_have_no_difference_and_are_no_number_that_coul
 def test_differences_that_rise_by_luck_have_an_interval_all_the_same() -> None:
     rising = [value + 0.001 * at for at, value in enumerate(LUCK)]
     assert Compared(replicated("a", p99_s=LUCK), replicated("b", p99_s=rising)).summary().n.tolist() == [10]
+
+
+def test_changes_that_fit_no_line_are_saved_first() -> None:
+    changed = Source("s", "s.yaml", {"description": "x" * 90})
+    found = Compared(replicated("a", Source("s", "s.yaml"), p99_s=LUCK), replicated("b", changed, p99_s=LUCK))
+    lines = repr(found).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[2:] == [
+        "again: chatsim compare a.yaml b.yaml -n 10 --seed 5 \\",
+        '    # after cs.load(a).save("a.yaml") and after cs.load(b).save("b.yaml")',
+    ]
+    assert "x" * 90 in found.again
 
 
 def test_the_card_says_the_seed_and_how_to_see_it_again() -> None:

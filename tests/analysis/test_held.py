@@ -44,7 +44,9 @@ def test_lines_are_cut_and_commands_are_not() -> None:
     assert cut("x" * 81) == "x" * 79 + "…"
     assert cut("x" * 80) == "x" * 80
     again = ["chatsim run s.yaml", *[f"--set users={'9' * 30}"] * 3, "--seed 1"]
-    lines = shell(["x" * 100], again).splitlines()
+    lines = shell(["x" * 100], again, ["unused"]).splitlines()
     assert max(map(len, lines)) <= 80
     assert " ".join(line.strip(" \\") for line in lines[1:]) == f"again: {' '.join(again)}"
+    long = ["chatsim run s.yaml", f"--set description={'x' * 80}", "--seed 1"]
+    assert shell(["x"], long, ["chatsim run t.yaml", "--seed 1"]) == "x\nagain: chatsim run t.yaml --seed 1"
     assert again_html(["<b>", "--seed 1"]) == "<p>again: <code>&lt;b&gt; --seed 1</code></p>"

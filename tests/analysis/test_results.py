@@ -98,11 +98,15 @@ def test_a_folder_that_cannot_be_is_refused(played: RunResult, tmp_path: Path) -
 
 def test_a_shell_shows_a_few_lines_of_eighty_columns(played: RunResult) -> None:
     long = msgspec.structs.replace(played, scenario="x" * 100)
-    for shown in (Run(played, None), Run(long, None)):
+    changed = Source("s", "s.yaml", {"description": "x" * 100})
+    for shown in (Run(played, None), Run(long, None), Run(played, changed)):
         lines = repr(shown).splitlines()
         told = lines[: 1 + len(EXPECT)]
-        assert max(map(len, told)) <= WIDTH
+        assert max(map(len, lines)) <= WIDTH
         assert "".join(lines[len(told) :]).startswith("again: chatsim run ")
+    assert repr(Run(played, changed)).endswith(
+        'again: chatsim run scenario.yaml --seed 1 \\\n    # after cs.load(scenario).save("scenario.yaml")'
+    )
     assert repr(Run(played, None)).startswith("FAIL  s on sim, seed 1\n")
     assert re.search(r"fail +10 ms  p99\(delivery_latency\) <= 1ms", repr(Run(played, None)))
 
