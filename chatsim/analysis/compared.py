@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 from html import escape
 from math import isfinite, nan
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,7 @@ from chatsim.analysis.held import Held, again_html, shell
 from chatsim.analysis.intervals import LEVEL
 from chatsim.analysis.paired import compare_paired
 from chatsim.analysis.replicated import Replicated
+from chatsim.analysis.tables import with_form, write_table
 from chatsim.verdict.again import Source, command
 from chatsim.verdict.wires import again_words
 
@@ -81,6 +83,17 @@ class Compared(Held):
             sure = (nan, nan, a.size, nan) if bare else (between.low, between.high, a.size, found.variance_ratio)
             rows.append((metric, a.mean(), b.mean(), between.mean, *sure, needed))
         return pd.DataFrame(rows, columns=list(SUMMARY)).astype(SUMMARY)
+
+    def to_csv(self, path: str | Path) -> Path:
+        """Write `summary()` as CSV, to a name that ends in .csv; returns the path. Raises UsageError."""
+        return write_table(self._all, with_form(path, ".csv"))
+
+    def to_parquet(self, path: str | Path) -> Path:
+        """Write `summary()` as Parquet, to a name that ends in .parquet; returns the path.
+
+        Raises UsageError where `chatsim[parquet]` is not installed.
+        """
+        return write_table(self._all, with_form(path, ".parquet"))
 
     def changed(self) -> pd.DataFrame:
         """The numbers whose interval does not hold 0: those that differ, but for one in twenty by luck."""

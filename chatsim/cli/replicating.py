@@ -20,6 +20,7 @@ from chatsim.cli.output import emit, emit_columns, emit_document
 from chatsim.cli.repeating import judged_rows
 
 if TYPE_CHECKING:
+    from chatsim.analysis.compared import Compared
     from chatsim.analysis.replicated import Replicated
 
 _VERDICTS: Final = ("expectation", "mean", "low", "high", "limit", "verdict")
@@ -30,6 +31,7 @@ TOO_FEW_MAX: Final = 4
 _DIFFERENCES: Final = ("metric", "a", "b", "difference", "low", "high", "n")
 
 Csv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write every number of every replication.")]
+Differences = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write how each number differs.")]
 Parquet = Annotated[Path | None, typer.Option("--parquet", metavar="FILE", help="The same as Parquet.")]
 
 
@@ -61,14 +63,11 @@ def add(app: typer.Typer) -> None:
         options.check_jobs(jobs)
         width = None if until is None else options.share(until)
         from chatsim.analysis.sequential import Precision
-        from chatsim.analysis.tables import check_form, with_form
         from chatsim.runner.desk import load
         from chatsim.runner.progress import bar
         from chatsim.runner.replicate import replicate as play
 
-        for path, form in ((csv, ".csv"), (parquet, ".parquet")):
-            if path is not None:
-                check_form(with_form(path, form))
+        _check_files(csv, parquet)
         scenario = load(file).with_(options.changes(changes or []))
         scenario = scenario if seed is None else scenario.with_seed(seed)
         precision = None if width is None else Precision(relative=width)
@@ -84,10 +83,7 @@ def add(app: typer.Typer) -> None:
                 jobs=jobs,
                 progress=lambda done: told(done, total),
             )
-        if csv is not None:
-            found.to_csv(csv)
-        if parquet is not None:
-            found.to_parquet(parquet)
+        _write(found, csv, parquet)
         if json:
             emit_document(_document(found))
         else:
@@ -107,6 +103,8 @@ def add(app: typer.Typer) -> None:
         seed: options.Seed = None,
         jobs: options.Jobs = -1,
         json: options.Json = False,
+        csv: Differences = None,
+        parquet: Parquet = None,
     ) -> None:
         """Run two scenarios in pairs that share their luck: what differs, and by how much."""
         options.check_jobs(jobs)
@@ -114,6 +112,7 @@ def add(app: typer.Typer) -> None:
         from chatsim.runner.progress import bar
         from chatsim.runner.replicate import compare as play
 
+        _check_files(csv, parquet)
         first, second = load(a), load(b).with_(options.changes(changes or []))
         first = first if seed is None else first.with_seed(seed)
         with ends_as_interrupted(), bar("replications") as told:
@@ -126,12 +125,29 @@ def add(app: typer.Typer) -> None:
                 jobs=jobs,
                 progress=lambda done: told(done, 2 * replications),
             )
+        _write(found, csv, parquet)
         if json:
             emit_document({"pairs": replications, "numbers": found.summary().to_dict("records")})
             return
         rows = [[text(row[name]) for name in _DIFFERENCES] for row in found.changed().to_dict("records")]
         emit_columns(_DIFFERENCES, rows, right=_DIFFERENCES[1:])
         emit(f"\n{found.told()} alone")
+
+
+def _check_files(csv: Path | None, parquet: Path | None) -> None:
+    """Raise UsageError, before anything is played, where the files could not be written."""
+    from chatsim.analysis.tables import check_form, with_form
+
+    for path, form in ((csv, ".csv"), (parquet, ".parquet")):
+        if path is not None:
+            check_form(with_form(path, form))
+
+
+def _write(found: Replicated | Compared, csv: Path | None, parquet: Path | None) -> None:
+    if csv is not None:
+        found.to_csv(csv)
+    if parquet is not None:
+        found.to_parquet(parquet)
 
 
 def text(value: Any) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from math import inf, isnan, nan
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from chatsim.analysis.compared import SUMMARY, Compared
@@ -11,6 +13,7 @@ from chatsim.analysis.numbers import Replication
 from chatsim.analysis.paired import compare_paired
 from chatsim.analysis.replicated import Replicated
 from chatsim.analysis.slo import Looks
+from chatsim.errors import UsageError
 from chatsim.verdict.again import Source
 
 LUCK = [0.080, 0.095, 0.078, 0.103, 0.081, 0.079, 0.094, 0.082, 0.090, 0.071]
@@ -109,6 +112,15 @@ def test_infinities_on_both_sides_have_no_difference_and_are_no_number_that_coul
 def test_differences_that_rise_by_luck_have_an_interval_all_the_same() -> None:
     rising = [value + 0.001 * at for at, value in enumerate(LUCK)]
     assert Compared(replicated("a", p99_s=LUCK), replicated("b", p99_s=rising)).summary().n.tolist() == [10]
+
+
+def test_it_comes_back_from_its_files(tmp_path: Path) -> None:
+    found = Compared(replicated("a", max_s=[inf, *LUCK[1:]], p99_s=LUCK), replicated("b", max_s=LUCK, p99_s=LUCK))
+    csv, parquet = found.to_csv(tmp_path / "deep" / "c.csv"), found.to_parquet(tmp_path / "c.parquet")
+    pd.testing.assert_frame_equal(pd.read_csv(csv, dtype={"metric": "string"}), found.summary())
+    pd.testing.assert_frame_equal(pd.read_parquet(parquet), found.summary(), check_dtype=False)
+    with pytest.raises(UsageError, match=r"let the name end in \.csv"):
+        found.to_csv(tmp_path / "c.xlsx")
 
 
 def test_changes_that_fit_no_line_are_saved_first() -> None:

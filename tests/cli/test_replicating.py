@@ -134,6 +134,18 @@ def test_the_same_twice_does_not_differ(file: Path, capsys: Capture) -> None:
     assert {row["difference"] for row in numbers} == {0.0}
 
 
+def test_compare_writes_how_each_number_differs(file: Path, tmp_path: Path, capsys: Capture) -> None:
+    csv = tmp_path / "deep" / "differences.csv"
+    words = ["compare", f"{file}", f"{file}", "--set", "users=8", "-n", "3", "--jobs", "1", "--csv", f"{csv}"]
+    assert main([*words, "--parquet", f"{tmp_path / 'd.parquet'}", "--json"]) == 0
+    table = pd.read_csv(csv)
+    assert table.metric.tolist() == [row["metric"] for row in json.loads(capsys.readouterr().out)["numbers"]]
+    assert {"a", "b", "difference", "low", "high", "n", "variance_ratio", "needed"} < set(table)
+    assert pd.read_parquet(tmp_path / "d.parquet").metric.tolist() == table.metric.tolist()
+    assert main([*words[:-1], "differences.txt"]) == 3
+    assert "let the name end in .csv" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("change", "text"),
     [
