@@ -1,13 +1,15 @@
 """Executing a notebook as `jupyter lab` would, and reading what it showed.
 
 Decides what counts as shown: the text of results and prints of the cells that play in virtual time. Cells tagged
-`live` show what real sockets and clocks did, which differs from run to run. What a notebook costs is CPU time: how long
-it takes on the wall says what else the machine does.
+`live` show what real sockets and clocks did, which differs from run to run. What a notebook takes is told as CPU time, as
+time on the wall, and as what others had of the machine meanwhile.
 """
 
 from __future__ import annotations
 
 import re
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +36,22 @@ def read(path: Path) -> Any:
 
 def execute(path: Path) -> Any:
     """A copy of it, run from top to bottom by a kernel of its own. Raises nbclient's CellExecutionError."""
-    return measured(path)[0]
+    return measured(path).notebook
 
 
-def measured(path: Path) -> tuple[Any, float]:
-    """The same, and the CPU time (s) of the kernel and of all processes that it started."""
+@dataclass(frozen=True)
+class Took:
+    """A notebook that has run: the CPU time (s) of its kernel and of all processes that it started, the time on the wall
+    (s), the start of the kernel included, and how much of that others had of each processor in the mean (s)."""
+
+    notebook: Any
+    cpu_s: float
+    wall_s: float
+    others_s: float
+
+
+def measured(path: Path) -> Took:
+    """A copy of it, run as `execute` does, and what that took."""
     spent_s = [0.0]
 
     def ended(**about: Any) -> None:
@@ -58,8 +71,16 @@ def measured(path: Path) -> tuple[Any, float]:
         resources={"metadata": {"path": str(FOLDER)}},
         on_cell_executed=ended,
     )
+    started_at, busy_s = time.monotonic(), _busy_s()
     client.execute()
-    return notebook, spent_s[0]
+    wall_s, busy_s = time.monotonic() - started_at, _busy_s() - busy_s
+    return Took(notebook, spent_s[0], wall_s, max(busy_s - spent_s[0], 0.0) / psutil.cpu_count())
+
+
+def _busy_s() -> float:
+    """How long the processors have worked (s), for whomever, all of them together."""
+    spent = psutil.cpu_times()
+    return float(sum(spent) - spent.idle - getattr(spent, "iowait", 0.0))
 
 
 def _cpu_s(process: psutil.Process) -> float:

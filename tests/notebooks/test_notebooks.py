@@ -1,4 +1,4 @@
-"""Every notebook runs from top to bottom within a minute of CPU time, and shows what is kept in it."""
+"""Every notebook runs from top to bottom within a minute, and shows what is kept in it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import nbformat
 import pytest
 
 from chatsim.runner.desk import scenarios
-from tests.notebooks.executing import FOLDER, is_live, measured, notebooks, numbers, read, shown
+from tests.notebooks.executing import FOLDER, Took, is_live, measured, notebooks, numbers, read, shown
 
+WALL_MAX_S = 60.0
+"""For each notebook, without what CHATSIM_FAST leaves out, on a machine that does nothing else."""
 CPU_MAX_S = 60.0
-"""On the wall a notebook takes longer where others use the machine, and shorter where it has many cores."""
+"""Of all its processes together: on the wall it is shorter where the machine has many cores."""
 
 NOTEBOOKS = notebooks()
 by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -26,8 +28,13 @@ def code(path: Path) -> list[Any]:
 
 
 @cache
-def played(path: Path) -> tuple[Any, float]:
-    """It as it runs now, and the CPU time (s) that it takes; once for all tests."""
+def played(path: Path) -> Took:
+    """It as it runs now, and what that takes; once for all tests."""
+    return played_now(path)
+
+
+def played_now(path: Path) -> Took:
+    """The same, played again."""
     with pytest.MonkeyPatch.context() as patch:
         # Leaves out of the live cells, which are not compared, what takes long.
         patch.setenv("CHATSIM_FAST", "1")
@@ -38,15 +45,20 @@ def played(path: Path) -> tuple[Any, float]:
 @by_name
 def test_it_shows_what_is_kept_in_it(path: Path) -> None:
     kept = shown(read(path))
-    for number, (now, then) in enumerate(zip(shown(played(path)[0]), kept, strict=True)):
+    for number, (now, then) in enumerate(zip(shown(played(path).notebook), kept, strict=True)):
         assert numbers(now) == pytest.approx(numbers(then), rel=1e-6), f"cell {number}: make notebooks renews it"
 
 
 @pytest.mark.slow
 @by_name
 def test_it_takes_no_more_than_a_minute(path: Path) -> None:
-    _, cpu_s = played(path)
-    assert cpu_s <= CPU_MAX_S
+    """On the wall less what others had of the machine: exact where nobody else uses it, and forgiving where somebody
+    does. Once more where it was too much."""
+    took = played(path)
+    assert took.cpu_s <= CPU_MAX_S
+    if took.wall_s - took.others_s > WALL_MAX_S:
+        took = played_now(path)
+    assert took.wall_s - took.others_s <= WALL_MAX_S
 
 
 BURNS = """
@@ -69,8 +81,11 @@ def test_the_time_of_all_its_processes_counts(tmp_path: Path) -> None:
     """One second in the kernel, one in a child that has ended, four in workers that wait for more."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(BURNS)])  # type: ignore[no-untyped-call]
     nbformat.write(notebook, tmp_path / "burns.ipynb")  # type: ignore[no-untyped-call]
-    _, cpu_s = measured(tmp_path / "burns.ipynb")
-    assert cpu_s >= 6.0
+    took = measured(tmp_path / "burns.ipynb")
+    assert took.cpu_s >= 6.0
+    # A second alone, then the child, then two at a time.
+    assert took.wall_s >= 4.0
+    assert 0.0 <= took.others_s <= took.wall_s
 
 
 @by_name
