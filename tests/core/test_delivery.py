@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from itertools import product
+from math import inf, prod
 
 import pytest
 from hypothesis import given
@@ -530,20 +532,38 @@ def test_what_is_owed_is_delivered_undelivered_or_waiting(reliability: str, step
     assert len(issued) == world.handler.ledger.undelivered
 
 
-def test_the_chance_of_delivery_follows_from_the_number_of_sends() -> None:
-    # Each send or its ack is lost with p = 1/2: four sends deliver 1 - p^4 = 15/16 of all sixteen patterns of loss.
-    delivered = 0
-    for pattern in range(16):
-        world = World()
-        world.arrive("ann", "bob")
-        world.say("ann")
-        for attempt in range(4):
-            world.until(30.0 * attempt)
-            if pattern >> attempt & 1:
-                world.ack("bob", 1)
-        world.until(200)
-        delivered += world.handler.ledger.delivered
-    assert delivered == 15
+def delay_s(comes_through: tuple[bool, ...]) -> float:
+    """How long after it was said (s) a message is delivered, where these of its sends come through with their acks; inf
+    where it never is."""
+    world = World()
+    world.arrive("ann", "bob")
+    world.say("ann")
+    for attempt, comes in enumerate(comes_through):
+        world.until(30.0 * attempt)
+        if comes:
+            world.ack("bob", 1)
+    world.until(200)
+    told = [at for at, _ in world.dated("ann", Delivered)]
+    assert (len(told), world.handler.ledger.delivered) == (any(comes_through), any(comes_through))
+    assert len(attempts(world, "bob")) == (comes_through.index(True) if told else 3) + 1
+    return told[0] if told else inf
+
+
+DELAYS_S = {comes: delay_s(comes) for comes in product((True, False), repeat=4)}
+
+
+@pytest.mark.parametrize("lost", [0.0, 0.1, 0.5, 0.9, 1.0])
+def test_the_chance_and_the_delay_of_delivery_follow_from_the_number_of_sends(lost: float) -> None:
+    """Each send or its ack is lost with p: four sends deliver 1 - p^4, after 0, 30, 60 and 90 s with geometric weights.
+
+    Exact, over all sixteen patterns of loss, each with its probability.
+    """
+    weights = dict.fromkeys((0.0, 30.0, 60.0, 90.0, inf), 0.0)
+    for comes_through, after_s in DELAYS_S.items():
+        weights[after_s] += prod(1.0 - lost if comes else lost for comes in comes_through)
+    geometric = {30.0 * sends: lost**sends * (1.0 - lost) for sends in range(4)}
+    assert weights == pytest.approx(geometric | {inf: lost**4}, abs=1e-15)
+    assert sum(geometric.values()) == pytest.approx(1.0 - lost**4)
 
 
 def test_who_follows_a_device_that_began_later_has_not_what_came_before() -> None:
