@@ -37,7 +37,7 @@ SUMMARY: Final = {
 """One row for each number that both have: the means of a and of b, that of b - a with its 95 % interval, how many pairs
 had samples, and how much wider than that the interval would be, in variance, with luck of their own. The difference is
 nan where both are infinite in the same replication, and where each is infinite somewhere. A quantile of too few samples
-in a run has no interval, and `needed` says how many would do (`replicated.SUMMARY`)."""
+in a run has no interval, and `needed` says how many would do (`replicated.ESTIMATES`)."""
 
 ROUNDING: Final = 1e-9
 """Two numbers of a pair that differ by no more are equal: a nanosecond, or so small a share. A latency is the

@@ -34,11 +34,13 @@ SUMMARY: Final = {
     "low": "float64",
     "high": "float64",
     "n": "int64",
-    "needed": "int64",
 }
 """One row for each metric: its mean over replications and a 95 % interval, in the unit that the name ends in (`_s`)
 or in a count or share; `n` replications had a sample. A quantile of which a run has fewer samples than can bound it has
-a mean and no interval: `low` and `high` are nan, and `needed` says how many in a run would do; elsewhere it is 0."""
+a mean and no interval: `low` and `high` are nan."""
+
+ESTIMATES: Final = SUMMARY | {"needed": "int64"}
+"""The same, and how many samples in a run would do where a quantile has no interval for want of them; elsewhere 0."""
 
 VERDICTS: Final = {
     "expectation": "string",
@@ -130,6 +132,10 @@ class Replicated(Held):
     def summary(self, level: float = LEVEL) -> pd.DataFrame:
         """The mean of every metric with its interval: the columns of `SUMMARY`. Raises UsageError for fewer than two
         replications."""
+        return self.estimates(level)[list(SUMMARY)]
+
+    def estimates(self, level: float = LEVEL) -> pd.DataFrame:
+        """As `summary`, and what an interval would take where there is none: the columns of `ESTIMATES`."""
         rows = []
         for metric, values in self.numbers.items():
             there = values[~np.isnan(values)]
@@ -141,7 +147,7 @@ class Replicated(Held):
                 rows.append((metric, interval.mean, low, high, there.size, needed))
             elif len(self) < 2:
                 t_interval(values, level)
-        return pd.DataFrame(rows, columns=list(SUMMARY)).astype(SUMMARY)
+        return pd.DataFrame(rows, columns=list(ESTIMATES)).astype(ESTIMATES)
 
     def to_csv(self, path: str | Path) -> Path:
         """Write `frame` as CSV, to a name that ends in .csv; returns the path. Raises UsageError."""

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from chatsim.analysis.intervals import LEVEL
-from chatsim.analysis.replicated import SUMMARY, Replicated
+from chatsim.analysis.replicated import ESTIMATES, Replicated
 from chatsim.analysis.tables import write_table
 
 Point = Mapping[str, Any]
@@ -24,7 +24,7 @@ Point = Mapping[str, Any]
 
 
 class Sweep(pd.DataFrame):
-    """A DataFrame: a column for each path of the grid, then those of `replicated.SUMMARY`: metric, mean, low, high,
+    """A DataFrame: a column for each path of the grid, then those of `replicated.ESTIMATES`: metric, mean, low, high,
     n, needed.
 
     What is selected out of it is a plain DataFrame.
@@ -56,11 +56,11 @@ def swept(
     kinds = {path: _kind([point[path] for point in points]) for path in points[0]}
     for point, each in zip(points, found, strict=True):
         head = [shown(value) if kinds[path] == "string" else value for path, value in point.items()]
-        summary = {row[0]: row for row in each.summary(level).itertuples(index=False, name=None)}
+        summary = {row[0]: row for row in each.estimates(level).itertuples(index=False, name=None)}
         for name in known:
             there = 0 if name in summary or name not in each.numbers else int(np.sum(~np.isnan(each.numbers[name])))
             rows.append((*head, *summary.get(name, (name, nan, nan, nan, there, 0))))
-    return Sweep(pd.DataFrame(rows, columns=[*kinds, *SUMMARY]).astype(kinds | SUMMARY))
+    return Sweep(pd.DataFrame(rows, columns=[*kinds, *ESTIMATES]).astype(kinds | ESTIMATES))
 
 
 def shown(value: Any) -> str:

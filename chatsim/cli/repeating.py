@@ -134,5 +134,5 @@ def _document(found: Replicated) -> dict[str, Any]:
             }
             for expectation, ruling in zip(found.expect, found.rulings, strict=True)
         ],
-        "numbers": found.summary().to_dict("records"),
+        "numbers": found.estimates().to_dict("records"),
     }

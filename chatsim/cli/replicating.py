@@ -185,7 +185,7 @@ def _show(found: Replicated, metrics: Sequence[str], *, everything: bool) -> Non
 
 def _summary_rows(found: Replicated) -> Iterable[Mapping[Any, Any]]:
     promised = found.promised()
-    for row in found.summary().to_dict("records"):
+    for row in found.estimates().to_dict("records"):
         # What never happened is only worth a line where somebody has asked for it.
         if row["low"] < row["high"] or row["mean"] != 0 or row["metric"] in promised:
             yield row
@@ -199,5 +199,5 @@ def _document(found: Replicated) -> dict[str, Any]:
         "seeds": [replication.seed for replication in found.replications],
         "verdict": found.verdict,
         "expectations": found.verdicts().to_dict("records"),
-        "numbers": found.summary().to_dict("records"),
+        "numbers": found.estimates().to_dict("records"),
     }
