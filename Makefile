@@ -26,7 +26,7 @@ test: check
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -q -m slow -n auto --dist loadfile
 	$(BIN)/chatsim check scenarios/*.yaml scenarios/capacity --on live --attempts 3
-	printf '%s\n' scenarios/regressions/*.yaml | xargs -n 7 -P 4 $(BIN)/chatsim check --on live --attempts 3
+	printf '%s\n' scenarios/regressions/*.yaml | xargs -n 9 -P 4 $(BIN)/chatsim check --on live --attempts 3
 
 # All tests once more with every line and branch counted, in whatever process: all of the core, and nine tenths of the rest.
 coverage: $(INSTALLED)

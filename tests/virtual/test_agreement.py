@@ -133,23 +133,6 @@ events:
   - {at: 40500ms, do: crash_node, down: 1s}
 expect: [lost == 0, count(drain_time) == 0]
 """,
-    # Found by exploring (seed 15050): what waits for a slow reader's bandwidth when a close is not answered in time.
-    "broken-off-while-slow": """
-name: broken-off-while-slow
-duration: 40s
-handler: {frame_limit: 6/s, rate_limit: 7/min}
-groups:
-  - name: g
-    users: 2
-    session_size: 2
-    arrive_over: 1s
-    messages: {arrivals: poisson, rate: 10/min}
-    network: {latency: {lognormal: {median: 20ms, p99: 0.2s}}}
-events:
-  - {at: 5s, do: slow_reader, bandwidth: 2000bit/s, for: 12s}
-  - {at: 8s, do: flood, rate: 12/s, for: 5s, count: 1}
-expect: [duplicates == 0]
-""",
 }
 """Beside the shipped ones: what they leave out."""
 
@@ -181,6 +164,7 @@ TERSE = {
     "away-in-the-grace",
     "dropped-when-drained",
     "dropped-when-due",
+    "gone-before-the-first-post",
     "left-in-a-flood",
     "newer-to-a-second-device",
     "posted-after-restart",
