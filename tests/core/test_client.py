@@ -571,7 +571,7 @@ def test_what_an_expired_token_cost_is_asked_again_when_it_is_renewed() -> None:
 
 
 def test_an_ack_at_the_moment_another_is_due_leaves_no_alarm_behind() -> None:
-    # Found by exploring: the alarm stayed at that moment, and rang there for ever.
+    # Found by exploring (acked-when-due.yaml): the alarm stayed at that moment, and rang there for ever.
     ann = at_home()
     ann.receive(0.0, message(1))
     ann.receive(0.1, message(2))

@@ -141,7 +141,8 @@ def test_a_session_that_ended_is_not_joined_again() -> None:
 
 
 def test_an_error_of_something_else_does_not_keep_it_from_what_it_joined() -> None:
-    # Found by exploring (seed 22324): typing was refused while the join was under way, and nothing came after it.
+    # Found by exploring (seed 22324: typing-refused-while-joining.yaml): typing was refused while the join was under
+    # way, and nothing came after it.
     made = at_home()
     made.receive(1.0, Left(session="s", reason="removed"))
     made.join(2.0, "s")
@@ -165,7 +166,8 @@ def test_an_error_without_an_id_is_the_answer_to_the_oldest_open_join(code: str)
 
 @pytest.mark.parametrize("code", ["token_expired", "unavailable", "frame_rate"])
 def test_who_was_not_let_go_is_where_she_was(code: str) -> None:
-    # Found by exploring (seed 10558): what came after the leave was passed over, and acked when she had joined again.
+    # Found by exploring (seed 10558: not-let-go.yaml): what came after the leave was passed over, and acked when she
+    # had joined again.
     made = at_home(seq=4)
     made.leave(1.0, "s")
     made.receive(1.1, Error(code, "not now", retry_after_ms=1000))
@@ -177,7 +179,8 @@ def test_who_was_not_let_go_is_where_she_was(code: str) -> None:
 
 
 def test_of_what_a_flood_would_swallow_nothing_is_asked_before_it_is_over() -> None:
-    # Found by exploring (seed 15466): a leave had no answer, and who joined again acked what she had passed over.
+    # Found by exploring (seed 15466: left-in-a-flood.yaml): a leave had no answer, and who joined again acked what she
+    # had passed over.
     made = at_home(seq=4)
     made.receive(1.0, Error("frame_rate", "too many", "x", retry_after_ms=1000))
     assert written(made.leave(1.1, "s")) == []

@@ -104,7 +104,8 @@ def test_what_only_a_dead_connection_was_sent_goes_to_the_newest_when_it_is_foun
 
 
 def test_what_comes_too_late_for_one_device_waits_for_the_next() -> None:
-    # Found by exploring (seed 8667): the second device acked both, and had dropped the first behind the second.
+    # Found by exploring (seed 8667: newer-to-a-second-device.yaml): the second device acked both, and had dropped the
+    # first behind the second.
     world = World()
     world.connect("ann1")
     world.dead.add("ann1")
@@ -170,7 +171,7 @@ def test_what_retention_has_ended_is_sent_no_more() -> None:
 
 
 def test_her_time_to_come_back_runs_from_when_she_went_and_not_from_the_first_post() -> None:
-    # Found by exploring (seed 2143): she was owed what was posted for as long again.
+    # Found by exploring (seed 2143: gone-before-the-first-post.yaml): she was owed what was posted for as long again.
     world = away(HandlerConfig(retention_s=20))
     world.pass_s(14)
     posted(world, "p1")
@@ -245,7 +246,8 @@ def test_a_client_that_knows_nothing_of_it_sees_each_post_once(lost: bool) -> No
 
 
 def test_who_is_away_over_a_restart_is_owed_what_is_posted_to_her() -> None:
-    # Found by exploring (seed 1734): a sweep forgot her, though her time to come back was not over.
+    # Found by exploring (seed 1734: posted-after-restart.yaml): a sweep forgot her, though her time to come back was
+    # not over.
     state = SessionState("s", 1, 0, ("ann", "bob"), None, (("ann", 0), ("bob", 0)), ())
     world = World(snapshot=Snapshot((state,)))
     world.connect("bob1")
@@ -256,7 +258,8 @@ def test_who_is_away_over_a_restart_is_owed_what_is_posted_to_her() -> None:
 
 
 def test_the_log_hears_that_a_connection_was_sent_what_it_began_behind() -> None:
-    # Found by exploring (seed 21607): after a crash it was taken for one that had not been sent it.
+    # Found by exploring (seed 21607: caught-up-before-a-crash.yaml): after a crash it was taken for one that had not
+    # been sent it.
     world = World(snapshot=Snapshot())
     world.connect("ann1")
     posted(world, "p1")

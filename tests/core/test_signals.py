@@ -124,7 +124,7 @@ def test_who_was_away_is_still_away_when_she_reconnects_within_the_grace() -> No
 
 
 def test_who_says_within_the_grace_that_she_is_away_is_said_to_be_so_when_she_joins() -> None:
-    # Found by exploring (seed 14720): the others went on believing that she was online.
+    # Found by exploring (seed 14720: away-in-the-grace.yaml): the others went on believing that she was online.
     world = World()
     world.arrive("ann1", "bob")
     world.gone("ann1")

@@ -227,7 +227,8 @@ def test_baseline_keeps_nothing_for_a_return() -> None:
 
 
 def test_what_there_is_no_room_for_is_reported_and_not_kept() -> None:
-    # Found by exploring: everything came back after a restart, however little the settings allow.
+    # Found by exploring (kept-after-restart.yaml): everything came back after a restart, however little the settings
+    # allow.
     world = World(HandlerConfig(retention_messages=2), snapshot=THREE)
     world.arrive("ann")
     assert [frame.message_id for _, frame in sends(world.do("wake"), Undelivered)] == []

@@ -380,7 +380,8 @@ def half_closed(scene: Scene, *, last: bytes) -> tuple[Heard, Heard]:
 
 
 def test_whoever_reads_the_servers_last_word_is_gone_when_her_answer_has_come() -> None:
-    """Found by exploring (seed 2369 on agreement): her place was free before she could know."""
+    """Found by exploring (seed 2369 on agreement: place-of-the-closed.yaml): her place was free before she could
+    know."""
 
     async def scene(peer: Peer[str], server: Server) -> None:
         peer.send(b"meanwhile")

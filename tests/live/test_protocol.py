@@ -192,7 +192,8 @@ def test_what_is_no_text_closes_with_its_code() -> None:
 
 @pytest.mark.parametrize("control", [Opcode.PING, Opcode.PONG])
 def test_what_came_before_a_message_that_is_too_large_is_answered_before_the_close(control: Opcode) -> None:
-    """Found by exploring (seed 19950 on agreement): the parser had closed by itself, beside a control frame."""
+    """Found by exploring (seed 19950 on agreement: too-large-behind-a-pong.yaml): the parser had closed by itself,
+    beside a control frame."""
 
     async def work() -> None:
         limit = HandlerConfig().message_bytes_max
@@ -462,7 +463,8 @@ def test_short_texts_mean_what_they_mean_to_the_library(pieces: list[bytes], dra
 
 @pytest.mark.parametrize("by_library", [False, True])
 def test_one_read_is_one_turn_whoever_reads_its_frames(by_library: bool) -> None:
-    """Found by exploring (seed 115 on agreement): what stood before a pong was told of by itself."""
+    """Found by exploring (seed 115 on agreement: pong-between-acks.yaml): what stood before a pong was told of by
+    itself."""
     inside = Inside(by_library=by_library)
     join = '{"type":"status","action":"join","session":"room"}'
     inside.feed(client_frame(1, join.encode()))

@@ -40,7 +40,8 @@ def test_a_link_is_even_where_all_that_enters_together_comes_out_together() -> N
 
 
 def test_a_broken_connection_is_felt_behind_what_systems_on_the_way_have_taken_and_after_a_partition() -> None:
-    # Found by exploring (seed 15050 on agreement): what waits for bandwidth there is on its way, and arrives.
+    # Found by exploring (seed 15050 on agreement: broken-off-while-slow.yaml): what waits for bandwidth there is on
+    # its way, and arrives.
     link = Link(fixed(0.1), bandwidth_bit_per_s=800.0)
     assert link.arrival(0.0, 1000.0) == pytest.approx(10.1)
     assert link.leaves_at == 10.0
@@ -57,7 +58,7 @@ def test_a_broken_connection_is_felt_behind_what_systems_on_the_way_have_taken_a
     link = Link(Listed(0.5, 0.1))
     assert link.arrival(0.0, 1.0) == 0.5
     assert link.breaks(0.0) == 0.5, "it does not overtake what is on its way"
-    # Found by exploring (seed 12690 on agreement): slow or not.
+    # Found by exploring (seed 12690 on agreement: broken-off-while-slow.yaml): slow or not.
     link = Link(Listed(5.0, 0.1), bandwidth_bit_per_s=800.0)
     assert link.arrival(0.0, 100.0) == pytest.approx(6.0)
     assert link.breaks(1.0) == pytest.approx(6.0)

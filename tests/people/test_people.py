@@ -130,7 +130,8 @@ def test_a_message_is_noted_with_its_intended_moment_and_its_ack() -> None:
 
 
 def test_what_is_put_off_in_a_flood_brings_the_alarm_nearer() -> None:
-    """Found by exploring (seed 180 on agreement): on real sockets nobody woke for it before the next silence."""
+    """Found by exploring (seed 180 on agreement: leave-put-off.yaml): on real sockets nobody woke for it before the
+    next silence."""
     world = World()
     world.people.receive(10.0, world.device, Error("frame_rate", "", retry_after_ms=15_000))
     assert world.device.armed_at > 25.0

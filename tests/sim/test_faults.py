@@ -479,7 +479,8 @@ def test_a_fault_without_anybody_there_reports_nobody() -> None:
 
 
 def test_who_is_frozen_twice_reads_what_came_in_its_order() -> None:
-    # Found by exploring: what came during the first freeze was read behind what came during the second.
+    # Found by exploring (frozen-twice.yaml): what came during the first freeze was read behind what came during the
+    # second.
     record = play(
         {"at": "20s", "do": "freeze", "for": "8s", "share": "100%"},
         {"at": "26s", "do": "freeze", "for": "8s", "share": "100%"},

@@ -353,7 +353,8 @@ def test_a_notice_waits_for_its_like_and_for_nothing_else() -> None:
     ]
 
 
-# Found by exploring (seed 115 on agreement): a pong is read with what is around it, and nobody is told of it.
+# Found by exploring (seed 115 on agreement: pong-between-acks.yaml): a pong is read with what is around it, and nobody
+# is told of it.
 @pytest.mark.parametrize("pong", [Pong(), Pong(later=(0, 2))], ids=["alone", "others-later"])
 def test_a_notice_waits_while_a_pong_is_read(pong: Pong) -> None:
     world = reads(AckIn("s", 1), pong, AckIn("s", 2), pong, AckIn("s", 3))
@@ -468,7 +469,8 @@ def test_what_is_due_is_done_before_what_arrives_at_the_same_moment() -> None:
 
 
 def test_typing_that_stopped_too_soon_is_told_when_its_time_comes(tmp_path: Path) -> None:
-    # Found by exploring: an input without effects did not wake the handler for what it had put on its line.
+    # Found by exploring (typing-stopped-early.yaml): an input without effects did not wake the handler for what it had
+    # put on its line.
     group = {"messages": {"arrivals": "periodic", "rate": "2/min"}, "typing": True, "users": 1, "session_size": 1}
     _, found = steps(tmp_path, group=group, duration="80s")
     told = [
@@ -619,7 +621,8 @@ def test_costs_that_are_not_told_apart_change_nothing() -> None:
 
 
 def test_an_order_that_had_to_wait_is_done_before_one_that_comes_at_that_moment() -> None:
-    """Found by exploring (seed 8697): who was put out while the node was down, and let in again, was out."""
+    """Found by exploring (seed 8697: put-out-while-down.yaml): who was put out while the node was down, and let in
+    again, was out."""
     world = World()
     orders = [("remove_participant", 5.0), ("add_participant", 5.0 + SETTLE_S)]
     for door, moment in orders:

@@ -369,7 +369,8 @@ def greeted(seqs: tuple[int, ...], acked: int = 0, at: float = 2.0) -> list[str]
 
 
 def test_who_connects_is_sent_what_waits_in_her_own_session_in_order() -> None:
-    # Found by exploring (seed 1511): a client that has seen nothing of it does not know that there is something.
+    # Found by exploring (seed 1511: posted-while-away.yaml): a client that has seen nothing of it does not know that
+    # there is something.
     assert greeted((1, 2, 3)) == greeted((2, 3), acked=1) == greeted((3,), acked=2) == [], "all that waits"
     assert greeted(()) == greeted((), acked=2) == greeted((3,)) == ["replay"], "and not less"
     assert greeted((), acked=3) == greeted((), at=301.0) == [], "unless nothing does, or not any more"
@@ -420,7 +421,8 @@ def test_what_only_a_dead_device_was_sent_goes_to_the_newest_that_is_left(
 def test_what_is_on_its_way_to_the_newest_device_comes_whoever_is_there_before_it(
     found_out_at: float | None, broken: list[str]
 ) -> None:
-    # Found by exploring (seed 6795): it was slow, and another came back meanwhile that had been sent all.
+    # Found by exploring (seed 6795: no scenario, the rule was at fault): it was slow, and another came back meanwhile
+    # that had been sent all.
     made, findings, rules, first = sent_to_one()
     rules.came(2.0, made.open(2.0, "a", claims("ann")))
     made.drop(3.0, first)
@@ -437,7 +439,8 @@ def test_what_is_on_its_way_to_the_newest_device_comes_whoever_is_there_before_i
 
 
 def test_what_the_newest_device_has_caught_up_with_once_is_sent_again_to_it_as_to_anybody() -> None:
-    # Found by exploring (seed 13 on virtual): its retries were taken for more of the same, and counted for none.
+    # Found by exploring (seed 13 on virtual: no scenario, the rule was at fault): its retries were taken for more of
+    # the same, and counted for none.
     config = HandlerConfig()
     made, findings, rules, first = sent_to_one()
     rules.came(2.0, made.open(2.0, "a", claims("ann")))
@@ -453,7 +456,8 @@ def test_what_the_newest_device_has_caught_up_with_once_is_sent_again_to_it_as_t
 
 
 def test_what_comes_behind_something_newer_is_sent_to_no_device() -> None:
-    # Found by exploring (seed 8667): a client drops it there, and acks it with what is newer.
+    # Found by exploring (seed 8667: newer-to-a-second-device.yaml): a client drops it there, and acks it with what is
+    # newer.
     made, findings, rules, first = sent_to_one()
     rules.came(2.0, made.open(2.0, "a", claims("ann")))
     room = made.store(2.5, record(2, sender=SERVER, session="@ann"))
@@ -468,7 +472,8 @@ def test_what_comes_behind_something_newer_is_sent_to_no_device() -> None:
 
 
 def test_who_resumes_acks_no_more_than_the_one_whose_place_she_takes_was_sent() -> None:
-    # Found by exploring (seed 18097): over a restart too, and though what waits was sent to her at her coming.
+    # Found by exploring (seed 18097: no scenario, the rule was at fault): over a restart too, and though what waits
+    # was sent to her at her coming.
     made, findings = Roster(HandlerConfig(), EPOCH), Findings()
     rules = DeliveryRules(made, findings, 0.0)
     stored = tuple(record(seq, sender=SERVER, session="@ann") for seq in (1, 2))

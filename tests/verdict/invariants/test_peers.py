@@ -115,7 +115,8 @@ def test_a_silent_peer_is_found_within_ping_and_pong() -> None:
 
 
 def test_who_hands_in_a_token_that_is_no_good_is_heard_from_all_the_same() -> None:
-    # Found by exploring: she has not answered a ping, and the node is right to keep her.
+    # Found by exploring (no scenario, the rule was at fault): she has not answered a ping, and the node is right to
+    # keep her.
     steps = Steps()
     steps.connect("a", "ann")
     steps.now = 40.0

@@ -73,7 +73,8 @@ def test_what_comes_after_the_end_of_its_session_makes_none() -> None:
 
 
 def test_what_was_on_its_way_when_its_session_ended_is_nobodys_of_the_next_of_that_name() -> None:
-    # Found by exploring (seed 1099): it was counted to those who had joined the next session meanwhile.
+    # Found by exploring (seed 1099: no scenario, the rule was at fault): it was counted to those who had joined the
+    # next session meanwhile.
     made = roster()
     made.room("s", 1).enter(made.open(0.0, "a", claims("ann")), 0)
     made.end("s")
@@ -83,7 +84,8 @@ def test_what_was_on_its_way_when_its_session_ended_is_nobodys_of_the_next_of_th
 
 
 def test_retention_counts_for_the_log_from_when_it_was_said() -> None:
-    # Found by exploring (seed 1340): the log took its time, and the node was back in between.
+    # Found by exploring (seed 1340: no scenario, the rule was at fault): the log took its time, and the node was back
+    # in between.
     made = roster()
     made.room("s", 1).enter(made.open(0.0, "a", claims("ann")), 0)
     made.store(0.5, record(1))

@@ -87,8 +87,8 @@ def test_a_limit_outlives_the_node_and_the_session(answered: str) -> None:
 
 @pytest.mark.parametrize("stored", [1, 2])
 def test_of_what_was_written_at_one_moment_as_much_counts_as_the_log_tells(stored: int) -> None:
-    """Found by exploring (seeds 565 and 2312): who comes back writes all that had no answer at once, and the node ended
-    when the log had taken a part of it."""
+    """Found by exploring (seeds 565 and 2312: two-of-one-moment.yaml): who comes back writes all that had no
+    answer at once, and the node ended when the log had taken a part of it."""
     made = steps(rate_limit=2, rate_window_s=10.0)
     made.say(1)
     made.say(2)
