@@ -22,7 +22,7 @@ from scipy.optimize import nnls
 
 from chatsim.analysis.arrays import FloatArray
 from chatsim.analysis.fits import Line, Median, Shape, line_through, median_of, shape_of
-from chatsim.analysis.makeup import ASIDE, BY_NAME, TURN, makeup
+from chatsim.analysis.makeup import ALONE, ASIDE, BY_NAME, makeup
 from chatsim.analysis.pace import Pace, pace_of
 from chatsim.errors import UsageError
 from chatsim.live.calibration.loads import BURSTS, LISTENERS, Server
@@ -96,9 +96,9 @@ SAYS: Final = {
     "frame_presence": "one presence frame that nobody hears of",
     "frame_heartbeat": "one heartbeat, without its answer",
     "frame_status": "one join of a session that is joined already, without its answer",
-    "alone": "tell one connection one frame: recipient, flush and write together",
+    "alone": "tell one connection one frame: recipient and write together",
     "recipient": "one frame more to a connection that is written to anyway",
-    "flush": "the first write of a turn",
+    "flush": "a turn that says something to many, beside the writes",
     "write": "each connection written to in a turn",
     "owed": "each recipient of a message, who is to ack it",
     "settled": "each message that an ack settles",
@@ -159,8 +159,8 @@ def costing(measured: Measured, draws: int = DRAWS) -> Costing:
         warnings.append("what a wake-up costs could not be told: the crowd never left the server asleep")
     explained = _Explained(loads, unknowns, drawn, tokens)
     found = explained.costs | tokens
-    if all(word in found for word in TURN):
-        found["alone"] = np.sum([found[word] for word in TURN], axis=0)
+    if all(word in found for word in ALONE):
+        found["alone"] = np.sum([found[word] for word in ALONE], axis=0)
     found |= _commits(loads, drawn)
     found.setdefault("wake", np.zeros(draws + 1))
     costs: dict[str, Cost] = {}
@@ -177,7 +177,7 @@ def costing(measured: Measured, draws: int = DRAWS) -> Costing:
     warnings += _complaints(measured)
     at_rest = loads.presence(0)
     points = {
-        "batch": [(float(n), float(loads.presence(n) - at_rest)) for n in LISTENERS if n],
+        "batch": [(float(n), float(loads.presence(n) - at_rest)) for n in LISTENERS if n > 1],
         "commit": [(float(n), float(_middle(loads.thread(name)))) for name, n in _KEPT],
     }
     fits = {name: line_through(*zip(*at, strict=True)) for name, at in points.items()}

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from chatsim.core.notices import EAGER_MAX, LINGER_S
 from chatsim.live.calibration.loads import LOADS, Load
 from chatsim.live.calibration.seen import Seen
 
 Makeup = Mapping[str, float]
 """How much of each cost, by name, one operation is made of."""
 
-TURN: Final[Makeup] = {"flush": 1, "write": 1, "recipient": 1}
-"""One frame to one connection, in a turn of its own."""
+ALONE: Final[Makeup] = {"write": 1, "recipient": 1}
+"""One frame to one connection, which is written at once."""
 
 ASIDE: Final = ("refusal", "scene")
 """Costs that are no words of a scenario: to turn somebody away before her token is looked at, and to look at one
@@ -52,20 +53,26 @@ def makeup(load: Load, seen: Seen, idle_wakes: float = 0.0) -> dict[str, float] 
     if load.say == "presence":
         made |= {"frame_presence": 1, "scene": load.sessions - 1}
         told = load.listeners
-        made |= {"flush": 1 if told else 0, "write": told, "recipient": told * load.sessions}
+        # What is for one alone is written at once, the first time.
+        made |= {"flush": 1 if told * load.sessions > 1 else 0, "write": told, "recipient": told * load.sessions}
         if load.server == "tls":
             made |= {"tls_frame": 1, "tls_write": told}
         return made
     made[_FRAMES[load.say]] = load.frames
     answers = seen.heard / seen.ops
-    # What one of them is told in one turn is one write, and what a turn writes begins once.
-    written = min(answers, 1 if load.say == "acked" else load.lines)
+    flushes, written = 0.0, answers
     if load.say == "told":
-        written = answers
+        flushes = 1.0
         made["owed"] = load.listeners
     if load.say == "acked":
         made["settled"] = load.frames * load.settles
-    made |= {"flush": min(answers, 1), "write": written, "recipient": answers}
+        # So many notices are written at once, and all that are above in one write when they have waited.
+        waits = max(1.0, seen.wall_s / LINGER_S) / seen.ops
+        written = min(answers, EAGER_MAX * waits)
+        if answers > written:
+            flushes = waits
+            written += waits
+    made |= {"flush": flushes, "write": written, "recipient": answers}
     if load.say in ("said", "told"):
         made["append_durable" if load.server == "durable" else "append"] = load.frames
     return made
@@ -74,7 +81,7 @@ def makeup(load: Load, seen: Seen, idle_wakes: float = 0.0) -> dict[str, float] 
 def _door(load: Load) -> dict[str, float]:
     if load.say == "let in":
         # Two wake-ups are charged by themselves: for the request, and for the end of the connection.
-        return {"handshake": 1, "verify": 1, "wake": 2, **TURN}
+        return {"handshake": 1, "verify": 1, "wake": 2, **ALONE}
     made: dict[str, float] = {"refusal": 1}
     if load.token == "expired":
         made["verify_es256" if load.server == "es256" else "verify"] = 1

@@ -12,8 +12,8 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Final, NamedTuple
 
+from chatsim.core.notices import EAGER_MAX, LINGER_S
 from chatsim.explore.lots import Words
-from chatsim.live.outlets import EAGER_MAX, LINGER_S
 from chatsim.live.server import DRAIN_S_MAX
 from chatsim.network.link import HELD_BYTES_MAX
 from chatsim.scenario import units

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from math import inf
 
+from chatsim.core.notices import EAGER_MAX, LINGER_S
 from chatsim.live.framing import close_frame
 
 CLOSE_TIMEOUT_S = 5.0
@@ -27,15 +28,9 @@ WRITE_HIGH_BYTES = 32 * 1024
 OUTBOUND_FRAMES, OUTBOUND_BYTES = 256, 1024 * 1024
 """What may wait for one connection where nobody says otherwise (protocol.md, section 3)."""
 
-LINGER_S = 0.05
-"""How long a frame that nobody waits for stays for company, at most; the ack that caused it was free to take 0.2 s."""
-
 LOOK_FRAMES = 32
 """When a transport holds more frames than this, it is looked at whether it gets rid of them: few beside half of the
 usual limit, and more than a healthy reader is usually told in one turn."""
-
-EAGER_MAX = 32
-"""So many of them in each `LINGER_S` are sent at once: as few as that cost less than a hundredth of a core."""
 
 
 class Outlet:

@@ -65,7 +65,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     `recipient` owe one frame to one recipient, `write` one flush of one connection in one turn, `append` one message,
     `ping` a ping and its pong. The others, None where they are not told apart: frames by type; `handshake` everything
     of one beside token and TLS, the connection's end included; `wake` when the loop was asleep and is woken; `flush`
-    once in each turn that writes anything, which then writes all it has to say at its end; `owed` more for each
+    once in each turn that says something to many, which then writes all it has to say at its end; `owed` more for each
     recipient of a message, and `settled` when she has acked it; `collect` the cycle collector, drawn for each stored
     message and mostly 0; `append_durable` instead of `append`, and `commit` and `commit_record` (a commit's time, and
     more of it for each record in it, both of the log's own thread) where `log.store` is sqlite; `tls_frame` and

@@ -38,6 +38,7 @@ from chatsim.people.streams import Draws, Streams
 from chatsim.scenario.costs import FINER, WORDS, Costs
 from chatsim.scenario.distributions import Distribution
 from chatsim.sim.commits import Commits
+from chatsim.sim.company import Company
 from chatsim.sim.engine import Engine
 from chatsim.sim.event_loop import EventLoop
 from chatsim.sim.pipe import Pipe, frame_bytes
@@ -155,6 +156,7 @@ class Node:
         """Where costs are told apart more finely, the rough ones are looked up and no longer plain numbers."""
         draws = self._draws
         self._turn = Turn()
+        self._company, self._awaited = Company(), False
         self._waking, self._flushing, self._collecting = (draws.get(word) for word in ("wake", "flush", "collect"))
         self._owes = "owed" in draws or "settled" in draws
         self._by_type = {kind: draws[word] for word, kind in FRAMES.items() if word in draws}
@@ -510,6 +512,8 @@ class Node:
         self.knocking.clear()
         self._parting.clear()
         self._turn.clear()
+        self._company.clear()
+        self._awaited = False
         if self.commits is not None:
             self.commits.forget()
         self.engine.at(now + down_s, self._begin)
@@ -600,33 +604,73 @@ class Node:
         self._cost += write * flushed if isinstance(write, float) else sum(write.next() for _ in range(flushed))
 
     def _depart(self, end_at: float, out: list[Send | Ping | Close | Watch]) -> None:
-        """What a piece of work has said leaves: at its end, or where the first write of a turn is told apart with all
-        that the turn says."""
+        """What a piece of work has said leaves: at its end, or, where the first write of a turn is told apart, when a
+        real server would write it."""
         if self._flushing is None:
             for effect in out:
                 self._leave(end_at, effect)
             return
         for effect in out:
             if isinstance(effect, Send):
-                if self._turn.add(effect):
-                    self.engine.at(max(self.loop.turn_began_at, self.engine.now), self._end_turn, self._life)
+                self._say(end_at, effect)
+                continue
+            # A close leaves behind what was said before it.
+            if isinstance(effect, Close) and self._company:
+                self._turn.reach((effect.to,))
+            self._end_turn(end_at, self._life, None)
+            self._leave(max(end_at, self.loop.free_at), effect)
+
+    def _say(self, now: float, send: Send) -> None:
+        """One frame is written with all that its turn says, or at once where it is for one alone and nothing else is
+        to be written; a notice of delivery may wait for company before (`live.outlets`)."""
+        turn, company = self._turn, self._company
+        if send.message.__class__ is Delivered and company.wanted(now):
+            company.keep(now, send)
+            self._wait()
+        elif turn.add(send):
+            if len(send.to) == 1:
+                self._flush(0.0)
             else:
-                # A close leaves behind what was said before it.
-                self._end_turn(end_at, self._life, None)
-                self._leave(max(end_at, self.loop.free_at), effect)
+                self._ends_turn()
+
+    def _ends_turn(self) -> None:
+        self._at(max(self.loop.turn_began_at, self.engine.now), self._end_turn, self._life)
+
+    def _wait(self) -> None:
+        ends_at = self._company.ends_at()
+        if ends_at < inf and not self._awaited:
+            self._awaited = True
+            self._at(ends_at, self._waited, self._life)
+
+    def _waited(self, now: float, life: int, _: Any) -> None:
+        """Notices that have waited long enough for company go without."""
+        if life != self._life:
+            return
+        names = [name for name in self._company.due(now) if name in self.pipes]
+        if names:
+            start_at = self.loop.start(now)
+            self.loop.end(start_at, self._waking_s(start_at))
+            if self._turn.reach(names):
+                self._ends_turn()
+        self._awaited = False
+        self._wait()
 
     def _end_turn(self, now: float, life: int, _: Any) -> None:
         """All that was ready when the turn began is done: what it says is written."""
-        count = len(self._turn)
-        if not count or life != self._life:
-            return
-        assert self._flushing is not None
-        write, loop = self._fixed["write"], self.loop
+        if len(self._turn) and life == self._life:
+            assert self._flushing is not None
+            self._flush(self._flushing.next())
+
+    def _flush(self, cost_s: float) -> None:
+        """Write what the turn says; that costs so much beside the writes themselves (s)."""
+        turn, write, loop = self._turn, self._fixed["write"], self.loop
+        turn.join(self._company)
+        count = len(turn)
         writes_s = sum(self._draws["write"].next() for _ in range(count)) if write is None else write * count
         begin_at = loop.free_at
-        end_at = loop.end(begin_at, self._flushing.next() + writes_s)
+        end_at = loop.end(begin_at, cost_s + writes_s)
         each_s = loop.takes_s(begin_at, writes_s) / count
-        for message, leaving in self._turn.written(self.pipes, end_at, each_s):
+        for message, leaving in turn.written(self.pipes, end_at, each_s):
             if self.limits:
                 for at, pipe in leaving:
                     self._leave_limited(at, (pipe,), message)

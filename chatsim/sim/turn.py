@@ -7,10 +7,11 @@ costs is left to the node.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from chatsim.core.effects import Send
 from chatsim.core.frames import ServerFrame
+from chatsim.sim.company import Company
 from chatsim.sim.pipe import Pipe
 
 TOGETHER = 16
@@ -29,10 +30,19 @@ class Turn:
         self._to: dict[str, None] = {}
 
     def add(self, send: Send) -> bool:
-        """One frame more; returns whether it is the first."""
+        """One frame more; returns whether there was nothing to write before."""
         self._said.append(send)
-        self._to.update(dict.fromkeys(send.to))
-        return len(self._said) == 1
+        return self.reach(send.to)
+
+    def reach(self, names: Iterable[str]) -> bool:
+        """These are written to in any case; returns whether there was nothing to write before."""
+        first = not self._to
+        self._to.update(dict.fromkeys(names))
+        return first
+
+    def join(self, company: Company) -> None:
+        """What waited for company goes along, ahead of what the turn says."""
+        self._said[:0] = company.joins(self._to)
 
     def __len__(self) -> int:
         """How many connections are to be written to."""

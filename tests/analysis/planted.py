@@ -45,11 +45,19 @@ ANSWER_S = 90e-6
 """After how long a message is acked by the log in memory."""
 
 
+OPS, WALL_S = 200, 0.2
+
+
 def told_s(load: Load, costs: dict[str, float]) -> float:
-    """What the loop spends on telling of one operation."""
-    lines = {"acked": 1, "told": load.heard}.get(load.say, load.lines)
+    """What the loop spends on telling of one operation: what is for one alone is written at once."""
     frames = load.heard if load.say in ("acked", "told") else load.lines
-    return costs["flush"] + lines * costs["write"] + frames * costs["recipient"]
+    flushes, writes = 1.0 if load.say == "told" else 0.0, float(frames)
+    if load.say == "acked":
+        # Of the notices in 50 ms so many are written at once, and the others together.
+        windows = WALL_S / 0.05
+        if frames * OPS > 32 * windows:
+            flushes, writes = windows / OPS, 33 * windows / OPS
+    return flushes * costs["flush"] + writes * costs["write"] + frames * costs["recipient"]
 
 
 def op_s(load: Load, costs: dict[str, float]) -> float:
@@ -65,7 +73,7 @@ def op_s(load: Load, costs: dict[str, float]) -> float:
             more = costs["tls_frame"] + load.listeners * costs["tls_write"] if tls else 0.0
             # What more sessions cost without anybody in them is none of the costs.
             own = costs["frame_presence"] + (load.sessions - 1) * 1e-6
-            return own + owed + more + (costs["flush"] if load.listeners else 0.0)
+            return own + owed + more + (costs["flush"] if load.listeners > 1 else 0.0)
         case "heartbeat":
             return load.frames * costs["frame_heartbeat"] + told
         case "join":
@@ -91,14 +99,14 @@ def op_s(load: Load, costs: dict[str, float]) -> float:
 
 def seen(load: Load, costs: dict[str, float], generator: np.random.Generator, noise: float, cv: float) -> Seen:
     """One load, all of whose costs are `noise` off in the mean, and whose operations vary by `cv`."""
-    ops = 0 if load.say == "nothing" else 200
+    ops = 0 if load.say == "nothing" else OPS
     factor = 1 + noise * generator.standard_normal()
     sigma = np.sqrt(np.log1p(cv**2))
     each = op_s(load, costs) * factor * generator.lognormal(-(sigma**2) / 2, sigma, ops)
     # A clump wakes the loop once for many frames; a door's wake-ups are part of what it costs.
     doors = load.say in ("refused", "let in")
     wakes = 0 if doors or not ops else 2 * ops if load.say == "pings" else ops
-    wall_s = max(ops, 100) * 0.001
+    wall_s = WALL_S if ops else 0.1
     woken_s = (wakes - ops if load.say == "pings" else wakes) * costs["wake"]
     loop_s = float(each.sum()) + woken_s + IDLE * wall_s
     log_s = ops * (COMMIT_CPU_S + costs["commit_record"] * load.frames) if load.server == "durable" else 0.0

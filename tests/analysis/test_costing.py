@@ -37,7 +37,7 @@ def test_a_cost_that_is_doubled_is_seen_and_no_other_is_moved(name: str) -> None
 
 def test_one_alone_is_the_sum_of_its_parts_and_a_turn_is_a_line() -> None:
     found = costing(EXACT)
-    alone = COSTS_S["flush"] + COSTS_S["write"] + COSTS_S["recipient"]
+    alone = COSTS_S["write"] + COSTS_S["recipient"]
     assert found.costs["alone"].value == pytest.approx(alone)
     batch = found.fits["batch"]
     assert batch.intercept == pytest.approx(COSTS_S["flush"])

@@ -23,22 +23,37 @@ def test_every_load_is_made_of_costs_that_there_are(name: str) -> None:
     assert all(times >= 0 for times in made.values())
 
 
-def test_one_who_speaks_alone_is_told_in_a_turn_of_its_own() -> None:
+def test_one_who_speaks_alone_is_told_at_once() -> None:
     assert makeup(BY_NAME["said"], seen()) == {
-        "wake": 1, "frame": 1, "append": 1, "flush": 1, "write": 1, "recipient": 1,
+        "wake": 1, "frame": 1, "append": 1, "flush": 0, "write": 1, "recipient": 1,
     }  # fmt: skip
 
 
-def test_many_who_speak_at_once_share_one_turn() -> None:
+def test_what_many_are_told_each_for_herself_waits_for_no_turn_to_end() -> None:
     assert makeup(BY_NAME["again clump"], seen(heard=320)) == {
-        "wake": 1, "frame": 32, "flush": 1, "write": 32, "recipient": 32,
+        "wake": 1, "frame": 32, "flush": 0, "write": 32, "recipient": 32,
     }  # fmt: skip
 
 
-def test_notices_that_go_out_together_are_one_write() -> None:
-    assert makeup(BY_NAME["acked clump"], seen(heard=50)) == {
-        "wake": 1, "frame_ack": 32, "settled": 32, "flush": 1, "write": 1, "recipient": 5,
-    }  # fmt: skip
+def test_one_hears_of_a_presence_at_once_and_more_at_the_end_of_the_turn() -> None:
+    for listeners, flushes in ((0, 0), (1, 0), (4, 1)):
+        made = makeup(BY_NAME[f"presence 1x{listeners} plain"], seen())
+        assert made is not None
+        assert made["flush"] == flushes, listeners
+        assert made["write"] == made["recipient"] == listeners
+
+
+def test_of_many_notices_some_are_written_at_once_and_the_others_together() -> None:
+    """In each of 20 stretches of 50 ms there are 32 that are written at once, and one write for the other 8."""
+    assert makeup(BY_NAME["acked clump"], seen(ops=25, heard=800)) == pytest.approx({
+        "wake": 0.4, "frame_ack": 32, "settled": 32, "flush": 0.8, "write": 33 * 20 / 25, "recipient": 32,
+    })  # fmt: skip
+
+
+def test_few_notices_are_written_at_once_however_short_the_load() -> None:
+    made = makeup(BY_NAME["acked 16"], seen(heard=10, wall_s=0.01))
+    assert made is not None
+    assert (made["flush"], made["write"]) == (0, 1)
 
 
 def test_a_message_is_owed_to_each_who_hears_it_and_one_ack_settles_many() -> None:
@@ -46,7 +61,7 @@ def test_a_message_is_owed_to_each_who_hears_it_and_one_ack_settles_many() -> No
         "wake": 1, "frame": 1, "append": 1, "owed": 4, "flush": 1, "write": 5, "recipient": 5,
     }  # fmt: skip
     assert makeup(BY_NAME["acked 16"], seen(heard=10)) == {
-        "wake": 1, "frame_ack": 1, "settled": 16, "flush": 1, "write": 1, "recipient": 1,
+        "wake": 1, "frame_ack": 1, "settled": 16, "flush": 0, "write": 1, "recipient": 1,
     }  # fmt: skip
 
 

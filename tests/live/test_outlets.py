@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatsim.core.notices import EAGER_MAX, LINGER_S
 from chatsim.live.framing import close_frame
-from chatsim.live.outlets import CLOSE_TIMEOUT_S, EAGER_MAX, LINGER_S, LOOK_FRAMES, WRITE_HIGH_BYTES, Outlet, Outlets
+from chatsim.live.outlets import CLOSE_TIMEOUT_S, LOOK_FRAMES, WRITE_HIGH_BYTES, Outlet, Outlets
 from tests.live.test_driver import FakeLoop, FakeTransport
 
 MANY = EAGER_MAX + 1

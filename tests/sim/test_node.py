@@ -29,6 +29,7 @@ from chatsim.core.frames import (
     encode,
 )
 from chatsim.core.handler import ChatHandler
+from chatsim.core.notices import EAGER_MAX, LINGER_S
 from chatsim.core.tokens import Claims
 from chatsim.network.link import Link
 from chatsim.people.people import Device, Person
@@ -521,8 +522,9 @@ def test_the_first_write_of_a_turn_costs_a_flush() -> None:
     world.say(5.0, 0, "b")
     world.say(6.0, 0, "c")
     world.engine.run(7.0)
-    # Three connections are written to, once for both messages of the first turn.
-    assert [now for now, _ in world.got(Ack)] == pytest.approx([5.13, 5.13, 6.13])
+    # The first ack is for one alone, and nothing else is to be written yet; the second goes with both messages.
+    assert [now for now, _ in world.got(Ack)] == pytest.approx([5.01, 5.14, 6.01])
+    assert sorted({now for now, _ in world.got(Message)}) == pytest.approx([5.14, 6.13])
 
 
 def test_the_collector_stops_the_loop_at_a_stored_message() -> None:
@@ -555,14 +557,18 @@ def test_a_log_that_lasts_loses_what_was_not_committed_when_the_node_ended() -> 
 
 
 def test_where_the_first_write_is_told_apart_a_turn_is_written_at_its_end() -> None:
-    """What is said at the end of a turn's first piece of work waits for the others, and then for its own turn."""
+    """A frame for one alone is written at once where nothing else is to be written; all others at the turn's end."""
     world = World(frame=0.1, write=0.01, flush=0.001)
     world.say(5.0, 0, "a")
     world.say(5.05, 1, "b")
     world.say(5.06, 2, "c")
     world.engine.run(7.0)
-    one, three = 5.0 + 0.1 + 0.001 + 3 * 0.01, 0.2 + 0.001 + 3 * 0.01
-    assert [now for now, _ in world.got(Ack)] == pytest.approx([one, one + three, one + three])
+    first = 5.0 + 0.1 + 0.01
+    one = first + 0.001 + 2 * 0.01
+    second = one + 0.1 + 0.01
+    both = second + 0.1 + 0.001 + 3 * 0.01
+    assert [now for now, _ in world.got(Ack)] == pytest.approx([first, second, both])
+    assert sorted({now for now, _ in world.got(Message)}) == pytest.approx([one, both])
 
 
 def test_a_close_leaves_behind_what_its_turn_has_said() -> None:
@@ -583,7 +589,58 @@ def test_what_a_node_had_not_written_when_it_ended_is_never_written() -> None:
     world.say(5.0, 1, "b")
     world.at(5.0, world.node.crash, 100.0)
     world.engine.run(7.0)
-    assert world.got(Ack) == []
+    assert [name for _, name in world.got(Ack)] == ["c1"], "this one was written at once"
+    assert world.got(Message) == []
+
+
+def acked(world: World, many: int, since: float = 5.0) -> None:
+    """The first says so many messages, and from then on the second acks them one by one, each in a turn of its own."""
+    for number in range(many):
+        world.say(1.0, 0, f"m{number}")
+    for number in range(many):
+        ack = AckIn(session="s", up_to=number + 1)
+        world.at(since + number * 1e-4, world.node.arrived, world.pipes[1], ack)
+
+
+def test_many_notices_of_delivery_go_out_in_company_and_few_at_once() -> None:
+    world = World(write=1e-6, flush=1e-6)
+    acked(world, EAGER_MAX + 8)
+    world.engine.run(7.0)
+    moments = [now for now, _ in world.got(Delivered)]
+    assert moments[:EAGER_MAX] == pytest.approx([5.0 + number * 1e-4 for number in range(EAGER_MAX)], abs=1e-5)
+    last = 5.0 + EAGER_MAX * 1e-4 + LINGER_S
+    assert moments[EAGER_MAX:] == pytest.approx([last] * 8, abs=1e-5)
+
+
+def test_a_notice_goes_along_with_what_is_written_to_its_connection_anyway() -> None:
+    world = World(write=1e-6, flush=1e-6)
+    acked(world, EAGER_MAX + 2)
+    world.say(5.02, 2, "for all")
+    world.engine.run(7.0)
+    heard = [(now, type(frame)) for now, name, frame in world.crowd.frames if name == "c1" and now > 5.01]
+    assert [kind for _, kind in heard] == [Delivered, Delivered, Message]
+    assert [now for now, _ in heard] == pytest.approx([5.02] * 3, abs=1e-5)
+
+
+def test_a_notice_that_waits_leaves_ahead_of_the_close_of_its_connection() -> None:
+    world = World(write=1e-6, flush=1e-6, config=HandlerConfig(violation_limit=1))
+    acked(world, EAGER_MAX + 2)
+    for _ in range(2):
+        world.at(5.02, world.node.garbled, world.pipes[0], ("bad_frame", ""))
+    world.engine.run(7.0)
+    [(closed_at, name, _)] = world.crowd.closes
+    assert name == "c1"
+    moments = [now for now, _ in world.got(Delivered)]
+    assert len(moments) == EAGER_MAX + 2
+    assert max(moments) <= closed_at
+
+
+def test_what_waits_for_company_when_the_node_ends_is_never_written() -> None:
+    world = World(write=1e-6, flush=1e-6)
+    acked(world, EAGER_MAX + 2)
+    world.at(5.02, world.node.crash, 100.0)
+    world.engine.run(7.0)
+    assert len(world.got(Delivered)) == EAGER_MAX
 
 
 def test_a_message_costs_more_for_each_who_is_to_ack_it() -> None:
