@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chatsim.flow.acks import ack_moments
+from chatsim.flow.company import alone, eager
 from chatsim.flow.lindley import ends, starts, turn_starts
 from chatsim.flow.node import Arriving, Node, Pairs, joined
 from chatsim.flow.writes import by_key, flushed
@@ -24,6 +25,9 @@ BoolArray = npt.NDArray[np.bool_]
 
 ROUNDS: Final = 40
 """After so many rounds what agrees is kept, and the rest comes again in the next block."""
+
+TOGETHER: Final = 16
+"""So many connections are taken to be written to at one moment (`chatsim.sim.turn`)."""
 
 EQUAL_S: Final = 1e-9
 """Moments that differ by less are equal: sums of floats in another order are."""
@@ -50,12 +54,13 @@ class Done(NamedTuple):
 
 
 class _Acks(NamedTuple):
-    """Acks of one round: when they are sent and reach the node (s), the first of their deliveries, the connection, how
-    many senders hear of it, and (ack, sender) for each of those."""
+    """Acks of one round: when they are sent and reach the node (s), the first of their deliveries and how many it
+    `settles`, the connection, how many senders hear of it, and (ack, sender) for each of those."""
 
     sent_at: FloatArray
     ready_at: FloatArray
     first: IntArray
+    settles: IntArray
     conn: IntArray
     senders: IntArray
     heard_ack: IntArray
@@ -91,6 +96,7 @@ class Block:
         counts = np.concatenate((one[: self.offsets[2]], *rooms, one[self.offsets[4] :]))
         self.recipient_s = prices.means("recipient", counts)
         self.write_s = prices.means("write", counts)
+        self.settled_s = prices.each("settled", self.sizes[4])
         self.wake_s = prices.each("wake", n) if prices.wakes else None
         self.flush_s = prices.each("flush", n) if prices.flushes else None
         # What a piece of work costs beside its base: at first as if nothing were shared, and everybody were there.
@@ -98,6 +104,12 @@ class Block:
         self.extra_s[: self.offsets[1]] = 0.0
         self.start_at = np.zeros(n)
         self.end_at = np.zeros(n)
+        # When what is for one alone leaves, and by how much that is before the rest (at the usual speed).
+        self.answer_at = np.zeros(n)
+        self.early_s = np.zeros(n)
+        # What is written after it in the same turn, and what it writes itself (at the usual speed).
+        self.after_s = np.zeros(n)
+        self.own_s = np.zeros(n)
 
     def _expand(self) -> None:
         """The deliveries of the messages: those of earlier blocks that nobody has acked, then a row for each receiver
@@ -141,18 +153,20 @@ class Block:
                 self.line = within[np.argsort(ready_at[within])]
                 self.ready = ready_at[self.line]
                 # At the speed of the machine when it is ready: what waits long enough to see another is late anyway.
-                self.cost = (self.base_s + self.extra_s)[self.line] * node.prices.pace.at(self.ready)
+                self.pace = node.prices.pace.at(self.ready)
+                self.cost = (self.base_s + self.extra_s)[self.line] * self.pace
                 self.start, self.idle = starts(self.ready, self.cost, node.free_at)
                 self.end = ends(self.start, self.cost, self.idle)
                 kept = self._agreed(before)
                 if kept == self.until:
                     return self._keep(kept)
                 before = self.ready, self.cost
-                self.start_at.fill(np.inf)
-                self.end_at.fill(np.inf)
+                for moments in (self.start_at, self.end_at, self.answer_at):
+                    moments.fill(np.inf)
                 self.start_at[self.line] = self.start
-                self.end_at[self.line] = self.end if self.flush_s is None else self._turn_ends()
-                self._spend()
+                there = self._receivers()
+                self._leave(there)
+                self._spend(there)
                 ready_at = self._follow()
             if kept > node.now:
                 return self._keep(kept)
@@ -176,6 +190,7 @@ class Block:
         self.acks: _Acks | None = None
         self.start_at[:] = np.inf
         self.end_at[:] = np.inf
+        self.answer_at[:] = np.inf
         open_at = self.node.open_at[self.says.user]
         ready_at[o[3] : o[4]] = np.maximum(self.says.at, open_at) + self.says.up_s
         old = self.node.joins.user.size
@@ -194,7 +209,7 @@ class Block:
             open_at = node.open_at
             if self.joins.user.size:
                 open_at = open_at.copy() if self.says.at.size else open_at
-                open_at[self.joins.user] = self._part(self.end_at, 2) + self.joins.back_s
+                open_at[self.joins.user] = self._part(self.answer_at, 2) + self.joins.back_s
             ready_at[o[3] : o[4]] = np.maximum(self.says.at, open_at[self.says.user]) + self.says.up_s
             open_at[self.joins.user] = np.inf
         ready_at[o[4] :] = np.inf
@@ -203,10 +218,35 @@ class Block:
             ready_at[o[4] + acks.first] = acks.ready_at
         return ready_at
 
-    def _spend(self) -> None:
+    def _leave(self, there: IntArray) -> None:
+        """When what each piece of work says leaves: at its end, or, where the first write of a turn is told apart, when
+        a real server would write it (`sim.turn`): what is for one alone at once while nothing else is to be written,
+        and from the first frame for many on all at the turn's end."""
+        if self.flush_s is None:
+            self.end_at[self.line] = self.answer_at[self.line] = self.end
+            return
+        o = self.offsets
+        many = np.zeros(self.base_s.size, dtype=np.bool_)
+        if self.joins.user.size:
+            many[o[2] : o[3]] = self._others() > 1
+        many[o[3] : o[4]] = there > 1
+        self.turn = self._turns()
+        loud = np.flatnonzero(many[self.line])
+        turns, first = np.unique(self.turn[loud], return_index=True)
+        self.leads = loud[first]
+        since = np.full(self.turn[-1] + 1 if self.turn.size else 0, self.turn.size)
+        since[turns] = self.leads
+        place = np.arange(self.turn.size)
+        self.collected = place >= since[self.turn]
+        turn_end = self.end[np.flatnonzero(np.diff(self.turn, append=self.turn.size + 1))][self.turn]
+        self.end_at[self.line] = np.where(self.collected, turn_end, self.end)
+        early = ~self.collected
+        early[self.leads] = True
+        self.answer_at[self.line] = np.where(early, self.end - self.early_s[self.line] * self.pace, turn_end)
+
+    def _spend(self, there: IntArray) -> None:
         """What each piece of work costs beside its base, as it follows from this round; its acks on the way."""
         o = self.offsets
-        there = self._receivers()
         self._ack()
         acks = self.acks
         assert acks is not None
@@ -220,15 +260,88 @@ class Block:
         flushes = recipients[line]
         if acks.first.size or self.says.at.size:
             flushes = self._flushed(flushes)
-        extra_s = self.recipient_s[line] * recipients[line] + self.write_s[line] * flushes
+        extra_s = self.recipient_s[line] * recipients[line]
+        woken = np.ones(line.size, dtype=np.int64)
         if self.flush_s is not None:
-            turn = self._turns()
-            writes = np.flatnonzero(flushes)
-            _, first = np.unique(turn[writes], return_index=True)
-            extra_s[writes[first]] += self.flush_s[line[writes[first]]]
+            flushes, waits = self._in_company(flushes)
+            flush_s = self.flush_s[line]
+            extra_s += flush_s * waits
+            woken += waits
+            early_s = self.write_s[line] * np.maximum(flushes - 1, 0)
+            extra_s[self.leads] += flush_s[self.leads]
+            early_s[self.leads] += flush_s[self.leads]
+            early_s[(line < o[2]) | (line >= o[4])] = 0.0
+            self.early_s[line] = early_s
+            self._in_order_of_writing(flushes)
+        extra_s += self.write_s[line] * flushes
+        settled_s = np.zeros(self.base_s.size)
+        settled_s[o[4] + acks.first] = self.settled_s[acks.first] * acks.settles
+        extra_s += settled_s[line]
         if self.wake_s is not None:
-            extra_s += np.where(self.idle, self.wake_s[line], 0.0)
+            # A wait that ends alone wakes the loop as often as what began it.
+            extra_s += np.where(self.idle, self.wake_s[line] * woken, 0.0)
         self.extra_s[line] = extra_s
+
+    def _in_order_of_writing(self, flushes: IntArray) -> None:
+        """Of what is written at a turn's end, what each piece of work writes itself, and what comes after that."""
+        own = np.where(self.collected, flushes, 0)
+        own[self.leads] -= 1
+        own_s = self.write_s[self.line] * own
+        # Of all that is written from here to the end of the line, that of later turns is none of it.
+        rest_s = np.cumsum(own_s[::-1])[::-1] - own_s
+        last = np.flatnonzero(np.diff(self.turn, append=self.turn.size + 1))
+        self.own_s[self.line] = own_s
+        self.after_s[self.line] = rest_s - rest_s[last][self.turn]
+
+    def _before_end_s(self) -> FloatArray:
+        """By how much each delivery of this block is written before the end of its message's turn: one connection after
+        the other, of which `TOGETHER` are taken as one (s)."""
+        of = self.offsets[3]
+        pace = np.ones(self.base_s.size)
+        pace[self.line] = self.pace
+        says = slice(of, self.offsets[4])
+        each_s = self.write_s[says]
+        count = np.where(each_s > 0, self.own_s[says] / np.maximum(each_s, 1e-12), 0.0)[self.say]
+        place = np.arange(self.say.size) - self.say_begins[self.say]
+        behind = np.maximum(count - (place - place % TOGETHER + TOGETHER), 0.0)
+        before_s: FloatArray = (self.after_s[says] * pace[says])[self.say]
+        before_s += behind * (each_s * pace[says])[self.say]
+        return before_s
+
+    def _in_company(self, flushes: IntArray) -> tuple[IntArray, IntArray]:
+        """The writes of each piece of work where many notices of delivery wait for company, and how many of them are
+        waits that end alone, which are spent when they begin."""
+        acks, o, line = self.acks, self.offsets, self.line
+        assert acks is not None
+        waits = np.zeros(line.size, dtype=np.int64)
+        # What was in line follows from the round before: an ack may begin with another delivery by now.
+        ack_of = np.full(self.base_s.size, -1, dtype=np.int64)
+        ack_of[o[4] + acks.first] = np.arange(acks.first.size)
+        notices = np.flatnonzero(ack_of[line] >= 0)
+        which = ack_of[line[notices]]
+        senders = acks.senders[which]
+        at_once = eager(self.start[notices], senders)
+        late = np.flatnonzero(at_once < senders)
+        if not late.size:
+            return flushes, waits
+        # The senders who hear of it last are those whose notices wait.
+        begins = np.searchsorted(acks.heard_ack, np.arange(acks.first.size))[which[late]]
+        count = (senders - at_once)[late]
+        ends = np.cumsum(count)
+        place = np.arange(int(ends[-1])) + np.repeat(begins + at_once[late] - (ends - count), count)
+        conn, work = acks.heard[place], np.repeat(notices[late], count)
+        fans = np.isfinite(self._part(self.end_at, 3))
+        own = alone(
+            conn,
+            self.start[work],
+            self.node.load.session[conn].astype(np.int64),
+            self.say_session[fans].astype(np.int64),
+            self._part(self.end_at, 3)[fans],
+        )
+        np.add.at(waits, work[own], 1)
+        flushes = flushes.copy()
+        flushes[notices[late]] = at_once[late] + waits[notices[late]]
+        return flushes, waits
 
     def _receivers(self) -> IntArray:
         """How many have joined the session when each message goes out; marks the deliveries that there are."""
@@ -256,8 +369,10 @@ class Block:
     def _ack(self) -> None:
         """The acks that follow from the deliveries of this round."""
         node = self.node
-        fan_end = self._part(self.end_at, 3)
-        at = np.concatenate((node.pairs.at, fan_end[self.say] + self.down_s))
+        fan_end = self._part(self.end_at, 3)[self.say]
+        if self.flush_s is not None:
+            fan_end -= self._before_end_s()
+        at = np.concatenate((node.pairs.at, fan_end + self.down_s))
         order = self._in_order()
         if self.there is not None:
             kept = np.concatenate((np.ones(self.old, dtype=np.bool_), self.there))
@@ -287,7 +402,7 @@ class Block:
             fresh[several] = new
             senders = np.bincount(which[fresh], minlength=places.size)
         heard = np.flatnonzero(fresh)
-        self.acks = _Acks(sent_at[places], ready_at, firsts, conn[places], senders, which[heard], sender[heard])
+        self.acks = _Acks(sent_at[places], ready_at, firsts, count, conn[places], senders, which[heard], sender[heard])
 
     def _in_order(self) -> IntArray:
         """The deliveries by receiver, and of one receiver as they were sent."""
@@ -310,13 +425,14 @@ class Block:
                 return at
             at[late + 1] = at[late]
 
-    def _turn_ends(self) -> FloatArray:
-        """When the turn of each piece of work ends, and what it says is written."""
-        turn = self._turns()
-        return self.end[np.flatnonzero(np.diff(turn, append=turn.size + 1))][turn]
-
     def _turns(self) -> IntArray:
         return np.cumsum(turn_starts(self.ready, self.start, self.idle)) - 1
+
+    def _sharing(self) -> IntArray:
+        """In which turn each piece of work shares its writes, or a number of its own where it shares none."""
+        if self.flush_s is None:
+            return self._turns()
+        return np.where(self.collected, self.turn, self.turn.size + np.arange(self.turn.size))
 
     def _flushed(self, flushes: IntArray) -> IntArray:
         """How many connections each piece of work in line flushes."""
@@ -344,7 +460,7 @@ class Block:
 
         found = flushes.copy()
         session = load.session[who].astype(np.int64)
-        shared = flushed(session, flushes[writes], work < o[4], lambda: self._turns()[writes], may_share, senders_of)
+        shared = flushed(session, flushes[writes], work < o[4], lambda: self._sharing()[writes], may_share, senders_of)
         # Whoever joins is written to for the first time since she was welcomed.
         found[writes] = np.where(work < o[3], np.maximum(shared, 1), shared)
         return found
@@ -377,7 +493,7 @@ class Block:
         users = self.joins.user[joined_]
         node.presence_events += int(self._others()[joined_].sum())
         node.joined_at[users] = self._part(self.start_at, 2)[joined_]
-        node.open_at[users] = (self._part(self.end_at, 2) + self.joins.back_s)[joined_]
+        node.open_at[users] = (self._part(self.answer_at, 2) + self.joins.back_s)[joined_]
         node.in_session += np.bincount(node.load.session[users], minlength=node.in_session.size)
         old = node.joins.user.size
         under_way = ~joined_
@@ -414,5 +530,5 @@ class Block:
         received_at[rows - self.old] = at
         says = self.says.take(np.flatnonzero(said))
         receivers = np.bincount(self.say[rows - self.old], minlength=said.size)[said]
-        acked_at = (self._part(self.end_at, 3) + self.says.down_s)[said]
+        acked_at = (self._part(self.answer_at, 3) + self.says.down_s)[said]
         return Fans(says.at, acked_at, node.load.group[says.user], receivers, received_at[~np.isnan(received_at)])

@@ -160,9 +160,7 @@ class Node:
         for word in ("append", "collect"):
             cost_s += self.prices.each(word, user.size)
         others = load.size[load.session[user]].astype(np.int64) - 1
-        # An ack's share is spent here too: the same work, a little early.
-        for word in ("owed", "settled"):
-            cost_s += self.prices.means(word, others) * others
+        cost_s += self.prices.means("owed", others) * others
         at = load.at_s[self._next_say : end]
         new = Says(at, user, ways["say"].draw(group), ways["ack"].draw(group), cost_s)
         self._next_say = end
