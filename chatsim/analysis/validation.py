@@ -30,8 +30,9 @@ ALPHA: Final = 0.05
 
 QUANTILES: Final[Mapping[str, float]] = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 METRICS: Final = ("delivery_latency", "ack_latency")
-STRETCH_S: Final = 1.0
-"""Quantiles are compared stretch by stretch, each of so many seconds of the run."""
+STRETCHES_S: Final = (1.0, 2.0, 4.0)
+"""Quantiles are compared stretch by stretch, each of so many seconds of the run: the shortest of which every run has
+two that say something. Where there is none, runs are compared as wholes."""
 
 SAMPLES_MIN: Final = 20
 """A stretch with fewer latencies says nothing."""
@@ -121,7 +122,7 @@ def latency(
 ) -> Compared:
     """One quantile of one latency, by stretches."""
     share = QUANTILES[quantile]
-    pairs = [_stretches(metric, share, a, b) for a, b in zip(live, simulated, strict=True)]
+    pairs = _paired(metric, share, live, simulated)
     ratios = [np.log(pair[:, 0] / pair[:, 1]) for pair in pairs]
     apart = [pair[:, 0] - pair[:, 1] for pair in pairs]
     mean, half = interval(ratios)
@@ -193,10 +194,19 @@ def reached(pairs: Sequence[Judged], controls: Mapping[str, bool]) -> bool:
     return all(pair.counted for pair in pairs) and sum(p.equivalent for p in pairs) >= SHARE_MIN * len(pairs)
 
 
-def _stretches(metric: str, share: float, live: Sight, simulated: Sight) -> FloatArray:
+def _paired(metric: str, share: float, live: Sequence[Sight], simulated: Sequence[Sight]) -> list[FloatArray]:
+    """The quantiles of each run in the shortest stretches that serve, each of shape (stretches, 2)."""
+    for stretch_s in STRETCHES_S:
+        found = [_stretches(metric, share, stretch_s, a, b) for a, b in zip(live, simulated, strict=True)]
+        if all(len(each) > 1 for each in found):
+            return found
+    return [_stretches(metric, share, inf, a, b) for a, b in zip(live, simulated, strict=True)]
+
+
+def _stretches(metric: str, share: float, stretch_s: float, live: Sight, simulated: Sight) -> FloatArray:
     """The quantile in each stretch where both have enough latencies, shape (stretches, 2)."""
     found = []
-    cut = [np.floor(one.moments[metric] / STRETCH_S).astype(np.int64) for one in (live, simulated)]
+    cut = [np.floor(one.moments[metric] / stretch_s).astype(np.int64) for one in (live, simulated)]
     for stretch in np.intersect1d(cut[0], cut[1]):
         both = [one.latencies[metric][at == stretch] for one, at in zip((live, simulated), cut, strict=True)]
         if min(len(side) for side in both) >= SAMPLES_MIN:

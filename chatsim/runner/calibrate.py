@@ -43,7 +43,7 @@ def calibration(measured: Measured, *, chatsim: str, made_at: str, quick: bool, 
     if found.collected:
         spelled["collect"] = _collecting(found)
     if found.pace is not None:
-        spelled |= _wavering(found.pace)
+        spelled |= wavering(found.pace)
     reference = measured.reference_s
     return Calibration(
         chatsim=chatsim,
@@ -98,7 +98,7 @@ def _collecting(found: Costing) -> Any:
     return {"mixture": [{"weight": 1 - share, "constant": 0}, {"weight": share, **pause}]}
 
 
-def _wavering(pace: Pace) -> dict[str, Any]:
+def wavering(pace: Pace) -> dict[str, Any]:
     """How the machine's speed wavers: equally probable stretches, each held for a random time."""
     at = [float(f"{edge:.4g}") for edge in pace.edges]
     paces = {"mixture": [{"weight": 1, "uniform": {"low": low, "high": high}} for low, high in pairwise(at)]}

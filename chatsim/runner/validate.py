@@ -1,9 +1,10 @@
 """Pairs of runs: the same scenario live and in simulation, with the same arrivals, and what may be said of them.
 
 Decides what is played, in which order, at which load. Rule: each live run stands between two times of the reference
-work, and its simulation spends what the calibration measured at the speed that these tell; nothing is fitted to what is
-compared. A simulated crowd writes each message as late as the live one did, and latencies count from then: what is
-compared is the server, and not how punctual a crowd is. Who judges is `chatsim.analysis.validation`.
+work, and its simulation spends what the calibration measured at the speed that these tell, which wavers as they do;
+nothing is fitted to what is compared. A simulated crowd writes each message as late as the live one did, and latencies
+count from then: what is compared is the server, and not how punctual a crowd is.
+Who judges is `chatsim.analysis.validation`.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ import msgspec
 import numpy as np
 from joblib import Parallel, delayed
 
+from chatsim.analysis.pace import pace_of
 from chatsim.analysis.report.validated import Shown
 from chatsim.analysis.validation import Judged, Sight, judged
 from chatsim.errors import UsageError
 from chatsim.live.calibration.meters import Reference, machine, stolen_s
 from chatsim.live.cores import cores
 from chatsim.people.lateness import ON_TIME, Lateness
+from chatsim.runner.calibrate import wavering
 from chatsim.runner.run import RunResult, play, run
 from chatsim.scenario.faults import did_you_mean
 from chatsim.scenario.load import discover, load_all
@@ -49,6 +52,9 @@ NEAR: Final = ("pings", "retries", "gave_up")
 
 NEAR_SHARE, NEAR_COUNT = 0.1, 5
 """These may differ by so much of the larger, or by so many."""
+
+PACES: Final = ("pace", "pace_hold")
+"""Words of the machine, and not of the work."""
 
 COSTLIER: Final = 1.5
 FULL_LOAD: Final = 0.7
@@ -86,7 +92,7 @@ class Effort(NamedTuple):
     live: int
     replications: int
     attempts: int
-    reference_s: float = 0.5
+    reference_s: float = 1.0
     jobs: int = 2
 
 
@@ -160,16 +166,25 @@ class Validator:
     """Plays pairs with the costs of one calibration. Leave it by `close`."""
 
     def __init__(
-        self, calibration: Calibration, effort: Effort, path_s: float = 0.0, play_live: Live = _play_live
+        self,
+        calibration: Calibration,
+        effort: Effort,
+        path_s: float = 0.0,
+        play_live: Live = _play_live,
+        reference: Callable[[int | None], Reference] = Reference,
     ) -> None:
         """`path_s` is what one way between the server and the crowd takes beside the costs (s), `play_live` plays a
-        scenario on real sockets and leaves its folder below the one given."""
+        scenario on real sockets and leaves its folder below the one given, `reference` makes the work that is done over
+        and over again on a core."""
         self._play_live = play_live
         self.calibration = calibration
         self.effort = effort
         self.path_s = path_s
         pair = cores() or (None, None)
-        self._references = [Reference(core) for core in pair]
+        self._references = [reference(core) for core in pair]
+        # What the reference work has taken on the server's core since the pair began, and how often it was begun (s).
+        self._glances_s: list[float] = []
+        self._every_s = 0.0
 
     def close(self) -> None:
         """No more of it."""
@@ -183,9 +198,20 @@ class Validator:
         times in a second.
         """
         took_s: list[float] = []
+        began_at = time.monotonic()
         while sum(took_s) < self.effort.reference_s or not took_s:
             took_s += [reference() for reference in self._references]
+        glances_s = took_s[:: len(self._references)]
+        self._every_s = (time.monotonic() - began_at) / len(glances_s)
+        self._glances_s += glances_s
         return float(np.mean(took_s)) / self.calibration.reference.again_s
+
+    def wavers(self) -> Calibration:
+        """The calibration, with the machine's speed as it has wavered since the pair began: that is none of the costs,
+        and another one an hour later."""
+        costs = {word: cost for word, cost in self.calibration.costs.items() if word not in PACES}
+        pace = pace_of(self._glances_s, self._every_s)
+        return msgspec.structs.replace(self.calibration, costs=costs if pace is None else costs | wavering(pace))
 
     def stolen_s(self) -> float:
         """For how long the host has run other guests so far where server and crowd run (s)."""
@@ -216,11 +242,15 @@ class Validator:
         busy = seen.utilisation + overhead * max(0.0, 1.0 - seen.utilisation)
         return msgspec.structs.replace(seen, utilisation=busy)
 
-    def _all(self, plays: Iterable[tuple[Scenario, float, float, Lateness, int | None, dict[str, Any]]]) -> list[Sight]:
+    def _all(
+        self,
+        calibration: Calibration,
+        plays: Iterable[tuple[Scenario, float, float, Lateness, int | None, dict[str, Any]]],
+    ) -> list[Sight]:
         """Many in simulation, as many at a time as there are processors."""
         return list(
             Parallel(n_jobs=self.effort.jobs)(
-                delayed(_simulated)(self.calibration, self.path_s, scenario, speed, crowd_s, late, seed, changes)
+                delayed(_simulated)(calibration, self.path_s, scenario, speed, crowd_s, late, seed, changes)
                 for scenario, speed, crowd_s, late, seed, changes in plays
             )
         )
@@ -280,6 +310,7 @@ class Validator:
 
     def pair(self, scenario: Scenario) -> Pair:
         """Play one pair, and judge it."""
+        self._glances_s = []
         told = self.loaded(scenario, self.speed())
         live: list[Lived] = []
         with tempfile.TemporaryDirectory(prefix="chatsim-validate-") as name:
@@ -289,14 +320,16 @@ class Validator:
                     return Pair(name=scenario.name, judged=None, why=why)
                 live.append(lived)
         sides = [lived.sight for lived in live]
-        simulated = self._all((told, lived.speed, lived.crowd_s, lived.late, None, {}) for lived in live)
+        calibration = self.wavers()
+        simulated = self._all(calibration, ((told, lived.speed, lived.crowd_s, lived.late, None, {}) for lived in live))
         speed, each_s = (
             float(np.mean(values)) for values in zip(*((one.speed, one.crowd_s) for one in live), strict=True)
         )
         seeds = [scenario.seed + 1000 + number for number in range(self.effort.replications)]
         # Other messages are as late as those of a live run that were meant for about the same moments.
         lates = [live[number % len(live)].late for number in range(len(seeds))]
-        others = self._all((told, speed, each_s, late, seed, {}) for seed, late in zip(seeds, lates, strict=True))
+        luck = zip(seeds, lates, strict=True)
+        others = self._all(calibration, ((told, speed, each_s, late, seed, {}) for seed, late in luck))
         counts = differences(sides, simulated)
         for lived in live:
             counts |= lived.counts
@@ -305,24 +338,29 @@ class Validator:
             judged=judged(scenario.name, load_of(scenario), sides, simulated, others, counts),
             live=sides,
             simulated=simulated,
-            controls=self._controls(told, live),
+            controls=self._controls(calibration, told, live),
             speeds=[lived.speed for lived in live],
             stolen=[lived.stolen for lived in live],
         )
 
-    def _controls(self, scenario: Scenario, live: Sequence[Lived]) -> dict[str, bool]:
+    def _controls(self, calibration: Calibration, scenario: Scenario, live: Sequence[Lived]) -> dict[str, bool]:
         """Simulations that are wrong on purpose, where this pair can show it, and whether each was found out."""
         sides, name = [lived.sight for lived in live], scenario.name
         found = {}
         if load_of(scenario) >= FULL_LOAD:
-            wrong = self._all((scenario, lived.speed * COSTLIER, lived.crowd_s, lived.late, None, {}) for lived in live)
+            wrong = self._all(
+                calibration,
+                ((scenario, lived.speed * COSTLIER, lived.crowd_s, lived.late, None, {}) for lived in live),
+            )
             said = {test.metric: test.equivalent for test in judged(name, load_of(scenario), sides, wrong).tests}
             tails = [said[metric] for metric in ("delivery_latency_p95", "delivery_latency_p99") if metric in said]
             found[f"costs x {COSTLIER:g} ({name})"] = not said["utilisation"] and not all(tails)
         rarer = {"handler.ping_interval": f"{scenario.handler.ping_interval_s * 1.5:g}s"}
         for counter, kind, changes in (("pings", "pings half as far apart again", rarer), ("retries", *_NO_RETRY)):
             if sides[0].counts[counter] > NEAR_COUNT:
-                wrong = self._all((scenario, lived.speed, lived.crowd_s, lived.late, None, changes) for lived in live)
+                wrong = self._all(
+                    calibration, ((scenario, lived.speed, lived.crowd_s, lived.late, None, changes) for lived in live)
+                )
                 found[f"{kind} ({name})"] = counter in differences(sides, wrong)
         return found
 

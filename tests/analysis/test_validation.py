@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import isnan
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -72,6 +73,27 @@ def test_what_is_the_same_is_mostly_found_to_be() -> None:
         live, simulated = sides(1000 + seed, 1.0, between=0.05)
         found += latency("delivery_latency", "p50", live, simulated).equivalent
     assert found >= 80
+
+
+def thinned(side: list[Sight], every: int) -> list[Sight]:
+    """The same runs, of which only one message in so many is seen."""
+    return [
+        msgspec.structs.replace(
+            one,
+            moments={name: values[::every] for name, values in one.moments.items()},
+            latencies={name: values[::every] for name, values in one.latencies.items()},
+        )
+        for one in side
+    ]
+
+
+@pytest.mark.parametrize("every", [1, 20, 60])
+def test_few_messages_are_compared_in_longer_stretches_and_at_last_as_wholes(every: int) -> None:
+    """300 messages a second for 6 s, or 15, or 5: a second has enough, or two have, or none of the stretches."""
+    live, simulated = sides(9, 1.0)
+    found = latency("delivery_latency", "p50", thinned(live, every), thinned(simulated, every))
+    assert found.low < found.ratio < found.high
+    assert found.ratio == pytest.approx(1.0, abs=0.35)
 
 
 def test_small_latencies_may_differ_by_a_fifth_of_a_millisecond() -> None:

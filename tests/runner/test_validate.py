@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from chatsim.errors import UsageError
+from chatsim.live.calibration.meters import Reference
 from chatsim.live.metrics import frames_out
 from chatsim.people.lateness import Lateness
 from chatsim.runner.calibrate import calibration
@@ -89,6 +90,38 @@ class Steady(Validator):
 
     def speed(self) -> float:
         return 1.0
+
+
+class Unsteady(Reference):
+    """The same work on a machine of two speeds, each held for twenty of them; nothing is really done."""
+
+    def __init__(self, core: int | None, cv: float) -> None:
+        super().__init__(core)
+        self._cv = cv
+        self._dice = np.random.default_rng(1)
+        self._speed = 1.0
+
+    def __call__(self) -> float:
+        if self._dice.random() < 1 / 20:
+            self._speed = 1.0 + self._cv * float(self._dice.choice([-1.0, 1.0]))
+        return 1.5e-3 * self._speed * (1.0 + 0.02 * float(self._dice.standard_normal()))
+
+
+@pytest.mark.parametrize(("cv", "wavers"), [(0.3, True), (0.0, False)])
+def test_a_pair_has_the_pace_of_its_own_time_and_not_that_of_the_calibration(cv: float, wavers: bool) -> None:
+    calibrated = made()
+    calibrated.costs |= {"pace": {"uniform": {"low": 0.1, "high": 1.9}}, "pace_hold": "1s"}
+    validator = Validator(
+        calibrated, EFFORT._replace(reference_s=20.0), play_live=Wire(), reference=lambda core: Unsteady(core, cv)
+    )
+    try:
+        validator.speed()
+        costs = validator.wavers().costs
+    finally:
+        validator.close()
+    assert ("pace" in costs, "pace_hold" in costs) == (wavers, wavers)
+    assert costs.get("pace") != calibrated.costs["pace"]
+    assert {word for word in costs if word not in ("pace", "pace_hold")} == set(made().costs)
 
 
 class Guest(Steady):
