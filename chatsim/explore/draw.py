@@ -9,13 +9,16 @@ Playing it, and whether it went well, is left to `play`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, TypeAlias, get_args
 
 from chatsim.explore.lots import Lots, Words
-from chatsim.explore.settings import limits, settings
+from chatsim.explore.settings import limits, settings, unfelt
+from chatsim.people.tokens import HELD_MAX
+from chatsim.scenario.costs import FINER
 from chatsim.scenario.costs import WORDS as COSTS
 from chatsim.scenario.events import Broken
-from chatsim.scenario.model import Scenario
+from chatsim.scenario.model import Credentials, Scenario
 
 FAULTS_UNTIL: Final = 0.7
 """The share of a run within which faults begin and end; a part of what is left is spent on coming to rest."""
@@ -25,7 +28,28 @@ FAULTS_MAX: Final = 10
 P99_S_MAX: Final = 0.6
 """Of a log-normal latency about a median of 20 ms: from one of 3 s on, one in a million takes ten minutes."""
 
+_SPOILT: Final = tuple(kind for kind in get_args(Credentials) if kind != "good")
+
 _NO_TEXT: Final = ("binary", "bad_utf8")
+
+TRACE: Final = Path(__file__).with_name("moments.txt")
+"""Recorded moments for `arrivals: trace`: bursts, some at one instant, and pauses; all are there before the first."""
+
+_OF_THE_FILE: Final = "says nothing of what is played"
+
+UNDRAWN: Final[dict[str, dict[str, str]]] = {
+    "handler": {"algorithms": "the crowd signs with one of them, and a node that pins others would let nobody in"},
+    "scenario": {
+        "description": _OF_THE_FILE,
+        "requirements": _OF_THE_FILE,
+        "tags": _OF_THE_FILE,
+        "expect": _OF_THE_FILE,
+        "live": "neither wire of explore is live",
+        "nodes": "there is one so far",
+    },
+    "trace": {"moments_s": "they stand in a file, of which there is one"},
+}
+"""Of everything that a scenario may say the words that are the same whatever the seed, each with its reason."""
 
 STAY_S: Final = 90.0
 """Longer than a client has to be there for its next dial to be a first one, which it makes soon."""
@@ -86,7 +110,98 @@ def words(seed: int) -> Words:
     _ack_each(lots, made)
     _open_for_a_time(lots, made, duration_s)
     _let_stay(handler, groups, events)
+    # From a stream of their own, for the same reason.
+    more = Lots(seed, 1)
+    unfelt(more, handler)
+    _store(more, made)
+    _tell_costs_apart(more, made)
+    _replay_moments(more, groups)
+    _knock_in_vain(more, made)
+    _outlive_tokens(more, made, duration_s)
+    _leave_owing(more, made, duration_s)
+    _drop_what_is_under_way(more, made, duration_s)
     return made
+
+
+def _store(lots: Lots, made: Words) -> None:
+    """Where the log is kept: in a file, with one commit after the other, which takes what came meanwhile together; or
+    in memory, where nothing asks for what a log outlives."""
+    if not lots.chance(0.3):
+        return
+    log = made.setdefault("log", {})
+    asked = any(event["do"] in _ASK_THE_LOG for event in made["events"])
+    log["store"] = "sqlite" if asked or lots.chance(0.8) else "memory"
+    if log["store"] == "sqlite" and "latency" not in log:
+        # A commit that takes no time has nothing to take together.
+        log["latency"] = _latency(lots, 0.4)
+
+
+def _tell_costs_apart(lots: Lots, made: Words) -> None:
+    """Some costs are told apart more finely, those of commits among them, and the machine's pace wavers, where any are
+    told."""
+    if isinstance(made.get("costs"), dict):
+        made["costs"] |= {word: _cost(lots) for word in lots.some(FINER, 0.4)}
+        if lots.chance(0.3):
+            made["costs"]["pace"] = {"uniform": {"low": 0.5, "high": lots.number(1, 3)}}
+            made["costs"]["pace_hold"] = {"exponential": {"mean": lots.duration(0.1, 5)}}
+
+
+def _replay_moments(lots: Lots, groups: list[Words]) -> None:
+    """Now and then a group writes at moments that were recorded, and all of it is there before the first."""
+    if lots.chance(0.06):
+        group = lots.pick(groups)
+        group["messages"] = {"arrivals": "trace", "file": str(TRACE)}
+        group.pop("arrive_over", None)
+
+
+def _knock_in_vain(lots: Lots, made: Words) -> None:
+    """A few more people come, with credentials that are no good: nobody else is to feel it."""
+    if not lots.chance(0.12):
+        return
+    groups, handler = made["groups"], made["handler"]
+    users = lots.whole(1, 3)
+    groups.append(
+        {
+            "name": f"g{len(groups)}",
+            "users": users,
+            "session_size": lots.whole(1, users),
+            "network": {"latency": _latency(lots, 0.25)},
+            "messages": _messages(lots, int(made["duration"][:-1])),
+            "credentials": lots.pick(_SPOILT),
+        }
+    )
+    if "revocations_max" in handler:
+        # Whoever is revoked may be one of these.
+        handler["revocations_max"] += HELD_MAX * users * sum(event["do"] == "revoke" for event in made["events"])
+
+
+def _outlive_tokens(lots: Lots, made: Words, duration_s: int) -> None:
+    """The clock is set beyond the end of a group's tokens, and back again a while later, where nothing else sets it and
+    a token can be renewed."""
+    handler, events = made["handler"], made["events"]
+    renewed = any(float(handler[word][:-1]) > 0 for word in ("token_warning", "token_grace"))
+    if not lots.chance(0.06) or not renewed or any(event["do"] == "clock_jump" for event in events):
+        return
+    by_s, at_s = lots.whole(15, 60), lots.number(4, 0.5 * duration_s)
+    lots.pick(made["groups"])["token_ttl"] = f"{lots.number(10, by_s):g}s"
+    events.append({"at": f"{at_s:g}s", "do": "clock_jump", "by": f"{by_s}s"})
+    events.append({"at": f"{at_s + lots.number(0.5, 8):g}s", "do": "clock_jump", "by": f"-{by_s}s"})
+
+
+def _leave_owing(lots: Lots, made: Words, duration_s: int) -> None:
+    """Somebody leaves, or is taken out, when for a while nobody has acked anything."""
+    if lots.chance(0.06):
+        at_s, while_s = lots.number(4, 0.5 * duration_s), lots.number(2, 7)
+        made["events"].append({"at": f"{at_s:g}s", "do": "withhold_acks", "for": f"{while_s + 1:g}s"})
+        do = lots.pick(("leave", "remove_participant"))
+        made["events"].append({"at": f"{at_s + while_s:g}s", "do": do, "count": 1, "for": lots.duration(1, 5)})
+
+
+def _drop_what_is_under_way(lots: Lots, made: Words, duration_s: int) -> None:
+    """Everybody is thrown out while the log takes long, and repeats what it has not answered."""
+    if lots.chance(0.06):
+        made.setdefault("log", {})["latency"] = {"exponential": {"mean": f"{lots.number(0.5, 3):g}s"}}
+        made["events"].append({"at": f"{lots.number(4, FAULTS_UNTIL * duration_s):g}s", "do": "drop"})
 
 
 def _let_stay(handler: Words, groups: list[Words], events: list[Words]) -> None:
@@ -244,7 +359,7 @@ def _oddities(lots: Lots, place: int, made: Words) -> None:
     if lots.chance(0.08):
         made["reconnect"] = False
     if place and lots.chance(0.15):
-        made["credentials"] = lots.pick(("missing", "forged", "expired", "alg_none", "revoked"))
+        made["credentials"] = lots.pick(_SPOILT)
 
 
 def _bodies(lots: Lots, made: Words, handler: Words) -> None:
@@ -344,6 +459,8 @@ _BY_ITSELF: Final = frozenset({"refresh_token"})
 """Not drawn among the others, so that these are what they would be without."""
 
 _WITHOUT_VICTIMS: Final = frozenset({"restart_node", "drain_node", "crash_node", "log_outage", "clock_jump"})
+_ASK_THE_LOG: Final = frozenset({"restart_node", "drain_node", "crash_node", "log_outage"})
+"""What is not to be where the log is said to be in memory."""
 _IN_ORDER: Final = frozenset({"restart_node", "drain_node"})
 _CAPPED: Final = frozenset({"crash_node", "restart_node", "drain_node"})
 """Of these two in a run are enough: each makes everybody start again."""

@@ -18,10 +18,11 @@ Words: TypeAlias = dict[str, Any]
 
 
 class Lots:
-    """The choices of one seed, in the order in which they are asked for."""
+    """The choices of one seed, in the order in which they are asked for; a `stream` of its own leaves those of others
+    what they are."""
 
-    def __init__(self, seed: int) -> None:
-        self._generator = Streams(seed).generator("explore")
+    def __init__(self, seed: int, stream: int = 0) -> None:
+        self._generator = Streams(seed).generator("explore", stream)
 
     def chance(self, share: float) -> bool:
         """Yes in this share of the cases."""

@@ -79,6 +79,24 @@ def _room(lots: Lots, made: Words) -> None:
             made["outbound_bytes"] = f"{lots.whole(7000, 15_000)}B"
 
 
+def unfelt(lots: Lots, handler: Words) -> None:
+    """Settings that nobody in a run is to feel, into `handler`: what is kept to be read touches nothing that is
+    delivered, a limit for who opens sessions nobody whose session stands in her token, and neither a list of origins
+    nor compression those who name none and offer none."""
+    if lots.chance(0.15):
+        handler["history_for"] = _or_none(lots, 1, 60)
+    if lots.chance(0.15):
+        handler["history_messages"] = lots.whole(0, 20)
+    if lots.chance(0.15):
+        handler["history_messages_max"] = lots.whole(0, 100)
+    if lots.chance(0.15):
+        handler["sessions_per_user"] = lots.whole(1, 3)
+    if lots.chance(0.2):
+        handler["compression"] = True
+    if lots.chance(0.1):
+        handler["origins"] = ["https://chat.example"]
+
+
 def limits(lots: Lots, handler: Words, groups: list[Words], events: list[Words]) -> None:
     """Limits that depend on how many people there are, into `handler`."""
     arriving = [(event["group"], event["users"]) for event in events if event["do"] == "arrive"]

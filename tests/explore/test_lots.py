@@ -15,6 +15,14 @@ def test_a_seed_gives_the_same_choices() -> None:
     assert some(1) != some(2)
 
 
+def test_another_stream_gives_others_and_changes_none() -> None:
+    def some(lots: Lots) -> list[int]:
+        return [lots.whole(1, 1000) for _ in range(5)]
+
+    lots, other = Lots(1), Lots(1, 1)
+    assert some(other) != some(lots) == some(Lots(1))
+
+
 def test_everything_lies_within_its_ends() -> None:
     lots = Lots(7)
     assert {lots.whole(1, 3) for _ in range(100)} == {1, 2, 3}

@@ -17,6 +17,7 @@ from chatsim.explore.draw import draw
 from chatsim.explore.play import Played, Wire, _divergence, play, play_seed, wires_of
 from chatsim.scenario.distributions import Exponential
 from chatsim.scenario.model import Log
+from chatsim.sim.run import simulate
 
 SEED, RUNS = 20, 5
 """A seed for both wires, and how often each process plays it."""
@@ -45,6 +46,12 @@ def test_both_plays_every_seed_in_simulation_one_in_twenty_on_virtual_and_one_in
     assert [seed for seed in range(60) if wires_of(seed, "both") == ("sim", "virtual")] == [0, 20, 40]
     assert [seed for seed in range(60) if wires_of(seed, "both") == ("sim", "agreement")] == list(range(1, 60, 2))
     assert [wires_of(3, wire) for wire in ("virtual", "agreement", "sim")] == [("virtual",), ("agreement",), ("sim",)]
+
+
+def test_some_commits_take_several_messages_together() -> None:
+    kept = [made for made in (draw(seed) for seed in range(40)) if made.log.store == "sqlite"]
+    taken = [(len(found.commits), len(found.record.accepted)) for found in map(simulate, kept)]
+    assert any(0 < commits < stored for commits, stored in taken)
 
 
 def test_one_in_twenty_is_played_twice() -> None:
