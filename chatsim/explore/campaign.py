@@ -27,10 +27,10 @@ Play: TypeAlias = Callable[[int, str], list[Played]]
 class Totals(msgspec.Struct):
     """What came of a campaign so far. Times in seconds: of the runs together, and of the wall clock.
 
-    `reached` counts the runs that reached a property, `reached_on` those on each wire; `simulated_on` and `took_on` are
-    the time that was simulated on each, and what that took. `left_out` counts the runs on both wires that were compared
-    no further for this reason ("": all was compared). `lost` says why there is no answer for a seed, `unfinished` are
-    those being played when it was `interrupted`.
+    `reached` counts the runs that reached a property, `reached_on` those on each wire: a comparison is a run on each of
+    its two. `simulated_on` and `took_on` are the time that was simulated on each, and what that took. `left_out` counts
+    the runs on both wires that were compared no further for this reason ("": all was compared). `lost` says why there
+    is no answer for a seed, `unfinished` are those being played when it was `interrupted`.
     """
 
     seeds: int = 0
@@ -68,7 +68,8 @@ class Totals(msgspec.Struct):
             by_wire[run.wire] += 1
             fired.update(run.fired)
             reached.update(run.reached)
-            self.reached_on[run.wire] = dict(Counter(self.reached_on.get(run.wire, {})) + Counter(run.reached))
+            for wire, names in (run.reached_on or {run.wire: run.reached}).items():
+                self.reached_on[wire] = dict(Counter(self.reached_on.get(wire, {})) + Counter(names))
             if run.violations:
                 self.failures.append(run)
         self.fired, self.reached, self.by_wire = dict(fired), dict(reached), dict(by_wire)

@@ -55,7 +55,8 @@ TWICE_EVERY: Final = 20
 class Played(msgspec.Struct):
     """What came of one seed on one wire. `lasted_s` is the run's own time (s), `fired` counts faults that touched
     somebody, by kind; `twice` says that it was played again and compared. `left_out` is why two wires were compared no
-    further than up to `compared_s` ("": nothing was left out), `took_s` how long it took on the wall clock."""
+    further than up to `compared_s` ("": nothing was left out), and `reached_on` what each of the two has reached, where
+    `reached` is what they have together; `took_s` is how long it took on the wall clock."""
 
     seed: int
     wire: Wire
@@ -68,6 +69,7 @@ class Played(msgspec.Struct):
     twice: bool = False
     compared_s: float = 0.0
     left_out: str = ""
+    reached_on: dict[str, list[str]] = {}
     took_s: float = 0.0
 
 
@@ -139,6 +141,7 @@ def _play_both(scenario: Scenario, journal: Path | None) -> Played:
         violations=found,
         compared_s=extent.until_s,
         left_out=extent.left_out,
+        reached_on={one.wire: one.reached, other.wire: other.reached},
     )
 
 

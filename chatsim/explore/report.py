@@ -12,7 +12,7 @@ from typing import Final
 from chatsim.explore.agreement import LEFT_OUT
 from chatsim.explore.campaign import Totals
 from chatsim.explore.play import AGREEMENT_EVERY, TWICE_EVERY
-from chatsim.explore.reach import missed, reachable
+from chatsim.explore.reach import OUT_OF_REACH, RUNS_EXPECTED, WIRES, runs_for
 from chatsim.verdict.invariants.catalogue import INVARIANTS
 from chatsim.verdict.sometimes import SOMETIMES
 
@@ -30,11 +30,13 @@ memory, which are those of virtual. On real sockets the server is a process of i
 looked at in the one that its journal is replayed into, how many connections are open is asked of the server, and
 whatever has a bound in time has 5 s more."""
 
+_SOMETIMES: Final = f"""\
+How many runs came through what a bug likes to hide in, by wire; a comparison is a run on either. What {RUNS_EXPECTED:,}
+runs on a wire that could reach it have not reached is a failure of that wire."""
+
 
 def page(totals: Totals, mutants: tuple[int, int] | None = None, machine: str = "") -> str:
     """The report; `mutants` is how many were killed of how many planted (None: none were), `machine` one line."""
-    within = len(reachable(totals))
-    reached = within - len(missed(totals))
     runs = ", ".join(f"{count:,} {_on(wire)}" for wire, count in totals.by_wire.items())
     rows = [
         ("seeds run", f"{totals.seeds:,}"),
@@ -46,7 +48,7 @@ def page(totals: Totals, mutants: tuple[int, int] | None = None, machine: str = 
         ("faults fired", f"{sum(totals.fired.values()):,}"),
         ("invariants", f"{len(INVARIANTS)}"),
         ("seeds that broke one", f"{len({run.seed for run in totals.failures})}"),
-        ("`sometimes` reached", f"{reached} of {within}"),
+        ("`sometimes` reached", _reached(totals)),
         ("mutants killed", "not tried" if mutants is None else f"{mutants[0]} of {mutants[1]}"),
         ("simulated seconds a second of the wall clock", f"{totals.rate:,.0f}"),
         ("the same in one process, by wire", _rates(totals)),
@@ -57,13 +59,15 @@ def page(totals: Totals, mutants: tuple[int, int] | None = None, machine: str = 
     parts.append(_table(("what", "figure"), rows))
     parts.append("## Faults that touched somebody\n")
     parts.append(_table(("fault", "times"), sorted((do, f"{count:,}") for do, count in totals.fired.items())))
-    parts.append("## Sometimes\n\nHow many runs came through what a bug likes to hide in.\n")
+    parts.append(f"## Sometimes\n\n{_SOMETIMES}\n")
     parts.append(
         _table(
-            ("property", "runs", "sentence"),
-            [(name, f"{totals.reached.get(name, 0):,}", sentence) for name, sentence in SOMETIMES.items()],
+            ("property", *(f"on {wire}" for wire in WIRES), "sentence"),
+            [(name, *(_times(totals, wire, name) for wire in WIRES), text) for name, text in SOMETIMES.items()],
         )
     )
+    beyond = [(name, _on(way), why) for way, names in OUT_OF_REACH.items() for name, why in names.items()]
+    parts.append(_table(("out of reach", "runs", "why"), beyond))
     if cut := [name for name in LEFT_OUT if totals.left_out.get(name)]:
         parts.append("## Where wires were compared no further\n")
         reasons = [(name, f"{totals.left_out[name]:,}", LEFT_OUT[name]) for name in cut]
@@ -75,6 +79,23 @@ def page(totals: Totals, mutants: tuple[int, int] | None = None, machine: str = 
 
 def _on(wire: str) -> str:
     return "on both, compared" if wire == "agreement" else f"on {wire}"
+
+
+def _reached(totals: Totals) -> str:
+    """How many properties each wire that was played has reached, of those that it can."""
+    told = []
+    for wire in WIRES:
+        within = [name for name in SOMETIMES if runs_for(totals, wire, name)]
+        if within:
+            reached = totals.reached_on.get(wire, {})
+            told.append(f"{sum(bool(reached.get(name)) for name in within)} of {len(within)} on {wire}")
+    return ", ".join(told)
+
+
+def _times(totals: Totals, wire: str, name: str) -> str:
+    """In how many runs on a wire a property was reached, of so many that could."""
+    runs = runs_for(totals, wire, name)
+    return f"{totals.reached_on.get(wire, {}).get(name, 0):,} of {runs:,}" if runs else "-"
 
 
 def _rates(totals: Totals) -> str:

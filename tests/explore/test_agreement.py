@@ -51,6 +51,8 @@ def test_the_wires_agree(seed: int) -> None:
     assert (played.violations, played.wire) == ([], "agreement")
     assert (played.compared_s, played.left_out) == (scenario.duration_s, "")
     assert played.messages > 0
+    assert played.reached_on.keys() == {"sim", "virtual"}
+    assert set(played.reached) == set().union(*played.reached_on.values())
 
 
 def test_where_they_do_not_the_first_difference_is_named() -> None:

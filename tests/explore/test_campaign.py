@@ -46,6 +46,18 @@ def test_totals_add_up() -> None:
     assert [run.seed for run in totals.failures] == [2]
 
 
+def test_what_a_comparison_has_reached_is_counted_for_the_wire_that_has_reached_it() -> None:
+    totals = Totals()
+    both = played(2)
+    both.wire, both.reached = "agreement", ["away", "retried"]
+    both.reached_on = {"sim": ["retried"], "virtual": ["away"]}
+    totals.add([both])
+    totals.add([played(3)])
+    assert totals.reached == {"away": 1, "retried": 2}
+    assert totals.reached_on == {"sim": {"retried": 2}, "virtual": {"away": 1}}
+    assert totals.by_wire == {"agreement": 1, "sim": 1}
+
+
 def test_what_was_simulated_and_what_that_took_is_counted_by_wire() -> None:
     totals = Totals()
     again = played(3)
