@@ -148,7 +148,7 @@ def _tell_costs_apart(lots: Lots, made: Words) -> None:
 
 def _replay_moments(lots: Lots, groups: list[Words]) -> None:
     """Now and then a group writes at moments that were recorded, and all of it is there before the first."""
-    if lots.chance(0.06):
+    if lots.chance(0.025):
         group = lots.pick(groups)
         group["messages"] = {"arrivals": "trace", "file": str(TRACE)}
         group.pop("arrive_over", None)
@@ -199,7 +199,7 @@ def _leave_owing(lots: Lots, made: Words, duration_s: int) -> None:
 
 def _drop_what_is_under_way(lots: Lots, made: Words, duration_s: int) -> None:
     """Everybody is thrown out while the log takes long, and repeats what it has not answered."""
-    if lots.chance(0.06):
+    if lots.chance(0.05):
         made.setdefault("log", {})["latency"] = {"exponential": {"mean": f"{lots.number(0.5, 3):g}s"}}
         made["events"].append({"at": f"{lots.number(4, FAULTS_UNTIL * duration_s):g}s", "do": "drop"})
 
