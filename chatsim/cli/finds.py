@@ -7,7 +7,9 @@ is printed: no find is lost. Making it smaller and drawing it are `explore`'s.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from shutil import copyfile
 from typing import TYPE_CHECKING, Any, Final
 
 from chatsim.cli.output import emit, say
@@ -35,14 +37,14 @@ def tell(failed: Played, out: Path, *, shrink: bool) -> bool:
         return False
     from chatsim.explore.play import words_of
     from chatsim.explore.scene import drawn
-    from chatsim.explore.shrink import FOR_S, TRIES_MAX, shrunk, text
+    from chatsim.explore.shrink import FOR_S, TRIES_MAX, named, shrunk, text
 
     say(f"making it smaller, with {TRIES_MAX} runs and {FOR_S:.0f} s at most; Ctrl-C keeps what is reached by then")
     whole = words_of(failed.seed, failed.wire)
     small = shrunk(whole, failed.wire, violation, clock=time.monotonic)
     emit(_how(whole, small))
     path = out / f"{violation.name.replace('_', '-')}-{failed.seed}.yaml"
-    if not _keep(path, text(small.words, path.stem, violation)):
+    if not _keep(path, text(small.words, path.stem, violation), named(small.words)):
         return small.ended == "interrupted"
     command = f"chatsim run {path} --on {failed.wire}"
     if violation.name == "same_again":
@@ -62,11 +64,14 @@ def tell(failed: Played, out: Path, *, shrink: bool) -> bool:
     return False
 
 
-def _keep(path: Path, text: str) -> bool:
-    """Write the scenario, or print it where it cannot be written; returns which."""
+def _keep(path: Path, text: str, named: Sequence[Path]) -> bool:
+    """Write the scenario, and the files that it names beside it, or print it where it cannot be written; returns
+    which."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+        for file in named:
+            copyfile(file, path.with_name(file.name))
     except OSError as problem:
         say(f"chatsim: {path} cannot be written ({problem.strerror}): put what follows into a file, and run that")
         emit(f"\n{text}")

@@ -120,6 +120,7 @@ def words(seed: int) -> Words:
     _outlive_tokens(more, made, duration_s)
     _leave_owing(more, made, duration_s)
     _drop_what_is_under_way(more, made, duration_s)
+    _post_to_the_gone(more, made, duration_s)
     return made
 
 

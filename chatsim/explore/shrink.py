@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -196,8 +197,21 @@ def _alike(one: Violation, other: Violation) -> bool:
 
 
 def text(words: Words, name: str, broken: Violation) -> str:
-    """A scenario file that says what it shows."""
-    return yaml_text({**words, "name": name, "description": f"{broken.name}: {broken.sentence}"})
+    """A scenario file that says what it shows; the files that it names (`named`) are to stand beside it."""
+    made = copy.deepcopy(words)
+    for messages in _recorded(made):
+        messages["file"] = Path(messages["file"]).name
+    return yaml_text({**made, "name": name, "description": f"{broken.name}: {broken.sentence}"})
+
+
+def named(words: Words) -> list[Path]:
+    """The files that a scenario names."""
+    return sorted({Path(messages["file"]) for messages in _recorded(words)})
+
+
+def _recorded(words: Words) -> list[Words]:
+    """The `messages:` that are at recorded moments."""
+    return [group["messages"] for group in words["groups"] if "file" in group.get("messages", ())]
 
 
 def _fewer(items: Sequence[T], tried: Callable[[Sequence[T]], bool]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from chatsim.cli.finds import tell
 from chatsim.explore import scene, shrink
-from chatsim.explore.play import Played
+from chatsim.explore.draw import TRACE
+from chatsim.explore.play import Played, words_of
 from chatsim.scenario.load import load
 from chatsim.verdict.invariants.catalogue import Violation
 
@@ -55,3 +57,16 @@ def test_pictures_that_cannot_be_written_cost_nothing_else(
     out, err = capsys.readouterr()
     assert f"shrunk: chatsim run {tmp_path}/seq-21.yaml --on sim" in out
     assert "its pictures cannot be written (" in err
+
+
+def test_the_recorded_moments_of_a_find_are_kept_beside_it(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A find that is made no smaller, of a seed that has a group which writes at recorded moments."""
+    recorded = next(seed for seed in range(1000) if shrink.named(words_of(seed, "sim")))
+    monkeypatch.setattr(shrink, "play", lambda *_, **__: failed())
+    one = msgspec.structs.replace(failed("seq"), seed=recorded)
+    assert not tell(one, tmp_path, shrink=True)
+    assert load(tmp_path / f"seq-{recorded}.yaml").name == f"seq-{recorded}"
+    assert (tmp_path / TRACE.name).read_bytes() == TRACE.read_bytes()
+    assert "shrunk: " in capsys.readouterr().out

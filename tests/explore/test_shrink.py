@@ -10,10 +10,11 @@ import pytest
 
 from chatsim.explore import shrink as module
 from chatsim.explore.agreement import alike
+from chatsim.explore.draw import TRACE
 from chatsim.explore.draw import words as drawn
 from chatsim.explore.lots import Words
 from chatsim.explore.play import Played, Wire
-from chatsim.explore.shrink import Shrinker, shrunk, text
+from chatsim.explore.shrink import Shrinker, named, shrunk, text
 from chatsim.scenario import units
 from chatsim.scenario.load import load
 from chatsim.scenario.model import Scenario
@@ -185,3 +186,18 @@ def test_it_is_written_as_a_scenario_that_can_be_read(tmp_path: Path) -> None:
     made = load(path)
     assert (made.name, made.description[:5]) == ("seq-3", "seq: ")
     assert made.ties == 3
+
+
+def test_recorded_moments_stand_beside_the_scenario_that_is_written(tmp_path: Path) -> None:
+    recorded = {"name": "m", "users": 2, "messages": {"arrivals": "trace", "file": str(TRACE)}}
+    words = BIG | {"groups": [*BIG["groups"], recorded]}
+    assert named(words) == [TRACE]
+    assert named(BIG) == []
+    written = text(words, "small", Violation("seq", 2.0, "s has 4 after 2."))
+    assert str(TRACE.parent) not in written
+    (tmp_path / "small.yaml").write_text(written, encoding="utf-8")
+    (tmp_path / TRACE.name).write_bytes(TRACE.read_bytes())
+    messages = load(tmp_path / "small.yaml").group("m").messages
+    assert messages is not None
+    assert messages.arrivals == "trace"
+    assert words["groups"][-1]["messages"]["file"] == str(TRACE), "what was played stays as it is"
