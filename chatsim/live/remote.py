@@ -14,7 +14,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from math import inf
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -24,6 +24,7 @@ from chatsim.core.config import HandlerConfig
 from chatsim.core.frames import ClientFrame, Welcome
 from chatsim.errors import HarnessError
 from chatsim.journal.record import RunRecord
+from chatsim.live.absence import Absence
 from chatsim.live.admin import Admin
 from chatsim.live.calendar import Calendar
 from chatsim.live.crowd import Crowd
@@ -56,10 +57,17 @@ SLACK_S = 5.0
 NOTICE_S_MAX = 1.0
 """When everybody has everything, its senders are told so within the delay of an ack and a turn of the server."""
 
+_GONE: Final = frozenset({1001, ABNORMAL, 1011, 1012})
+"""Ends of a connection that say nothing of the one whose it was: the server, or what is before it, is not there."""
+_TURNED_AWAY = 503
+
 
 class RemoteOutcome(msgspec.Struct):
     """What came of a run on somebody else's server: `outside` says what is not known of it, `notes` are sentences for
-    whoever reads the verdict, `health` is how well the crowd did, `stalls` when the machine did not run it."""
+    whoever reads the verdict, `health` is how well the crowd did, `stalls` when the machine did not run it.
+
+    `unanswered` says which messages were left without an answer that no promise counts ("": none): where none is
+    broken, that proves nothing."""
 
     scenario: Scenario
     record: RunRecord
@@ -67,6 +75,7 @@ class RemoteOutcome(msgspec.Struct):
     notes: list[str]
     valid: bool
     why_invalid: str
+    unanswered: str
     busy: bool
     health: dict[str, Any]
     stalls: Stalls
@@ -88,9 +97,32 @@ def run_remote(scenario: Scenario, target: Target, *, progress: Callable[[float]
 
 
 class _Listening(Crowd):
-    """The crowd, with somebody who hears all that it reads and writes."""
+    """The crowd, with somebody who hears all that it reads and writes, and who sees when nobody gets in any more.
+
+    `cut_off` are the numbers of the devices whose connection, or try to have one, ended as if there were no server;
+    the last connection on which somebody was welcomed ended at `lost_at` (s).
+    """
 
     heard: Heard
+    absence: Absence
+    cut_off: set[int]
+    lost_at = 0.0
+
+    def is_anybody_in(self) -> bool:
+        """Whether somebody was welcomed and is still there; who has vanished would not know."""
+        return any(peer.name and not peer.vanished for peer in self.peers.values())
+
+    def look(self) -> None:
+        """See whether somebody is in."""
+        if self.is_anybody_in():
+            self.absence.disproved()
+
+    def _not_in(self, now: float, peer: Peer[Device]) -> None:
+        """She was not let in; who goes on trying has something to say of the server."""
+        if self.is_anybody_in():
+            self.absence.disproved()
+        elif peer.device.client.state == "waiting":
+            self.absence.failed(now)
 
     def transmit(self, now: float, device: Device, frame: ClientFrame) -> None:
         if device.number in self.peers:
@@ -106,7 +138,17 @@ class _Listening(Crowd):
     def opened(self, now: float, peer: Peer[Device]) -> None:
         super().opened(now, peer)
         if self.peers.get(peer.device.number) is peer:
+            self.cut_off.discard(peer.device.number)
             self.heard.opened(peer.device.number, peer.device.user.name)
+
+    def refused(self, now: float, peer: Peer[Device], status: int, retry_after_s: float | None) -> None:
+        super().refused(now, peer, status, retry_after_s)
+        # Who is told no, or to come later, has an answer.
+        if status == 0 or (status >= 500 and status != _TURNED_AWAY):
+            self.cut_off.add(peer.device.number)
+        else:
+            self.cut_off.discard(peer.device.number)
+        self._not_in(now, peer)
 
     def pinged(self, now: float, peer: Peer[Device]) -> None:
         self.heard.pinged()
@@ -121,9 +163,17 @@ class _Listening(Crowd):
         super().freeze(now, peer, for_s)
 
     def _lose(self, now: float, peer: Peer[Device], code: int) -> None:
-        if self.peers.get(peer.device.number) is peer:
+        hers = self.peers.get(peer.device.number) is peer
+        if hers:
             self.heard.closed(now, peer.device.number, code)
+            if code in _GONE:
+                self.cut_off.add(peer.device.number)
         super()._lose(now, peer, code)
+        if hers and peer.name:
+            self.lost_at = now
+            self.absence.disproved()
+        elif hers:
+            self._not_in(now, peer)
 
 
 class _Run:
@@ -144,7 +194,10 @@ class _Run:
         self.purse = Purse(scenario, b"", target.minter, f"{self.mark}-")
         self.heard = Heard(self._intended_at)
         self.stalls: list[Stall] = []
+        self.absence = Absence()
         self.settled = False
+        self.ended_at = 0.0
+        self.away = self.unanswered = ""
         self.moved_at = 0.0
         self.open: set[tuple[str, str]] = set()
         self.counted = 0
@@ -175,7 +228,7 @@ class _Run:
             tls=target.tls,
             narrow=frozenset(g.name for g in scenario.groups if g.name in narrow or None in narrow),
         )
-        crowd.heard = self.heard
+        crowd.heard, crowd.absence, crowd.cut_off = self.heard, self.absence, set()
         crowd.on_frame = self._read
         self.mischief = Mischief(crowd, self.plan.victims, self.purse, self, scenario.duration_s)
         Script(scenario, self.plan, self.streams, crowd.people, calendar)
@@ -188,9 +241,12 @@ class _Run:
                 await self._until(scenario.duration_s, progress)
                 await self._settle()
             watch.end()
+            crowd.look()
+            self.ended_at = calendar.now()
             crowd.people.finish()
             # While they are still there: who is not cannot have heard everything.
             self.record, self.outside = self._record()
+            self.away, self.unanswered = self._went_away(), self._left_unanswered()
         finally:
             await self.mischief.end()
             await crowd.end()
@@ -203,7 +259,7 @@ class _Run:
         return sent[int(id_)].intended_at if id_.isdecimal() and int(id_) < len(sent) else None
 
     async def _until(self, moment: float, progress: Callable[[float], None] | None) -> None:
-        while (now := self.calendar.now()) < moment:
+        while (now := self.calendar.now()) < moment and not self._is_gone():
             self._check()
             if progress is not None:
                 progress(now / moment)
@@ -212,18 +268,20 @@ class _Run:
             progress(1.0)
 
     async def _settle(self) -> None:
-        """Go on until nothing is in flight: every message has its end, and everybody is where she wants to be."""
+        """Go on until nothing is in flight: every message has its end, and everybody is where she wants to be; or until
+        there is nothing more to wait for."""
         handler = self.scenario.handler
         self.moved_at = began_at = self.calendar.now()
         all_s = settle_s_max(self.scenario) + SLACK_S
         retries_s = handler.retry_interval_s * (handler.retries + 1) + SLACK_S
         had_at = inf
-        while True:
+        while not self._is_gone():
             self._check()
             now = self.calendar.now()
             open_ = self._open()
             busy = self.crowd.away() or self.mischief.busy()
-            waiting = self._is_unacked() and now <= began_at + ACKS_S_MAX
+            # Who has only just come back has written it all again.
+            waiting = self._is_unacked() and now <= self.moved_at + ACKS_S_MAX
             if not (open_ or busy or waiting):
                 had_at = min(had_at, now)
                 if not self._untold() or now >= had_at + NOTICE_S_MAX:
@@ -238,6 +296,11 @@ class _Run:
             if now >= began_at + all_s or (there and not waiting and open_ and now >= self.moved_at + retries_s):
                 return
             await asyncio.sleep(SETTLE_POLL_S)
+
+    def _is_gone(self) -> bool:
+        """Whether nobody has got in for so long that the server is waited for no more."""
+        self.crowd.look()
+        return self.absence.gone
 
     def _open(self) -> set[tuple[str, str]]:
         """The pairs of message and receiver of which neither is known: that she has it, nor that it was given up."""
@@ -339,6 +402,54 @@ class _Run:
         )
         return record, heard.outside(record, sum(id_ in heard.written for id_ in people.asking))
 
+    def _went_away(self) -> str:
+        """That the server is no more there for anybody, in one sentence; nothing where somebody is in, or wants not."""
+        crowd = self.crowd
+        if self.absence.since < inf:
+            how = f"from {self.absence.since:.1f} s on nobody could connect"
+        elif not crowd.is_anybody_in() and any(map(self._is_cut_off, self._untouched())):
+            how = f"from {crowd.lost_at:.1f} s on nobody was connected"
+        else:
+            return ""
+        sent, open_ = len(crowd.people.sent), len(crowd.people.asking)
+        return (
+            f"{self.target.shown} went away: {how}, until the run was ended at {self.ended_at:.1f} s; "
+            f"{open_} of {sent} messages were not answered"
+        )
+
+    def _left_unanswered(self) -> str:
+        """Which messages were left without an answer that no promise counts, in one sentence; nothing where none was.
+
+        Not asked for are those of people who were told no, or who have something done to them.
+        """
+        untouched = {device.number for device in self._untouched()}
+        asking = [device for device in self.crowd.people.asking.values() if device.number in untouched]
+        cut_off = [device for device in asking if self._is_cut_off(device)]
+        unheard = [device for device in asking if self._is_heard(device)]
+        if unheard or cut_off:
+            self.settled = False
+        if any(promise.metric == "ack_latency" for promise in self.scenario.expect):
+            # They have taken for ever there.
+            unheard = []
+        found = len(cut_off) + len(unheard)
+        if not found:
+            return ""
+        people = len({device.user.name for device in cut_off})
+        whose = f"; {people} of those who wrote them lost the connection, and were not let in again" if people else ""
+        return (
+            f"{self.target.shown} left {found} of {len(self.crowd.people.sent)} messages without an answer, "
+            f"until {self.ended_at:.1f} s{whose}"
+        )
+
+    def _is_cut_off(self, device: Device) -> bool:
+        """Whether she wants to be there, and it is as if there were no server."""
+        return device.wanted and device.number in self.crowd.cut_off
+
+    def _untouched(self) -> Iterator[Device]:
+        """The devices of those to whom nothing was done."""
+        touched = {user for fired in self.mischief.fired for user in fired.users}
+        return (device for device in self.crowd.people.devices if device.user.name not in touched)
+
     def _deaf(self) -> dict[str, float]:
         """Until when each user was last away, so that she may not have heard what became of what she wrote."""
         deaf: dict[str, float] = {}
@@ -363,6 +474,7 @@ class _Run:
         trusted = any(group.credentials == "good" for group in self.scenario.groups)
         if not why and trusted and not self.heard.counts["connections_peak"]:
             why = f"{self.target.shown} let nobody in, though it had greeted who knocked"
+        why = why or self.away
         stalls = Stalls(self.stalls, self.calendar.started_at)
         notes = list(self._notes())
         health = {
@@ -376,7 +488,9 @@ class _Run:
             "notes": notes,
             "not_known": self.outside.unknown(),
         }
-        return RemoteOutcome(self.scenario, self.record, self.outside, notes, not why, why, busy, health, stalls)
+        return RemoteOutcome(
+            self.scenario, self.record, self.outside, notes, not why, why, self.unanswered, busy, health, stalls
+        )
 
     def _notes(self) -> Iterator[str]:
         differ = "; ".join(differences(self.welcome, self.scenario.handler))

@@ -281,9 +281,14 @@ def _play_remote(scenario: Scenario, target: Target, progress: Callable[[float],
     there = run_remote(scenario, target, progress=progress)
     played = _Played(there.scenario, there.record, "", [], None, outside=there.outside)
     played.valid, played.why, played.busy, played.health = there.valid, there.why_invalid, there.busy, there.health
-    excuse = _excuse(there.scenario, there.record, there.stalls, there.outside) if there.valid else ""
+    if not there.valid:
+        return played
+    excuse = _excuse(there.scenario, there.record, there.stalls, there.outside)
     if excuse:
         played.valid, played.why, played.busy = False, excuse, True
+    elif there.unanswered and verdict_of(judge(there.scenario.expect, there.record, there.outside)) != "fail":
+        # A promise that is broken stays so; one that seems kept may not have been asked.
+        played.valid, played.why = False, there.unanswered
     return played
 
 

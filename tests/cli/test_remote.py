@@ -16,7 +16,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from chatsim.cli.main import main
-from tests.live.foreign import SECRET, Foreign, foreign
+from chatsim.core.tokens import Minter
+from chatsim.live import absence, remote
+from chatsim.live.target import target
+from chatsim.runner.run import run
+from chatsim.scenario.load import load
+from tests.live.foreign import SECRET, Foreign, Mortal, foreign
 
 Capture = pytest.CaptureFixture[str]
 PATIENCE_S = 30.0
@@ -263,6 +268,13 @@ def test_insecure_says_what_it_does_and_a_private_key_signs(folder: Path, capsys
 @contextmanager
 def serve(folder: Path, *words: str) -> Iterator[str]:
     """`chatsim serve` in a process of its own; its address."""
+    with served(folder, *words) as (url, _):
+        yield url
+
+
+@contextmanager
+def served(folder: Path, *words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The same, with the process."""
     command = [
         sys.executable,
         "-m",
@@ -283,7 +295,7 @@ def serve(folder: Path, *words: str) -> Iterator[str]:
                 line = server.stdout.readline()
                 assert line, "the server ended"
                 found = re.search(r"(http|ws)(s?)://127\.0\.0\.1:\d+", line)
-            yield f"ws{found[2]}://{found[0].partition('://')[2]}/ws"
+            yield f"ws{found[2]}://{found[0].partition('://')[2]}/ws", server
         finally:
             server.terminate()
             server.communicate(timeout=PATIENCE_S)
@@ -312,6 +324,62 @@ def test_our_own_server_in_a_process_of_its_own(tls: bool, folder: Path, capsys:
             assert "give --admin-key-file" in capsys.readouterr().err
             assert main([*words, "--admin-key-file", "admin"]) == 0, capsys.readouterr().out
             assert "post at 5" in capsys.readouterr().out
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is waited for for long."""
+    monkeypatch.setattr(absence, "GONE_S", 0.3)
+    monkeypatch.setattr(remote, "ACKS_S_MAX", 0.3)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_our_own_server_that_is_killed_in_the_middle_is_no_pass(folder: Path) -> None:
+    (folder / "talk.yaml").write_text(TALK.replace("duration: 1s", "duration: 1h"), encoding="utf-8")
+    with served(folder) as (url, server):
+
+        def kill(share: float) -> None:
+            if share * 3600 >= 0.5:
+                server.kill()
+
+        there = target(url, Minter(SECRET, "HS256"))
+        result = run(load("talk.yaml"), on=url, target=there, out=Path("runs"), progress=kill)
+    assert (result.verdict, result.valid, result.busy) == ("invalid", False, False)
+    assert f"{url} went away: from " in result.why_invalid
+    assert result.path is not None
+    document = json.loads((result.path / "run.json").read_text(encoding="utf-8"))
+    assert document["why_invalid"] == result.why_invalid
+    assert document["health"]["settled"] is False
+
+
+@pytest.mark.usefixtures("hasty")
+def test_check_of_a_server_that_goes_away_ends_with_4_and_says_so_in_every_report(
+    folder: Path, capsys: Capture
+) -> None:
+    (folder / "talk.yaml").write_text(TALK.replace("  - undelivered == 0\n", ""), encoding="utf-8")
+    with foreign(Mortal()) as server:
+        words = ["check", "talk.yaml", "--on", server.url, "--secret-file", "secret", *REPORTS]
+        code = main(words)
+    out, err = capsys.readouterr()
+    assert code == 4, out
+    assert "went away: from 0." in err
+    assert json.loads((folder / "o.json").read_text(encoding="utf-8"))["verdict"] == "invalid"
+    for name in REPORTS[1::2]:
+        assert "went away: from 0." in (folder / name).read_text(encoding="utf-8"), name
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize(("promise", "ends"), [("duplicates == 0", 4), ("connections_peak <= 1", 1)])
+def test_what_was_never_answered_proves_nothing_and_hides_no_broken_promise(
+    promise: str, ends: int, folder: Path, capsys: Capture
+) -> None:
+    talk, _, _ = TALK.partition("expect:")
+    (folder / "talk.yaml").write_text(f"{talk}expect: [{promise}]\n", encoding="utf-8")
+    with foreign(Foreign("mute")) as server:
+        code = main(["run", "talk.yaml", "--on", server.url, "--secret-file", "secret", *AGAIN])
+    out, err = capsys.readouterr()
+    assert code == ends, out + err
+    assert ("messages without an answer" in out + err) == (ends == 4)
 
 
 def test_the_command_of_the_readme_passes(folder: Path, capsys: Capture) -> None:

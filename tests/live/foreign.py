@@ -14,7 +14,7 @@ import ssl
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -36,7 +36,8 @@ class Session:
 
 
 class Foreign:
-    """The server's state. `peak` is how many connections there were at once, `handshakes` how many were tried."""
+    """The server's state. `peak` is how many connections there were at once, `handshakes` how many were tried; `die`
+    has it go away for good, from its own thread."""
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class Foreign:
         self.url = ""
         self.peak = 0
         self.handshakes = 0
+        self.die: Callable[[], None] = lambda: None
         self._key, self._algorithm, self._audience = key, algorithm, audience
         self._sessions: dict[str, Session] = defaultdict(Session)
         self._claims: dict[ServerConnection, dict[str, Any]] = {}
@@ -164,11 +166,27 @@ class Foreign:
                     await other.send(json.dumps(message))
 
 
+class Mortal(Foreign):
+    """Goes away for good with the ninth message."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = 0
+
+    async def say(self, connection: Any, user: str, frame: dict[str, Any]) -> None:
+        self.said += 1
+        if self.said == 9:
+            self.die()
+        if self.said < 9:
+            await super().say(connection, user, frame)
+
+
 @contextmanager
 def foreign(server: Foreign, tls: ssl.SSLContext | None = None) -> Iterator[Foreign]:
     """The server on a free port of loopback, in a thread with a loop of its own."""
     loop = asyncio.new_event_loop()
     listening, stop = threading.Event(), asyncio.Event()
+    server.die = stop.set
 
     async def live() -> None:
         async with serve(server.talk, "127.0.0.1", 0, process_request=server.door, ssl=tls) as listener:

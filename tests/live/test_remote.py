@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http
+import re
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -13,13 +15,14 @@ from chatsim.core.config import HandlerConfig
 from chatsim.core.frames import RateLimit, Welcome
 from chatsim.core.tokens import Minter
 from chatsim.errors import HarnessError, NotApplicableError, TargetError
+from chatsim.live import absence, remote
 from chatsim.live.hosted import Hosted, hosted
 from chatsim.live.remote import RemoteOutcome, differences, run_remote
 from chatsim.live.target import Target, target
 from chatsim.live.tls import self_signed, server_context
 from chatsim.scenario.model import Scenario
 from chatsim.verdict.judge import judge
-from tests.live.foreign import SECRET, Foreign, foreign
+from tests.live.foreign import SECRET, Foreign, Mortal, foreign
 
 EXPECT = ("lost == 0", "duplicates == 0", "out_of_order == 0", "max(delivery_latency) <= 10s", "auth_refused == 0")
 
@@ -158,6 +161,138 @@ class Babbling(Foreign):
 def test_a_server_that_breaks_the_protocol_on_the_way_ends_the_run_with_the_reason() -> None:
     with foreign(Babbling()) as server, pytest.raises(HarnessError, match=r"breaks the protocol.*gossip"):
         run_remote(scenario(), at(server.url))
+
+
+# One that goes away, or leaves people without an answer.
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is waited for for long."""
+    monkeypatch.setattr(absence, "GONE_S", 0.3)
+    monkeypatch.setattr(remote, "ACKS_S_MAX", 0.3)
+
+
+KEPT_BY_THE_DEAD = ("p95(delivery_latency) <= 10s", "duplicates == 0", "auth_refused == 0", "accepted >= 1")
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_server_that_goes_away_for_good_ends_the_run_and_proves_nothing() -> None:
+    with foreign(Mortal()) as server:
+        # Nobody waits for an hour to hear that.
+        outcome = run_remote(scenario(*KEPT_BY_THE_DEAD, duration="1h"), at(server.url))
+    assert set(verdicts(outcome).values()) == {"pass"}
+    assert not outcome.valid
+    assert not outcome.busy
+    found = re.fullmatch(
+        rf"{server.url} went away: from (\d+\.\d) s on nobody could connect, until the run was ended at (\d+\.\d) s; "
+        r"(\d+) of (\d+) messages were not answered",
+        outcome.why_invalid,
+    )
+    assert found, outcome.why_invalid
+    since, until, unanswered, sent = map(float, found.groups())
+    assert 0.2 < since < until < 3000
+    assert sent == len(outcome.record.sent)
+    assert unanswered == sent - len(outcome.record.accepted) > 0
+    assert not outcome.health["settled"]
+
+
+@pytest.mark.usefixtures("hasty")
+def test_it_went_away_even_where_nobody_tries_to_get_back() -> None:
+    with foreign(Mortal()) as server:
+        outcome = run_remote(scenario(*KEPT_BY_THE_DEAD, group={"reconnect": False}), at(server.url))
+    assert set(verdicts(outcome).values()) == {"pass"}
+    assert f"{server.url} went away: from 0." in outcome.why_invalid
+
+
+class Resting(Foreign):
+    """Hangs up on everybody with the ninth message, and lets nobody in until each has tried."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = 0
+
+    def door(self, connection: Any, request: Any) -> Any:
+        found = super().door(connection, request)
+        if 7 < self.handshakes <= 7 + 6:
+            return connection.respond(http.HTTPStatus.BAD_GATEWAY, "nobody is here")
+        return found
+
+    async def say(self, connection: Any, user: str, frame: dict[str, Any]) -> None:
+        self.said += 1
+        await super().say(connection, user, frame)
+        if self.said == 9:
+            for each in tuple(self._claims):
+                each.transport.abort()
+
+
+def test_a_server_that_is_back_soon_is_judged() -> None:
+    asked = ("duplicates == 0", "count(reconnect_time) == 6", "max(reconnect_time) <= 1min", "accepted >= 1")
+    with foreign(Resting()) as server:
+        outcome = run_remote(scenario(*asked), at(server.url))
+    assert outcome.valid, outcome.why_invalid
+    assert outcome.health["settled"]
+    assert set(verdicts(outcome).values()) == {"pass"}
+
+
+class Partial(Foreign):
+    """Hangs up on who says the ninth message, and lets her in no more: its half of the nodes is gone."""
+
+    def __init__(self, status: http.HTTPStatus) -> None:
+        super().__init__()
+        self.said = 0
+        self.status = status
+        self.out: str | None = None
+
+    def door(self, connection: Any, request: Any) -> Any:
+        found = super().door(connection, request)
+        claims = self._claims.get(connection)
+        if claims is not None and claims["sub"] == self.out:
+            del self._claims[connection]
+            return connection.respond(self.status, "nobody is here")
+        return found
+
+    async def say(self, connection: Any, user: str, frame: dict[str, Any]) -> None:
+        self.said += 1
+        await super().say(connection, user, frame)
+        if self.said == 9:
+            self.out = user
+            connection.transport.abort()
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("status", [http.HTTPStatus.BAD_GATEWAY, http.HTTPStatus.SERVICE_UNAVAILABLE])
+def test_who_never_got_back_in_was_not_answered_unless_she_was_turned_away(
+    status: http.HTTPStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "settle_s_max", lambda played: 1.5)
+    monkeypatch.setattr(remote, "SLACK_S", 0.0)
+    with foreign(Partial(status)) as server:
+        outcome = run_remote(scenario("duplicates == 0", "accepted >= 1"), at(server.url))
+    assert set(verdicts(outcome).values()) == {"pass"}
+    assert outcome.valid
+    assert not outcome.health["settled"]
+    if status == http.HTTPStatus.SERVICE_UNAVAILABLE:
+        assert outcome.unanswered == ""
+    else:
+        assert re.search(r" left \d of \d+ messages without an answer, until \d\.\d s", outcome.unanswered)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_what_was_never_answered_proves_nothing_unless_a_promise_counts_it() -> None:
+    outcome, _, found = play("mute", "duplicates == 0")
+    assert set(found.values()) == {"pass"}
+    sent = len(outcome.record.sent)
+    assert f"left {sent} of {sent} messages without an answer" in outcome.unanswered
+    assert not outcome.health["settled"]
+    counted, _, _ = play("mute", "duplicates == 0", "p50(ack_latency) <= 10s")
+    assert counted.unanswered == ""
+
+
+@pytest.mark.usefixtures("hasty")
+def test_who_was_struck_by_an_event_is_not_asked_for_answers() -> None:
+    outcome, _, _ = play("mute", "duplicates == 0", events=[{"at": "500ms", "do": "drop"}])
+    assert outcome.unanswered == ""
 
 
 # Our own server, which tells its senders everything.
