@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from chatsim.cli.output import say
 from chatsim.verdict.result import Result
 
 if TYPE_CHECKING:
@@ -53,10 +54,13 @@ Loader: TypeAlias = Callable[[Sequence[Path]], tuple[Sequence[Scenario], Sequenc
 
 
 def _load(paths: Sequence[Path]) -> tuple[Sequence[Scenario], Sequence[object]]:
-    """Every scenario of the files and folders (the shipped ones without a path), and every problem of all of them."""
+    """Every scenario of the files and folders (the shipped ones without a path), and every problem of all of them.
+
+    What may have been meant as a scenario, and is none, is named on stderr: it is not ours to call it wrong.
+    """
     from chatsim.scenario.load import discover, load_all
 
-    return load_all(discover(list(paths)))
+    return load_all(discover(list(paths), passed_over=lambda sentence: say(f"chatsim: passed over: {sentence}")))
 
 
 def _run(scenario: Any, *, on: Wire, seed: int | None, out: Path | None, progress: Progress | None) -> Result:

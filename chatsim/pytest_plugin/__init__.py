@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ import pytest
 from chatsim.pytest_plugin.fixtures import chat_clock, chat_server, chat_sim
 from chatsim.pytest_plugin.judged import Judged
 from chatsim.pytest_plugin.options import MARKER, WIRES, Options
-from chatsim.scenario.recognise import SUFFIXES, is_scenario
+from chatsim.scenario.recognise import MARKS, is_yaml, lacking, marks_of
 
 __all__ = ["chat_clock", "chat_server", "chat_sim"]
 
@@ -68,8 +69,18 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """A scenario file is collected, any other is left alone."""
-    if file_path.suffix not in SUFFIXES or not is_scenario(file_path):
+    """A scenario file is collected, any other is left alone; of one that may have been meant as a scenario it is said.
+
+    Whoever names such a file on the command line means it, and is told what is wrong with it.
+    """
+    if not is_yaml(file_path):
+        return None
+    marks = marks_of(file_path)
+    lacks = lacking(marks)
+    if lacks and not parent.session.isinitpath(file_path):
+        _pass_over(file_path, lacks, parent.config)
+        return None
+    if marks != MARKS and not lacks:
         return None
     from chatsim.pytest_plugin.collecting import ScenarioFile
     from chatsim.pytest_plugin.playing import Plays
@@ -83,3 +94,22 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
             jobs=1 if told else -1,
         )
     return ScenarioFile.from_parent(parent, path=file_path)
+
+
+def _pass_over(path: Path, lacks: str, config: pytest.Config) -> None:
+    """Warn of a file that is nearly a scenario. Where warnings are errors, it is no error all the same: it may be that
+    of another program."""
+    told: dict[str, Any] | None = getattr(config, "workerinput", None)
+    # Every worker of xdist collects all there is.
+    if told is not None and told["workerid"] != "gw0":
+        return
+    here = Path.cwd()
+    shown = path.relative_to(here) if path.is_relative_to(here) else path
+    said = pytest.PytestCollectionWarning(f"chatsim: passed over: {shown} {lacks}")
+    try:
+        warnings.warn_explicit(said, None, str(path), 1)
+    except pytest.PytestCollectionWarning:
+        message = warnings.WarningMessage(said, type(said), str(path), 1)
+        config.hook.pytest_warning_recorded.call_historic(
+            kwargs={"warning_message": message, "nodeid": "", "when": "collect", "location": None}
+        )

@@ -6,7 +6,7 @@ Decides where each fault stands, and which files a path names. Rule: all errors 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from chatsim.errors import UsageError
 from chatsim.scenario import faults as f
 from chatsim.scenario.handler import handler_config
 from chatsim.scenario.model import Scenario
-from chatsim.scenario.recognise import MARKS, SUFFIXES, is_scenario
+from chatsim.scenario.recognise import MARKS, is_yaml, lacking, marks_of
 from chatsim.scenario.requirements import strangers
 from chatsim.scenario.yaml import Document, YamlError, YamlProblem, read_yaml
 
@@ -79,23 +79,35 @@ def load_handler(path: str | Path) -> HandlerConfig:
     return config
 
 
-def discover(paths: Iterable[str | Path] = ()) -> list[Path]:
+def discover(
+    paths: Iterable[str | Path] = (), *, passed_over: Callable[[str], None] = lambda sentence: None
+) -> list[Path]:
     """The scenario files among files and folders, each once; without a path the shipped ones.
 
     A file named outright always counts, a file in a folder (at any depth) when it is one by `recognise`; where nothing
-    goes by a plain name, a shipped scenario may. Raises UsageError for a folder without any, and for a name of nothing.
+    goes by a plain name, a shipped scenario may. `passed_over` is told of each file in a folder that is nearly one.
+    Raises UsageError for a folder without any, and for a name of nothing.
     """
     given = [find(path) for path in paths] or [shipped()]
     found: dict[Path, None] = {}
+    nearly: dict[Path, str] = {}
     for path in given:
         if not path.is_dir():
             found[path] = None
             continue
-        inside = [file for file in sorted(path.rglob("*")) if file.suffix in SUFFIXES and file.is_file()]
-        scenarios = [file for file in inside if is_scenario(file)]
+        inside = {file: marks_of(file) for file in sorted(path.rglob("*")) if is_yaml(file) and file.is_file()}
+        scenarios = [file for file, marks in inside.items() if marks == MARKS]
+        lacks = {file: f"{file} {what}" for file, marks in inside.items() if (what := lacking(marks))}
         if not scenarios:
-            raise UsageError(f"{path} holds no scenario: a scenario is a YAML file with {', '.join(MARKS)} at the top")
+            needed = f"{', '.join(MARKS[:-1])} and {MARKS[-1]}"
+            what = f"{path} holds no scenario: a scenario is a YAML file with {needed} at the top"
+            raise UsageError("; ".join((what, *lacks.values())))
         found.update(dict.fromkeys(scenarios))
+        nearly |= lacks
+    for file, sentence in nearly.items():
+        # Whoever names a file means it.
+        if file not in found:
+            passed_over(sentence)
     return list(found)
 
 
@@ -105,7 +117,7 @@ def find(path: str | Path) -> Path:
     Raises UsageError with the nearest name for a plain name of neither.
     """
     given = Path(path)
-    if given.exists() or given.suffix in SUFFIXES or len(given.parts) != 1:
+    if given.exists() or is_yaml(given) or len(given.parts) != 1:
         return given
     names = _shipped()
     if given.name not in names:

@@ -1,15 +1,15 @@
 """Which YAML file is a scenario: the one answer, for folders that are searched and for what pytest finds.
 
-Decides it by the keys at its top: all scenarios need `name`, `duration`, `groups` and `expect`, and a file with three
-of them is one, so that who misspells or forgets a key is told so by the reader, and not passed over. Rule: this is
-asked of every YAML file below everybody's tests, whole or broken, so that it is a cheap look which parses nothing and
-imports little. What a scenario may say is decided by the models.
+Decides it by the keys at its top: a file with `name`, `groups` and `expect` is one, right or wrong. One that has two of
+them is none, since many a file of other programs has as much, and yet may have been meant as one: what it lacks can be
+said. Rule: this is asked of every YAML file below everybody's tests, whole or broken, so that it is a cheap look which
+parses nothing and imports little. What a scenario may say is decided by the models.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -17,13 +17,13 @@ from chatsim.scenario.yaml import BYTES_MAX
 
 SUFFIXES: Final = (".yaml", ".yml")
 
-MARKS: Final = ("name", "duration", "groups", "expect")
-"""What every scenario has at its top."""
+MARKS: Final = ("name", "groups", "expect")
+"""What makes a file a scenario, at its top."""
 
-MARKS_MIN: Final = 3
-"""So many of them make a scenario. Two are no more than many a file of other programs has (`name` and `groups`)."""
+NEARLY: Final = 2
+"""Who has so many of them may have meant one."""
 
-_BYTES: Final = frozenset(mark.encode() for mark in MARKS)
+_BYTES: Final = {mark: mark.encode() for mark in MARKS}
 
 _TOKEN: Final = re.compile(
     rb"""
@@ -36,20 +36,41 @@ _TOKEN: Final = re.compile(
 )
 
 
-def is_scenario(path: Path) -> bool:
-    """Whether a file is one, right or wrong; one that cannot be opened is none.
+def is_yaml(path: Path) -> bool:
+    """Whether a file calls itself YAML, in small letters or in capitals."""
+    return path.suffix.lower() in SUFFIXES
 
-    Of a file that is larger than any scenario its beginning decides, and the reader says what is wrong with it.
+
+def is_scenario(path: Path) -> bool:
+    """Whether a file is one, right or wrong."""
+    return marks_of(path) == MARKS
+
+
+def marks_of(path: Path) -> tuple[str, ...]:
+    """Which of `MARKS` a file has, in their order; none of them where it cannot be opened.
+
+    Where it has too few for anybody to ask further it may be none of them, too. Of a file that is larger than any
+    scenario its beginning decides, and the reader says what is wrong with it.
     """
     try:
         with path.open("rb") as file:
             text = file.read(BYTES_MAX)
     except OSError:
-        return False
+        return ()
     # Few files go beyond this.
-    if sum(mark in text for mark in _BYTES) < MARKS_MIN:
-        return False
-    return len(_BYTES & _keys(text)) >= MARKS_MIN
+    if sum(mark in text for mark in _BYTES.values()) < NEARLY:
+        return ()
+    keys = _keys(text)
+    return tuple(mark for mark, written in _BYTES.items() if written in keys)
+
+
+def lacking(marks: Collection[str]) -> str:
+    """`has name and groups, but no expect`, of a file with these marks; nothing of a scenario, and of what is not meant
+    as one."""
+    if not NEARLY <= len(marks) < len(MARKS):
+        return ""
+    (lacks,) = (mark for mark in MARKS if mark not in marks)
+    return f"has {' and '.join(marks)}, but no {lacks}"
 
 
 def _keys(text: bytes) -> set[bytes]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from chatsim.cli.main import main
 
 HEAVY = ("simpy", "pandas", "matplotlib", "uvicorn", "asyncio", "websockets", "pydantic", "jwt", "cryptography")
 
@@ -15,3 +18,25 @@ def test_the_command_starts_without_the_heavy_parts(module: str) -> None:
     code = f"import sys, {module}; print(*[name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+GOOD = "{name: good, duration: 5s, groups: [{name: people, users: 2}], expect: [lost == 0]}"
+NEARLY = "name: x\nduration: 5s\ngroups: []\n"
+
+
+def test_what_a_folder_has_that_is_nearly_a_scenario_is_named_and_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine").mkdir()
+    Path("mine/good.yaml").write_text(GOOD, encoding="utf-8")
+    Path("mine/course.yaml").write_text(NEARLY, encoding="utf-8")
+    for command in ("lint", "check"):
+        assert main([command, "mine"]) == 0
+        said = "chatsim: passed over: mine/course.yaml has name and groups, but no expect"
+        assert capsys.readouterr().err.splitlines().count(said) == 1
+    # Named outright it is read, and says what is wrong with it.
+    assert main(["lint", "mine/good.yaml", "mine/course.yaml"]) == 3
+    out, err = capsys.readouterr()
+    assert "mine/course.yaml:1:1: expect: is required and missing" in out
+    assert "passed over" not in err

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from chatsim.pytest_plugin.collecting import PYTESTS, marker
 from chatsim.scenario.load import discover, load_all
 from chatsim.scenario.yaml import parse_yaml
-from tests.pytest_plugin.sessions import GOOD, LINE, PLUGIN, WORDS, properties, remembered, session, write
+from tests.pytest_plugin.sessions import GOOD, LINE, PLUGIN, WORDS, outside, properties, remembered, session, write
 
 
 def ids(result: pytest.RunResult) -> list[str]:
@@ -142,7 +142,7 @@ WRITTEN: dict[str, Callable[[str], str]] = {
     "a mark with a comment": lambda text: f"--- # ours\n{text}",
     "indented": lambda text: "".join(f"  {line}\n" for line in text.splitlines()),
     "JSON": lambda text: json.dumps(parse_yaml(text).value),
-    "a key misspelt": lambda text: text.replace("expect:", "expcet:"),
+    "a key misspelt": lambda text: text.replace("duration:", "duraton:"),
 }
 
 
@@ -150,10 +150,42 @@ WRITTEN: dict[str, Callable[[str], str]] = {
 def test_what_check_takes_for_a_scenario_pytest_does_too(way: str, pytester: pytest.Pytester) -> None:
     path = write(pytester.path, "scenarios/small", "lost == 0")
     path.write_text(WRITTEN[way](path.read_text(encoding="utf-8")), encoding="utf-8")
-    (pytester.path / "scenarios" / "other.yaml").write_text("name: x\ngroups: []\n", encoding="utf-8")
+    (pytester.path / "scenarios" / "other.yaml").write_text("name: x\njobs: []\n", encoding="utf-8")
     assert discover([pytester.path]) == [path]
     good = not load_all([path])[1]
     session(pytester, "scenarios").assert_outcomes(passed=int(good), errors=int(not good))
+
+
+def test_the_end_of_a_name_may_be_in_capitals(pytester: pytest.Pytester) -> None:
+    write(pytester.path, "small", "lost == 0").rename(pytester.path / "small.YAML")
+    session(pytester).assert_outcomes(passed=1)
+
+
+NEARLY = "name: x\nduration: 5s\ngroups: []\n"
+SAID = "passed over: course.yaml has name and groups, but no expect"
+
+
+@pytest.mark.parametrize("words", [(), ("-W", "error"), ("-n", "2")], ids=" ".join)
+def test_what_is_nearly_a_scenario_is_warned_of_and_no_error(words: tuple[str, ...], pytester: pytest.Pytester) -> None:
+    write(pytester.path, "small", "lost == 0")
+    (pytester.path / "course.yaml").write_text(NEARLY, encoding="utf-8")
+    result = outside(pytester, *words)
+    result.assert_outcomes(passed=1, warnings=1)
+    assert result.stdout.str().count(SAID) == 1
+    # By pytest's own category, so that who knows better can have it quiet.
+    quiet = outside(pytester, *words, "-W", "ignore::pytest.PytestCollectionWarning")
+    quiet.assert_outcomes(passed=1, warnings=0)
+
+
+def test_a_file_that_is_named_is_read_as_a_scenario_and_those_of_other_plugins_are_not(
+    pytester: pytest.Pytester,
+) -> None:
+    (pytester.path / "course.yaml").write_text(NEARLY, encoding="utf-8")
+    (pytester.path / "other.yaml").write_text("name: x\nstages: []\n", encoding="utf-8")
+    result = session(pytester, "course.yaml")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["course.yaml:1:1: expect: is required and missing"])
+    session(pytester, "other.yaml").assert_outcomes()
 
 
 def test_no_tag_makes_pytest_do_anything(pytester: pytest.Pytester) -> None:

@@ -56,7 +56,7 @@ def test_to_import_it_costs_nothing() -> None:
 
 
 def test_without_a_scenario_nothing_is_imported_and_nothing_changes(pytester: pytest.Pytester) -> None:
-    (pytester.path / "other.yaml").write_text("name: x\ngroups: []\n", encoding="utf-8")
+    (pytester.path / "other.yaml").write_text("name: x\njobs: []\n", encoding="utf-8")
     pytester.makepyfile(f"import sys\ndef test_mine(): assert not {HEAVY} & set(sys.modules)")
     # anyio and hypothesis are plugins of others, and import what they like.
     words = ("-p", "no:anyio", "-p", "no:hypothesispytest", "-p", "no:xdist", "-W", "error", "--strict-markers")

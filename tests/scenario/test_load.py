@@ -96,13 +96,34 @@ def test_files_beside_the_scenario(tmp_path: Path) -> None:
 
 def test_folders_are_searched_for_what_looks_like_a_scenario(tmp_path: Path) -> None:
     first = write(tmp_path, "b/c/one.yml", EXAMPLE)
-    second = write(tmp_path, "b/two.yaml", EXAMPLE.replace("expect:", "expcet:"))
+    second = write(tmp_path, "b/three.YAML", EXAMPLE)
+    third = write(tmp_path, "b/two.yaml", EXAMPLE.replace("duration:", "duraton:"))
     other = write(tmp_path, "b/costs.yaml", "frame: 1us\n")
-    write(tmp_path, "b/three.txt", EXAMPLE)
-    assert discover([tmp_path]) == [first, second]
-    assert discover([other, str(tmp_path), first]) == [other, first, second]
+    write(tmp_path, "b/four.txt", EXAMPLE)
+    assert discover([tmp_path]) == [first, second, third]
+    assert discover([other, str(tmp_path), first]) == [other, first, second, third]
     with pytest.raises(UsageError, match="holds no scenario"):
         discover([write(tmp_path, "empty/x.yaml", "a: 1").parent])
+
+
+def test_what_is_nearly_a_scenario_is_passed_over_and_named(tmp_path: Path) -> None:
+    good = write(tmp_path, "b/good.yaml", EXAMPLE)
+    near = write(tmp_path, "b/course.yaml", "name: x\nduration: 5s\ngroups: []\n")
+    write(tmp_path, "b/other.yaml", "name: x\n")
+    told: list[str] = []
+    assert discover([tmp_path, good], passed_over=told.append) == [good]
+    assert told == [f"{near} has name and groups, but no expect"]
+    # Whoever names a file means it.
+    told.clear()
+    assert discover([tmp_path, near], passed_over=told.append) == [good, near]
+    assert told == []
+
+
+def test_a_folder_of_nothing_but_near_misses_is_refused_with_them(tmp_path: Path) -> None:
+    near = write(tmp_path, "course.yaml", "name: x\ngroups: []\nexpects: []\n")
+    with pytest.raises(UsageError, match=r"holds no scenario: .* name, groups and expect") as caught:
+        discover([tmp_path])
+    assert f"; {near} has name and groups, but no expect" in str(caught.value)
 
 
 def test_a_missing_path_is_left_to_loading(tmp_path: Path) -> None:

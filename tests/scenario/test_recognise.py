@@ -8,7 +8,7 @@ import pytest
 
 from chatsim.scenario.load import discover, load_all
 from chatsim.scenario.model import Scenario
-from chatsim.scenario.recognise import MARKS, SUFFIXES, is_scenario
+from chatsim.scenario.recognise import MARKS, is_scenario, is_yaml, lacking, marks_of
 from chatsim.scenario.yaml import BYTES_MAX
 from tests.scenario.examples import EXAMPLE
 
@@ -27,8 +27,13 @@ def indented(text: str) -> str:
 
 def test_it_looks_for_what_every_scenario_needs() -> None:
     needed = {field.alias or name for name, field in Scenario.model_fields.items() if field.is_required()}
-    assert needed == set(MARKS)
-    assert SUFFIXES == (".yaml", ".yml")
+    # Of what has no duration the reader says so, and what has one is not the likelier to be ours.
+    assert needed - {"duration"} == set(MARKS)
+
+
+def test_a_yaml_file_is_one_by_the_end_of_its_name_however_that_is_written() -> None:
+    assert all(is_yaml(Path(name)) for name in ("a.yaml", "a.yml", "a.YAML", "a.Yml"))
+    assert not any(is_yaml(Path(name)) for name in ("a.yaml.j2", "a.json", "yaml"))
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
@@ -74,18 +79,16 @@ def test_however_it_is_written_it_is_one_and_a_search_finds_it(text: str, tmp_pa
         # Right or wrong: what is wrong with it is for the reader to say.
         "name: x\nduration: 5s\ngroups: [[[\nexpect: []\n",
         b"name: \xff\nduration: 5s\ngroups: []\nexpect: []\n",
-        "{name: x, duration: 5s, groups: [[[\nexpect: []}",
+        "{name: x, duration: 5s, expect: [], groups: [[[\n}",
         # A quote that is never closed hides nothing of what stands behind it.
-        '{"name: x", name: "x, duration: 5s, expect: y',
+        '{"name: x", name: "x, groups: a, expect: y',
         EXAMPLE + "---\n" + EXAMPLE,
-        # A key that is misspelt, or forgotten.
-        "name: x\nduration: 5s\ngroups: []\nexpcet: []\n",
+        # Another key that is misspelt, or forgotten.
         "name: x\nduraton: 5s\ngroups: []\nexpect: []\n",
-        "name: x\nduration: 5s\nexpect: []\n",
-        "{duration: 5s, groups: [], expect: []}",
+        "{name: x, groups: [], expect: []}",
     ],
 )
-def test_who_misspells_something_is_not_passed_over(text: str | bytes, tmp_path: Path) -> None:
+def test_what_has_the_three_is_one_right_or_wrong(text: str | bytes, tmp_path: Path) -> None:
     assert looks(tmp_path, text)
     assert load_all(discover([tmp_path]))[1]
 
@@ -95,30 +98,48 @@ def test_who_misspells_something_is_not_passed_over(text: str | bytes, tmp_path:
     [
         "",
         "---\n",
-        "# name duration groups expect\n",
-        "name: x\ngroups: []\n",
-        "name: x\ngroups: []\n# expect: []\n# duration: 5s\n",
-        "name: x\ngroups: []\njob:\n  duration: 5s\n  expect: []\n",
+        "# name groups expect\n",
+        "name: x\nduration: 5s\n",
+        "groups: []\n# expect: []\n# name: x\n",
+        "groups: []\njob:\n  name: x\n  expect: []\n",
         "- name: x\n- duration: 5s\n- groups: []\n- expect: []\n",
-        "- name: x\n  duration: 5s\n  groups: []\n",
-        "name: x\ngroups: []\n---\nduration: 5s\nexpect: []\n",
-        "names: x\ndurations: 1\ngroups: []\nexpect: []\n",
-        "name\nduration\ngroups\nexpect\n",
-        "{name: x, groups: {duration: 5s, expect: 1}}",
-        "{name: x, groups: [duration, expect]}",
-        "{name: x, a: duration, b: groups, c: expect}",
-        "[name: x, duration: 5s, groups: [], expect: []]",
-        '"name: x, duration: 5s, groups: y, expect: z"',
+        "- name: x\n  groups: []\n  expect: []\n",
+        "name: x\n---\ngroups: []\nexpect: []\n",
+        "names: x\ngroup: []\nexpect: []\n",
+        "name\ngroups\nexpect\n",
+        "{name: x, group: {groups: 5s, expect: 1}}",
+        "{name: x, group: [groups, expect]}",
+        "{name: x, a: groups, b: expect}",
+        "[name: x, groups: [], expect: []]",
+        '"name: x, groups: y, expect: z"',
         "{a: 1}\n",
     ],
 )
 def test_anything_else_is_left_alone(text: str, tmp_path: Path) -> None:
     assert not looks(tmp_path, text)
+    assert lacking(marks_of(tmp_path / "file.yaml")) == ""
 
 
 def test_what_cannot_be_read_is_left_alone(tmp_path: Path) -> None:
-    assert not is_scenario(tmp_path)
-    assert not is_scenario(tmp_path / "none.yaml")
+    for path in (tmp_path, tmp_path / "none.yaml"):
+        assert not is_scenario(path)
+        assert lacking(marks_of(path)) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "lacks"),
+    [
+        ("name: x\nduration: 5s\ngroups: []\n", "has name and groups, but no expect"),
+        ("groups: []\nname: x\nexpects: []\n", "has name and groups, but no expect"),
+        ("name: x\nexpect: []\n", "has name and expect, but no groups"),
+        ("{duration: 5s, groups: [], expect: []}", "has groups and expect, but no name"),
+        ("name: x\ngroups: []\n---\nexpect: []\n", "has name and groups, but no expect"),
+        (EXAMPLE, ""),
+    ],
+)
+def test_of_what_has_two_of_the_three_it_is_known_what_it_lacks(text: str, lacks: str, tmp_path: Path) -> None:
+    assert looks(tmp_path, text) == (lacks == "")
+    assert lacking(marks_of(tmp_path / "file.yaml")) == lacks
 
 
 def test_what_is_too_large_is_refused_and_not_passed_over(tmp_path: Path) -> None:
