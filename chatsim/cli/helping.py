@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "Write a scenario": ("lint", "schema"),
-    "Run it and judge it": ("run", "check", "baseline", "requirements"),
+    "Run it and judge it": ("demo", "run", "check", "baseline", "requirements"),
     "Look back at a run": ("report", "timeline", "replay"),
     "Know how sure that is": ("replicate", "compare", "sweep", "capacity"),
     "Search for what breaks": ("explore",),

@@ -151,7 +151,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
             _show(outcomes, out)
         raise typer.Exit(worst(outcomes))
 
-    @app.command(hidden=True)
+    @app.command()
     def demo(seed: options.Seed = None, out: Out = None) -> None:
         """Run every shipped scenario in simulation, then one on real sockets over TLS."""
         scenarios = loaded(doors.load([]))

@@ -1,6 +1,8 @@
 """What the README says can be said, and what it shows is what comes: a newcomer who follows it gets just that.
 
-Each of its commands is run by a test: those that stand in `ELSEWHERE` by the one that is named there, all others here.
+Each of its commands is run by a test, that which `ELSEWHERE` names: here or, what is done in a fresh copy of the
+checkout, in `test_newcomer`. Of what it only speaks of, every target of make does something, and every command is in
+the help.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,16 +22,17 @@ from pathlib import Path
 import pytest
 from matplotlib import pyplot
 
-from tests.readme import showing
+from chatsim.cli.main import main
+from tests.readme import showing, test_newcomer
 from tests.readme.showing import PATIENCE_S, PICTURE, README, TOP, blocks, commands, played
 
 TEXT = README.read_text(encoding="utf-8")
 COMMANDS = commands(TEXT)
 
 ELSEWHERE = {
-    "make run": "test_make_says_what_stands_there_without_it; the demonstration is tests/cli/test_running.py's",
+    "make run": "test_make_run_plays_the_demonstration, test_make_says_what_stands_there_without_it",
     "make test": "test_make_says_what_stands_there_without_it; it is what runs this test",
-    "python3 -m venv": "test_make_says_what_stands_there_without_it",
+    "python3 -m venv": "test_the_lines_without_make_do_what_they_say, test_make_says_what_stands_there_without_it",
     "chatsim lint": "test_what_it_shows_is_what_comes",
     "chatsim run after-lunch.yaml": "test_what_it_shows_is_what_comes, test_the_scenario_plays_on_every_wire",
     "chatsim timeline": "test_what_it_shows_is_what_comes",
@@ -56,9 +60,10 @@ def of(*beginning: str) -> list[list[str]]:
 @pytest.mark.parametrize("words", COMMANDS, ids=shlex.join)
 def test_every_command_is_run_by_a_test(words: list[str]) -> None:
     line = shlex.join(words)
-    names = {test for test in globals() if test.startswith("test_")}
     (told,) = [where for beginning, where in ELSEWHERE.items() if line.startswith(beginning)]
-    assert names & set(re.findall(r"test_\w+", told))
+    named = set(re.findall(r"test_\w+", told))
+    assert named
+    assert named <= globals().keys() | vars(test_newcomer).keys()
 
 
 def test_the_scenario_is_one_of_fifteen_lines_or_so() -> None:
@@ -158,13 +163,41 @@ def test_completion_goes_where_it_is_said_to_go(tmp_path: Path) -> None:
     assert "complete -o default -F" in (tmp_path / ".bashrc").read_text(encoding="utf-8")
 
 
-def test_make_says_what_stands_there_without_it() -> None:
-    def recipe(target: str) -> list[str]:
-        argv = ["make", "--no-print-directory", "-n", "-o", ".venv/.installed", target]
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-        done = subprocess.run(argv, cwd=TOP, env=clean, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
-        return done.stdout.splitlines()
+def recipe(target: str) -> list[str]:
+    """What make would do for it where all is installed."""
+    argv = ["make", "--no-print-directory", "-n", "-o", ".venv/.installed", target]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(argv, cwd=TOP, env=clean, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
+    return done.stdout.splitlines()
 
+
+def test_every_target_of_make_that_it_speaks_of_does_something() -> None:
+    spoken = set(re.findall(r"(?:^|[`(])make ([a-z-]+)", TEXT, re.MULTILINE))
+    assert spoken >= {"run", "test", "test-slow", "notebook"}
+    for target in spoken:
+        assert recipe(target)
+
+
+def test_make_notebook_opens_the_notebooks_with_what_they_need() -> None:
+    install, show = recipe("notebook")
+    assert install.endswith(" install --quiet --disable-pip-version-check -e '.[dev,notebook]'")
+    assert show == ".venv/bin/jupyter lab notebooks"
+    project = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert {"dev", "notebook"} <= set(project["optional-dependencies"])
+    assert list((TOP / "notebooks").glob("*.ipynb"))
+
+
+def test_every_command_that_it_speaks_of_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    spoken = set(re.findall(r"`chatsim ([a-z]+)", TEXT))
+    for words in COMMANDS:
+        spoken |= {words[at + 1] for at, word in enumerate(words) if Path(word).name == "chatsim"}
+    assert {"demo", "check", "explore"} <= spoken
+    assert main(["--help"]) == 0
+    shown = re.findall(r"^  ([a-z]+)  ", capsys.readouterr().out, re.MULTILINE)
+    assert spoken <= set(shown)
+
+
+def test_make_says_what_stands_there_without_it() -> None:
     (block,) = [block for block in blocks(TEXT, "sh") if "python3 -m venv" in block]
     run, test = block.splitlines()
     assert run.split(" && ")[2:] == recipe("run")
