@@ -26,6 +26,12 @@ class HarnessError(ChatsimError):
     exit_code = 4
 
 
+class BrokenPromiseError(ChatsimError):
+    """The handler broke what must hold in every run, so that nothing else of the run is worth telling (exit code 1)."""
+
+    exit_code = 1
+
+
 class NotApplicableError(UsageError):
     """Nothing of the scenario can be asked of a server that somebody else runs (exit code 3)."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chatsim.errors import (
+    BrokenPromiseError,
     ChatClosedError,
     ChatError,
     ChatsimError,
@@ -23,6 +24,7 @@ from chatsim.errors import (
     [
         (UsageError("x"), 3),
         (HarnessError("x"), 4),
+        (BrokenPromiseError("x"), 1),
         (UnreachableError("x"), 4),
         (TokenRefusedError("x", "token_expired"), 3),
         (JoinRefusedError("x", "room", "not_a_participant"), 3),

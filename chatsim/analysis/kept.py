@@ -48,6 +48,22 @@ class _Event(msgspec.Struct):
     vain: bool = False
 
 
+class _Violation(msgspec.Struct):
+    invariant: str
+    sentence: str
+    at_s: float
+    detail: str
+
+
+class Violated(msgspec.Struct, frozen=True):
+    """An invariant that did not hold, in the words of the version that has seen it."""
+
+    name: str
+    sentence: str
+    at: float
+    detail: str
+
+
 class _Document(msgspec.Struct):
     """What is needed of `run.json`."""
 
@@ -65,6 +81,7 @@ class _Document(msgspec.Struct):
     duration_s: float = 0.0
     warmup_s: float = 0.0
     health: dict[str, Any] = {}
+    violations: list[_Violation] = []
 
 
 class _Kind(msgspec.Struct):
@@ -176,6 +193,7 @@ class KeptResult(msgspec.Struct):
     record: RunRecord
     words: dict[str, Any]
     health: dict[str, Any]
+    violations: list[Violated] = []
 
 
 TABLES: Final = {
@@ -234,6 +252,7 @@ def read_result(folder: Path) -> KeptResult:
         record=_record(folder, found),
         words=words,
         health=found.health,
+        violations=[Violated(v.invariant, v.sentence, v.at_s, v.detail) for v in found.violations],
     )
 
 

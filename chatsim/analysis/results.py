@@ -11,6 +11,7 @@ import weakref
 from functools import cached_property
 from html import escape
 from pathlib import Path
+from typing import Final
 
 import pandas as pd
 
@@ -25,6 +26,8 @@ from chatsim.timeline.story import Story
 from chatsim.verdict.again import SAVED, Source, command
 from chatsim.verdict.result import Finished
 from chatsim.verdict.wires import FLOW, again_words
+
+_BROKEN: Final = "does not hold"
 
 
 class Run(Held):
@@ -158,12 +161,16 @@ class Run(Held):
     def _rows(self) -> list[tuple[str, str, str]]:
         return [(j.text, quantity(j.observed, j.unit), j.verdict) for j in self.result.expectations]
 
+    def _broken(self) -> list[str]:
+        return [f"invariant {b.name} at {b.at:g} s: {b.sentence} {b.detail}" for b in self.result.violations]
+
     def __repr__(self) -> str:
         """A few lines of at most 80 columns, and the command that runs it again."""
         found = self.result
         lines = [f"{found.verdict.upper()}  {found.scenario} on {found.wire}, seed {found.seed}"]
         if not found.valid:
             lines.append(found.why_invalid)
+        lines += [f"  {'fail':12} {_BROKEN:>14}  {text}" for text in self._broken()]
         lines += [f"  {verdict:12} {observed:>14}  {text}" for text, observed, verdict in self._rows()]
         return shell(lines, self._again, self._command(Source(SAVED)))
 
@@ -176,6 +183,7 @@ class Run(Held):
             for (text, observed, verdict), n in zip(self._rows(), (j.n for j in found.expectations), strict=True)
         )
         why = "" if found.valid else f"<p>{escape(found.why_invalid)}</p>"
+        why += "".join(f"<p>{_BROKEN}: {escape(text)}</p>" for text in self._broken())
         return (
             f"<div><p>{head}, seed {found.seed}</p>{why}"
             "<table><thead><tr><th>expectation</th><th>observed</th><th>n</th><th>verdict</th></tr></thead>"

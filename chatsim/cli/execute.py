@@ -1,7 +1,8 @@
 """Runs a list of scenarios one after the other, and says with which exit code that ends.
 
 Rule: one broken run does not hide the others: what it raised becomes its outcome. Nothing run is never a success, and
-nothing hides a broken promise: where one expectation failed the code is 1, whatever could not be judged beside it.
+nothing hides a broken promise: where one expectation failed, or an invariant, the code is 1, whatever could not be
+judged beside it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Final
 from chatsim.cli.doors import Progress, Runner, Scenario, Wire
 from chatsim.errors import ChatsimError, NotApplicableError, TargetError, UsageError
 from chatsim.scenario.units import quantity
-from chatsim.verdict.result import Result, Ruling
+from chatsim.verdict.result import Broken, Result, Ruling
 
 PASSED: Final = 0
 FAILED: Final = 1
@@ -91,6 +92,8 @@ class Outcome:
                 observed = "" if judged.verdict == "skipped" else quantity(judged.observed, judged.unit)
                 limit = quantity(judged.limit, judged.unit)
                 yield self.scenario, self.wire, judged.text, observed, limit, judged.verdict
+            for broken in self.result.violations:
+                yield self.scenario, self.wire, broken_text(broken), "", "", "fail"
         if self.why:
             yield self.scenario, self.wire, self.why, "", "", self.verdict if self.skipped else "invalid"
 
@@ -142,9 +145,15 @@ def execute(
             yield outcome_of(result)
 
 
+def broken_text(broken: Broken) -> str:
+    """An invariant that did not hold, as the table has it."""
+    return f"invariant {broken.name} at {broken.at:g} s: {broken.sentence} {broken.detail}"
+
+
 def outcome_of(result: Result) -> Outcome:
-    """A result with its exit code; a run that is not valid proves nothing, whatever its expectations say."""
-    code = CODES[result.verdict] if result.valid else BROKEN
+    """A result with its exit code; a run that is not valid proves nothing, whatever its expectations say, but that an
+    invariant did not hold."""
+    code = FAILED if result.violations else CODES[result.verdict] if result.valid else BROKEN
     why = "" if result.valid else result.why_invalid or "the run is not valid"
     return Outcome(result.scenario, result.wire, result.seed, result, code, why, result.verdict == "skipped")
 

@@ -1,8 +1,9 @@
 """What was found of each expectation: the one object that every report for machines and for pytest is written from.
 
 Decides what a finding says of itself, and in which order the worst comes. Rule: one finding for each expectation of
-each scenario on each wire, and one for each fault of a file that could not be read; what was not judged is an error
-with its reason, never silently absent. Judging is the verdict's; how a report looks stands in the modules beside it.
+each scenario on each wire, one for each invariant that did not hold there, and one for each fault of a file that could
+not be read; what was not judged is an error with its reason, never silently absent. Judging is the verdict's; how a
+report looks stands in the modules beside it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import msgspec
 
 from chatsim.scenario.changes import set_options
 from chatsim.scenario.units import quantity
-from chatsim.verdict.result import Ruling, Shown
+from chatsim.verdict.result import Broken, Ruling, Shown
 from chatsim.verdict.wires import FLOW, again_words
 
 if TYPE_CHECKING:
@@ -36,11 +37,15 @@ BAD: Final = frozenset({"error", "fail", "inconclusive"})
 VIRTUAL: Final = frozenset({"sim", FLOW, "virtual"})
 """Wires that play a scenario as it is, without its `live:` overrides."""
 
+INVARIANT: Final = "invariant"
+"""What the name of an invariant has before it where a promise is named: no expectation begins so."""
+
 _UNJUDGED: Final = "it was not judged"
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One expectation on one wire, or one fault of a file (`expectation` is then empty, and so is `wire`).
+    """One expectation on one wire, an invariant that did not hold there (`expectation` is then `invariant NAME`), or
+    one fault of a file (`expectation` is then empty, and so is `wire`).
 
     `observed`, `limit` and the bounds `low` and `high` are in `unit` ("s", "share", or "" for a count), nan where there
     is none; with replications `observed` is their mean and `n` counts them, else `n` counts samples. `file`, `line` and
@@ -68,6 +73,21 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     took_s: float = 0.0
 
     @property
+    def in_words(self) -> bool:
+        """Whether `why` says all of it, and no number does: it was not judged, or it is about none."""
+        return self.verdict in ("error", "skipped") or isnan(self.limit)
+
+    @property
+    def is_invariant(self) -> bool:
+        """Whether it is about what must hold in every run, whatever the scenario says."""
+        return self.expectation.startswith(f"{INVARIANT} ")
+
+    @property
+    def told(self) -> str:
+        """What was seen, in a few words: a number, or why."""
+        return self.why if self.in_words else f"observed {self._shown(self.observed)}"
+
+    @property
     def where(self) -> str:
         """`file:line:column`, as far as it is known."""
         places = [self.file or self.scenario, *(f"{number}" for number in (self.line, self.column) if number)]
@@ -79,6 +99,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         told = [self.expectation] if self.expectation else []
         if self.verdict in ("error", "skipped"):
             told.append(f"{self.verdict}: {self.why or _UNJUDGED}" if self.expectation else self.why or _UNJUDGED)
+        elif self.in_words:
+            told.append(f"{self._mark}{self.why}, seed {self.seed}, on {self.wire}")
         else:
             told.append(f"{self._mark}{self._seen}, limit {self._shown(self.limit)}, {self._of_what}")
         again = f"; again: {self.again}" if self.again else ""
@@ -213,13 +235,15 @@ class Play(msgspec.Struct, frozen=True, kw_only=True):
         words = ["chatsim", *command, self.source or self.scenario.name]
         words += [] if self.replications is None else ["-n", f"{self.replications}"]
         words += [*again_words(self.wire), *self.options, *set_options(self.scenario.changes or {})]
-        return shlex.join([*words, "--seed", f"{self.scenario.seed if self.seed is None else self.seed}"])
+        return shlex.join([*words, "--seed", f"{self._seed}"])
 
     def judged(self, result: Shown, took_s: float = 0.0) -> list[Finding]:
-        """What a single run found; one that is not valid proves nothing, so that all of it is in error."""
+        """What a single run found; one that is not valid proves nothing about what is expected, so that all of that is
+        in error. What must hold and did not comes last."""
+        broken = self.broken([(self._seed, each) for each in result.violations], took_s)
         if not result.valid:
-            return self.unjudged(result.why_invalid or "the run is not valid", took_s)
-        return [
+            return [*self.unjudged(result.why_invalid or "the run is not valid", took_s), *broken]
+        found = [
             self._finding(
                 expectation,
                 took_s,
@@ -232,6 +256,59 @@ class Play(msgspec.Struct, frozen=True, kw_only=True):
             )
             for expectation, judged in zip(self.expect, result.expectations, strict=True)
         ]
+        return [*found, *broken]
+
+    def broken(self, violations: Iterable[tuple[int, Broken]], took_s: float = 0.0) -> list[Finding]:
+        """The invariants that did not hold, each with the seed of the run in which that was first seen, and the command
+        that plays that one run once more. They stand where the scenario has its name."""
+        line = self.scenario.line_of(("name",))
+        return [
+            Finding(
+                scenario=self.scenario.name,
+                wire=self.wire,
+                expectation=f"{INVARIANT} {each.name}",
+                verdict="fail",
+                file=self.source,
+                line=line,
+                seed=seed,
+                why=f"does not hold at {each.at:g} s: {each.sentence} {each.detail}".rstrip("."),
+                again=self._single(seed).again,
+                took_s=took_s,
+            )
+            for seed, each in violations
+        ]
+
+    def held(self, found: Sequence[Finding]) -> Finding:
+        """All invariants as one finding, out of everything that was found of the run: they hold where none did not,
+        unless the run was not judged at all."""
+        broken = [finding for finding in found if finding.is_invariant]
+        if broken:
+            why = "; ".join(f"{finding.expectation} {finding.why}" for finding in broken)
+            return msgspec.structs.replace(broken[0], expectation=f"{INVARIANT}s", why=why)
+        first = found[0]
+        unjudged = all(finding.verdict in ("error", "skipped") for finding in found)
+        return Finding(
+            scenario=self.scenario.name,
+            wire=self.wire,
+            expectation=f"{INVARIANT}s",
+            verdict=first.verdict if unjudged else "pass",
+            file=self.source,
+            line=self.scenario.line_of(("name",)),
+            seed=self._seed,
+            replications=first.replications,
+            why=first.why if unjudged else "all of them hold",
+            again=self.again,
+            took_s=first.took_s,
+        )
+
+    @property
+    def _seed(self) -> int:
+        return self.scenario.seed if self.seed is None else self.seed
+
+    def _single(self, seed: int) -> Play:
+        """One run with that seed; the words of another command are none of `run`."""
+        options = () if self.command else self.options
+        return msgspec.structs.replace(self, seed=seed, replications=None, command=(), options=options)
 
     def ruled(self, rulings: Sequence[Ruling], took_s: float = 0.0) -> list[Finding]:
         """What replications found."""
@@ -263,7 +340,7 @@ class Play(msgspec.Struct, frozen=True, kw_only=True):
             expectation=expectation.text,
             file=self.source,
             line=expectation.line,
-            seed=self.scenario.seed if self.seed is None else self.seed,
+            seed=self._seed,
             again=self.again,
             took_s=took_s,
             **found,

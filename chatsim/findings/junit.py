@@ -1,9 +1,10 @@
 """Findings as JUnit XML: what every CI system reads.
 
-Decides the shape: a suite for each run, a test case for each expectation, its values as properties and the place where
-it is written as attributes. Rule: what Jenkins' schema (junit-10.xsd) allows, and beyond it only what was asked for:
-`file` and `line`, and the properties of a test case. JUnit knows no doubt: what is inconclusive is a failure of that
-type. Whatever a scenario is called, the document is well-formed, and no two test cases have the same two names.
+Decides the shape: a suite for each run, a test case for each expectation and for each invariant that did not hold, its
+values as properties and the place where it is written as attributes. Rule: what Jenkins' schema (junit-10.xsd) allows,
+and beyond it only what was asked for: `file` and `line`, and the properties of a test case. JUnit knows no doubt: what
+is inconclusive is a failure of that type. Whatever a scenario is called, the document is well-formed, and no two test
+cases have the same two names.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterable
 from typing import Final
 from xml.etree import ElementTree
 
-from chatsim.findings.finding import Finding, Findings
+from chatsim.findings.finding import INVARIANT, Finding, Findings
 from chatsim.store.document import cell
 
 _UNSAID: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -102,7 +103,7 @@ def _case(suite: ElementTree.Element, finding: Finding, took_s: float, names: tu
     element = _ELEMENTS.get(finding.verdict)
     if element is not None:
         told = ElementTree.SubElement(case, element)
-        told.set("type", _TYPES[finding.verdict])
+        told.set("type", INVARIANT if finding.is_invariant else _TYPES[finding.verdict])
         told.set("message", _said(finding.sentence))
         told.text = _said(finding.sentence)
 

@@ -16,7 +16,6 @@ import msgspec
 
 from chatsim.findings.finding import VERDICTS, Finding, Verdict, to_dict
 from chatsim.scenario.requirements import REQUIREMENTS, TLS_WIRE, telling, unfit
-from chatsim.scenario.units import quantity
 
 if TYPE_CHECKING:
     from chatsim.scenario.model import Scenario
@@ -116,7 +115,7 @@ def _proof(tag: str, scenario: Scenario, wire: str, found: Sequence[Finding]) ->
     verdict = min((finding.verdict for finding in found), key=VERDICTS.index)
     if verdict in ("fail", "inconclusive"):
         broken = [finding for finding in found if finding.verdict == verdict]
-        why = "; ".join(f"{each.expectation}: observed {quantity(each.observed, each.unit)}" for each in broken)
+        why = "; ".join(f"{each.expectation}: {each.told}" for each in broken)
     else:
         why = next((finding.why for finding in found if finding.verdict in ("error", "skipped")), "")
     return Proof(scenario.name, wire, verdict, evidence if verdict not in ("error", "skipped") else (), why)

@@ -1,5 +1,5 @@
-"""The pytest plugin: scenario files are tests, one for each expectation, and people's own tests get a server, a
-simulation and a handler with manual time.
+"""The pytest plugin: scenario files are tests, one for each expectation and one for what must hold in every run, and
+people's own tests get a server, a simulation and a handler with manual time.
 
 Decides the options, and what the workers of pytest-xdist share. Rule: it is on wherever chatsim is installed, so that
 it costs nothing and changes nothing for those who have no scenarios: all that is heavy is imported when the first is

@@ -1,4 +1,5 @@
-"""Scenario files as pytest collects them: one item for each expectation and wire, which share one run.
+"""Scenario files as pytest collects them: on each wire an item for each expectation and one for all invariants, which
+share one run.
 
 Decides what an item is called, which markers it has, and what is a failure, an error or a skip. Rule: whatever a person
 is told is one line with the place in her file, and never a traceback of ours. Playing is `playing`'s.
@@ -29,10 +30,13 @@ PYTESTS: Final = frozenset(
 )
 """Markers by which pytest or a plugin does something: a tag of such a name marks as `tag_NAME`."""
 
+INVARIANTS: Final = "invariants"
+"""What the item of all that must hold in every run is called."""
+
 _PROPERTIES: Final = (
     "verdict", "observed", "limit", "unit", "n", "low", "high", "replications", "seed", "wire", "why", "took_s",
 )  # fmt: skip
-"""What a report knows of an expectation, `--junitxml` included; `took_s` is of the whole run."""
+"""What a report knows of a promise, `--junitxml` included; `took_s` is of the whole run."""
 
 
 def marker(tag: str) -> str:
@@ -46,7 +50,8 @@ class ScenarioFile(pytest.File):
     """One scenario file."""
 
     def collect(self) -> Iterable[pytest.Item]:
-        """Its expectations on every wire that was asked for; every fault of a wrong file in a line of its own."""
+        """Its expectations on every wire that was asked for, and what must hold there whatever it says; every fault of
+        a wrong file in a line of its own."""
         from chatsim.scenario.load import load_all
 
         shown = relative(self.path, Path.cwd())
@@ -63,10 +68,14 @@ class ScenarioFile(pytest.File):
                 name = expectation.text if wire == "sim" else f"{expectation.text}[{wire}]"
                 named[name] += 1
                 name = name if named[name] == 1 else f"{name}#{named[name]}"
-                item = Expected.from_parent(self, name=name, play=play, place=place)
-                for marker in markers:
-                    item.add_marker(marker)
-                yield item
+                yield self._marked(Expected.from_parent(self, name=name, play=play, place=place), markers)
+            name = INVARIANTS if wire == "sim" else f"{INVARIANTS}[{wire}]"
+            yield self._marked(Held.from_parent(self, name=name, play=play), markers)
+
+    def _marked(self, item: pytest.Item, markers: Iterable[pytest.MarkDecorator]) -> pytest.Item:
+        for each in markers:
+            item.add_marker(each)
+        return item
 
     def _markers(self, scenario: Scenario) -> list[pytest.MarkDecorator]:
         """A marker for each tag, known to pytest so that --strict-markers has nothing against it."""
@@ -82,17 +91,16 @@ class ScenarioFile(pytest.File):
         return markers
 
 
-class Expected(pytest.Item):
-    """One expectation of a scenario on one wire."""
+class _Promise(pytest.Item):
+    """Something that a run of a scenario on one wire is judged by; `line` is where it stands, 0 where in no line."""
 
-    def __init__(self, *, play: Play, place: int, **words: Any) -> None:
+    def __init__(self, *, play: Play, line: int, **words: Any) -> None:
         super().__init__(**words)
         self._play = play
-        self._place = place
-        self._line = play.expect[place].line
+        self._line = line
 
     def setup(self) -> None:
-        """Play the scenario, unless that was done for another expectation of it.
+        """Play the scenario, unless that was done for another promise of it.
 
         What came of no run is an error here, and a scenario that the wire refuses is skipped.
         """
@@ -104,15 +112,47 @@ class Expected(pytest.Item):
         if found.verdict == "error":
             pytest.fail(found.sentence, pytrace=False)
 
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Where the promise stands."""
+        return self.path, max(0, self._line - 1), self.name
+
+    def _found(self) -> Finding:
+        raise NotImplementedError
+
+    def _run(self) -> list[Finding]:
+        """All that was found of the run."""
+        return self.config.stash[Plays.KEY].found(self._play, self.path)
+
+
+class Expected(_Promise):
+    """One expectation of a scenario on one wire."""
+
+    def __init__(self, *, play: Play, place: int, **words: Any) -> None:
+        super().__init__(play=play, line=play.expect[place].line, **words)
+        self._place = place
+
     def runtest(self) -> None:
         """A broken promise is a failure of one line, and so is one that replications cannot decide."""
         found = self._found()
         if found.verdict != "pass":
             pytest.fail(found.sentence, pytrace=False)
 
-    def reportinfo(self) -> tuple[Path, int | None, str]:
-        """Where the expectation stands."""
-        return self.path, max(0, self._line - 1), self.name
+    def _found(self) -> Finding:
+        return self._run()[self._place]
+
+
+class Held(_Promise):
+    """All that must hold in every run, whatever its scenario says: one item, because what breaks is known when it is
+    played, and what is a test before that."""
+
+    def __init__(self, *, play: Play, **words: Any) -> None:
+        super().__init__(play=play, line=play.scenario.line_of(("name",)), **words)
+
+    def runtest(self) -> None:
+        """A failure with a line for each invariant that does not hold."""
+        broken = [found.sentence for found in self._run() if found.is_invariant]
+        if broken:
+            pytest.fail("\n".join(broken), pytrace=False)
 
     def _found(self) -> Finding:
-        return self.config.stash[Plays.KEY].found(self._play, self.path)[self._place]
+        return self._play.held(self._run())

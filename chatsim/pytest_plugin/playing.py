@@ -37,9 +37,9 @@ class Plays:
         self._found: dict[str, list[Finding]] = {}
 
     def found(self, play: Play, path: Path) -> list[Finding]:
-        """What came of it, a finding for each expectation in their order; played now unless it was before.
+        """What came of it: a finding for each expectation in their order, one for each invariant that did not hold.
 
-        `path` is the scenario's file.
+        It is played now unless it was before; `path` is the scenario's file.
         """
         said = f"{path}\n{play.wire}\n{play.scenario.seed}\n{play.replications}"
         key = sha256(said.encode("utf-8", "surrogateescape")).hexdigest()

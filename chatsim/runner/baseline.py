@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal
 
 from chatsim.analysis.numbers import numbers_of
-from chatsim.errors import HarnessError
+from chatsim.errors import BrokenPromiseError, HarnessError
 from chatsim.runner.replication import seed_of
 from chatsim.runner.run import RunResult, play, run
 from chatsim.scenario.model import Scenario
@@ -104,9 +104,12 @@ def _valid(scenario: Scenario, wire: str, attempts: int) -> RunResult:
     """A run that may be judged, the first of so many attempts."""
     result = _played(scenario, wire)
     for _ in range(attempts - 1):
-        if result.valid or not result.busy:
+        if result.valid or result.violations or not result.busy:
             break
         result = _played(scenario, wire)
+    if result.violations:
+        told = " ".join(f"{each}" for each in result.violations)
+        raise BrokenPromiseError(f"{scenario.name} on {wire} (seed {scenario.seed}): invariants do not hold: {told}")
     if not result.valid:
         more = " (give it more --attempts)" if result.busy else ""
         raise HarnessError(f"{scenario.name} on {wire} (seed {scenario.seed}) is not valid: {result.why_invalid}{more}")

@@ -36,9 +36,9 @@ from chatsim.analysis.capacity_found import Finding, Swing, Turned
 from chatsim.analysis.factors import factors
 from chatsim.analysis.searching import Found, grid, search
 from chatsim.analysis.slo import Verdict
-from chatsim.errors import HarnessError, UsageError
+from chatsim.errors import BrokenPromiseError, HarnessError, UsageError
 from chatsim.runner.desk import Played, load
-from chatsim.runner.measuring import Failed, attempt
+from chatsim.runner.measuring import Broke, Failed, attempt
 from chatsim.runner.pool import deaf_to_interrupts, processes
 from chatsim.scenario import costs
 from chatsim.scenario.expectations import Expectation, parse_expectation
@@ -89,7 +89,7 @@ def capacity(
 
     `users` is what a fleet shall carry; `memory_bytes` and `egress_bytes` (a second) are what a node has of them;
     `around` has the knee, the factors and the failures played as well. Raises UsageError for what cannot be asked,
-    HarnessError where a run fails or is not valid.
+    BrokenPromiseError where an invariant does not hold in a run, HarnessError where one fails or is not valid.
     """
     played = load(scenario)
     wanted = target_of(played) if target is None else parse_expectation(target) if isinstance(target, str) else target
@@ -299,6 +299,8 @@ class _Work:
         made: list[Measured] = []
         try:
             for result in results:
+                if isinstance(result, Broke):
+                    raise BrokenPromiseError(str(result))
                 if isinstance(result, Failed):
                     raise HarnessError(str(result))
                 made.append(result)

@@ -14,7 +14,7 @@ import numpy as np
 from chatsim.analysis.capacity import Measured, users_of
 from chatsim.core.effects import Effects, Send
 from chatsim.core.frames import encode
-from chatsim.errors import ChatsimError, HarnessError
+from chatsim.errors import BrokenPromiseError, ChatsimError, HarnessError
 from chatsim.runner.replication import seed_of
 from chatsim.scenario.expectations import Expectation
 from chatsim.scenario.model import Scenario
@@ -50,17 +50,23 @@ class Failed(str):
     """Why there is no measurement."""
 
 
+class Broke(Failed):
+    """The same, where the handler has broken what must hold."""
+
+
 def attempt(scenario: Scenario, target: Expectation, number: int) -> Measured | Failed:
     """As `measure`, wherever this is called: what went wrong is an answer too."""
     try:
         return measure(scenario, target, number)
+    except BrokenPromiseError as error:
+        return Broke(error)
     except ChatsimError as error:
         return Failed(error)
 
 
 def measure(scenario: Scenario, target: Expectation, number: int) -> Measured:
-    """Play one replication, and measure it. Raises HarnessError where it is not valid, UsageError where not everybody
-    was there."""
+    """Play one replication, and measure it. Raises BrokenPromiseError where an invariant does not hold, HarnessError
+    where it is not valid, UsageError where not everybody was there."""
     seeded = scenario.with_seed(seed_of(scenario.seed, number))
     begin, end = scenario.warmup_s, scenario.duration_s
     loop, egress = MeasuredLoop(begin, end), Egress(begin, end, tls=scenario.tls)
@@ -96,7 +102,7 @@ def _check(scenario: Scenario, found: Simulated) -> None:
     """Refuse a run that proves nothing."""
     what = f"{scenario.name} with {users_of(scenario)} users (seed {scenario.seed})"
     if found.violations:
-        raise HarnessError(f"{what} is not valid: {found.violations[0]}")
+        raise BrokenPromiseError(f"{what}: invariants do not hold: {found.violations[0]}")
     idle = next((fired for fired in found.record.fired if fired.vain), None)
     if idle is not None:
         raise HarnessError(f"{what} is not valid: {idle.do} at {idle.at:g} s touched nobody")

@@ -26,8 +26,9 @@ def replication(scenario: Scenario, wire: str, number: int) -> Replication:
     """Play one. Raises HarnessError where it is not valid."""
     seed = seed_of(scenario.seed, number)
     result = play(scenario.with_seed(seed), on=wire)
-    if not result.valid:
-        raise HarnessError(f"Replication {number} of {scenario.name} (seed {seed}) is not valid: {result.why_invalid}")
+    why = " ".join(f"{each}" for each in result.violations) or result.why_invalid
+    if why:
+        raise HarnessError(f"Replication {number} of {scenario.name} (seed {seed}) is not valid: {why}")
     groups = {group.name: result.of_group(group.name) for group in scenario.groups}
     numbers = numbers_of(result.metrics, result.counters, groups)
     return Replication(number, seed, numbers, [judged.observed for judged in result.expectations])

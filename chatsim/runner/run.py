@@ -36,8 +36,8 @@ Verdict = Literal["pass", "fail", "inconclusive", "skipped", "invalid"]
 
 class RunResult(msgspec.Struct):
     """What came of one run. `metrics` maps each metric to its aggregates (s, or shares), `path` is the folder that
-    was written, `violations` are the invariants that did not hold (the run is then not valid, whatever else it says),
-    `health` is how well the harness of a live run did itself (s, counts; empty in simulation), `busy` says that a run
+    was written, `violations` are the invariants that did not hold (the run then fails, whatever else it says), `health`
+    is how well the harness of a live run did itself (s, counts; empty in simulation), `busy` says that a run
     is not valid for the machine's sake alone: another one may be. `measures` are the numbers of a flow, whose `record`
     has no rows of messages. `late_s` is by how much a live crowd was late (s) in writing each message of the record
     (empty: nobody was). It lasted for `lasted_s`, settling included (0 where the wire does not tell)."""
@@ -295,21 +295,21 @@ def _play_remote(scenario: Scenario, target: Target, progress: Callable[[float],
 def _judged(played: _Played, wire: str) -> RunResult:
     scenario, record = played.scenario, played.record
     valid, why, busy = played.valid, played.why, played.busy
-    if played.violations:
-        valid, why, busy = False, " ".join(f"{v}" for v in played.violations), False
     problem = _not_judgeable(scenario, record)
-    # A broken invariant is the graver news, and the sentence of a run that was invalid before explains the rest.
     if problem and valid:
         valid, why = False, problem
     outside = played.outside
     expectations = judge(scenario.expect, record, outside)
-    verdict: Verdict = verdict_of(expectations)
+    verdict: Verdict = verdict_of(expectations) if valid else "invalid"
+    if played.violations:
+        # Whatever the machine did beside it, the handler has broken a promise, and would be no better the next time.
+        verdict, busy = "fail", False
     counted = counters(record)
     return RunResult(
         scenario=scenario.name,
         wire=wire,
         seed=scenario.seed,
-        verdict=verdict if valid else "invalid",
+        verdict=verdict,
         expectations=expectations,
         metrics=summary(record),
         counters=counted if outside is None else outside.counted(counted),

@@ -292,6 +292,8 @@ class Validator:
             stolen = (self.stolen_s() - stolen_before_s) / (time.monotonic() - began_at)
             speed = (before + self.speed()) / 2
             share = crowd_share(result)
+            if result.violations:
+                return None, f"invariants do not hold: {' '.join(f'{each}' for each in result.violations)}"
             if result.valid and share <= CROWD_SHARE_MAX:
                 if calmest is None or stolen < calmest.stolen:
                     late = lateness(result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from math import inf, isnan
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from chatsim.analysis.kept import read, read_result
+from chatsim.analysis.kept import Violated, read, read_result
 from chatsim.analysis.results import Run
 from chatsim.errors import ChatsimError
 from chatsim.runner.run import RunResult, run
@@ -77,6 +78,15 @@ def test_a_run_of_old_is_read_without_its_scenario(played: RunResult, tmp_path: 
     found = read_result(folder)
     assert found.words == {}
     assert [fired.do for fired in found.record.fired] == ["drop", "vanish"]
+
+
+def test_what_must_hold_and_did_not_is_kept_in_the_words_of_its_day(played: RunResult, tmp_path: Path) -> None:
+    assert played.path is not None
+    shutil.copytree(played.path, tmp_path / "run")
+    document = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
+    document["violations"] = [{"invariant": "of old", "sentence": "It holds.", "at_s": 3.0, "detail": "It does not."}]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(document), encoding="utf-8")
+    assert read_result(tmp_path / "run").violations == [Violated("of old", "It holds.", 3.0, "It does not.")]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from chatsim.analysis.results import Run
 from chatsim.errors import UsageError
 from chatsim.runner.run import RunResult, run
 from chatsim.verdict.again import WIDTH, Source
+from chatsim.verdict.invariants.catalogue import Violation
 from tests.sim.worlds import scenario
 
 EXPECT = ["lost == 0", "p99(delivery_latency) <= 1ms", "max(reconnect_time) <= 10s"]
@@ -135,6 +136,15 @@ def test_the_card_is_plain_and_says_how_to_see_it_again(played: RunResult) -> No
     assert Tags(card).found == {"div", "p", "b", "table", "thead", "tbody", "tr", "th", "td", "code"}
     assert "chatsim run scenarios/s.yaml --seed 1" in card
     assert "p99(delivery_latency) &lt;= 1ms" in card
+
+
+def test_what_must_hold_and_does_not_is_shown(played: RunResult) -> None:
+    broken = msgspec.structs.replace(played, verdict="fail", violations=[Violation("seq", 3.0, "<img> after 2.")])
+    shown = Run(broken, None)
+    assert not shown.ok
+    assert "  fail          does not hold  invariant seq at 3 s: The messages of a " in repr(shown)
+    assert not Tags(shown._repr_html_()).found & {"img"}
+    assert "invariant seq at 3 s: " in shown._repr_html_()
 
 
 def test_a_hostile_name_is_only_text(played: RunResult) -> None:

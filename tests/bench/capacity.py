@@ -101,6 +101,8 @@ class Climb:
                 f"  live, {users_of(at)} users: p99 {judged.observed * 1000:.1f} ms, busy {busy:.0%} of the whole run"
                 f"{'' if found.valid else ', not valid: ' + found.why_invalid}"
             )
+            if found.violations:
+                return f"{users_of(at)} users: {found.violations[0]}"
             if found.valid and judged.verdict == "pass":
                 self.passed = max(self.passed, users_of(at))
                 return ""

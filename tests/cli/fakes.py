@@ -9,6 +9,7 @@ from typing import Any
 
 from chatsim.cli.doors import Doors, Progress, Wire
 from chatsim.scenario.expectations import Expectation, parse_expectation
+from chatsim.verdict.invariants.catalogue import Violation
 
 
 @dataclass
@@ -23,6 +24,9 @@ class FakeScenario:
 
     def with_live_overrides(self) -> FakeScenario:
         return self
+
+    def line_of(self, path: tuple[str | int, ...]) -> int:
+        return 3
 
 
 @dataclass
@@ -50,6 +54,7 @@ class FakeResult:
     valid: bool = True
     why_invalid: str = ""
     busy: bool = False
+    violations: list[Violation] = field(default_factory=list)
     path: Path | None = None
     events: list[dict[str, Any]] = field(default_factory=list)
 

@@ -13,6 +13,7 @@ from chatsim.cli.doors import Wire
 from chatsim.cli.main import main
 from chatsim.cli.running import LIVE_DEMO
 from chatsim.errors import HarnessError, UsageError
+from chatsim.verdict.invariants.catalogue import Violation
 from tests.cli.fakes import FakeJudged, FakeResult, Fakes, FakeScenario
 
 Capture = pytest.CaptureFixture[str]
@@ -70,6 +71,30 @@ def test_exit_codes(verdict: str, valid: bool, code: int, capsys: Capture) -> No
 
     assert main(["run", "x.yaml"], Fakes(answer=answer).doors()) == code
     assert ("bottleneck" in capsys.readouterr().out) is not valid
+
+
+@pytest.mark.parametrize(
+    ("verdict", "valid", "shown"),
+    [("fail", True, ["fail", "fail"]), ("fail", False, ["fail", "fail", "invalid"])],
+)
+def test_a_broken_invariant_is_a_broken_promise_whatever_else_became_of_the_run(
+    verdict: str, valid: bool, shown: list[str], capsys: Capture
+) -> None:
+    broken = Violation("seq", 3.0, "s has 4 after 2.")
+
+    def answer(scenario: FakeScenario, on: Wire, seed: int | None) -> FakeResult:
+        judged = [FakeJudged(verdict="fail")]
+        why = "" if valid else "the machine stood still"
+        return FakeResult("steady", on, 1, verdict, judged, valid, why, violations=[broken])
+
+    assert main(["check", "x.yaml", "--json-file", "out.json"], Fakes(answer=answer).doors()) == 1
+    out, err = capsys.readouterr()
+    assert [line.split()[-1] for line in out.splitlines() if line.startswith("steady ")] == shown
+    assert "invariant seq at 3 s: " in out
+    assert f"invariant seq: does not hold at 3 s: {broken.sentence} s has 4 after 2, seed 1, on sim" in err
+    counts = json.loads(Path("out.json").read_text(encoding="utf-8"))["counts"]
+    assert counts["fail"] == (2 if valid else 1)
+    assert counts["error"] == (0 if valid else 1)
 
 
 def busy(scenario: FakeScenario, on: Wire, seed: int | None) -> FakeResult:

@@ -13,6 +13,8 @@ import pytest
 from chatsim.errors import UsageError
 from chatsim.findings.finding import FIELDS, Findings, Play, relative, to_dict, unreadable
 from chatsim.scenario.load import Problem
+from chatsim.scenario.model import Scenario
+from chatsim.verdict.invariants.catalogue import Violation
 from chatsim.verdict.judge import Judged
 from tests.findings.examples import finding, play
 
@@ -25,6 +27,7 @@ class Result:
     seed: int = 1
     valid: bool = True
     why_invalid: str = ""
+    violations: list[Violation] = field(default_factory=list)
     scenario: str = "steady"
     wire: str = "sim"
     verdict: str = "pass"
@@ -87,6 +90,68 @@ def test_a_run_that_is_not_valid_is_in_error_whatever_its_expectations_say() -> 
     found = play().judged(Result(judged, valid=False, why_invalid="the machine stood still"))
     assert [(f.verdict, f.why) for f in found] == [("error", "the machine stood still")] * 2
     assert all(isnan(f.observed) for f in found)
+
+
+BROKEN = Violation("given_up", 90.4, "u1 gave m2 up after 2 retries.")
+LINE = f"does not hold at 90.4 s: {BROKEN.sentence} u1 gave m2 up after 2 retries"
+
+
+def test_a_broken_invariant_is_a_failure_of_its_own_beside_what_is_expected() -> None:
+    judged = [
+        Judged("p99(delivery_latency) <= 100ms", 0.104, 0.1, "fail", 30, "s"),
+        Judged("lost == 0", 0.0, 0.0, "pass", 1, ""),
+    ]
+    found = play(seed=7).judged(Result(judged, violations=[BROKEN]))
+    assert [(f.expectation, f.verdict, f.is_invariant) for f in found] == [
+        ("p99(delivery_latency) <= 100ms", "fail", False),
+        ("lost == 0", "pass", False),
+        ("invariant given_up", "fail", True),
+    ]
+    assert found[2].line == found[2].n == 0
+    assert found[2].sentence == (
+        f"small.yaml: invariant given_up: {LINE}, seed 7, on sim; again: chatsim run small.yaml --seed 7"
+    )
+    assert Findings(found).told == [found[0], found[2]]
+
+
+def test_a_broken_invariant_stands_where_the_scenario_has_its_name() -> None:
+    made = play()
+    words = {"name": "small", "duration": "30s", "groups": [{"name": "people", "users": 2}], "expect": ["lost == 0"]}
+    scenario = Scenario.of(words, path=Path("small.yaml"), lines={("name",): 3, ("expect", 0): 9})
+    (found,) = msgspec.structs.replace(made, scenario=scenario).broken([(1, BROKEN)])
+    assert found.where == "small.yaml:3"
+
+
+def test_a_run_that_is_not_valid_hides_no_broken_invariant() -> None:
+    judged = [Judged("a", 0.0, 0.0, "pass", 1, ""), Judged("b", 0.0, 0.0, "pass", 1, "")]
+    found = play().judged(Result(judged, valid=False, why_invalid="the machine stood still", violations=[BROKEN]))
+    assert [f.verdict for f in found] == ["error", "error", "fail"]
+    assert Findings(found).verdict == "fail"
+
+
+def test_the_command_of_a_broken_invariant_plays_the_run_that_broke_it() -> None:
+    compared = play(wire="virtual", replications=5, command=("baseline", "compare"), options=("--attempts", "3"))
+    (found,) = compared.broken([(9, BROKEN)])
+    assert (found.seed, found.again) == (9, "chatsim run small.yaml --on virtual --seed 9")
+
+
+def test_all_invariants_together_are_one_finding() -> None:
+    judged = [Judged("a", 1.0, 0.0, "fail", 1, ""), Judged("b", 0.0, 0.0, "pass", 1, "")]
+    made = play()
+    for violations, verdict, why in (
+        ([], "pass", "all of them hold"),
+        ([BROKEN, Violation("seq", 3.0, "s.")], "fail", f"invariant given_up {LINE}; invariant seq does not hold at"),
+    ):
+        found = made.held(made.judged(Result(judged, violations=violations)))
+        assert (found.expectation, found.verdict) == ("invariants", verdict)
+        assert found.why.startswith(why)
+
+
+@pytest.mark.parametrize("verdict", ["error", "skipped"])
+def test_of_what_was_not_judged_it_is_not_known_whether_invariants_hold(verdict: Literal["error", "skipped"]) -> None:
+    made = play()
+    found = made.held(made.unjudged("the machine stood still", verdict=verdict))
+    assert (found.verdict, found.why) == (verdict, "the machine stood still")
 
 
 def test_replications_are_a_finding_for_each_expectation() -> None:

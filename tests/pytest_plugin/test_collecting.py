@@ -1,4 +1,5 @@
-"""Scenario files as tests: one for each expectation, and whatever is wrong is one line."""
+"""Scenario files as tests: one for each expectation and one for what must hold in every run, and whatever is wrong is
+one line."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from chatsim.pytest_plugin.collecting import PYTESTS, marker
 from chatsim.scenario.load import discover, load_all
 from chatsim.scenario.yaml import parse_yaml
+from chatsim.verdict.invariants.catalogue import Violation
 from tests.pytest_plugin.sessions import GOOD, LINE, PLUGIN, WORDS, outside, properties, remembered, session, write
 
 
@@ -25,9 +27,9 @@ def ids(result: pytest.RunResult) -> list[str]:
 def test_one_test_for_each_expectation_with_an_id_that_says_it(pytester: pytest.Pytester) -> None:
     write(pytester.path, "scenarios/small", *GOOD)
     result = session(pytester, "scenarios", "--collect-only", "-q")
-    assert ids(result) == [f"scenarios/small.yaml::{text}" for text in GOOD]
+    assert ids(result) == [f"scenarios/small.yaml::{text}" for text in (*GOOD, "invariants")]
     result = session(pytester, "scenarios")
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=4)
     assert result.ret == 0
 
 
@@ -35,12 +37,35 @@ def test_an_id_plays_that_expectation_alone(pytester: pytest.Pytester) -> None:
     write(pytester.path, "small", *GOOD)
     session(pytester, "small.yaml::lost == 0").assert_outcomes(passed=1)
     session(pytester, "small.yaml::p99(delivery_latency) <= 2s").assert_outcomes(passed=1)
+    session(pytester, "small.yaml::invariants").assert_outcomes(passed=1)
+
+
+def test_a_broken_invariant_fails_its_own_test_and_no_other(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = [Violation("seq", 3.0, "s has 4 after 2."), Violation("given_up", 5.0, "u gave m up.")]
+    monkeypatch.setattr("chatsim.verdict.invariants.watch.Watch.finish", lambda *_, **__: broken)
+    write(pytester.path, "small", *GOOD)
+    result = session(pytester, "--chatsim-on", "sim,virtual", "--junitxml", "out.xml")
+    result.assert_outcomes(passed=6, failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            f"small.yaml:1: invariant seq: does not hold at 3 s: {broken[0].sentence} s has 4 after 2, seed 1, on sim; "
+            "again: chatsim run small.yaml --seed 1",
+            "small.yaml:1: invariant given_up: does not hold at 5 s: *",
+            "FAILED small.yaml::invariants - *",
+            "FAILED small.yaml::invariants?virtual? - *",
+        ]
+    )
+    found = properties(pytester.path / "out.xml")
+    assert (found["invariants"]["verdict"], found["lost == 0"]["verdict"]) == ("fail", "pass")
+    assert "invariant given_up does not hold" in found["invariants"]["why"]
 
 
 def test_a_failure_is_one_line_that_says_everything(pytester: pytest.Pytester) -> None:
     write(pytester.path, "small", "lost == 0", "max(delivery_latency) <= 1ms")
     result = session(pytester)
-    result.assert_outcomes(passed=1, failed=1)
+    result.assert_outcomes(passed=2, failed=1)
     assert result.ret == 1
     (line,) = [line for line in result.outlines if line.startswith("small.yaml:")]
     result.stdout.no_fnmatch_line("*Traceback*")
@@ -55,7 +80,7 @@ def test_a_failure_is_one_line_that_says_everything(pytester: pytest.Pytester) -
 def test_there_is_no_traceback_in_any_style(style: str, pytester: pytest.Pytester) -> None:
     write(pytester.path, "small", "max(delivery_latency) <= 1ms")
     result = session(pytester, style)
-    result.assert_outcomes(failed=1)
+    result.assert_outcomes(failed=1, passed=1)
     assert not any("collecting.py" in line and "def " in line for line in result.outlines)
     result.stdout.no_fnmatch_line("*Traceback*")
 
@@ -64,7 +89,7 @@ def test_a_wrong_file_is_an_error_at_its_place_and_the_others_are_played_if_aske
     write(pytester.path, "bad", "p99(delivery_latncy) <= 100ms", "lost == many")
     write(pytester.path, "good", "lost == 0")
     result = session(pytester, "--continue-on-collection-errors")
-    result.assert_outcomes(passed=1, errors=1)
+    result.assert_outcomes(passed=2, errors=1)
     assert result.ret == 1
     result.stdout.fnmatch_lines(
         [f"bad.yaml:{LINE}:*: expect[[]0]: *(did you mean delivery_latency?)", f"bad.yaml:{LINE + 1}:*: expect[[]1]: *"]
@@ -101,22 +126,24 @@ def test_nothing_collected_is_not_green(pytester: pytest.Pytester) -> None:
 def test_every_wire_has_its_tests(pytester: pytest.Pytester) -> None:
     write(pytester.path, "small", "lost == 0")
     result = session(pytester, "--chatsim-on", "sim,virtual", "--collect-only", "-q")
-    assert ids(result) == ["small.yaml::lost == 0", "small.yaml::lost == 0[virtual]"]
-    session(pytester, "--chatsim-on", "sim,virtual").assert_outcomes(passed=2)
-    session(pytester, "--chatsim-on", "sim,virtual", "-k", "virtual").assert_outcomes(passed=1, deselected=1)
+    sim = ["small.yaml::lost == 0", "small.yaml::invariants"]
+    assert ids(result) == [*sim, *(f"{each}[virtual]" for each in sim)]
+    session(pytester, "--chatsim-on", "sim,virtual").assert_outcomes(passed=4)
+    session(pytester, "--chatsim-on", "sim,virtual", "-k", "virtual").assert_outcomes(passed=2, deselected=2)
 
 
 def test_what_is_promised_live_alone_is_tested_there_alone(pytester: pytest.Pytester) -> None:
     path = write(pytester.path, "small", "lost == 0")
     path.write_text(path.read_text(encoding="utf-8").replace("live: {", "live: {expect: [sent >= 1], "))
     result = session(pytester, "--chatsim-on", "sim,live", "--collect-only", "-q")
-    assert ids(result) == ["small.yaml::lost == 0", "small.yaml::sent >= 1[live]"]
+    told = ["lost == 0", "invariants", "sent >= 1[live]", "invariants[live]"]
+    assert ids(result) == [f"small.yaml::{each}" for each in told]
 
 
 def test_a_live_run_is_judged_too_and_played_once(pytester: pytest.Pytester) -> None:
     write(pytester.path, "small", "lost == 0", "sent >= 1", "connections_peak == 4")
     result = session(pytester, "--chatsim-on", "live", "--junitxml", "out.xml")
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=4)
     found = properties(pytester.path / "out.xml")
     assert {each["wire"] for each in found.values()} == {"live"}
     assert len({each["took_s"] for each in found.values()}) == 1
@@ -134,7 +161,7 @@ def test_tags_are_markers_that_strict_sessions_know(pytester: pytest.Pytester) -
         ("not latency", 1),
     ):
         result = session(pytester, "--strict-markers", "-m", expression)
-        result.assert_outcomes(passed=passed, deselected=2 - passed)
+        result.assert_outcomes(passed=2 * passed, deselected=4 - 2 * passed)
     session(pytester, "--markers").stdout.fnmatch_lines(["@pytest.mark.chatsim: *"])
 
 
@@ -153,12 +180,12 @@ def test_what_check_takes_for_a_scenario_pytest_does_too(way: str, pytester: pyt
     (pytester.path / "scenarios" / "other.yaml").write_text("name: x\njobs: []\n", encoding="utf-8")
     assert discover([pytester.path]) == [path]
     good = not load_all([path])[1]
-    session(pytester, "scenarios").assert_outcomes(passed=int(good), errors=int(not good))
+    session(pytester, "scenarios").assert_outcomes(passed=2 * good, errors=int(not good))
 
 
 def test_the_end_of_a_name_may_be_in_capitals(pytester: pytest.Pytester) -> None:
     write(pytester.path, "small", "lost == 0").rename(pytester.path / "small.YAML")
-    session(pytester).assert_outcomes(passed=1)
+    session(pytester).assert_outcomes(passed=2)
 
 
 NEARLY = "name: x\nduration: 5s\ngroups: []\n"
@@ -170,11 +197,11 @@ def test_what_is_nearly_a_scenario_is_warned_of_and_no_error(words: tuple[str, .
     write(pytester.path, "small", "lost == 0")
     (pytester.path / "course.yaml").write_text(NEARLY, encoding="utf-8")
     result = outside(pytester, *words)
-    result.assert_outcomes(passed=1, warnings=1)
+    result.assert_outcomes(passed=2, warnings=1)
     assert result.stdout.str().count(SAID) == 1
     # By pytest's own category, so that who knows better can have it quiet.
     quiet = outside(pytester, *words, "-W", "ignore::pytest.PytestCollectionWarning")
-    quiet.assert_outcomes(passed=1, warnings=0)
+    quiet.assert_outcomes(passed=2, warnings=0)
 
 
 def test_a_file_that_is_named_is_read_as_a_scenario_and_those_of_other_plugins_are_not(
@@ -191,7 +218,7 @@ def test_a_file_that_is_named_is_read_as_a_scenario_and_those_of_other_plugins_a
 def test_no_tag_makes_pytest_do_anything(pytester: pytest.Pytester) -> None:
     tags = ", ".join(sorted(PYTESTS))
     write(pytester.path, "small", "lost == 0", words=WORDS.replace("latency, half-open", tags))
-    session(pytester, "--strict-markers").assert_outcomes(passed=1)
+    session(pytester, "--strict-markers").assert_outcomes(passed=2)
 
 
 @pytest.mark.parametrize("tag", ["_x", "(q"])
@@ -215,7 +242,7 @@ def test_a_tag_with_signs_of_its_own_marks_too(pytester: pytest.Pytester) -> Non
     tags = '["load-50%", "\N{LEFT-POINTING DOUBLE ANGLE QUOTATION MARK}q", "5.3"]'
     write(pytester.path, "small", "lost == 0", words=WORDS.replace("[latency, half-open]", tags))
     for expression in ("load-50_", "tag__q", "5.3"):
-        session(pytester, "--strict-markers", "-m", expression).assert_outcomes(passed=1)
+        session(pytester, "--strict-markers", "-m", expression).assert_outcomes(passed=2)
 
 
 def test_the_first_failure_ends_the_session_and_the_last_failures_are_played_again(pytester: pytest.Pytester) -> None:
@@ -223,7 +250,7 @@ def test_the_first_failure_ends_the_session_and_the_last_failures_are_played_aga
     write(pytester.path, "b", "lost == 0", "p50(delivery_latency) <= 1ms")
     cached = ("-p", "cacheprovider")
     session(pytester, "-x", *cached).assert_outcomes(failed=1)
-    session(pytester, *cached).assert_outcomes(failed=2, passed=2)
+    session(pytester, *cached).assert_outcomes(failed=2, passed=4)
     assert remembered(pytester.path) == ["a.yaml::max(delivery_latency) <= 1ms", "b.yaml::p50(delivery_latency) <= 1ms"]
     session(pytester, "--lf", *cached).assert_outcomes(failed=2)
 
@@ -237,7 +264,7 @@ def test_the_seed_reaches_the_run_and_the_line(pytester: pytest.Pytester) -> Non
 def test_replications_have_an_interval_and_what_they_cannot_decide_is_not_green(pytester: pytest.Pytester) -> None:
     write(pytester.path, "small", "sent == 1", "mean(delivery_latency) <= 40ms", "lost == 0")
     result = session(pytester, "--chatsim-replications", "2", "--chatsim-seed", "7", "--chatsim-on", "virtual")
-    result.assert_outcomes(failed=2, passed=1)
+    result.assert_outcomes(failed=2, passed=2)
     of_what = "n 2 replications, seed 7, on virtual"
     again = "again: chatsim replicate small.yaml -n 2 --on virtual --seed 7"
     result.stdout.fnmatch_lines(
@@ -252,7 +279,7 @@ def test_a_run_that_proves_nothing_is_an_error_and_no_failure(pytester: pytest.P
     more = "events: [{at: 0s, do: drop, group: people, count: 1}]\n"
     write(pytester.path, "small", "lost == 0", "sent >= 1", more=more)
     result = session(pytester)
-    result.assert_outcomes(errors=2)
+    result.assert_outcomes(errors=3)
     assert result.ret == 1
     result.stdout.fnmatch_lines([f"small.yaml:{LINE}: lost == 0: error: *touched nobody*"])
     result.stdout.no_fnmatch_line("*Traceback*")
@@ -262,14 +289,15 @@ def test_what_a_wire_refuses_is_skipped_with_the_reason(pytester: pytest.Pyteste
     words = WORDS.replace("tags:", "handler: {algorithms: [ES256]}\ntags:")
     write(pytester.path, "small", "lost == 0", words=words)
     result = session(pytester, "--chatsim-on", "sim,live", "-rs")
-    result.assert_outcomes(passed=1, skipped=1)
+    result.assert_outcomes(passed=2, skipped=2)
     assert result.ret == 0
     result.stdout.fnmatch_lines(["SKIPPED *small.yaml on live: The crowd signs with HS256: *"])
 
 
 def test_a_promise_that_is_made_twice_is_two_tests(pytester: pytest.Pytester) -> None:
     write(pytester.path, "small", "lost == 0", "lost == 0")
-    assert ids(session(pytester, "--collect-only", "-q")) == ["small.yaml::lost == 0", "small.yaml::lost == 0#2"]
+    found = ids(session(pytester, "--collect-only", "-q"))
+    assert found == [f"small.yaml::{each}" for each in ("lost == 0", "lost == 0#2", "invariants")]
 
 
 def test_values_are_properties_of_the_report(pytester: pytest.Pytester) -> None:

@@ -37,7 +37,7 @@ def installed(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.usefixtures("installed")
 def test_it_is_on_by_itself_where_chatsim_is_installed(pytester: pytest.Pytester) -> None:
     write(pytester.path, "small", "lost == 0")
-    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)
     assert pytester.runpytest_subprocess("-p", "no:chatsim").ret == pytest.ExitCode.NO_TESTS_COLLECTED
 
 
@@ -70,5 +70,5 @@ def test_the_workers_leave_nothing_behind(pytester: pytest.Pytester, monkeypatch
     temporary = pytester.mkdir("temporary")
     monkeypatch.setenv("TMPDIR", f"{temporary}")
     write(pytester.path, "small", "lost == 0", "sent >= 1")
-    outside(pytester, "-n", "2", "small.yaml").assert_outcomes(passed=2)
+    outside(pytester, "-n", "2", "small.yaml").assert_outcomes(passed=3)
     assert [path.name for path in temporary.iterdir() if path.name.startswith("chatsim")] == []

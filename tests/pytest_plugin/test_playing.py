@@ -83,9 +83,9 @@ def test_two_workers_share_one_run(mode: str, pytester: pytest.Pytester) -> None
     write(pytester.path, "a", *texts)
     write(pytester.path, "b", *texts)
     result = outside(pytester, "-n", "2", "--dist", mode, "--junitxml", "out.xml", "--junit-prefix", "x")
-    result.assert_outcomes(passed=16)
+    result.assert_outcomes(passed=18)
     took = [each["took_s"] for each in _cases(pytester.path / "out.xml")]
-    assert len(took) == 16
+    assert len(took) == 18
     assert len(set(took)) == 2
 
 
@@ -93,7 +93,7 @@ def test_two_workers_share_one_run(mode: str, pytester: pytest.Pytester) -> None
 def test_two_workers_share_one_live_run(pytester: pytest.Pytester) -> None:
     write(pytester.path, "a", *GOOD)
     result = outside(pytester, "-n", "2", "--chatsim-on", "live", "--junitxml", "out.xml")
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=4)
     assert len({each["took_s"] for each in _cases(pytester.path / "out.xml")}) == 1
 
 

@@ -9,10 +9,11 @@ import pytest
 from chatsim.core.effects import Send
 from chatsim.core.frames import Error, encode
 from chatsim.errors import HarnessError
-from chatsim.runner.measuring import TLS_BYTES, Egress, Failed, attempt, measure
+from chatsim.runner.measuring import TLS_BYTES, Broke, Egress, Failed, attempt, measure
 from chatsim.runner.replication import seed_of
 from chatsim.scenario.expectations import parse_expectation
 from chatsim.scenario.model import Scenario
+from chatsim.verdict.invariants.catalogue import Violation
 from tests.sim.worlds import scenario
 
 TARGET = parse_expectation("p99(delivery_latency) <= 100ms")
@@ -88,6 +89,14 @@ def said(made: object) -> str:
     """Why there is no measurement."""
     assert isinstance(made, Failed)
     return made
+
+
+def test_a_handler_that_breaks_what_must_hold_makes_no_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = Violation("seq", 3.0, "s has 4 after 2.")
+    monkeypatch.setattr("chatsim.verdict.invariants.watch.Watch.finish", lambda *_, **__: [broken])
+    found = attempt(pair(), TARGET, 0)
+    assert isinstance(found, Broke)
+    assert f"invariants do not hold: {broken}" in found
 
 
 def test_a_fault_that_strikes_nobody_makes_no_load() -> None:

@@ -287,11 +287,18 @@ def test_each_shipped_scenario_passes_in_simulation(path: Path, tmp_path: Path) 
     assert result.verdict == "pass"
 
 
-def test_a_broken_invariant_makes_a_run_invalid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("idle", [False, True])
+def test_a_broken_invariant_fails_a_run_which_is_judged_as_ever(
+    idle: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken = Violation("seq", 3.0, "s has 4 after 2.")
     monkeypatch.setattr("chatsim.verdict.invariants.watch.Watch.finish", lambda *_, **__: [broken])
-    result = run(scenario(), out=tmp_path)
-    assert (result.verdict, result.valid, result.why_invalid) == ("invalid", False, f"{broken}")
+    events = [{"at": "0s", "do": "drop", "group": "g", "count": 1}] if idle else []
+    result = run(scenario(*events), out=tmp_path)
+    assert (result.verdict, result.violations) == ("fail", [broken])
+    # What proves nothing about its promises shows all the same that this one is broken.
+    assert (result.valid, "touched nobody" in result.why_invalid) == (not idle, idle)
+    assert {judged.verdict for judged in result.expectations} == {"pass"}
     assert result.path is not None
     document = json.loads((result.path / "run.json").read_text(encoding="utf-8"))
     assert document["violations"] == [

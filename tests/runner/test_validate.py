@@ -37,6 +37,7 @@ from chatsim.runner.validate import (
 from chatsim.scenario.load import discover, load_all
 from chatsim.scenario.model import Scenario
 from chatsim.store.calibration import Calibration
+from chatsim.verdict.invariants.catalogue import Violation
 from tests.analysis.planted import measured
 
 EFFORT = Effort(live=2, replications=2, attempts=1, jobs=1)
@@ -246,6 +247,18 @@ def test_a_machine_that_is_too_busy_is_not_judged(small: Scenario) -> None:
     validator.close()
     assert (found.judged, found.why) == (None, "the crowd was late")
     assert wire.played == 2
+
+
+def test_a_server_that_breaks_what_must_hold_validates_nothing(
+    small: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = Violation("seq", 3.0, "s has 4 after 2.")
+    monkeypatch.setattr("chatsim.verdict.invariants.watch.Watch.finish", lambda *_, **__: [broken])
+    wire = Wire()
+    validator = Steady(made(), EFFORT._replace(attempts=3), play_live=wire)
+    lived, why = validator.live(small, tmp_path)
+    validator.close()
+    assert (lived, why, wire.played) == (None, f"invariants do not hold: {broken}", 1)
 
 
 @pytest.mark.parametrize(

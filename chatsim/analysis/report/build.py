@@ -98,7 +98,10 @@ def facts(result: Kept) -> dict[str, Any]:
         "seed": result.seed,
         "verdict": result.verdict,
         "count": _count(result),
-        "broken": [each.text for each in result.expectations if each.verdict == "fail"],
+        "broken": [
+            *(f"invariant {each.name}" for each in getattr(result, "violations", ())),
+            *(each.text for each in result.expectations if each.verdict == "fail"),
+        ],
         "undecided": [each.text for each in result.expectations if each.verdict == "inconclusive"],
         "description": words.get("description") or "The scenario does not say what it asks.",
         "requirements": ", ".join(map(str, requirements)) if isinstance(requirements, list) else "",

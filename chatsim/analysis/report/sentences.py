@@ -151,15 +151,20 @@ def _said(found: Expectation) -> str:
 
 def meaning(run: KeptResult) -> list[str]:
     """What it means for somebody who must act, the gravest first."""
+    found = [
+        f"What must hold in every run does not: {each.name}, at {each.at:g} s. {each.sentence} {each.detail}"
+        for each in run.violations
+    ]
     if not run.valid:
         return [
+            *found,
             f"Nothing can be concluded from this run: {run.why_invalid}.".replace("..", "."),
             "Put right what it names, and play it again (on live, `--attempts N` does so by itself where the machine "
             "was too busy).",
         ]
     asked = [judged for judged in run.expectations if judged.verdict != "skipped"]
     broken = [judged for judged in asked if judged.verdict != "pass"]
-    found = list(_broken(broken))
+    found += _broken(broken)
     if asked and not broken:
         which = "Every promise holds" if len(asked) == len(run.expectations) else "Every promise that was judged holds"
         found.append(f"{which} in this run: {len(asked)} of {len(asked)}.")

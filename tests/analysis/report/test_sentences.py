@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from chatsim.analysis.kept import Violated
 from chatsim.analysis.report.sentences import (
     ADVICE,
     ASSUMED,
@@ -96,6 +97,14 @@ def test_an_invalid_run_concludes_nothing() -> None:
     said = meaning(msgspec.structs.replace(kept.result(), valid=False, why_invalid="the machine slept"))
     assert said[0] == "Nothing can be concluded from this run: the machine slept."
     assert len(said) == 2
+
+
+@pytest.mark.parametrize("valid", [True, False])
+def test_what_must_hold_and_does_not_is_told_first(valid: bool) -> None:
+    broken = Violated("seq", "The messages are numbered.", 3.0, "s has 4 after 2.")
+    said = meaning(msgspec.structs.replace(kept.result(), violations=[broken], valid=valid, why_invalid="it slept"))
+    assert said[0] == "What must hold in every run does not: seq, at 3 s. The messages are numbered. s has 4 after 2."
+    assert len(said) > 1
 
 
 def test_the_world_of_the_scenario_is_told() -> None:
