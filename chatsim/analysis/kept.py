@@ -124,6 +124,7 @@ class _Repeated(msgspec.Struct):
     expectations: list[_Ruled]
     numbers: list[_Summed] = []
     auto: bool = False
+    violations: list[_Violation] = []
 
 
 class Ruled(msgspec.Struct, frozen=True):
@@ -172,6 +173,7 @@ class KeptRepeated(msgspec.Struct):
     path: Path | None
     words: dict[str, Any]
     warmup_s: float
+    violations: list[Violated] = []
 
 
 class KeptResult(msgspec.Struct):
@@ -295,6 +297,7 @@ def _repeated(folder: Path) -> KeptRepeated:
         path=folder,
         words=words,
         warmup_s=warmup_s,
+        violations=[Violated(v.invariant, v.sentence, v.at_s, v.detail) for v in found.violations],
     )
 
 

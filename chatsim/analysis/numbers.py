@@ -16,16 +16,18 @@ import msgspec
 from chatsim.errors import UsageError
 from chatsim.scenario.expectations import AGGREGATES, COUNTERS, METRICS, NODE_METRICS, Expectation, parse_expectation
 from chatsim.scenario.faults import FaultsError, did_you_mean
+from chatsim.verdict.invariants.catalogue import Violation
 
 
 class Replication(msgspec.Struct):
-    """One run of many: its place from 0, its seed, every number by name (nan where there was no sample), and what was
-    observed for each expectation."""
+    """One run of many: its place from 0, its seed, every number by name (nan where there was no sample), what was
+    observed for each expectation, and the invariants that did not hold."""
 
     number: int
     seed: int
     numbers: dict[str, float]
     observed: list[float]
+    violations: list[Violation] = []
 
 
 def name_of(metric: str, aggregate: str | None, group: str | None = None) -> str:

@@ -26,6 +26,7 @@ from chatsim.analysis.tables import with_form, write_table
 from chatsim.scenario.expectations import Expectation
 from chatsim.scenario.units import quantity
 from chatsim.verdict.again import SAVED, Source, command
+from chatsim.verdict.invariants.catalogue import Violation
 from chatsim.verdict.wires import again_words
 
 SUMMARY: Final = {
@@ -174,9 +175,18 @@ class Replicated(Held):
         return found
 
     @property
+    def violations(self) -> list[tuple[int, Violation]]:
+        """The invariants that did not hold, each with the seed of the first replication in which it did not."""
+        first: dict[str, tuple[int, Violation]] = {}
+        for made in self.replications:
+            for each in made.violations:
+                first.setdefault(each.name, (made.seed, each))
+        return list(first.values())
+
+    @property
     def verdict(self) -> Verdict:
-        """`pass`, `fail` or `inconclusive`, over all expectations."""
-        return together(ruling.verdict for ruling in self.rulings)
+        """`pass`, `fail` or `inconclusive`, over all expectations; `fail` where an invariant did not hold."""
+        return "fail" if self.violations else together(ruling.verdict for ruling in self.rulings)
 
     def verdicts(self) -> pd.DataFrame:
         """What became of each expectation: the columns of `VERDICTS`."""
@@ -212,20 +222,25 @@ class Replicated(Held):
         wire = " ".join(again_words(self.wire))
         return command("replicate", [source], n, *([wire] if wire else []), seed=self.seed)
 
+    def _broken(self) -> list[str]:
+        return [f"invariant {each} (seed {seed})" for seed, each in self.violations]
+
     def __repr__(self) -> str:
         """A few lines of at most 80 columns, and the command that plays them again."""
         lines = [
             f"{self.verdict.upper()}  {self.scenario} on {self.wire}, {len(self)} replications from seed {self.seed}"
         ]
+        lines += [f"  {'fail':12} {text}" for text in self._broken()]
         lines += [f"  {verdict:12} {mean:>12} {span:>24}  {text}" for text, mean, span, verdict in self._rows()]
         return shell(lines, self._again, self._command(Source(SAVED)))
 
     def _repr_html_(self) -> str:
         """A card: plain tables and no script."""
+        broken = "".join(f"<p>does not hold: {escape(text)}</p>" for text in self._broken())
         rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in self._rows())
         return (
             f"<div><p><b>{self.verdict.upper()}</b> {escape(self.scenario)} on {escape(self.wire)}, "
-            f"{len(self)} replications from seed {self.seed}</p><table><thead><tr><th>expectation</th>"
+            f"{len(self)} replications from seed {self.seed}</p>{broken}<table><thead><tr><th>expectation</th>"
             "<th>mean</th><th>bounds</th><th>verdict</th></tr></thead>"
             f"<tbody>{rows}</tbody></table>{again_html(self._again)}</div>"
         )

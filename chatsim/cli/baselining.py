@@ -17,11 +17,12 @@ import typer
 
 from chatsim.cli import options
 from chatsim.cli.doors import Doors
-from chatsim.cli.execute import CODES, loaded
+from chatsim.cli.execute import CODES, broken_text, loaded
 from chatsim.cli.findings import Csv, Html, JsonFile, Junit, Reports
 from chatsim.cli.interrupts import ends_as_interrupted
 from chatsim.cli.output import emit, emit_columns, emit_document, say
 from chatsim.cli.places import check_file
+from chatsim.cli.repeating import violations
 from chatsim.cli.running import Attempts
 from chatsim.cli.version import __version__
 from chatsim.errors import HarnessError, UsageError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from chatsim.analysis.baseline import Compared
     from chatsim.findings.finding import Finding, Play
     from chatsim.scenario.conditions import Condition
+    from chatsim.verdict.invariants.catalogue import Violation
 
 _COLUMNS: Final = ("scenario", "wire", "compared", "saved", "observed", "limit", "verdict")
 _ROWS_MAX: Final = 20
@@ -72,11 +74,15 @@ def add(app: typer.Typer, doors: Doors) -> None:
         scenarios = _distinct(_seeded(loaded(doors.load(paths)), seed))
         for scenario in scenarios:
             _enough(scenario, wires, repeat, 1)
+        from chatsim.runner.baseline import check_sound
+
         entries = []
         for scenario in scenarios:
             for wire in wires:
                 n = _repetitions(scenario, wire, repeat, None) if wire == "live" else 1
-                entries.append(_measured(scenario, wire, n, attempts))
+                entry, broken = _measured(scenario, wire, n, attempts)
+                check_sound(entry, broken)
+                entries.append(entry)
         made = _baseline(name, entries, before)
         write(place, made)
         runs = sum(len(entry.repetitions) for entry in entries)
@@ -131,9 +137,19 @@ def add(app: typer.Typer, doors: Doors) -> None:
 class Done:
     """One scenario on one wire, compared."""
 
-    def __init__(self, scenario: Any, wire: str, saved: Entry, now: Entry, conditions: Sequence[Condition]) -> None:
+    def __init__(
+        self,
+        scenario: Any,
+        wire: str,
+        saved: Entry,
+        now: Entry,
+        conditions: Sequence[Condition],
+        broken: Sequence[tuple[int, Violation]] = (),
+    ) -> None:
+        """`broken` are the invariants that did not hold `now`, with the seeds of their runs."""
         from chatsim.analysis import baseline as compare
 
+        self.broken = broken
         self.scenario, self.wire, self.seed = scenario.name, wire, now.seed
         before = [each.values() for each in saved.repetitions[: len(now.repetitions)]]
         after = [each.values() for each in now.repetitions]
@@ -151,7 +167,7 @@ class Done:
 
     @property
     def verdict(self) -> str:
-        return _worst(each.verdict for each in self.found)
+        return "fail" if self.broken else _worst(each.verdict for each in self.found)
 
     def document(self) -> dict[str, Any]:
         """As `--json` shows it: what was compared, and every number that differs."""
@@ -162,6 +178,7 @@ class Done:
             "wire": self.wire,
             "seed": self.seed,
             "verdict": self.verdict,
+            "violations": violations(self.broken),
             "compared": [to_builtins(each) for each in self.found],
             "differences": [to_builtins(each) for each in self.differences],
         }
@@ -179,6 +196,8 @@ class Done:
                 shown[1] += f" ({quantity(each.low, each.unit)} .. {quantity(each.high, each.unit)})"
             more = f" ({each.why})" if each.n > 1 and each.text != EQUAL else ""
             yield self.scenario, self.wire, each.text, *shown, each.verdict + more
+        for seed, broken in self.broken:
+            yield self.scenario, self.wire, f"{broken_text(broken)} (seed {seed})", "", "", "", "fail"
         for other in self.differences[:_ROWS_MAX]:
             yield self.scenario, self.wire, other.name, cell(other.saved), cell(other.observed), "", "differs"
         if len(self.differences) > _ROWS_MAX:
@@ -187,10 +206,33 @@ class Done:
 
     def findings(self, play: Play, *, took_s: float) -> list[Finding]:
         """What came of each comparison, as reports tell it."""
-        return [
+        found = [
             _finding(play, each, _line(play, about), self.seed, took_s)
             for each, about in zip(self.found, self._about, strict=True)
         ]
+        return [*found, *play.broken(self.broken, took_s)]
+
+
+class Undone:
+    """One scenario on one wire that there is nothing to say about, with the reason."""
+
+    verdict = "invalid"
+
+    def __init__(self, scenario: Any, wire: str, why: str) -> None:
+        self.scenario, self.wire, self.seed, self.why = scenario.name, wire, scenario.seed, why
+
+    def document(self) -> dict[str, Any]:
+        """As `--json` shows it."""
+        head = {"scenario": self.scenario, "wire": self.wire, "seed": self.seed}
+        return head | {"verdict": self.verdict, "why": self.why, "violations": [], "compared": [], "differences": []}
+
+    def rows(self) -> Iterator[Sequence[str]]:
+        """Its line in the table."""
+        yield self.scenario, self.wire, self.why, "", "", "", self.verdict
+
+    def findings(self, play: Play, *, took_s: float) -> list[Finding]:
+        """An error for each promise, as reports tell it."""
+        return play.unjudged(self.why, took_s)
 
 
 def _again(against: Path, conditions: Sequence[str], repeat: int | None, attempts: int) -> list[str]:
@@ -209,8 +251,8 @@ def _compared(
     repeat: int | None,
     attempts: int,
     reports: Reports,
-) -> list[Done]:
-    done = []
+) -> list[Done | Undone]:
+    done: list[Done | Undone] = []
     # In the order in which the reports expect them.
     for wire in wires:
         for scenario in scenarios:
@@ -218,8 +260,14 @@ def _compared(
             entry = saved.entry(scenario.name, wire)
             assert entry is not None
             n = _repetitions(scenario, wire, repeat, entry, conditions) if wire == "live" else 1
-            now = _measured(scenario, wire, n, attempts)
-            made = Done(scenario, wire, entry, now, conditions)
+            made: Done | Undone
+            try:
+                now, broken = _measured(scenario, wire, n, attempts)
+            except HarnessError as problem:
+                # One that fails hides nothing of the others.
+                made = Undone(scenario, wire, f"{problem}")
+            else:
+                made = Done(scenario, wire, entry, now, conditions, broken)
             done.append(made)
             took_s = time.monotonic() - started_at
             reports.told(partial(made.findings, took_s=took_s))
@@ -357,13 +405,13 @@ def _promised(scenario: Any) -> list[Any]:
 # Playing and telling.
 
 
-def _measured(scenario: Any, wire: options.OwnWire, n: int, attempts: int) -> Entry:
-    from chatsim.runner.baseline import measure
+def _measured(scenario: Any, wire: options.OwnWire, n: int, attempts: int) -> tuple[Entry, list[tuple[int, Violation]]]:
+    from chatsim.runner.baseline import measured
     from chatsim.runner.progress import bar
 
     started_at = time.monotonic()
     with ends_as_interrupted(), bar("repetitions") as told:
-        found = measure(scenario, wire, n, attempts=attempts, progress=lambda done: told(done, n))
+        found = measured(scenario, wire, n, attempts=attempts, progress=lambda done: told(done, n))
     times = f" {n} times" if n > 1 else ""
     say(f"played{times} {scenario.name} ({wire}) {time.monotonic() - started_at:.1f} s")
     return found
@@ -413,7 +461,7 @@ def _tell_rest(saved: Baseline, scenarios: Sequence[Any], wires: Sequence[option
         say(f"chatsim: {saved.name} was saved with {', '.join(others)}: what differs may differ for that")
 
 
-def _verdict(done: Sequence[Done]) -> str:
+def _verdict(done: Sequence[Done | Undone]) -> str:
     return _worst(each.verdict for each in done)
 
 
@@ -421,4 +469,4 @@ def _worst(verdicts: Iterable[str]) -> str:
     found = set(verdicts)
     if not found:
         raise HarnessError("nothing was compared: name scenarios that promise something on live, or use --fail-if")
-    return next(word for word in ("fail", "inconclusive", "pass") if word in found)
+    return next(word for word in ("fail", "invalid", "inconclusive", "pass") if word in found)

@@ -64,6 +64,11 @@ class Outcome:
         return None
 
     @property
+    def broken(self) -> Sequence[tuple[int, Broken]]:
+        """The invariants that did not hold over many runs, with the seed of the first in which each did not."""
+        return ()
+
+    @property
     def is_judged(self) -> bool:
         """Whether there is something to show, and not only a sentence."""
         return self.result is not None

@@ -94,7 +94,7 @@ class Reports:
         """The next of them has been played."""
         play = self._plays.pop(0)
         if outcome.rulings is not None:
-            self._found += play.ruled(outcome.rulings, took_s)
+            self._found += [*play.ruled(outcome.rulings, took_s), *play.broken(outcome.broken, took_s)]
         elif outcome.result is not None:
             self._found += play.judged(outcome.result, took_s)
         else:

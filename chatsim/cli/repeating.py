@@ -1,27 +1,30 @@
 """A scenario that `run` and `check` judge by many runs instead of one: `--replications auto`, or a number.
 
 Decides what is shown and written of such a scenario. Rule: its verdict is one of three, wrong with a probability of at
-most 5 % over all of its expectations together; a run among them that is not valid makes the whole invalid. Playing and
+most 5 % over all of its expectations together; an invariant that does not hold in one of the runs fails it, and a run
+among them that is not valid makes the whole invalid. Playing and
 judging are the runner's and the analysis' affair.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from chatsim.cli.doors import Progress, Wire
-from chatsim.cli.execute import CODES, Outcome, Row
+from chatsim.cli.execute import CODES, Outcome, Row, broken_text
 from chatsim.errors import ChatsimError
 from chatsim.scenario.units import quantity
 from chatsim.store.folder import RunFolder
+from chatsim.verdict.result import Broken
 
 if TYPE_CHECKING:
     from chatsim.analysis.replicated import Replicated
     from chatsim.analysis.slo import Ruling
+    from chatsim.verdict.invariants.catalogue import Violation
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,10 @@ class Repeated(Outcome):
     def rulings(self) -> Sequence[Ruling] | None:
         """A verdict for each expectation, None where nothing could be judged."""
         return None if self.found is None else self.found.rulings
+
+    @property
+    def broken(self) -> Sequence[tuple[int, Broken]]:
+        return () if self.found is None else self.found.violations
 
     @property
     def is_judged(self) -> bool:
@@ -59,6 +66,8 @@ class Repeated(Outcome):
         for text, mean, low, high, limit, verdict in judged_rows(self.found):
             shown = mean if low == mean == high else f"{mean} ({low} .. {high})"
             yield self.scenario, self.wire, text, shown, limit, verdict
+        for text in broken_texts(self.found):
+            yield self.scenario, self.wire, text, "", "", "fail"
 
 
 def repeated(
@@ -95,6 +104,19 @@ def judged_rows(found: Replicated) -> Iterator[tuple[str, str, str, str, str, st
         values = (ruling.mean, ruling.low, ruling.high, expectation.limit)
         mean, low, high, limit = (quantity(value, expectation.unit) for value in values)
         yield expectation.text, mean, low, high, limit, ruling.verdict + _more(ruling)
+
+
+def broken_texts(found: Replicated) -> list[str]:
+    """The invariants that did not hold, as a table has them."""
+    return [f"{broken_text(each)} (seed {seed})" for seed, each in found.violations]
+
+
+def violations(found: Iterable[tuple[int, Violation]]) -> list[dict[str, Any]]:
+    """The invariants that did not hold over many runs, as JSON shows them."""
+    return [
+        {"invariant": v.name, "sentence": v.sentence, "at_s": v.at, "detail": v.detail, "seed": seed}
+        for seed, v in found
+    ]
 
 
 def _more(ruling: Ruling) -> str:
@@ -134,5 +156,6 @@ def _document(found: Replicated) -> dict[str, Any]:
             }
             for expectation, ruling in zip(found.expect, found.rulings, strict=True)
         ],
+        "violations": violations(found.violations),
         "numbers": found.estimates().to_dict("records"),
     }

@@ -17,7 +17,7 @@ from chatsim.cli import options
 from chatsim.cli.execute import CODES
 from chatsim.cli.interrupts import ends_as_interrupted
 from chatsim.cli.output import emit, emit_columns, emit_document
-from chatsim.cli.repeating import judged_rows
+from chatsim.cli.repeating import broken_texts, judged_rows, violations
 
 if TYPE_CHECKING:
     from chatsim.analysis.compared import Compared
@@ -170,7 +170,8 @@ def too_few(rows: Iterable[Mapping[Any, Any]]) -> str:
 
 def _show(found: Replicated, metrics: Sequence[str], *, everything: bool) -> None:
     """The verdicts, then the numbers that the expectations are about and those that were named, or all."""
-    emit_columns(_VERDICTS, judged_rows(found), right=_VERDICTS[1:5])
+    broken = [(text, "", "", "", "", "fail") for text in broken_texts(found)]
+    emit_columns(_VERDICTS, [*judged_rows(found), *broken], right=_VERDICTS[1:5])
     emit("")
     rows = list(_summary_rows(found))
     first = [*found.promised(), *(found.name(metric) for metric in metrics)]
@@ -199,5 +200,6 @@ def _document(found: Replicated) -> dict[str, Any]:
         "seeds": [replication.seed for replication in found.replications],
         "verdict": found.verdict,
         "expectations": found.verdicts().to_dict("records"),
+        "violations": violations(found.violations),
         "numbers": found.estimates().to_dict("records"),
     }

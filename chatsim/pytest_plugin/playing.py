@@ -96,7 +96,8 @@ def _played(play: Play, jobs: int, started_at: float) -> list[Finding]:
         from chatsim.runner.replicate import replicate
 
         found = replicate(scenario, play.replications, on=wire, jobs=jobs)
-        return play.ruled(found.rulings, time.monotonic() - started_at)
+        took_s = time.monotonic() - started_at
+        return [*play.ruled(found.rulings, took_s), *play.broken(found.violations, took_s)]
     from chatsim.runner import run
 
     if wire != "live":

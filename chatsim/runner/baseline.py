@@ -8,7 +8,7 @@ of its number, so that repetitions of two days share their luck.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +22,7 @@ from chatsim.runner.run import RunResult, play, run
 from chatsim.scenario.model import Scenario
 from chatsim.store.baseline import Entry, Repetition
 from chatsim.store.document import plain
+from chatsim.verdict.invariants.catalogue import Violation
 from chatsim.verdict.metrics import Metrics
 
 UNPLAYED: Final = ("description", "tags", "requirements", "expect", "live")
@@ -63,18 +64,45 @@ def measure(
     attempts: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> Entry:
+    """What it comes to, for a baseline: as `measured`, and BrokenPromiseError where an invariant does not hold."""
+    entry, broken = measured(scenario, wire, repetitions, attempts=attempts, progress=progress)
+    check_sound(entry, broken)
+    return entry
+
+
+def check_sound(entry: Entry, broken: Sequence[tuple[int, Violation]]) -> None:
+    """Raise BrokenPromiseError where an invariant did not hold: nothing shall be held against such a run."""
+    if broken:
+        seed, first = broken[0]
+        raise BrokenPromiseError(f"{entry.scenario} on {entry.wire} (seed {seed}) is no baseline: invariant {first}")
+
+
+def measured(
+    scenario: Scenario,
+    wire: Literal["sim", "virtual", "live"],
+    repetitions: int = 1,
+    *,
+    attempts: int = 1,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[Entry, list[tuple[int, Violation]]]:
     """Play it so many times (once in virtual time); `attempts` is how often a live run is played for which the machine
-    was too busy. `progress` hears how many are done.
+    was too busy. `progress` hears how many are done. Beside what it comes to, the invariants that did not hold, each
+    with the seed of the first run in which it did not.
 
     Raises UsageError for what a wire cannot play, HarnessError where a run fails or is not valid, with its seed.
     """
     found = []
+    broken: dict[str, tuple[int, Violation]] = {}
     for number in range(repetitions):
-        found.append(_repetition(scenario.with_seed(seed_of(scenario.seed, number)), wire, attempts))
+        seeded = scenario.with_seed(seed_of(scenario.seed, number))
+        result = _valid(seeded, wire, attempts)
+        found.append(_repetition(seeded, wire, result))
+        for each in result.violations:
+            broken.setdefault(each.name, (seeded.seed, each))
         if progress is not None:
             progress(number + 1)
     scenario_hash, costs_hash = digests(scenario, wire)
-    return Entry(
+    entry = Entry(
         scenario=scenario.name,
         wire=wire,
         seed=scenario.seed,
@@ -83,6 +111,7 @@ def measure(
         words=plain(scenario.words),
         repetitions=found,
     )
+    return entry, list(broken.values())
 
 
 def versions() -> dict[str, str]:
@@ -91,8 +120,7 @@ def versions() -> dict[str, str]:
     return found | {name: metadata.version(name) for name in _PACKAGES}
 
 
-def _repetition(scenario: Scenario, wire: str, attempts: int) -> Repetition:
-    result = _valid(scenario, wire, attempts)
+def _repetition(scenario: Scenario, wire: str, result: RunResult) -> Repetition:
     metrics = Metrics(result.record)
     groups = {group.name: metrics.summary(group.name) for group in scenario.groups}
     numbers = numbers_of(result.metrics, result.counters, groups)
@@ -101,16 +129,13 @@ def _repetition(scenario: Scenario, wire: str, attempts: int) -> Repetition:
 
 
 def _valid(scenario: Scenario, wire: str, attempts: int) -> RunResult:
-    """A run that may be judged, the first of so many attempts."""
+    """A run that may be judged, or that shows a broken invariant: the first of so many attempts."""
     result = _played(scenario, wire)
     for _ in range(attempts - 1):
         if result.valid or result.violations or not result.busy:
             break
         result = _played(scenario, wire)
-    if result.violations:
-        told = " ".join(f"{each}" for each in result.violations)
-        raise BrokenPromiseError(f"{scenario.name} on {wire} (seed {scenario.seed}): invariants do not hold: {told}")
-    if not result.valid:
+    if not result.valid and not result.violations:
         more = " (give it more --attempts)" if result.busy else ""
         raise HarnessError(f"{scenario.name} on {wire} (seed {scenario.seed}) is not valid: {result.why_invalid}{more}")
     return result

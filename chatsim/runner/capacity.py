@@ -237,17 +237,18 @@ class _Work:
         return self._struck(struck, reckoned)
 
     def _struck(self, struck: Scenario, reckoned: planning.Storm) -> planning.Storm:
-        from chatsim.runner.replication import replication
+        from chatsim.runner.replication import check_held, replication
 
         self._told("playing a storm", self._done)
         try:
-            numbers = replication(struck, "sim", 0).numbers
+            made = replication(struck, "sim", 0)
         except HarnessError as problem:
             # All else was found, and is worth more than this.
             return planning.not_played(reckoned, f"{problem}")
+        check_held(struck, made)
         self._done += 1
         self._told("playing a storm", self._done)
-        return planning.played(reckoned, numbers)
+        return planning.played(reckoned, made.numbers)
 
     def finding(self, found: Found, most: int, **more: Any) -> Finding:
         """Everything so far as one finding."""

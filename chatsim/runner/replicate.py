@@ -20,6 +20,7 @@ from chatsim.analysis.slo import FIRST, N_MAX, Looks
 from chatsim.errors import UsageError
 from chatsim.runner.desk import WIRES, Played, load
 from chatsim.runner.pool import playing, processes
+from chatsim.runner.replication import check_held
 from chatsim.scenario.model import Scenario
 from chatsim.verdict.again import Source
 from chatsim.verdict.wires import played_as
@@ -85,7 +86,7 @@ def compare(
     """How b differs from a, over n pairs that share their luck: b is played from the seed of a.
 
     Raises UsageError, before anything is played, for what cannot be; HarnessError where a run fails or is not valid,
-    with its seed.
+    BrokenPromiseError where an invariant does not hold in one, with its seed.
     """
     number: object = n
     if type(number) is not int:
@@ -95,7 +96,11 @@ def compare(
     told = progress or (lambda done: None)
     on = played_as(on, fidelity)
     one = replicate(first, n, on=on, jobs=jobs, progress=told)
-    return Compared(one, replicate(second, n, on=on, jobs=jobs, progress=lambda done: told(n + done)))
+    other = replicate(second, n, on=on, jobs=jobs, progress=lambda done: told(n + done))
+    for scenario, found in ((first, one), (second, other)):
+        for made in found.replications:
+            check_held(scenario, made)
+    return Compared(one, other)
 
 
 class _Runs:

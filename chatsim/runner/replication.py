@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from chatsim.analysis.numbers import Replication, numbers_of
-from chatsim.errors import HarnessError
+from chatsim.errors import BrokenPromiseError, HarnessError
 from chatsim.runner.run import play
 from chatsim.scenario.model import Scenario
 
@@ -23,12 +23,20 @@ def seed_of(master: int, number: int) -> int:
 
 
 def replication(scenario: Scenario, wire: str, number: int) -> Replication:
-    """Play one. Raises HarnessError where it is not valid."""
+    """Play one; in a handler that breaks what must hold it is one too. Raises HarnessError where it is not valid."""
     seed = seed_of(scenario.seed, number)
     result = play(scenario.with_seed(seed), on=wire)
-    why = " ".join(f"{each}" for each in result.violations) or result.why_invalid
-    if why:
-        raise HarnessError(f"Replication {number} of {scenario.name} (seed {seed}) is not valid: {why}")
+    # Where the sums are wrong too, that is why.
+    if not result.valid and not result.violations:
+        raise HarnessError(f"Replication {number} of {scenario.name} (seed {seed}) is not valid: {result.why_invalid}")
     groups = {group.name: result.of_group(group.name) for group in scenario.groups}
     numbers = numbers_of(result.metrics, result.counters, groups)
-    return Replication(number, seed, numbers, [judged.observed for judged in result.expectations])
+    return Replication(number, seed, numbers, [judged.observed for judged in result.expectations], result.violations)
+
+
+def check_held(scenario: Scenario, made: Replication, more: str = "") -> None:
+    """Raise BrokenPromiseError where an invariant did not hold in a replication of this scenario; `more` says of which
+    one it is."""
+    if made.violations:
+        what = f"Replication {made.number} of {scenario.name} (seed {made.seed}) breaks what must hold"
+        raise BrokenPromiseError(f"{what}: {' '.join(f'{each}' for each in made.violations)}{more}")

@@ -24,7 +24,7 @@ from chatsim.runner.desk import WIRES, Played, load
 from chatsim.runner.kept import Kept, key_of
 from chatsim.runner.pool import PlaceError, check_jobs, playing, processes
 from chatsim.runner.progress import bar
-from chatsim.runner.replication import seed_of
+from chatsim.runner.replication import check_held, seed_of
 from chatsim.scenario.faults import FaultsError
 from chatsim.scenario.model import Scenario
 from chatsim.verdict.again import Source
@@ -72,8 +72,8 @@ def sweep(
     `progress` is a bar in a terminal or a notebook (True), nothing (False), or a function of done and total.
 
     Raises UsageError with all that is wrong with the grid before anything is played; HarnessError where a run fails or
-    is not valid, with its point and seed. What ends it in the middle has a note that says how to go on. Files that were
-    damaged are a DamagedFileWarning.
+    is not valid, BrokenPromiseError where an invariant does not hold in it, with its point and seed. What ends it in
+    the middle has a note that says how to go on. Files that were damaged are a DamagedFileWarning.
     """
     on = played_as(on, fidelity)
     played = load(scenario)
@@ -205,6 +205,7 @@ class _Work:
             if tasks:
                 with processes(jobs, ordered=False) as pool, playing(pool, self.wire, tasks) as results:
                     for (at, number), made in results:
+                        check_held(self.scenarios[at], made, f" (at {_said(self.points[at])})")
                         self._keep(at, number, made)
                         done += 1
                         told(done, total)

@@ -15,8 +15,10 @@ from chatsim.cli.main import main
 from chatsim.cli.version import __version__
 from chatsim.findings.finding import Play
 from chatsim.runner.baseline import measure
+from chatsim.runner.run import RunResult, play
 from chatsim.scenario.conditions import parse_condition
 from chatsim.scenario.load import load
+from chatsim.scenario.model import Scenario
 from chatsim.store.baseline import Baseline, Entry, Repetition, write
 
 Capture = pytest.CaptureFixture[str]
@@ -237,6 +239,36 @@ def test_a_changed_scenario_is_refused_and_the_reports_say_so(file: Path, capsys
     assert "small on sim is not what was saved (duration, groups changed): save it" in capsys.readouterr().err
     assert "is not what was saved" in Path("out.xml").read_text(encoding="utf-8")
     assert list(ElementTree.parse("out.xml").iter("error"))
+
+
+def test_a_run_that_proves_nothing_hides_nothing_of_the_others(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text(WORDS.replace("small", name), encoding="utf-8")
+    file.unlink()
+    baseline("save", ".")
+    capsys.readouterr()
+
+    def played(scenario: Scenario, *, on: str) -> RunResult:
+        made = play(scenario, on=on)
+        if scenario.name == "a":
+            made.valid, made.why_invalid = False, "the sums are wrong"
+        return made
+
+    monkeypatch.setattr("chatsim.runner.baseline.play", played)
+    assert baseline("compare", ".", "--json-file", "out.json", "--json") == 4
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert document["verdict"] == "invalid"
+    assert [(run["scenario"], run["verdict"]) for run in document["runs"]] == [("a", "invalid"), ("b", "pass")]
+    assert err.count("a on sim (seed 1) is not valid: the sums are wrong") == 1
+    assert json.loads(Path("out.json").read_text(encoding="utf-8"))["counts"] == {
+        "fail": 0, "error": 2, "inconclusive": 0, "skipped": 0, "pass": 1
+    }  # fmt: skip
+    assert baseline("compare", ".") == 4
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [(row[0], row[-1]) for row in rows if row[:1] in (["a"], ["b"])] == [("a", "invalid"), ("b", "pass")]
 
 
 def test_what_is_promised_may_change(file: Path) -> None:

@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def python(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
     """A process that knows only the copy."""
     quiet = {"GITHUB_ACTIONS": "", "GITHUB_STEP_SUMMARY": "", "GITHUB_WORKSPACE": ""}
-    environment = {**os.environ, **quiet, "PYTHONPATH": f"{folder}", "COLUMNS": "200", **more}
+    environment = {**os.environ, **quiet, "PYTHONPATH": f"{folder}", "COLUMNS": "400", **more}
     return subprocess.run(
         [sys.executable, "-m", *words],
         cwd=folder,
@@ -106,6 +106,61 @@ def test_pytest_fails_what_is_broken_and_passes_what_is_not(folder: Path) -> Non
     assert {f"FAILED scenarios/retries.yaml::{RETRIES}", "FAILED scenarios/retries.yaml::invariants"} <= ends
     assert {"PASSED scenarios/retries.yaml::accepted == 80", "PASSED scenarios/limiter.yaml::invariants"} <= ends
     assert "ERROR" not in done.stdout
+
+
+@pytest.mark.slow
+def test_over_replications_it_is_told_with_the_run_that_shows_it(folder: Path) -> None:
+    done = python(
+        folder, "chatsim", "check", "scenarios", "--replications", "2", "--jobs", "1", "--json-file", "o.json"
+    )
+    assert done.returncode == 1, done.stderr
+    assert re.search(r"retries +sim +invariant given_up at [\d.]+ s: .* fail\n", done.stdout)
+    document = json.loads((folder / "o.json").read_text(encoding="utf-8"))
+    assert document["counts"]["error"] == 0
+    failed = {each["expectation"]: each for each in document["findings"] if each["verdict"] == "fail"}
+    assert (failed[RETRIES]["observed"], failed[RETRIES]["replications"]) == (80, 2)
+    assert failed["invariant given_up"]["again"] == "chatsim run scenarios/retries.yaml --seed 6"
+    done = python(folder, "chatsim", "replicate", "scenarios/retries.yaml", "-n", "2", "--jobs", "1")
+    assert done.returncode == 1
+    assert re.search(r"retries == 120 +80 .*fail\n", done.stdout)
+    assert re.search(r"invariant given_up at [\d.]+ s: A message is given up when .* fail", done.stdout)
+
+
+@pytest.mark.slow
+def test_against_a_baseline_it_is_told_beside_what_differs_and_the_others_are_played(folder: Path) -> None:
+    place = folder / "results" / "baselines" / "baseline.json"
+    save = ("chatsim", "baseline", "save", f"{folder / 'scenarios'}", "--out", f"{place}")
+    done = python(folder, *save)
+    assert done.returncode == 1
+    assert "retries on sim (seed 6) is no baseline: invariant given_up at " in done.stderr
+    assert not place.exists()
+    # By the package without the bug, which is what the process finds where it is begun.
+    assert python(PACKAGE.parent, *save).returncode == 0
+    done = python(folder, "chatsim", "baseline", "compare", "scenarios", "--junit", "o.xml")
+    assert done.returncode == 1, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert ["retries", "sim", "retries", "120.0", "80.0", "differs"] in rows
+    assert re.search(r"retries +sim +invariant given_up at .*fail\n", done.stdout)
+    (good,) = [row for row in rows if row[:1] == ["limiter"]]
+    assert good[-1] == "pass"
+    failures = [f"{failure.get('type')}" for failure in ElementTree.parse(folder / "o.xml").iter("failure")]
+    assert failures == ["expectation", "invariant"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("compare", "scenarios/retries.yaml", "scenarios/retries.yaml", "-n", "2"),
+        ("sweep", "scenarios/retries.yaml", "--set", "groups.deaf.users=20", "--replications", "2"),
+    ],
+)
+def test_no_table_is_made_of_what_breaks_what_must_hold(words: tuple[str, ...], folder: Path) -> None:
+    done = python(folder, "chatsim", *words, "--jobs", "1")
+    assert done.returncode == 1, done.stderr
+    assert re.search(
+        r"chatsim: Replication \d of retries \(seed \d+\) breaks what must hold: given_up at ", done.stderr
+    )
 
 
 def test_what_is_required_is_no_longer_shown_and_the_gap_says_why(folder: Path) -> None:

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from chatsim.analysis.sequential import Precision
-from chatsim.errors import HarnessError, UsageError
+from chatsim.errors import BrokenPromiseError, HarnessError, UsageError
 from chatsim.runner.replicate import compare, replicate
 from chatsim.scenario.model import Scenario
+from chatsim.verdict.invariants.catalogue import Violation
 from tests.sim.worlds import scenario
 
 BUSY = {
@@ -121,6 +122,17 @@ def test_a_replication_that_is_not_valid_is_named_with_its_seed() -> None:
     nobody = vain.with_({"events.0.at": "0s"})
     with pytest.raises(HarnessError, match=r"Replication 0 of s \(seed 1\) is not valid"):
         replicate(nobody, 2, jobs=1)
+
+
+def test_what_must_hold_and_does_not_fails_it_whatever_is_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = Violation("seq", 3.0, "s has 4 after 2.")
+    monkeypatch.setattr("chatsim.verdict.invariants.watch.Watch.finish", lambda *_, **__: [broken])
+    found = replicate(small(), 3, jobs=1)
+    assert (found.verdict, found.violations) == ("fail", [(found.replications[0].seed, broken)])
+    assert "invariant seq at 3 s: " in repr(found)
+    assert "invariant seq at 3 s: " in found._repr_html_()
+    with pytest.raises(BrokenPromiseError, match=r"Replication 0 of s \(seed 1\) breaks what must hold: seq at 3 s"):
+        compare(small(), small(), 2, jobs=1)
 
 
 def test_a_comparison_shares_the_luck_of_both() -> None:

@@ -99,7 +99,7 @@ def facts(result: Kept) -> dict[str, Any]:
         "verdict": result.verdict,
         "count": _count(result),
         "broken": [
-            *(f"invariant {each.name}" for each in getattr(result, "violations", ())),
+            *(f"invariant {each.name}" for each in result.violations),
             *(each.text for each in result.expectations if each.verdict == "fail"),
         ],
         "undecided": [each.text for each in result.expectations if each.verdict == "inconclusive"],
