@@ -183,7 +183,8 @@ def promised(
     same = Compared(text=f"{subject} as saved", verdict="inconclusive", unit=unit, n=n)
     centre = _centre(before)
     if np.array_equal(before, now, equal_nan=True):
-        return replace(same, verdict="pass", saved=centre, observed=centre, limit=centre, why="no difference")
+        known = {"saved": centre, "observed": centre, "limit": centre, "low": centre, "high": centre}
+        return replace(same, verdict="pass", why="no difference", **known)
     spoilt = _spoilt(before, now)
     if spoilt:
         return replace(same, why=f"{name}: {spoilt}")

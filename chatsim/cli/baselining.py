@@ -192,7 +192,7 @@ class Done:
             shown = [quantity(value, each.unit) for value in (each.saved, each.observed, each.limit)]
             if each.text == EQUAL:
                 shown = ["", f"{each.observed:.0f} of {each.limit:.0f} equal", ""]
-            elif each.n > 1:
+            elif each.low < each.high:
                 shown[1] += f" ({quantity(each.low, each.unit)} .. {quantity(each.high, each.unit)})"
             more = f" ({each.why})" if each.n > 1 and each.text != EQUAL else ""
             yield self.scenario, self.wire, each.text, *shown, each.verdict + more

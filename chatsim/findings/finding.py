@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import msgspec
 
 from chatsim.scenario.changes import set_options
-from chatsim.scenario.units import quantity
+from chatsim.scenario.units import beside, quantity
 from chatsim.verdict.result import Broken, Ruling, Shown
 from chatsim.verdict.wires import FLOW, again_words
 
@@ -85,7 +85,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def told(self) -> str:
         """What was seen, in a few words: a number, or why."""
-        return self.why if self.in_words else f"observed {self._shown(self.observed)}"
+        return self.why if self.in_words else f"observed {beside(self.observed, self.limit, self.unit)}"
 
     @property
     def where(self) -> str:
@@ -102,7 +102,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         elif self.in_words:
             told.append(f"{self._mark}{self.why}, seed {self.seed}, on {self.wire}")
         else:
-            told.append(f"{self._mark}{self._seen}, limit {self._shown(self.limit)}, {self._of_what}")
+            told.append(
+                f"{self._mark}{self._seen}, limit {beside(self.limit, self.observed, self.unit)}, {self._of_what}"
+            )
         again = f"; again: {self.again}" if self.again else ""
         return _one_line(f"{self.where}: {': '.join(told)}{again}")
 
@@ -115,9 +117,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         if isnan(self.observed):
             return "no sample"
         if self.replications == 1:
-            return f"observed {self._shown(self.observed)}"
+            return self.told
         bounds = f"between {self._shown(self.low)} and {self._shown(self.high)}"
-        return f"observed {self._shown(self.observed)} in the mean, {bounds}"
+        return f"{self.told} in the mean, {bounds}"
 
     @property
     def _of_what(self) -> str:

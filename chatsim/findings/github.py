@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from chatsim.findings.finding import Finding, Findings, relative
-from chatsim.scenario.units import quantity
+from chatsim.scenario.units import beside
 
 ANNOTATIONS_MAX: Final = 10
 """Errors of one step that GitHub shows."""
@@ -91,8 +91,8 @@ def _row(finding: Finding) -> str:
         finding.scenario,
         finding.wire,
         finding.expectation if judged else f"{finding.expectation} {finding.why}".strip(),
-        quantity(finding.observed, finding.unit) if judged else "",
-        quantity(finding.limit, finding.unit) if judged else "",
+        beside(finding.observed, finding.limit, finding.unit) if judged else "",
+        beside(finding.limit, finding.observed, finding.unit) if judged else "",
         f"{finding.n}" if judged else "",
         finding.where,
     ]

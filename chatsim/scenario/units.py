@@ -191,17 +191,31 @@ def _shown(value: object) -> str:
     return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else repr(value)
 
 
-def quantity(value: float, unit: str) -> str:
+DIGITS: Final = 6
+"""Of a number that people read."""
+
+
+def beside(value: float, other: float, unit: str) -> str:
+    """A value as people read it beside another: as `quantity`, with as many more digits as tell the two apart."""
+    for digits in range(DIGITS, 18):
+        shown = quantity(value, unit, digits)
+        if value == other or shown != quantity(other, unit, digits):
+            return shown
+    # They differ by less than the change of the unit.
+    return f"{value!r} {'s' if unit == 's' else ''}".rstrip()
+
+
+def quantity(value: float, unit: str, digits: int = DIGITS) -> str:
     """A value as people read it: `12.3456 ms`, `7 s`, `25 %`, `3`; six digits, so that 104 never looks like 100."""
     if math.isnan(value):
         return "no sample"
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
     if unit == "s":
-        return f"{value * 1000:.6g} ms" if 0 < abs(value) < 1 else f"{value:.6g} s"
+        return f"{value * 1000:.{digits}g} ms" if 0 < abs(value) < 1 else f"{value:.{digits}g} s"
     if unit == "share":
-        return f"{value * 100:.6g} %"
+        return f"{value * 100:.{digits}g} %"
     if unit == "count":
         unit = ""
-    number = str(int(value)) if value == int(value) and abs(value) < 1e15 else f"{value:.6g}"
+    number = str(int(value)) if value == int(value) and abs(value) < 1e15 else f"{value:.{digits}g}"
     return f"{number} {unit}".rstrip()

@@ -202,7 +202,8 @@ def test_less_than_a_fifth_of_a_millisecond_matters_to_nobody() -> None:
 def test_counts_that_are_equal_are_so_and_new_ones_are_worse() -> None:
     lost = parse_expectation("lost == 0")
     before = runs([0.05] * 5)
-    assert b.promised(lost, before, before, 1).why == "no difference"
+    same = b.promised(lost, before, before, 1)
+    assert (same.why, same.low, same.observed, same.high) == ("no difference", 0.0, 0.0, 0.0)
     assert b.promised(lost, before, [each | {"lost": 2.0} for each in before], 1).verdict == "fail"
 
 

@@ -54,6 +54,15 @@ def test_a_failure_is_one_line_with_everything_in_it() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("observed", "shown"), [(0.10000000008, "100.0000001 ms"), (0.10000000000000002, "100.00000000000001 ms")]
+)
+def test_what_was_observed_is_told_from_the_limit_that_it_breaks(observed: float, shown: str) -> None:
+    told = finding(observed=observed).sentence
+    assert f"observed {shown}, limit " in told
+    assert f"observed {shown}, limit {shown}" not in told
+
+
 def test_a_metric_without_a_sample_says_so() -> None:
     assert "no sample, limit 100 ms, n 0" in finding(observed=nan, n=0).sentence
 
