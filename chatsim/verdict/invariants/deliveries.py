@@ -151,6 +151,8 @@ class DeliveryRules:
             since = self._since[peer.name] = min(self._since.get(former, 0), frame.seq - frame.replayed)
             peer.rooms[frame.session] = max(peer.rooms[frame.session], since)
             self._since[former] = 0
+            # She has had what was stored until then, and what comes of it again is a retry.
+            self._catching.pop(peer.name, None)
 
     def _gone(self, now: float, room: Room, missed: int) -> bool:
         """Whether some of the newest `missed` messages are surely out of retention."""

@@ -455,6 +455,25 @@ def test_what_the_newest_device_has_caught_up_with_once_is_sent_again_to_it_as_t
     assert [violation.name for violation in findings.all()] == []
 
 
+def test_who_resumes_in_her_own_session_has_had_what_was_stored_and_hears_of_it_again_by_retries() -> None:
+    # Found by exploring (seed 10320: no scenario, the rule was at fault): the first retry was taken for what had been
+    # due to her since the connection ended whose place she takes.
+    retry_s = HandlerConfig().retry_interval_s
+    made, findings, rules, first = sent_to_one()
+    back = made.open(2.0, "a", claims("ann"))
+    rules.came(2.0, back)
+    made.drop(2.0, first)
+    rules.dropped(2.0, first)
+    asked = StatusIn("join", "@ann", 1, 1, "f")
+    told = Joined(session="@ann", epoch=1, seq=1, recovered=True, replayed=0, participants=())
+    rules.joined(2.0, "receive", back, asked, told)
+    for tries in (1, 2, 3):
+        rules.message(1.0 + tries * retry_s, "wake", ("a",), posted(1, 1 + tries), None)
+    given_up = Undelivered(message_id="m1", session="@ann", user="ann", reason="no_ack")
+    rules.undelivered(1.0 + 4 * retry_s, given_up)
+    assert [violation.name for violation in findings.all()] == []
+
+
 def test_what_comes_behind_something_newer_is_sent_to_no_device() -> None:
     # Found by exploring (seed 8667: newer-to-a-second-device.yaml): a client drops it there, and acks it with what is
     # newer.
