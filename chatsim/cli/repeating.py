@@ -45,6 +45,7 @@ class Repeated(Outcome):
 
     @property
     def broken(self) -> Sequence[tuple[int, Broken]]:
+        """The invariants that did not hold, each with the seed of the first run that shows it."""
         return () if self.found is None else self.found.violations
 
     @property

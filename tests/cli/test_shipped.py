@@ -20,6 +20,9 @@ FILES = sorted(FOLDER.rglob("*.yaml"))
 LIVE_S_MAX = 20.0
 """Longest playing time on the wall clock, so that all of them together stay a coffee break."""
 
+FOUND_S_MAX = 2 * LIVE_S_MAX
+"""The same of what exploring found: its moments are those at which it happens, and several are played at a time."""
+
 NAMED = {"3.1", "3.2", "5.1", "5.2", "5.3", "8.1"}
 
 
@@ -36,14 +39,16 @@ def test_each_says_what_it_shows(path: Path) -> None:
     scenario = load(path)
     assert scenario.name == path.stem
     assert len(scenario.description) > 40
-    assert scenario.requirements
+    # What exploring finds may be that the two wires differ where no requirement decides.
+    assert scenario.requirements or "regression" in scenario.tags
     assert len(scenario.expect) >= 3
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_each_is_short_on_the_wall_clock(path: Path) -> None:
     live = load(path).with_live_overrides()
-    assert live.scaled(live.time_scale).duration_s <= LIVE_S_MAX
+    most_s = FOUND_S_MAX if "regression" in live.tags else LIVE_S_MAX
+    assert live.scaled(live.time_scale).duration_s <= most_s
 
 
 def test_every_numbered_requirement_has_its_scenario() -> None:
