@@ -76,6 +76,10 @@ class Calendar:
         else:
             self._rearm()
 
+    def behind(self, now: float) -> bool:
+        """Whether something that was due by then is still to be done."""
+        return bool(self._heap) and self._heap[0][0] <= now
+
     def at(self, moment: float, action: Callable[[float, Any, Any], None], a: Any = None, b: Any = None) -> None:
         """Have `action(now, a, b)` called at the moment, or at once where it is past; a moment of inf never comes.
 

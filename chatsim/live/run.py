@@ -270,6 +270,9 @@ class _Run:
 
     def _is_settled(self, now: float) -> bool:
         crowd = self.crowd
+        if self.calendar.behind(now):
+            # What was to be said in the last moment may be a little late, and nobody waits for it yet.
+            return False
         if self.follower.handler.ledger.waiting or crowd.away() or self.mischief.busy():
             return False
         if self.follower.watch.unanswered:

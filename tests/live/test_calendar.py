@@ -85,6 +85,17 @@ def test_however_close_things_are_none_comes_earlier_than_the_timer_can_tell() -
     assert max(early) <= 0.5e-3
 
 
+def test_it_is_behind_while_something_that_was_due_is_still_to_be_done() -> None:
+    async def run() -> list[bool]:
+        calendar = Calendar(asyncio.get_running_loop(), sampled=False)
+        calendar.at(2.0, lambda now, a, b: None)
+        found = [calendar.behind(1.9), calendar.behind(2.0), calendar.behind(2.1)]
+        calendar.stop()
+        return [*found, calendar.behind(2.1)]
+
+    assert asyncio.run(run()) == [False, True, True, False]
+
+
 def test_nothing_happens_after_the_end() -> None:
     heard, calendar = play([(0.0, "end"), (0.0, "late")])
     assert [word for _, word in heard] == ["end"]
