@@ -29,9 +29,9 @@ class Company:
         # Everybody waits equally long, so that the first is the next; a write since has made an entry void.
         self._until: deque[tuple[float, str]] = deque()
 
-    def __bool__(self) -> bool:
-        """Whether anything waits."""
-        return bool(self._waiting)
+    def __contains__(self, name: str) -> bool:
+        """Whether something waits for the connection."""
+        return name in self._waiting
 
     def wanted(self, now: float) -> bool:
         """Whether one more notice waits for company, as there have been many of late."""

@@ -615,7 +615,7 @@ class Node:
                 self._say(end_at, effect)
                 continue
             # A close leaves behind what was said before it.
-            if isinstance(effect, Close) and self._company:
+            if isinstance(effect, Close) and effect.to in self._company:
                 self._turn.reach((effect.to,))
             self._end_turn(end_at, self._life, None)
             self._leave(max(end_at, self.loop.free_at), effect)
@@ -627,7 +627,7 @@ class Node:
         if send.message.__class__ is Delivered and company.wanted(now):
             company.keep(now, send)
             self._wait()
-        elif turn.add(send):
+        elif send.to and turn.add(send):
             if len(send.to) == 1:
                 self._flush(0.0)
             else:

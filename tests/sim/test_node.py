@@ -635,6 +635,17 @@ def test_a_notice_that_waits_leaves_ahead_of_the_close_of_its_connection() -> No
     assert max(moments) <= closed_at
 
 
+def test_a_close_writes_nothing_to_whoever_has_nothing_waiting() -> None:
+    """The close of the third costs no write, though notices wait for the first."""
+    world = World(write=0.001, flush=1e-6, config=HandlerConfig(violation_limit=1))
+    acked(world, EAGER_MAX + 2)
+    for _ in range(2):
+        world.at(5.04, world.node.garbled, world.pipes[2], ("bad_frame", ""))
+    world.engine.run(7.0)
+    # The first error is one write, and the close goes at its end.
+    assert world.crowd.closes == [(pytest.approx(5.041), "c3", 4503)]
+
+
 def test_what_waits_for_company_when_the_node_ends_is_never_written() -> None:
     world = World(write=1e-6, flush=1e-6)
     acked(world, EAGER_MAX + 2)
