@@ -123,13 +123,28 @@ def add(app: typer.Typer, doors: Doors) -> None:
             if any(wire == "live" for wire in wires):
                 _tell_machine(saved)
             done = _compared(scenarios, wires, saved, conditions, repeat, attempts, reports)
-        _tell_rest(saved, scenarios, wires)
+            # Of a folder, or of all, none is to be missed; who names files has chosen.
+            chosen = bool(paths) and not any(path.is_dir() for path in paths)
+            gone = [] if chosen else _gone(saved, scenarios, wires)
+            reports.left_out([_missed(each, against) for each in gone])
+        _tell_rest(saved, scenarios, wires, told=gone)
+        from chatsim.analysis.baseline import EQUAL
+
         if json:
             emit_document(
-                {"baseline": saved.name, "verdict": _verdict(done), "runs": [each.document() for each in done]}
+                {
+                    "baseline": saved.name,
+                    "verdict": _verdict(done),
+                    "runs": [each.document() for each in done],
+                    "not_compared": [{"scenario": each.scenario, "wire": each.wire} for each in gone],
+                }
             )
         else:
-            emit_columns(_COLUMNS, (row for each in done for row in each.rows()), right=_COLUMNS[3:6])
+            rows = [row for each in done for row in each.rows()]
+            rows += [
+                (each.scenario, each.wire, EQUAL, "", "not compared: it is not there", "", "skipped") for each in gone
+            ]
+            emit_columns(_COLUMNS, rows, right=_COLUMNS[3:6])
             emit(f"\ncompared with {saved.name} of chatsim {saved.chatsim}")
         raise typer.Exit(CODES[_verdict(done)])
 
@@ -444,13 +459,38 @@ def _tell_machine(saved: Baseline) -> None:
         say(f"chatsim: {saved.name} was saved on another machine ({', '.join(others)}): its times are not this one's")
 
 
-def _tell_rest(saved: Baseline, scenarios: Sequence[Any], wires: Sequence[options.OwnWire]) -> None:
+def _gone(saved: Baseline, scenarios: Sequence[Any], wires: Sequence[options.OwnWire]) -> list[Entry]:
+    """What was saved on one of these wires, and is no more among the scenarios."""
+    names = {scenario.name for scenario in scenarios}
+    return [each for each in saved.entries if each.scenario not in names and each.wire in wires]
+
+
+def _missed(entry: Entry, against: Path) -> Finding:
+    """That a scenario was not compared, as reports tell it: a test that is not run is no success."""
+    from chatsim.analysis.baseline import EQUAL
+    from chatsim.findings.finding import Finding, relative
+
+    return Finding(
+        scenario=entry.scenario,
+        wire=entry.wire,
+        expectation=EQUAL,
+        verdict="skipped",
+        file=relative(against, Path.cwd()),
+        seed=entry.seed,
+        why=f"{entry.scenario} is not there: name it too, or begin a new baseline without it",
+    )
+
+
+def _tell_rest(
+    saved: Baseline, scenarios: Sequence[Any], wires: Sequence[options.OwnWire], *, told: Sequence[Entry]
+) -> None:
     from chatsim.runner.baseline import versions
 
     names = {scenario.name for scenario in scenarios}
-    left = [f"{each.scenario} ({each.wire})" for each in saved.entries if (each.scenario not in names)]
-    left += [
-        f"{each.scenario} ({each.wire})" for each in saved.entries if each.scenario in names and each.wire not in wires
+    left = [
+        f"{each.scenario} ({each.wire})"
+        for each in saved.entries
+        if each not in told and (each.scenario not in names or each.wire not in wires)
     ]
     if left:
         say(f"chatsim: not compared, though {saved.name} has it: {', '.join(left)}")

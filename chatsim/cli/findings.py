@@ -104,6 +104,10 @@ class Reports:
         """The next of them has been played, and `of` says what was found."""
         self._found += of(self._plays.pop(0))
 
+    def left_out(self, findings: Sequence[Finding]) -> None:
+        """What was not played at all, and ought to have been."""
+        self._found += findings
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -92,19 +93,21 @@ class ScenarioFile(pytest.File):
 
 
 class _Promise(pytest.Item):
-    """Something that a run of a scenario on one wire is judged by; `line` is where it stands, 0 where in no line."""
+    """Something that a run of a scenario on one wire is judged by: what `pick` finds in all that was found of the run;
+    `line` is where it stands, 0 where in no line."""
 
-    def __init__(self, *, play: Play, line: int, **words: Any) -> None:
+    def __init__(self, *, play: Play, line: int, pick: Callable[[list[Finding]], Finding], **words: Any) -> None:
         super().__init__(**words)
         self._play = play
         self._line = line
+        self._pick = pick
 
     def setup(self) -> None:
         """Play the scenario, unless that was done for another promise of it.
 
         What came of no run is an error here, and a scenario that the wire refuses is skipped.
         """
-        found = self._found()
+        found = self._pick(self._run())
         self.user_properties.append((MARKER, self._play.file))
         self.user_properties += [(name, cell(getattr(found, name))) for name in _PROPERTIES]
         if found.verdict == "skipped":
@@ -116,8 +119,13 @@ class _Promise(pytest.Item):
         """Where the promise stands."""
         return self.path, max(0, self._line - 1), self.name
 
-    def _found(self) -> Finding:
-        raise NotImplementedError
+    def repr_failure(self, *args: Any, **words: Any) -> Any:
+        """As pytest has it, but that it happened where the promise stands, and not in this file."""
+        made = super().repr_failure(*args, **words)
+        crash = getattr(made, "reprcrash", None)
+        if crash is not None and Path(crash.path) == Path(__file__):
+            crash.path, crash.lineno = self._play.file, self._line
+        return made
 
     def _run(self) -> list[Finding]:
         """All that was found of the run."""
@@ -128,17 +136,13 @@ class Expected(_Promise):
     """One expectation of a scenario on one wire."""
 
     def __init__(self, *, play: Play, place: int, **words: Any) -> None:
-        super().__init__(play=play, line=play.expect[place].line, **words)
-        self._place = place
+        super().__init__(play=play, line=play.expect[place].line, pick=itemgetter(place), **words)
 
     def runtest(self) -> None:
         """A broken promise is a failure of one line, and so is one that replications cannot decide."""
-        found = self._found()
+        found = self._pick(self._run())
         if found.verdict != "pass":
             pytest.fail(found.sentence, pytrace=False)
-
-    def _found(self) -> Finding:
-        return self._run()[self._place]
 
 
 class Held(_Promise):
@@ -146,13 +150,10 @@ class Held(_Promise):
     played, and what is a test before that."""
 
     def __init__(self, *, play: Play, **words: Any) -> None:
-        super().__init__(play=play, line=play.scenario.line_of(("name",)), **words)
+        super().__init__(play=play, line=play.scenario.line_of(("name",)), pick=play.held, **words)
 
     def runtest(self) -> None:
         """A failure with a line for each invariant that does not hold."""
         broken = [found.sentence for found in self._run() if found.is_invariant]
         if broken:
             pytest.fail("\n".join(broken), pytrace=False)
-
-    def _found(self) -> Finding:
-        return self._play.held(self._run())

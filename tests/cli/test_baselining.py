@@ -199,6 +199,27 @@ def test_other_scenarios_of_the_file_are_kept_and_named(tmp_path: Path, capsys: 
     assert "not compared, though baseline has it: other (sim)" in capsys.readouterr().err
 
 
+def test_a_scenario_that_has_gone_from_a_folder_is_skipped_in_every_report_and_not_silently(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(WORDS.replace("small", "other"), encoding="utf-8")
+    baseline("save", ".")
+    other.unlink()
+    capsys.readouterr()
+    assert baseline("compare", ".", "--junit", "out.xml", "--json-file", "out.json") == 0
+    out, err = capsys.readouterr()
+    assert [line.split()[0] for line in out.splitlines() if "skipped" in line] == ["other"]
+    assert "skipped: other is not there: name it too, or begin a new baseline without it" in err
+    assert "not compared, though" not in err
+    suites = ElementTree.parse(tmp_path / "out.xml").getroot()
+    assert [case.attrib["name"] for case in suites.iter("testcase") if case.find("skipped") is not None] != []
+    document = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert "skipped" in json.dumps(document)
+    assert baseline("compare", ".", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["not_compared"] == [{"scenario": "other", "wire": "sim"}]
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [

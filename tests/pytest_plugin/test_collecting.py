@@ -40,6 +40,14 @@ def test_an_id_plays_that_expectation_alone(pytester: pytest.Pytester) -> None:
     session(pytester, "small.yaml::invariants").assert_outcomes(passed=1)
 
 
+def test_one_line_a_failure_names_the_scenario_and_no_file_of_ours(pytester: pytest.Pytester) -> None:
+    write(pytester.path, "small", "lost == 7")
+    result = outside(pytester, "--tb=line")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.no_fnmatch_line("*collecting.py*")
+    result.stdout.fnmatch_lines([f"small.yaml:{LINE}: *lost == 7*"])
+
+
 def test_a_broken_invariant_fails_its_own_test_and_no_other(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

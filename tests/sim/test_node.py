@@ -643,7 +643,9 @@ def test_a_close_writes_nothing_to_whoever_has_nothing_waiting() -> None:
         world.at(5.04, world.node.garbled, world.pipes[2], ("bad_frame", ""))
     world.engine.run(7.0)
     # The first error is one write, and the close goes at its end.
-    assert world.crowd.closes == [(pytest.approx(5.041), "c3", 4503)]
+    [(closed_at, name, code)] = world.crowd.closes
+    assert (name, code) == ("c3", 4503)
+    assert closed_at == pytest.approx(5.041)
 
 
 def test_what_waits_for_company_when_the_node_ends_is_never_written() -> None:
