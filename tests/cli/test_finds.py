@@ -9,7 +9,7 @@ import pytest
 
 from chatsim.cli.finds import tell
 from chatsim.explore import scene, shrink
-from chatsim.explore.draw import TRACE
+from chatsim.explore.afterwards import TRACE
 from chatsim.explore.play import Played, words_of
 from chatsim.scenario.load import load
 from chatsim.verdict.invariants.catalogue import Violation

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from chatsim.explore import shrink as module
+from chatsim.explore.afterwards import TRACE
 from chatsim.explore.agreement import alike
-from chatsim.explore.draw import TRACE
 from chatsim.explore.draw import words as drawn
 from chatsim.explore.lots import Words
 from chatsim.explore.play import Played, Wire
