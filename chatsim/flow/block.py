@@ -17,6 +17,7 @@ from chatsim.flow.acks import ack_moments
 from chatsim.flow.company import alone, eager
 from chatsim.flow.lindley import ends, starts, turn_starts
 from chatsim.flow.node import Arriving, Node, Pairs, joined
+from chatsim.flow.turns import Turns
 from chatsim.flow.writes import by_key, flushed
 
 FloatArray = npt.NDArray[np.float64]
@@ -25,9 +26,6 @@ BoolArray = npt.NDArray[np.bool_]
 
 ROUNDS: Final = 40
 """After so many rounds what agrees is kept, and the rest comes again in the next block."""
-
-TOGETHER: Final = 16
-"""So many connections are taken to be written to at one moment (`chatsim.sim.turn`)."""
 
 EQUAL_S: Final = 1e-9
 """Moments that differ by less are equal: sums of floats in another order are."""
@@ -104,12 +102,9 @@ class Block:
         self.extra_s[: self.offsets[1]] = 0.0
         self.start_at = np.zeros(n)
         self.end_at = np.zeros(n)
-        # When what is for one alone leaves, and by how much that is before the rest (at the usual speed).
+        # When what is for one alone leaves.
         self.answer_at = np.zeros(n)
-        self.early_s = np.zeros(n)
-        # What is written after it in the same turn, and what it writes itself (at the usual speed).
-        self.after_s = np.zeros(n)
-        self.own_s = np.zeros(n)
+        self.turns = None if self.flush_s is None else Turns(self.write_s)
 
     def _expand(self) -> None:
         """The deliveries of the messages: those of earlier blocks that nobody has acked, then a row for each receiver
@@ -219,30 +214,17 @@ class Block:
         return ready_at
 
     def _leave(self, there: IntArray) -> None:
-        """When what each piece of work says leaves: at its end, or, where the first write of a turn is told apart, when
-        a real server would write it (`sim.turn`): what is for one alone at once while nothing else is to be written,
-        and from the first frame for many on all at the turn's end."""
-        if self.flush_s is None:
-            self.end_at[self.line] = self.answer_at[self.line] = self.end
+        """When what each piece of work says leaves: at its end, or when its turn has it written."""
+        line, o = self.line, self.offsets
+        if self.turns is None:
+            self.end_at[line] = self.answer_at[line] = self.end
             return
-        o = self.offsets
         many = np.zeros(self.base_s.size, dtype=np.bool_)
         if self.joins.user.size:
             many[o[2] : o[3]] = self._others() > 1
         many[o[3] : o[4]] = there > 1
-        self.turn = self._turns()
-        loud = np.flatnonzero(many[self.line])
-        turns, first = np.unique(self.turn[loud], return_index=True)
-        self.leads = loud[first]
-        since = np.full(self.turn[-1] + 1 if self.turn.size else 0, self.turn.size)
-        since[turns] = self.leads
-        place = np.arange(self.turn.size)
-        self.collected = place >= since[self.turn]
-        turn_end = self.end[np.flatnonzero(np.diff(self.turn, append=self.turn.size + 1))][self.turn]
-        self.end_at[self.line] = np.where(self.collected, turn_end, self.end)
-        early = ~self.collected
-        early[self.leads] = True
-        self.answer_at[self.line] = np.where(early, self.end - self.early_s[self.line] * self.pace, turn_end)
+        left = self.turns.leave(line, self._turns(), self.end, self.pace, many[line])
+        self.end_at[line], self.answer_at[line] = left
 
     def _spend(self, there: IntArray) -> None:
         """What each piece of work costs beside its base, as it follows from this round; its acks on the way."""
@@ -262,17 +244,12 @@ class Block:
             flushes = self._flushed(flushes)
         extra_s = self.recipient_s[line] * recipients[line]
         woken = np.ones(line.size, dtype=np.int64)
-        if self.flush_s is not None:
+        if self.turns is not None:
+            assert self.flush_s is not None
             flushes, waits = self._in_company(flushes)
             flush_s = self.flush_s[line]
-            extra_s += flush_s * waits
             woken += waits
-            early_s = self.write_s[line] * np.maximum(flushes - 1, 0)
-            extra_s[self.leads] += flush_s[self.leads]
-            early_s[self.leads] += flush_s[self.leads]
-            early_s[(line < o[2]) | (line >= o[4])] = 0.0
-            self.early_s[line] = early_s
-            self._in_order_of_writing(flushes)
+            extra_s += flush_s * waits + self.turns.spend(flushes, flush_s, (line >= o[2]) & (line < o[4]))
         extra_s += self.write_s[line] * flushes
         settled_s = np.zeros(self.base_s.size)
         settled_s[o[4] + acks.first] = self.settled_s[acks.first] * acks.settles
@@ -281,32 +258,6 @@ class Block:
             # A wait that ends alone wakes the loop as often as what began it.
             extra_s += np.where(self.idle, self.wake_s[line] * woken, 0.0)
         self.extra_s[line] = extra_s
-
-    def _in_order_of_writing(self, flushes: IntArray) -> None:
-        """Of what is written at a turn's end, what each piece of work writes itself, and what comes after that."""
-        own = np.where(self.collected, flushes, 0)
-        own[self.leads] -= 1
-        own_s = self.write_s[self.line] * own
-        # Of all that is written from here to the end of the line, that of later turns is none of it.
-        rest_s = np.cumsum(own_s[::-1])[::-1] - own_s
-        last = np.flatnonzero(np.diff(self.turn, append=self.turn.size + 1))
-        self.own_s[self.line] = own_s
-        self.after_s[self.line] = rest_s - rest_s[last][self.turn]
-
-    def _before_end_s(self) -> FloatArray:
-        """By how much each delivery of this block is written before the end of its message's turn: one connection after
-        the other, of which `TOGETHER` are taken as one (s)."""
-        of = self.offsets[3]
-        pace = np.ones(self.base_s.size)
-        pace[self.line] = self.pace
-        says = slice(of, self.offsets[4])
-        each_s = self.write_s[says]
-        count = np.where(each_s > 0, self.own_s[says] / np.maximum(each_s, 1e-12), 0.0)[self.say]
-        place = np.arange(self.say.size) - self.say_begins[self.say]
-        behind = np.maximum(count - (place - place % TOGETHER + TOGETHER), 0.0)
-        before_s: FloatArray = (self.after_s[says] * pace[says])[self.say]
-        before_s += behind * (each_s * pace[says])[self.say]
-        return before_s
 
     def _in_company(self, flushes: IntArray) -> tuple[IntArray, IntArray]:
         """The writes of each piece of work where many notices of delivery wait for company, and how many of them are
@@ -370,8 +321,9 @@ class Block:
         """The acks that follow from the deliveries of this round."""
         node = self.node
         fan_end = self._part(self.end_at, 3)[self.say]
-        if self.flush_s is not None:
-            fan_end -= self._before_end_s()
+        if self.turns is not None:
+            place = np.arange(self.say.size) - self.say_begins[self.say]
+            fan_end -= self.turns.before_end_s(slice(self.offsets[3], self.offsets[4]), self.say, place)
         at = np.concatenate((node.pairs.at, fan_end + self.down_s))
         order = self._in_order()
         if self.there is not None:
@@ -429,10 +381,8 @@ class Block:
         return np.cumsum(turn_starts(self.ready, self.start, self.idle)) - 1
 
     def _sharing(self) -> IntArray:
-        """In which turn each piece of work shares its writes, or a number of its own where it shares none."""
-        if self.flush_s is None:
-            return self._turns()
-        return np.where(self.collected, self.turn, self.turn.size + np.arange(self.turn.size))
+        """In which turn each piece of work shares its writes."""
+        return self._turns() if self.turns is None else self.turns.sharing()
 
     def _flushed(self, flushes: IntArray) -> IntArray:
         """How many connections each piece of work in line flushes."""
