@@ -101,19 +101,30 @@ class _Place:
     """Where the client is in one session: `last_seq` None until the first join is answered.
 
     `early` is what came of her own session before that: the server joins it unasked. `conn` is the connection by which
-    it was joined last.
+    it was joined last. Where a join was `drowned` in a flood, it may still be answered: which were refused is not told.
     """
 
-    __slots__ = ("ack_due", "conn", "early", "epoch", "joined", "last_seq", "seen")
+    __slots__ = ("ack_due", "conn", "drowned", "early", "epoch", "joined", "last_seq", "seen")
 
     def __init__(self) -> None:
         self.epoch = 0
         self.last_seq: int | None = None
         self.joined = False
+        self.drowned = False
         self.ack_due = False
         self.seen = False
         self.early: tuple[Message, ...] = ()
         self.conn = ""
+
+    def begins_anew(self, answer: Joined) -> bool:
+        """Whether nothing is replayed from where she was: she is where the answer says."""
+        return self.last_seq is None or self.epoch != answer.epoch or not answer.recovered
+
+    def begin_at(self, answer: Joined) -> None:
+        """The join is answered: what is replayed moves the position only as it comes."""
+        if self.begins_anew(answer):
+            self.last_seq = answer.seq
+        self.epoch = answer.epoch
 
 
 class ChatClient:
@@ -213,7 +224,7 @@ class ChatClient:
         if place is None or not self.connection:
             return NOTHING
         held = NOTHING if place.joined else self._held(session)
-        if not place.joined and (session, True) not in self._asked:
+        if not (place.joined or place.drowned or (session, True) in self._asked):
             return held
         place.joined = False
         self._left = {**(self._left or {}), session: place}
@@ -308,7 +319,7 @@ class ChatClient:
         self._refused = None
         self._left = None
         for place in self._places.values():
-            place.joined = False
+            place.joined = place.drowned = False
             place.ack_due = False
             place.early = ()
         if code in TERMINAL or 4500 <= code < 5000 or not self._config.reconnect:
@@ -367,7 +378,7 @@ class ChatClient:
         elif isinstance(frame, Error):
             return (Show(frame), *self._refusal(now, frame))
         elif isinstance(frame, Left):
-            self._let_go(frame.session)
+            self._let_go(frame)
         elif isinstance(frame, TokenExpiring):
             self._token_until = now + frame.expires_in_s
             return (Show(frame), *self._renew(0.0))
@@ -441,7 +452,7 @@ class ChatClient:
             # Which of the joins were refused is not told: all that are open are asked again.
             self._flooded_until = now if wait_s is None else now + wait_s
             if self._asked:
-                self._asked = ()
+                self._drown()
                 self._later(now, wait_s)
         if isinstance(frame.id, str):
             if frame.code not in TRIED_AGAIN:
@@ -454,14 +465,23 @@ class ChatClient:
                     self._later(now, wait_s)
         elif self._asked and frame.code in _OF_JOINS:
             (session, joins), self._asked = self._asked[0], self._asked[1:]
-            if not joins and frame.code not in TRIED_AGAIN:
-                self._left_in(session)
+            if not joins:
+                self._not_let_go(session, for_now=frame.code in TRIED_AGAIN)
             if joins and frame.code not in TRIED_AGAIN and not self.joined(session):
                 self._places.pop(session, None)
                 return self._held(session)
             if frame.code == "unavailable":
                 self._later(now, wait_s)
         return NOTHING
+
+    def _drown(self) -> None:
+        """Nothing of what was asked waits for its answer any more, though it may come."""
+        for session, joins in self._asked:
+            if joins and session in self._places:
+                self._places[session].drowned = True
+        self._asked = ()
+        for session in tuple(self._left or ()):
+            self._not_let_go(session, for_now=True)
 
     def _later(self, now: float, wait_s: float | None) -> None:
         """Try again what was refused, after the time that was told, or after a backoff."""
@@ -538,14 +558,26 @@ class ChatClient:
         self._left = self._left or None
         return place
 
-    def _let_go(self, session: str) -> None:
+    def _let_go(self, frame: Left) -> None:
         """She is not in the session any more, as the server has it."""
-        answered = self._answers((session, False))
+        session = frame.session
+        self._answers((session, False))
         if not self.leaving(session):
             self._left_in(session)
-        if not answered:
-            # Not the answer to a leave: the session has ended.
+        if frame.reason != "left":
+            # Not the answer to a leave, be it one that drowned: the session has ended.
             self._places.pop(session, None)
+
+    def _not_let_go(self, session: str, *, for_now: bool) -> None:
+        """A leave was refused, or may have been. Where she wants to be there again, she goes on from where she was: of
+        what came meanwhile, which she has passed over, nothing is lost so."""
+        if for_now and session not in self._places:
+            # To be tried again.
+            return
+        left = self._left_in(session)
+        if left is not None and for_now:
+            left.drowned = self._places[session].drowned
+            self._places[session] = left
 
     def _leave(self, session: str) -> Transmit:
         self._asked += ((session, False),)
@@ -554,13 +586,14 @@ class ChatClient:
     def _joined(self, now: float, frame: Joined) -> ClientEffects:
         self._answers((frame.session, True))
         place = self._places.get(frame.session)
+        left = None if self._left is None else self._left.get(frame.session)
+        if left is not None and (place is None or self.leaving(frame.session)):
+            # The person has left before the answer came; if she is not let go, this is where she is. What is replayed
+            # to her now she passes over, as all that comes behind it.
+            left.begin_at(frame)
+            left.conn = self.connection
+            return NOTHING
         if place is None:
-            if self.leaving(frame.session):
-                # The person has left before the answer came; if she is not let go, this is where she is.
-                assert self._left is not None
-                left = self._left[frame.session]
-                left.last_seq, left.epoch, left.conn = frame.seq, frame.epoch, self.connection
-                return NOTHING
             # An error of something else, which names nothing, was taken for the answer.
             place = self._places[frame.session] = _Place()
         again = place.joined
@@ -568,12 +601,11 @@ class ChatClient:
         place.conn = self.connection
         effects: list[ClientEffect] = [Show(frame)]
         early, place.early = place.early, ()
-        if place.last_seq is None or place.epoch != frame.epoch or not frame.recovered:
+        if place.begins_anew(frame):
             # Where it is replayed it comes again, behind what was missed.
             for message in early:
                 effects += self._message(now, message)
-            place.last_seq = frame.seq
-        place.epoch = frame.epoch
+        place.begin_at(frame)
         if not again:
             if frame.recovered and place.seen:
                 # The last ack may have been lost with the former connection, and what it was for is not replayed.

@@ -11,7 +11,7 @@ from typing import Final
 
 from tests.explore.mutants import Mutant, one
 
-NODE, PROTOCOL = "sim/node.py", "live/protocol.py"
+CLIENT, NODE, PROTOCOL = "core/client.py", "sim/node.py", "live/protocol.py"
 
 PUT_BACK: Final[tuple[tuple[str, Mutant], ...]] = (
     (
@@ -105,6 +105,24 @@ PUT_BACK: Final[tuple[tuple[str, Mutant], ...]] = (
             "        self.perform(now, device, effects)\n        if device.client.wake_at() < device.armed_at:",
             "        self.perform(now, device, effects)\n        if now < 0.0:",
             wire="virtual",
+        ),
+    ),
+    (
+        "left-before-the-replay",
+        one(
+            "who has left before the answer has seen what is replayed behind it",
+            CLIENT,
+            "            left.begin_at(frame)\n",
+            "            left.last_seq, left.epoch = frame.seq, frame.epoch\n",
+        ),
+    ),
+    (
+        "left-and-back-at-once",
+        one(
+            "an answer from before she left is one to her next join",
+            CLIENT,
+            "if left is not None and (place is None or self.leaving(frame.session)):",
+            "if left is not None and place is None:",
         ),
     ),
 )

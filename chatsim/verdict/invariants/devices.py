@@ -37,6 +37,7 @@ class _Device:
     far."""
 
     __slots__ = (
+        "asked",
         "been",
         "dial_at",
         "flooded_until",
@@ -62,6 +63,7 @@ class _Device:
         self.flooded_until = -inf
         self.places: dict[str, Conn] = {}
         self.joined: set[str] = set()
+        self.asked: set[str] = set()
         self.been: set[str] = set()
         self.names: set[Conn] = set()
 
@@ -149,6 +151,7 @@ class DeviceRules:
             device.names.add(device.name)
             device.former, device.name = device.name, ""
         device.joined.clear()
+        device.asked.clear()
         device.been.clear()
 
     def _stays_away(self, now: float, number: int, what: str, dials: float | None) -> None:
@@ -199,8 +202,8 @@ class DeviceRules:
         elif frame.action == "join":
             named = frame.replaces if isinstance(frame.replaces, str) else ""
             wanted = device.places.get(frame.session) or device.former
-            # Who was in it by this connection takes nobody's place. By which one it was there is not known of what was
-            # refused, nor of its user's own session, where it is unasked.
+            # Who was in it by this connection, or may have been, takes nobody's place. By which one it was there is not
+            # known of what was refused, nor of its user's own session, where it is unasked.
             may = {wanted, *([""] if frame.session in device.been else [])}
             if frame.session not in device.places:
                 may |= device.names
@@ -209,6 +212,7 @@ class DeviceRules:
                 self._add("resume", now, detail)
             if frame.session in device.places and not isinstance(frame.last_seq, int):
                 self._add("resume", now, f"device {number} was in {frame.session}, and does not say how far it came.")
+            device.asked.add(frame.session)
 
     def joined(self, number: int, session: str) -> None:
         """It is in the session."""
@@ -227,3 +231,6 @@ class DeviceRules:
         device = self._of(number)
         device.places.pop(session, None)
         device.joined.discard(session)
+        if session in device.asked:
+            # Whether it was let in before it is let go it may not hear.
+            device.been.add(session)

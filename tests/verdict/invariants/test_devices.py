@@ -210,6 +210,18 @@ def test_who_has_left_begins_anew() -> None:
         assert joins(watched, last_seq=None) == []
 
 
+def test_who_left_before_the_answer_may_have_been_let_in() -> None:
+    """By this connection, or else by the one before."""
+    for replaces, broken in ((None, []), ("c1", []), ("c2", ["resume"])):
+        watched = back()
+        assert joins(watched) == []
+        watched.rules.joins(11.0, DEVICE, StatusIn("leave", "s"))
+        assert joins(watched, replaces=replaces) == broken
+    never = back()
+    never.rules.joins(11.0, DEVICE, StatusIn("leave", "s"))
+    assert joins(never, replaces=None) == ["resume"]
+
+
 def test_an_answer_to_a_leave_or_an_error_about_a_message_takes_nothing_away() -> None:
     watched = back()
     watched.rules.ended(DEVICE, Left(session="s", reason="left"))
