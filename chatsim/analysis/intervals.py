@@ -57,6 +57,11 @@ class Interval(msgspec.Struct, frozen=True):
         return self.low <= value <= self.high
 
 
+_SKEW_MAX: Final = 0.8
+"""Skewness over sqrt(n), times t: with all of it a bound lies 1.6 times as far out as Student's, and with all that the
+transformation can bear 3 times."""
+
+
 class BatchMeans(msgspec.Struct, frozen=True):
     """The interval out of one run; `alike` is the lag-1 autocorrelation of its batch means, `size` theirs (samples)."""
 
@@ -93,9 +98,11 @@ def t_interval(replications: npt.ArrayLike, level: float = LEVEL, *, independent
 def one_sided_bounds(replications: npt.ArrayLike, alpha: float) -> tuple[float, float]:
     """Lower and upper bound of the mean, each wrong with the probability alpha alone; both inf where a value is.
 
-    Student's, corrected for skewness by Hall's cubic transformation (Journal of the Royal Statistical Society B 54,
-    1992): the errors of an interval's two ends make up for each other where values are skewed, as latencies are, but
-    one end stands alone. Raises UsageError as `t_interval` does.
+    Student's, and farther out on the side to which values are skewed, by Hall's cubic transformation (Journal of the
+    Royal Statistical Society B 54, 1992): the errors of an interval's two ends make up for each other where values are
+    skewed, as latencies are, but one end stands alone. Never nearer than Student's, so that alpha is kept where values
+    are normal, however few; of values as skewed as an exponential's few say little about their tail, and ten of them
+    with an alpha of 5 % are wrong in 9 % of cases, forty in 6 %. Raises UsageError as `t_interval` does.
     """
     values = _replications(replications)
     between(alpha, 0.0, 0.5, "The error probability of a bound")
@@ -104,7 +111,8 @@ def one_sided_bounds(replications: npt.ArrayLike, alpha: float) -> tuple[float, 
     mean, error = _mean_and_error(values)
     t = students_t(alpha, values.size - 1)
     skew = _skewness(values) if values.size > 2 and error > 0.0 else 0.0
-    return mean - _unskewed(t, skew, values.size) * error, mean - _unskewed(-t, skew, values.size) * error
+    below, above = _reach(t, -skew, values.size), _reach(t, skew, values.size)
+    return mean - below * error, mean + above * error
 
 
 def batch_means(series: npt.ArrayLike, level: float = LEVEL, batches: int = BATCHES) -> BatchMeans:
@@ -171,12 +179,15 @@ def _skewness(values: FloatArray) -> float:
     return sqrt(n * (n - 1)) / (n - 2) * m3 / (m2 * sqrt(m2))
 
 
-def _unskewed(t: float, skew: float, n: int) -> float:
-    """Which studentised mean has the place of Student's t where values are skewed: the inverse of Hall's cubic.
+def _reach(t: float, skew: float, n: int) -> float:
+    """How many standard errors the bound lies beyond the mean on the side to which values are skewed, where Student's
+    lies t beyond it: the inverse of Hall's cubic.
 
-    With y = skew / sqrt(n) it is 3 ((1 + y (t - y / 6))^(1/3) - 1) / y, and t where there is no skewness.
+    With y = skew / sqrt(n) it is 3 (1 - (1 - y (t + y / 6))^(1/3)) / y, and t where values are skewed to the other
+    side. The cube root is infinitely steep where its argument is 0, which noise reaches where t is large and n small: y
+    counts as no more than `_SKEW_MAX` / t, up to which the bound grows with y.
     """
-    y = skew / sqrt(n)
-    if abs(y) < 1e-6:
+    y = min(skew / sqrt(n), _SKEW_MAX / t)
+    if y < 1e-6:
         return t
-    return 3.0 * (float(np.cbrt(1.0 + y * (t - y / 6.0))) - 1.0) / y
+    return max(t, 3.0 * (1.0 - float(np.cbrt(1.0 - y * (t + y / 6.0)))) / y)

@@ -3,8 +3,9 @@
 Decides by one-sided bounds: pass where the bound on the far side keeps the limit, fail where the bound on the near side
 breaks it, inconclusive between. Rule: the probability of a wrong pass, and of a wrong fail, is at most 1 - level over
 all expectations of a scenario and all looks at growing numbers of replications together, so that looking again until
-it passes gains nothing. A quantile of too few samples to bound it decides nothing. How one number per replication comes
-about, and running more of them, is left to others.
+it passes gains nothing. So it is for numbers that are about normal from one replication to another; how much oftener
+the bounds of skewed ones err, `intervals.one_sided_bounds` says. A quantile of too few samples to bound it decides
+nothing. How one number per replication comes about, and running more of them, is left to others.
 """
 
 from __future__ import annotations

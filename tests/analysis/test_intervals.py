@@ -115,16 +115,29 @@ def test_bounds_without_skewness_are_students() -> None:
     assert one_sided_bounds([4.0, 4.0, 4.0], 0.05) == (4.0, 4.0)
 
 
-@given(st.lists(st.integers(0, 1000).map(float), min_size=3, max_size=12, unique=True), st.sampled_from([0.05, 0.01]))
-def test_bounds_solve_halls_equation(values: list[float], alpha: float) -> None:
-    """What the bounds stand for: the transformed studentised mean is Student's t."""
-    n, t = len(values), stats.t.isf(alpha, len(values) - 1)
-    skew = stats.skew(values, bias=False)
+VALUES = st.lists(st.integers(0, 1000).map(float), min_size=3, max_size=12, unique=True)
+ALPHAS = st.sampled_from([0.05, 0.01, 0.05 / 12])
+
+
+@given(VALUES, ALPHAS)
+def test_a_bound_solves_halls_equation_where_values_are_skewed_to_its_side(values: list[float], alpha: float) -> None:
+    """What it stands for: the transformed studentised mean is Student's t. It is Student's on the other side, and
+    nearer nowhere; as much skewness as the equation cannot bear it does not count."""
+    n, t = len(values), float(stats.t.isf(alpha, len(values) - 1))
+    skew = stats.skew(values, bias=False) / sqrt(n)
     error = np.std(values, ddof=1) / sqrt(n)
-    for bound, expected in zip(one_sided_bounds(values, alpha), (t, -t), strict=True):
-        x = (np.mean(values) - bound) / error
-        transformed = x + skew * x**2 / (3 * sqrt(n)) + skew**2 * x**3 / (27 * n) + skew / (6 * sqrt(n))
-        assert transformed == pytest.approx(expected, rel=1e-4)
+    low, high = one_sided_bounds(values, alpha)
+    for reach, own in (((np.mean(values) - low) / error, -skew), ((high - np.mean(values)) / error, skew)):
+        y = min(own, 0.8 / t)
+        transformed = reach - y * reach**2 / 3 + y**2 * reach**3 / 27 - y / 6
+        assert reach == pytest.approx(t) if y <= 0 else reach >= t - 1e-9
+        assert transformed == pytest.approx(t, rel=1e-4) or reach == pytest.approx(t)
+
+
+@given(VALUES, ALPHAS, st.floats(1.0, 1000.0))
+def test_a_slower_replication_never_lowers_the_upper_bound(values: list[float], alpha: float, by: float) -> None:
+    slower = [*sorted(values)[:-1], max(values) + by]
+    assert one_sided_bounds(slower, alpha)[1] >= one_sided_bounds(values, alpha)[1]
 
 
 @pytest.mark.slow
@@ -132,13 +145,37 @@ def test_bounds_solve_halls_equation(values: list[float], alpha: float) -> None:
 def test_a_bound_alone_errs_less_where_skewness_is_corrected(n: int) -> None:
     """5000 analyses of exponential values, of skewness 2: 5 % is asked, Student's errs in 14 and 10 % of cases.
 
-    Corrected, it errs in 8 and 6 %. On the same values the standard error of the difference is 0.3 %.
+    Corrected, it errs in 9 and 6 %. On the same values the standard error of the difference is 0.3 %.
     """
     rows = np.random.default_rng(5).exponential(1.0, (5000, n))
     corrected = np.mean([one_sided_bounds(row, 0.05)[1] < 1.0 for row in rows])
     student = np.mean(rows.mean(axis=1) + stats.t.isf(0.05, n - 1) * rows.std(axis=1, ddof=1) / sqrt(n) < 1.0)
-    assert corrected < 0.09
+    assert corrected < 0.10
     assert student > corrected + 0.02
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("expectations", [1, 5, 12])
+@pytest.mark.parametrize("n", [3, 5, 8, 20])
+def test_the_bounds_of_many_expectations_err_together_in_5_of_100_where_values_are_normal(
+    n: int, expectations: int
+) -> None:
+    """However few the replications are. Of 20,000 analyses at 0.05 / 12 one side errs in 83 and some, give or take 9:
+    that it errs in a third more, which is 3 of these, happens to one in 700 such tests."""
+    rows = np.random.default_rng(7).standard_normal((20_000, n))
+    bounds = np.array([one_sided_bounds(row, 0.05 / expectations) for row in rows])
+    for wrong in (bounds[:, 0] > 0.0, bounds[:, 1] < 0.0):
+        assert expectations * np.mean(wrong) < 0.05 * 4 / 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "most"), [(8, 0.14), (20, 0.11), (80, 0.08)])
+def test_where_values_are_skewed_the_bounds_of_twelve_err_in_a_few_more(n: int, most: float) -> None:
+    """Log-normal of sigma 0.3 (a skewness of 1): 20,000 analyses err in 11, 8 and 6 % where Student's bounds err in 15,
+    14 and 10 %; the standard error is 1 %."""
+    rows = np.exp(0.3 * np.random.default_rng(8).standard_normal((20_000, n)))
+    wrong = [one_sided_bounds(row, 0.05 / 12)[1] < float(np.exp(0.045)) for row in rows]
+    assert 12 * np.mean(wrong) < most
 
 
 @pytest.mark.slow
