@@ -1,7 +1,7 @@
 """What each kind of work costs, out of the counters of a calibration.
 
-Decides how noise is averaged and how costs are told apart. Rule: every load is divided by the speed of the machine just
-then (the reference work before and after it), averaged over rounds without the quarters that are farthest off, and all
+Decides how noise is averaged and how costs are told apart. Rule: every load is divided by the speed of the server just
+then (a fixed work that it did meanwhile), averaged over rounds without the quarters that are farthest off, and all
 costs are found at once, as those of 0 or more that explain all loads best (non-negative least squares: Lawson and
 Hanson 1974, ch. 23); their intervals come from rounds drawn again (bootstrap). Costs are those on the machine's median
 speed.
@@ -41,7 +41,7 @@ LATE_SHARE_MAX: Final = 0.5
 """A crowd that is later than this share of a load's gap did not play it as it was meant."""
 
 DRIFT_MAX: Final = 1.15
-"""The reference may be so much slower at one time than at another, before that is said."""
+"""The fixed work may be so much slower at one time than at another, before that is said."""
 
 CUT: Final = 0.25
 """So much of the rounds is left out at either end before they are averaged: what is left is as robust as a median

@@ -60,6 +60,7 @@ class Options(msgspec.Struct, kw_only=True):
     log_level: str = "info"
     clock_ahead: float | None = None
     stalls: Path | None = None
+    speed: Path | None = None
 
 
 def add(app: typer.Typer) -> None:
@@ -99,6 +100,8 @@ def add(app: typer.Typer) -> None:
         clock_ahead: Annotated[float | None, typer.Option(hidden=True)] = None,
         # For the judge of live runs: a new file that says when the machine did not run this process.
         stalls: Annotated[Path | None, typer.Option(hidden=True)] = None,
+        # For whoever measures: a new file that says how fast it was.
+        speed: Annotated[Path | None, typer.Option(hidden=True)] = None,
     ) -> None:
         """Serve chat on one port: WebSocket at /ws, HTTP beside it."""
         options = Options(
@@ -121,6 +124,7 @@ def add(app: typer.Typer) -> None:
             log_level=log_level,
             clock_ahead=clock_ahead,
             stalls=stalls,
+            speed=speed,
         )
         from chatsim.live.server import run
 
@@ -165,6 +169,7 @@ def settings_of(options: Options) -> ServerSettings:
         time_scale=options.time_scale,
         clock_ahead_s=options.clock_ahead,
         stalls=options.stalls,
+        speed=options.speed,
     )
 
 

@@ -84,12 +84,13 @@ class Node:
         time_scale: float = 1.0,
         clock_ahead_s: float | None = None,
         stalls: Path | None = None,
+        speed: Path | None = None,
         program: Sequence[str] = PROGRAM,
     ) -> None:
         """Start it and wait until it listens; `log` is where its stderr goes. Raises HarnessError where it does not.
 
         `clock_ahead_s` lets its wall clock be set, and is how far it is ahead from the start; `stalls` is a new file
-        for when the machine did not run it.
+        for when the machine did not run it, `speed` one for how fast it was.
         """
         self._log = log
         self._stop_s_max = STOP_S_MAX * max(time_scale, 1.0)
@@ -106,6 +107,8 @@ class Node:
                 flags += ["--clock-ahead", repr(clock_ahead_s)]
             if stalls is not None:
                 flags += ["--stalls", f"{stalls}"]
+            if speed is not None:
+                flags += ["--speed", f"{speed}"]
             if admin_key is not None:
                 _write_private(folder / "admin", admin_key)
                 flags += ["--admin-key-file", f"{folder / 'admin'}"]

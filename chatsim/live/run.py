@@ -30,17 +30,18 @@ from chatsim.journal.lives import of_life
 from chatsim.journal.record import RunRecord
 from chatsim.live.admin import Admin
 from chatsim.live.calendar import Calendar
-from chatsim.live.cores import held_to
+from chatsim.live.cores import cores, held_to
 from chatsim.live.crowd import Crowd
 from chatsim.live.follower import SLACK_S, Follower
 from chatsim.live.lives import Lives
 from chatsim.live.metrics import connections, frames_out
 from chatsim.live.mischief import Mischief, check_events
 from chatsim.live.node import Node
+from chatsim.live.notes import read as read_notes
 from chatsim.live.pauses import no_full_collections
+from chatsim.live.speed import Glance
 from chatsim.live.sqlite_log import hold
 from chatsim.live.stalls import StallWatch
-from chatsim.live.stalls import read as read_stalls
 from chatsim.live.tls import client_context, self_signed
 from chatsim.live.tokens import Purse
 from chatsim.network.link import Link
@@ -73,12 +74,16 @@ ACKS_S_MAX = 5.0
 
 CLOSED_BY_END = 1012
 
+STALLS, SPEED = "stalls", "speed"
+"""Files of what each life of the server notes of itself, as their names begin."""
+
 
 class LiveOutcome(msgspec.Struct):
     """What came of a live run; `exposition` is the last scrape of the server's metrics, `health` how well the harness
     itself did (s, counts), `why_invalid` one sentence, `busy` says that it is the machine's fault, `violations` are the
     invariants that did not hold, `stalls` when the machine did not run the server or the crowd, and `late_s` by how
-    much the crowd was late (s) in writing each message of the record, in its order."""
+    much the crowd was late (s) in writing each message of the record, in its order. `glances` are those at the server's
+    speed while people acted, of a run that was measured closely."""
 
     record: RunRecord
     trace_hash: str
@@ -90,6 +95,7 @@ class LiveOutcome(msgspec.Struct):
     violations: list[Violation]
     stalls: Stalls
     late_s: Sequence[float]
+    glances: Sequence[Glance]
 
 
 def run_live(
@@ -98,15 +104,14 @@ def run_live(
     seed: int,
     out_dir: Path,
     progress: Callable[[float], None] | None = None,
-    follows: bool = True,
-    cores: tuple[int, int] | None = None,
+    closely: bool = False,
 ) -> LiveOutcome:
     """Play the scenario with its `live:` overrides; the journal and the server's log go into `out_dir`.
 
-    `progress` hears the share done. Without `follows` the journal is read when people have stopped acting: the crowd's
-    loop is never busy with it while latencies are measured, and a long run takes longer to end. `cores` are those of
-    the server and of the crowd (None: where the system likes). Raises UsageError for what the live wire cannot play,
-    HarnessError where it failed.
+    `progress` hears the share done. What is measured `closely` has a core of its own for the server and one for the
+    crowd, where there are two, and a probe of the server's speed; its journal is read when people have stopped acting:
+    the crowd's loop is never busy with it while latencies are measured, and a long run takes longer to end. Raises
+    UsageError for what the live wire cannot play, HarnessError where it failed.
     """
     told = scenario.with_seed(seed).with_live_overrides()
     played = told.scaled()
@@ -114,12 +119,12 @@ def run_live(
     clock = _Clock() if any(isinstance(event, ev.ClockJump) for event in played.events) else None
     secret, admin_key = (secrets.token_urlsafe(48).encode() for _ in range(2))
     purse = Purse(played, secret)
-    server_core, crowd_core = cores or (None, None)
+    server_core, crowd_core = (cores() if closely else None) or (None, None)
     journal = out_dir / "journal.jsonl"
     with contextlib.ExitStack() as stack:
         log = out_dir / "server.log"
         scale = told.time_scale
-        stalls = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chatsim-stalls-"))) / "stalls"
+        notes = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chatsim-notes-")))
         # The log that lasts is what people run; what it holds is in the journal too, so it goes when the run is over.
         data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chatsim-data-")))
         kept = None if told.log.store == "memory" else data
@@ -138,21 +143,24 @@ def run_live(
                     tls=tls,
                     time_scale=scale,
                     clock_ahead_s=None if clock is None else clock.ahead_s,
-                    stalls=of_life(stalls, life),
+                    stalls=of_life(notes / STALLS, life),
+                    speed=of_life(notes / SPEED, life) if closely else None,
                 )
 
         lives = Lives(make, lambda life: follower.begin(of_life(journal, life)))
         stack.callback(lives.stop)
         follower = stack.enter_context(contextlib.closing(Follower(journal, purse.forged)))
         trust = None if tls is None else client_context(tls.cert)
-        run = _Run(played, lives, trust, purse, admin_key, follower, data, clock, follows=follows)
+        run = _Run(played, lives, trust, purse, admin_key, follower, data, clock, follows=not closely)
         with held_to(crowd_core), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run.play(progress))
         code = lives.stop()
         if code != 0:
             lives.check()
-        for path in stalls.parent.iterdir():
-            run.stalls += read_stalls(path)
+        for path in notes.glob(f"{STALLS}*"):
+            run.stalls += read_notes(path, Stall, "stalls")
+        for path in notes.glob(f"{SPEED}*"):
+            run.glances += read_notes(path, Glance, "speed")
         return run.outcome()
 
 
@@ -192,6 +200,7 @@ class _Run:
         self.admin_key = admin_key
         self.utilisation = self.crowd_cpu_s = self.lasted_s = 0.0
         self.stalls: list[Stall] = []
+        self.glances: list[Glance] = []
         self.settled = False
         self.exposition = b""
         self.calendar: Calendar
@@ -381,7 +390,12 @@ class _Run:
             violations,
             stalls,
             self.crowd.late_s,
+            self._while_acting(),
         )
+
+    def _while_acting(self) -> list[Glance]:
+        began_at = self.calendar.started_at
+        return sorted(one for one in self.glances if began_at <= one.at < began_at + self.scenario.duration_s)
 
     def _record(self) -> RunRecord:
         follower = self.follower

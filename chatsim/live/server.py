@@ -41,10 +41,12 @@ from chatsim.live.gate import Gate
 from chatsim.live.http import Routes
 from chatsim.live.log import Log
 from chatsim.live.metrics import scrape
+from chatsim.live.notes import written_to
 from chatsim.live.outlets import CLOSE_TIMEOUT_S
 from chatsim.live.protocol import HANDSHAKE_TIMEOUT_S, protocol_for
+from chatsim.live.speed import SpeedProbe
 from chatsim.live.sqlite_log import PRUNE_S, SqliteLog
-from chatsim.live.stalls import StallWatch, written_to
+from chatsim.live.stalls import StallWatch
 from chatsim.live.tls import is_loopback, self_signed, server_context
 
 DRAIN_S_MAX = 26.0
@@ -87,7 +89,7 @@ class ServerSettings(msgspec.Struct, kw_only=True):
     `log` is one of the caller's own instead of both. Who has sent no whole request `handshake_timeout_s` after the
     accept, the TLS handshake included, is dropped; `time_scale` leaves that as it is. `clock_ahead_s` is how far its
     wall clock is ahead of the machine's; who says it, be it 0, lets the admin key set it further (None: nobody can).
-    `stalls` is a file for when the machine did not run this process.
+    `stalls` is a file for when the machine did not run this process, `speed` one for how fast it was.
     """
 
     host: str = "127.0.0.1"
@@ -108,6 +110,7 @@ class ServerSettings(msgspec.Struct, kw_only=True):
     seed: int | None = None
     clock_ahead_s: float | None = None
     stalls: Path | None = None
+    speed: Path | None = None
 
     @property
     def close_timeout_s(self) -> float:
@@ -229,6 +232,9 @@ async def serve(settings: ServerSettings, *, ready: Callable[[str], None], stop:
         if settings.stalls is not None:
             told = written_to(stack.enter_context(settings.stalls.open("w", encoding="ascii")))
             stack.callback(StallWatch(asyncio.get_running_loop(), told).end)
+        if settings.speed is not None:
+            told = written_to(stack.enter_context(settings.speed.open("w", encoding="ascii")))
+            stack.callback(SpeedProbe(asyncio.get_running_loop(), told).end)
         server = _Server(made, lambda: _listens(url, ready), patience_s, settings.close_timeout_s)
         await _until(server, listener, driver, stop, settings.drain_s_max)
         tell(logging.INFO, "ended", **driver.counts())

@@ -13,10 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import TextIO
 
-from chatsim.errors import HarnessError
 from chatsim.verdict.stalls import Stall
 
 EVERY_S = 0.005
@@ -65,25 +62,3 @@ class StallWatch:
     def end(self) -> None:
         """Look no longer."""
         self._timer.cancel()
-
-
-def written_to(file: TextIO) -> Callable[[Stall], None]:
-    """Has each stall written as a line, at once: the process may be killed."""
-
-    def write(stall: Stall) -> None:
-        file.write(f"{stall.began_at!r} {stall.ended_at!r}\n")
-        file.flush()
-
-    return write
-
-
-def read(path: Path) -> list[Stall]:
-    """The stalls of a file that `written_to` wrote; of one that was cut off, those that are whole.
-
-    Raises HarnessError where the file holds something else.
-    """
-    try:
-        lines = path.read_text(encoding="ascii").splitlines(keepends=True)
-        return [Stall(*map(float, line.split())) for line in lines if line.endswith("\n")]
-    except (OSError, ValueError, TypeError) as problem:
-        raise HarnessError(f"{path.name} holds no stalls of a server: {problem}.") from problem

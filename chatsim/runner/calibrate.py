@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from statistics import fmean, median
+from statistics import median
 from typing import Any, Final
 
 from chatsim.analysis.costing import Cost, Costing, costing
@@ -56,7 +56,6 @@ def calibration(measured: Measured, *, chatsim: str, made_at: str, quick: bool, 
         versions=versions(),
         reference=Reference(
             median_s=median(reference),
-            again_s=fmean(measured.series_s) if measured.series_s else median(reference),
             all_s=reference,
             drift=found.drift,
         ),

@@ -60,6 +60,7 @@ class RunResult(msgspec.Struct):
     lasted_s: float = 0.0
     measures: Measures | None = None
     late_s: Sequence[float] = ()
+    glances: Sequence[tuple[float, float]] = ()
 
     def of_group(self, group: str) -> dict[str, dict[str, float]]:
         """Every aggregate of every metric of one group (s)."""
@@ -125,6 +126,7 @@ class _Played(msgspec.Struct):
     lasted_s: float = 0.0
     outside: Outside | None = None
     late_s: Sequence[float] = ()
+    glances: Sequence[tuple[float, float]] = ()
 
 
 def run(
@@ -135,14 +137,12 @@ def run(
     out: Path | None = None,
     progress: Callable[[float], None] | None = None,
     target: Target | None = None,
-    follows: bool = True,
-    cores: tuple[int, int] | None = None,
+    closely: bool = False,
 ) -> RunResult:
     """Play a scenario on a wire and judge it; writes a folder below `out` (default `results/runs`).
 
     `progress` hears the share that is done; `target` is a server that somebody else runs, and `on` what it is called.
-    A live run without `follows` reads its journal at the end only; `cores` are those of its server and its crowd (None:
-    where the system likes). A run that was played to its end is always written,
+    A live run may be measured `closely` (see `run_live`). A run that was played to its end is always written,
     whether or not it may be judged; of one that broke on the way there are its journal and its last moments. Raises
     UsageError where the wire cannot play the scenario, TargetError where the server lets nobody in, HarnessError where
     it failed on the way.
@@ -155,7 +155,7 @@ def run(
             folder.write_scenario(scenario.words)
             folder.write_document(result.to_dict())
         else:
-            result = _written(scenario, on, folder, progress, target, follows, cores)
+            result = _written(scenario, on, folder, progress, target, closely)
     result.path = folder.path
     return result
 
@@ -166,15 +166,14 @@ def _written(
     folder: RunFolder,
     progress: Callable[[float], None] | None,
     target: Target | None,
-    follows: bool,
-    cores: tuple[int, int] | None,
+    closely: bool,
 ) -> RunResult:
     """Play and judge it, with everything that is written down of a run of rows."""
     try:
         if target is not None:
             played = _play_remote(scenario, target, progress)
         elif on == "live":
-            played = _play_live(scenario, folder.path, progress, follows, cores)
+            played = _play_live(scenario, folder.path, progress, closely)
         else:
             played = _play(scenario, on, folder.journal, progress)
     except (UsageError, TargetError):
@@ -258,17 +257,16 @@ def _play_live(
     scenario: Scenario,
     folder: Path,
     progress: Callable[[float], None] | None,
-    follows: bool,
-    cores: tuple[int, int] | None,
+    closely: bool,
 ) -> _Played:
     from chatsim.live.run import run_live
 
-    lived = run_live(scenario, seed=scenario.seed, out_dir=folder, progress=progress, follows=follows, cores=cores)
+    lived = run_live(scenario, seed=scenario.seed, out_dir=folder, progress=progress, closely=closely)
     judged_by = scenario.with_live_overrides()
     judged_by = judged_by.scaled(judged_by.time_scale)
     played = _Played(judged_by, lived.record, lived.trace_hash, lived.violations, lived.exposition)
     played.valid, played.why, played.busy, played.health = lived.valid, lived.why_invalid, lived.busy, lived.health
-    played.lasted_s, played.late_s = lived.health["lasted_s"], lived.late_s
+    played.lasted_s, played.late_s, played.glances = lived.health["lasted_s"], lived.late_s, lived.glances
     excuse = _excuse(judged_by, lived.record, lived.stalls) if lived.valid else ""
     if excuse:
         played.valid, played.why, played.busy = False, excuse, True
@@ -323,6 +321,7 @@ def _judged(played: _Played, wire: str) -> RunResult:
         busy=busy,
         lasted_s=played.lasted_s,
         late_s=played.late_s,
+        glances=played.glances,
     )
 
 

@@ -1,9 +1,10 @@
 """Pairs of runs: the same scenario live and in simulation, with the same arrivals, and what may be said of them.
 
-Decides what is played, in which order, at which load. Rule: each live run stands between two times of the reference
-work, and its simulation spends what the calibration measured at the speed that these tell, which wavers as they do;
-nothing is fitted to what is compared. A simulated crowd writes each message as late as the live one did, and latencies
-count from then: what is compared is the server, and not how punctual a crowd is.
+Decides what is played, in which order, at which load. Rule: the server of each live run looks over and over again how
+fast it is, as those of the calibration did, and its simulation spends what the calibration measured at the speed that
+these glances tell, which wavers as they do; nothing is fitted to what is compared. A simulated crowd writes each
+message as late as the live one did, and latencies count from then: what is compared is the server, and not how punctual
+a crowd is.
 Who judges is `chatsim.analysis.validation`.
 """
 
@@ -14,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -24,8 +26,9 @@ from chatsim.analysis.pace import pace_of
 from chatsim.analysis.report.validated import Shown
 from chatsim.analysis.validation import Judged, Sight, judged
 from chatsim.errors import UsageError
-from chatsim.live.calibration.meters import Reference, machine, stolen_s
+from chatsim.live.calibration.meters import machine, stolen_s
 from chatsim.live.cores import cores
+from chatsim.live.speed import EVERY_S as GLANCE_EVERY_S
 from chatsim.people.lateness import ON_TIME, Lateness
 from chatsim.runner.calibrate import wavering
 from chatsim.runner.run import RunResult, play, run
@@ -86,25 +89,23 @@ FLOOR: Final = {
 
 class Effort(NamedTuple):
     """How often a pair is played live, how often more in simulation, how often a run that the machine was too busy for
-    is tried again, for how long the reference work goes on before and after each (s), and how many simulations are
-    played at a time."""
+    is tried again, and how many simulations are played at a time."""
 
     live: int
     replications: int
     attempts: int
-    reference_s: float = 1.0
     jobs: int = 2
 
 
 FULL: Final = Effort(live=3, replications=4, attempts=3)
-QUICK: Final = Effort(live=2, replications=3, attempts=2, reference_s=0.2)
+QUICK: Final = Effort(live=2, replications=3, attempts=2)
 
 
 class Lived(NamedTuple):
     """One live run: what was seen, at which speed of the machine (1 is that of the calibration), what each message that
     it wrote and each frame that it read took the crowd (s of CPU), by how much it was late in writing each message, the
-    counts that were otherwise when its arrivals were played again, as (live, again), and which share of the time the
-    host gave to others."""
+    counts that were otherwise when its arrivals were played again, as (live, again), which share of the time the host
+    gave to others, and what the server's fixed work took each time (s of CPU)."""
 
     sight: Sight
     speed: float
@@ -112,6 +113,7 @@ class Lived(NamedTuple):
     late: Lateness
     counts: dict[str, tuple[int, int]]
     stolen: float = 0.0
+    glances_s: Sequence[float] = ()
 
 
 class Pair(msgspec.Struct, kw_only=True):
@@ -159,11 +161,12 @@ Live = Callable[[Scenario, Path], RunResult]
 
 
 def _play_live(scenario: Scenario, out: Path) -> RunResult:
-    return run(scenario, on="live", out=out, follows=False, cores=cores())
+    return run(scenario, on="live", out=out, closely=True)
 
 
 class Validator:
-    """Plays pairs with the costs of one calibration. Leave it by `close`."""
+    """Plays pairs with the costs of one calibration. `speed` is that of the server of the last live run: how many times
+    as long the fixed work took as while the costs were measured."""
 
     def __init__(
         self,
@@ -171,46 +174,20 @@ class Validator:
         effort: Effort,
         path_s: float = 0.0,
         play_live: Live = _play_live,
-        reference: Callable[[int | None], Reference] = Reference,
     ) -> None:
         """`path_s` is what one way between the server and the crowd takes beside the costs (s), `play_live` plays a
-        scenario on real sockets and leaves its folder below the one given, `reference` makes the work that is done over
-        and over again on a core."""
+        scenario on real sockets and leaves its folder below the one given."""
         self._play_live = play_live
         self.calibration = calibration
         self.effort = effort
         self.path_s = path_s
-        pair = cores() or (None, None)
-        self._references = [reference(core) for core in pair]
-        # What the reference work has taken on the server's core since the pair began, and how often it was begun (s).
-        self._glances_s: list[float] = []
-        self._every_s = 0.0
+        self.speed = 1.0
 
-    def close(self) -> None:
-        """No more of it."""
-        for reference in self._references:
-            reference.close()
-
-    def speed(self) -> float:
-        """How much slower the machine is just now than it was usually while it was calibrated.
-
-        What a run takes is a sum, so it is the mean that counts, and a machine that has two speeds may change them many
-        times in a second.
-        """
-        took_s: list[float] = []
-        began_at = time.monotonic()
-        while sum(took_s) < self.effort.reference_s or not took_s:
-            took_s += [reference() for reference in self._references]
-        glances_s = took_s[:: len(self._references)]
-        self._every_s = (time.monotonic() - began_at) / len(glances_s)
-        self._glances_s += glances_s
-        return float(np.mean(took_s)) / self.calibration.reference.again_s
-
-    def wavers(self) -> Calibration:
-        """The calibration, with the machine's speed as it has wavered since the pair began: that is none of the costs,
-        and another one an hour later."""
+    def wavers(self, live: Sequence[Lived]) -> Calibration:
+        """The calibration, with the speed as it has wavered in these runs: that is none of the costs, and another one
+        an hour later."""
         costs = {word: cost for word, cost in self.calibration.costs.items() if word not in PACES}
-        pace = pace_of(self._glances_s, self._every_s)
+        pace = pace_of([took_s for lived in live for took_s in lived.glances_s], GLANCE_EVERY_S)
         return msgspec.structs.replace(self.calibration, costs=costs if pace is None else costs | wavering(pace))
 
     def stolen_s(self) -> float:
@@ -287,10 +264,12 @@ class Validator:
         """One live run, the calmest of those that it took, or why there is none that may be judged."""
         why, calmest = "", None
         for _ in range(self.effort.attempts):
-            before, stolen_before_s, began_at = self.speed(), self.stolen_s(), time.monotonic()
+            stolen_before_s, began_at = self.stolen_s(), time.monotonic()
             result = self._play_live(scenario, out)
             stolen = (self.stolen_s() - stolen_before_s) / (time.monotonic() - began_at)
-            speed = (before + self.speed()) / 2
+            glances_s = [took_s for _, took_s in result.glances]
+            # What a run takes is a sum, so it is the mean that counts.
+            self.speed = fmean(glances_s) / self.calibration.reference.median_s if glances_s else 1.0
             share = crowd_share(result)
             if result.violations:
                 return None, f"invariants do not hold: {' '.join(f'{each}' for each in result.violations)}"
@@ -298,7 +277,7 @@ class Validator:
                 if calmest is None or stolen < calmest.stolen:
                     late = lateness(result)
                     seen = sight(result, late=late)
-                    calmest = Lived(seen, speed, crowd_s(result), late, _again(result), stolen)
+                    calmest = Lived(seen, self.speed, crowd_s(result), late, _again(result), stolen, glances_s)
                 if stolen <= STOLEN_MAX:
                     break
                 continue
@@ -312,8 +291,7 @@ class Validator:
 
     def pair(self, scenario: Scenario) -> Pair:
         """Play one pair, and judge it."""
-        self._glances_s = []
-        told = self.loaded(scenario, self.speed())
+        told = self.loaded(scenario, self.speed)
         live: list[Lived] = []
         with tempfile.TemporaryDirectory(prefix="chatsim-validate-") as name:
             for _ in range(self.effort.live):
@@ -322,7 +300,7 @@ class Validator:
                     return Pair(name=scenario.name, judged=None, why=why)
                 live.append(lived)
         sides = [lived.sight for lived in live]
-        calibration = self.wavers()
+        calibration = self.wavers(live)
         simulated = self._all(calibration, ((told, lived.speed, lived.crowd_s, lived.late, None, {}) for lived in live))
         speed, each_s = (
             float(np.mean(values)) for values in zip(*((one.speed, one.crowd_s) for one in live), strict=True)
@@ -381,11 +359,7 @@ def _simulated(
     changes: dict[str, Any],
 ) -> Sight:
     """One in simulation, wherever this is called."""
-    validator = Validator(calibration, FULL, path_s)
-    try:
-        return validator.simulated(scenario, speed, crowd_s, late, seed=seed, changes=changes)
-    finally:
-        validator.close()
+    return Validator(calibration, FULL, path_s).simulated(scenario, speed, crowd_s, late, seed=seed, changes=changes)
 
 
 def differences(live: Sequence[Sight], simulated: Sequence[Sight]) -> dict[str, tuple[int, int]]:
@@ -523,13 +497,11 @@ def validate(
             raise
         interrupted = True
         notes.append(f"It was interrupted when {len(found)} of {len(wanted)} pairs were done: the others are not here.")
-    finally:
-        validator.close()
     speeds = [speed for pair in found for speed in pair.speeds]
     if speeds:
         notes.append(
-            f"The machine took {min(speeds):.2f} to {max(speeds):.2f} times as long for the reference work as while it "
-            "was calibrated; each simulation was played at the speed beside its live run."
+            f"The servers took {min(speeds):.2f} to {max(speeds):.2f} times as long for the fixed work as while they "
+            "were calibrated; each simulation was played at the speed of its live run."
         )
         most = max(stolen for pair in found for stolen in pair.stolen)
         notes.append(

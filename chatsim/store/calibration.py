@@ -50,11 +50,10 @@ class LineFit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
-    """CPU time of the same fixed work (s), on the server's core between all loads; `drift` is its 95th percentile over
-    its 5th. Costs are those at `median_s`; done over and over it takes `again_s` in the mean, since caches are warm."""
+    """CPU time of the fixed work that a server does while it serves (s), in the mean of each load; `drift` is its 95th
+    percentile over its 5th. Costs are those at `median_s`."""
 
     median_s: float
-    again_s: float
     all_s: list[float]
     drift: float
 

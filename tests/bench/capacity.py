@@ -17,7 +17,6 @@ from typing import Final
 
 from chatsim.analysis.capacity import sized, users_of
 from chatsim.analysis.capacity_found import Finding, answer
-from chatsim.live.cores import cores
 from chatsim.runner.capacity import capacity
 from chatsim.runner.run import run
 from chatsim.scenario.expectations import parse_expectation
@@ -93,7 +92,7 @@ class Climb:
                 return f"{PATIENCE_S:g} s are over"
             began_at = time.monotonic()
             with tempfile.TemporaryDirectory(prefix="chatsim-bench-") as folder:
-                found = run(at, on="live", out=Path(folder), cores=cores())
+                found = run(at, on="live", out=Path(folder), closely=True)
             self._took_s = max(self._took_s, time.monotonic() - began_at)
             (judged,) = found.expectations
             busy = found.metrics["utilisation"].get("mean", 0.0)

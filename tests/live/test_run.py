@@ -14,7 +14,9 @@ from chatsim.core.effects import Close
 from chatsim.errors import UsageError
 from chatsim.journal.replay import replay
 from chatsim.journal.steps import read, read_header
+from chatsim.live.cores import cores
 from chatsim.live.run import run_live
+from chatsim.live.speed import EVERY_S
 from chatsim.scenario.model import Scenario
 from chatsim.verdict.metrics import counters
 
@@ -57,20 +59,24 @@ def test_the_log_is_the_one_that_the_scenario_names(store: str | None, lasts: bo
     assert (read_header(tmp_path / "journal.jsonl").snapshot is not None) == lasts
 
 
-def test_server_and_crowd_run_where_they_are_told(tmp_path: Path) -> None:
-    """Both on one core, where there is no other: what is asked for is what is done."""
+def test_what_is_measured_closely_has_cores_of_its_own_and_glances_at_its_speed(tmp_path: Path) -> None:
     before = os.sched_getaffinity(0)
-    told = (min(before), max(before))
+    told = cores()
+    server_cores, crowd_cores = (before, before) if told is None else ({told[0]}, {told[1]})
     found: list[tuple[set[int], list[set[int]]]] = []
 
     def look(share: float) -> None:
         main = Path(f"/proc/self/task/{os.getpid()}/children")
         found.append((os.sched_getaffinity(0), [os.sched_getaffinity(int(pid)) for pid in main.read_text().split()]))
 
-    run_live(scenario(duration="3s"), seed=3, out_dir=tmp_path, progress=look, cores=told)
-    assert all(crowd == {told[1]} for crowd, _ in found)
-    assert all({told[0]} in children for _, children in found)
+    outcome = run_live(scenario(duration="3s"), seed=3, out_dir=tmp_path, progress=look, closely=True)
+    assert all(crowd == crowd_cores for crowd, _ in found)
+    assert all(server_cores in children for _, children in found)
     assert os.sched_getaffinity(0) == before
+    ats = [glance.at for glance in outcome.glances]
+    assert ats == sorted(ats)
+    assert 0 < len(ats) <= 3.0 / EVERY_S + 1
+    assert all(glance.took_s > 0 for glance in outcome.glances)
 
 
 def test_faults_strike_heal_and_are_found(tmp_path: Path) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from chatsim.errors import HarnessError
 from chatsim.live import stalls
-from chatsim.live.stalls import EVERY_S, STALL_S_MIN, StallWatch, read, written_to
+from chatsim.live.stalls import EVERY_S, STALL_S_MIN, StallWatch
 from chatsim.verdict.stalls import Stall
 
 
@@ -77,23 +75,3 @@ def test_it_ends() -> None:
     machine = Machine()
     machine.watch.end()
     assert machine.cancelled == 1
-
-
-def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
-    path = tmp_path / "stalls"
-    found = [Stall(0.1 + 0.2, 1 / 3), Stall(12345.6789, 12346.0)]
-    with path.open("w", encoding="ascii") as file:
-        write = written_to(file)
-        for stall in found:
-            write(stall)
-            assert path.read_text(encoding="ascii").endswith("\n")
-        file.write("12350.0 123")
-    assert read(path) == found
-
-
-@pytest.mark.parametrize("text", ["1.0\n", "1.0 2.0 3.0\n", "soon later\n"])
-def test_a_file_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "stalls"
-    path.write_text(text, encoding="ascii")
-    with pytest.raises(HarnessError, match="holds no stalls"):
-        read(path)

@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 
 from chatsim.errors import UsageError
-from chatsim.live.calibration.meters import Reference
 from chatsim.live.metrics import frames_out
-from chatsim.people.lateness import Lateness
+from chatsim.people.lateness import ON_TIME, Lateness
 from chatsim.runner.calibrate import calibration
 from chatsim.runner.run import RunResult, play, run
 from chatsim.runner.validate import (
     CONTROLS,
     PAIRS,
     Effort,
+    Lived,
     Pair,
     Validator,
     crowd_s,
@@ -54,9 +54,16 @@ class Wire:
     """Stands for the live one: plays in simulation what it is given, with the costs so many times what is told."""
 
     def __init__(
-        self, factor: float = 1.0, why: str = "", crowd_share: float = 0.0, late_s: Sequence[float] = ()
+        self,
+        factor: float = 1.0,
+        why: str = "",
+        crowd_share: float = 0.0,
+        late_s: Sequence[float] = (),
+        glances_s: Sequence[float] = (),
     ) -> None:
-        """`late_s` is by how much the crowd is late (s) with one message after another, and so on from the front."""
+        """`late_s` is by how much the crowd is late (s) with one message after another, and so on from the front;
+        `glances_s` is what the server's fixed work takes each time (s)."""
+        self.glances_s = glances_s
         self.late_s = late_s
         self.costs = made().costs
         self.crowd_share = crowd_share
@@ -76,6 +83,7 @@ class Wire:
         result.health["crowd_cpu_s"] = self.crowd_share * scenario.duration_s
         assert result.path is not None
         result.health["frames_out"] = frames_out((result.path / "metrics.prom").read_bytes())
+        result.glances = list(enumerate(self.glances_s))
         if self.why:
             result.valid, result.why_invalid, result.busy = False, self.why, True
         return result
@@ -86,46 +94,41 @@ def small() -> Scenario:
     return pairs(["fives-50"])[0].with_({"duration": "4s", "groups.people.users": 20})
 
 
-class Steady(Validator):
-    """On a machine whose speed never changes."""
-
-    def speed(self) -> float:
-        return 1.0
-
-
-class Unsteady(Reference):
-    """The same work on a machine of two speeds, each held for twenty of them; nothing is really done."""
-
-    def __init__(self, core: int | None, cv: float) -> None:
-        super().__init__(core)
-        self._cv = cv
-        self._dice = np.random.default_rng(1)
-        self._speed = 1.0
-
-    def __call__(self) -> float:
-        if self._dice.random() < 1 / 20:
-            self._speed = 1.0 + self._cv * float(self._dice.choice([-1.0, 1.0]))
-        return 1.5e-3 * self._speed * (1.0 + 0.02 * float(self._dice.standard_normal()))
+def glances_of(cv: float) -> list[float]:
+    """What a server's fixed work takes on a machine of two speeds, each held for twenty glances (s)."""
+    dice = np.random.default_rng(1)
+    speed, found = 1.0, []
+    for _ in range(10_000):
+        if dice.random() < 1 / 20:
+            speed = 1.0 + cv * float(dice.choice([-1.0, 1.0]))
+        found.append(90e-6 * speed * (1.0 + 0.02 * float(dice.standard_normal())))
+    return found
 
 
 @pytest.mark.parametrize(("cv", "wavers"), [(0.3, True), (0.0, False)])
-def test_a_pair_has_the_pace_of_its_own_time_and_not_that_of_the_calibration(cv: float, wavers: bool) -> None:
+def test_a_pair_has_the_pace_of_its_own_time_and_not_that_of_the_calibration(
+    small: Scenario, cv: float, wavers: bool
+) -> None:
     calibrated = made()
     calibrated.costs |= {"pace": {"uniform": {"low": 0.1, "high": 1.9}}, "pace_hold": "1s"}
-    validator = Validator(
-        calibrated, EFFORT._replace(reference_s=20.0), play_live=Wire(), reference=lambda core: Unsteady(core, cv)
-    )
-    try:
-        validator.speed()
-        costs = validator.wavers().costs
-    finally:
-        validator.close()
+    lived = Lived(sight(play(small)), 1.0, 0.0, ON_TIME, {}, glances_s=glances_of(cv))
+    costs = Validator(calibrated, EFFORT).wavers([lived]).costs
     assert ("pace" in costs, "pace_hold" in costs) == (wavers, wavers)
     assert costs.get("pace") != calibrated.costs["pace"]
     assert {word for word in costs if word not in ("pace", "pace_hold")} == set(made().costs)
 
 
-class Guest(Steady):
+def test_a_simulation_is_as_fast_as_the_server_of_its_live_run_was(small: Scenario, tmp_path: Path) -> None:
+    calibrated = made()
+    wire = Wire(glances_s=[1.5 * calibrated.reference.median_s] * 4)
+    validator = Validator(calibrated, EFFORT, play_live=wire)
+    lived, why = validator.live(small, tmp_path)
+    assert (lived is not None, why) == (True, "")
+    assert lived is not None
+    assert lived.speed == validator.speed == pytest.approx(1.5)
+
+
+class Guest(Validator):
     """On a machine whose host gives this share of the time of one live run after another to others, to within what
     there is to a run."""
 
@@ -184,18 +187,16 @@ def test_costs_are_multiplied_and_shares_are_not() -> None:
 
 
 def test_a_pair_is_as_busy_as_it_says(small: Scenario) -> None:
-    validator = Steady(made(), EFFORT)
+    validator = Validator(made(), EFFORT)
     told = validator.loaded(small, 1.3)
     seen = validator.simulated(told, 1.3)
-    validator.close()
     assert seen.utilisation == pytest.approx(0.5, rel=0.05)
 
 
 def test_the_same_on_both_sides_is_equivalent(small: Scenario) -> None:
     wire = Wire()
-    validator = Steady(made(), EFFORT, play_live=wire)
+    validator = Validator(made(), EFFORT, play_live=wire)
     found = validator.pair(small)
-    validator.close()
     assert wire.played == EFFORT.live
     assert found.judged is not None
     by = {test.metric: test for test in found.judged.tests}
@@ -208,9 +209,8 @@ def test_the_same_on_both_sides_is_equivalent(small: Scenario) -> None:
 def test_how_late_a_crowd_writes_is_no_difference(small: Scenario) -> None:
     """It writes in bunches, and half a second late: what waits at the server then waits there on both sides."""
     bunched = [0.02, 0.01, 0.0, 0.0, 0.5]
-    validator = Steady(made(), EFFORT, play_live=Wire(late_s=bunched))
+    validator = Validator(made(), EFFORT, play_live=Wire(late_s=bunched))
     found, punctual = validator.pair(small), validator.simulated(small, 1.0)
-    validator.close()
     assert found.judged is not None
     assert found.judged.equivalent
     for live, simulated in zip(found.live, found.simulated, strict=True):
@@ -221,9 +221,8 @@ def test_how_late_a_crowd_writes_is_no_difference(small: Scenario) -> None:
 
 
 def test_costs_that_are_wrong_are_found_out(small: Scenario) -> None:
-    validator = Steady(made(), EFFORT, play_live=Wire(factor=1.6))
+    validator = Validator(made(), EFFORT, play_live=Wire(factor=1.6))
     found = validator.pair(small)
-    validator.close()
     assert found.judged is not None
     assert not found.judged.equivalent
     assert {test.metric: test for test in found.judged.tests}["utilisation"].ratio > 1.4
@@ -232,19 +231,17 @@ def test_costs_that_are_wrong_are_found_out(small: Scenario) -> None:
 @pytest.mark.slow
 def test_every_control_turns_its_verdict() -> None:
     turned: dict[str, bool] = {}
-    validator = Steady(made(), EFFORT, play_live=Wire())
+    validator = Validator(made(), EFFORT, play_live=Wire())
     for name in ("fives-70", "pings-20", "retries-20"):
         turned |= validator.pair(pairs([name])[0].with_({"duration": "4s"})).controls
-    validator.close()
     assert all(any(name.startswith(kind) for name in turned) for kind in CONTROLS)
     assert all(turned.values()), turned
 
 
 def test_a_machine_that_is_too_busy_is_not_judged(small: Scenario) -> None:
     wire = Wire(why="the crowd was late")
-    validator = Steady(made(), EFFORT._replace(attempts=2), play_live=wire)
+    validator = Validator(made(), EFFORT._replace(attempts=2), play_live=wire)
     found = validator.pair(small)
-    validator.close()
     assert (found.judged, found.why) == (None, "the crowd was late")
     assert wire.played == 2
 
@@ -255,9 +252,8 @@ def test_a_server_that_breaks_what_must_hold_validates_nothing(
     broken = Violation("seq", 3.0, "s has 4 after 2.")
     monkeypatch.setattr("chatsim.verdict.invariants.watch.Watch.finish", lambda *_, **__: [broken])
     wire = Wire()
-    validator = Steady(made(), EFFORT._replace(attempts=3), play_live=wire)
+    validator = Validator(made(), EFFORT._replace(attempts=3), play_live=wire)
     lived, why = validator.live(small, tmp_path)
-    validator.close()
     assert (lived, why, wire.played) == (None, f"invariants do not hold: {broken}", 1)
 
 
@@ -271,7 +267,6 @@ def test_a_run_from_which_the_host_took_time_is_played_again(
     wire = Wire()
     validator = Guest(shares, EFFORT._replace(attempts=3), wire)
     lived, why = validator.live(small, tmp_path)
-    validator.close()
     assert (wire.played, why) == (played, "")
     assert lived is not None
     assert lived.stolen == pytest.approx(counts, rel=0.1)
@@ -279,9 +274,8 @@ def test_a_run_from_which_the_host_took_time_is_played_again(
 
 def test_a_crowd_that_is_busy_all_the_time_is_not_judged(small: Scenario) -> None:
     wire = Wire(crowd_share=0.84)
-    validator = Steady(made(), EFFORT._replace(attempts=2), play_live=wire)
+    validator = Validator(made(), EFFORT._replace(attempts=2), play_live=wire)
     found = validator.pair(small)
-    validator.close()
     assert found.judged is None
     assert found.why.startswith("the crowd's process was busy for 84% of the time")
     assert wire.played == 2, "it may have been something else that ran beside"
@@ -296,16 +290,14 @@ def test_what_a_crowd_takes_is_shared_by_what_it_wrote_and_read(small: Scenario)
 
 
 def test_the_way_is_what_is_left_beside_the_costs() -> None:
-    validator = Steady(made(), EFFORT, play_live=Wire())
+    validator = Validator(made(), EFFORT, play_live=Wire())
     assert validator.measure_path() == ""
     assert validator.path_s == pytest.approx(0.0, abs=1e-6)
-    validator.close()
 
 
 def test_counts_are_the_same_or_near(small: Scenario) -> None:
-    validator = Steady(made(), EFFORT)
+    validator = Validator(made(), EFFORT)
     seen = validator.simulated(small, 1.0)
-    validator.close()
 
     def counted(**more: int) -> Any:
         return msgspec.structs.replace(seen, counts={**seen.counts, **more})
@@ -318,10 +310,9 @@ def test_counts_are_the_same_or_near(small: Scenario) -> None:
 
 def test_a_crowd_that_takes_its_time_reads_one_thing_after_the_other(small: Scenario) -> None:
     each_s = 0.0005
-    validator = Steady(made(), EFFORT)
+    validator = Validator(made(), EFFORT)
     whole = small.with_({"warmup": "0s"})
     sights = validator.simulated(whole, 1.0), validator.simulated(whole, 1.0, each_s)
-    validator.close()
     apart_s = [
         np.diff(np.sort(np.concatenate([seen.moments[m] + seen.latencies[m] for m in seen.latencies])))
         for seen in sights
@@ -346,7 +337,7 @@ def test_what_is_seen_lies_behind_the_warm_up(small: Scenario, tmp_path: Path) -
 
 
 def test_an_interrupt_keeps_the_pairs_that_are_done() -> None:
-    class Interrupted(Steady):
+    class Interrupted(Validator):
         """Short pairs, in the middle of one of which somebody has had enough."""
 
         at = "fives-50"

@@ -31,7 +31,7 @@ MADE = Calibration(
     levels=[0.2, 0.5],
     machine={"cpu": "a processor", "cores": 2},
     versions={"uvloop": "1"},
-    reference=Reference(median_s=0.0105, again_s=0.01, all_s=[0.01, 0.011], drift=1.1),
+    reference=Reference(median_s=0.0105, all_s=[0.01, 0.011], drift=1.1),
     costs={"frame": "20us", "ping": {"lognormal": {"mean": "8us", "cv": 0.4}}},
     measured={
         "frame": Estimate(

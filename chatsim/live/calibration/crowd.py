@@ -181,18 +181,19 @@ class Crowd:
         """The meters before and after something that returns how much was heard."""
         meter = self.meter
         wakes, cpu_s, loop_s = meter.wakes(), meter.cpu_s(), meter.loop_s()
-        crowd_s, began = time.process_time(), time.perf_counter()
+        crowd_s, began_at = time.process_time(), time.monotonic()
         heard = act()
-        wall_s = time.perf_counter() - began
+        ended_at = time.monotonic()
         return Seen(
             ops=ops,
             frames=frames,
             heard=heard,
-            wall_s=wall_s,
+            wall_s=ended_at - began_at,
             crowd_s=time.process_time() - crowd_s,
             loop_s=meter.loop_s() - loop_s,
             cpu_s=meter.cpu_s() - cpu_s,
             wakes=meter.wakes() - wakes,
+            spans=((began_at, ended_at),),
         )
 
     def _wait(self, for_s: float) -> int:
@@ -204,6 +205,7 @@ class Crowd:
     def _paced(self, load: Load, bursts: list[Burst], gap_s: float) -> Seen:
         """One operation every `gap_s`, and all answers to the last one."""
         each: list[float] = []
+        at: list[float] = []
         answered: list[float] = []
         late: list[float] = []
         clock, cpu_s, want = time.perf_counter, self.meter.cpu_s, load.heard
@@ -223,6 +225,7 @@ class Crowd:
                             answered.append(clock() - asked_at)
                             open_ = False
                 late.append(now - due_at)
+                at.append(time.monotonic())
                 each.append(cpu_s())
                 asked_at, open_ = clock(), load.timed
                 for line, data in burst:
@@ -237,6 +240,7 @@ class Crowd:
                 if not more and heard >= least:
                     break
             time.sleep(max(QUIET_S, gap_s))
+            at.append(time.monotonic())
             each.append(cpu_s())
             return heard
 
@@ -252,6 +256,7 @@ class Crowd:
             seen,
             ops=ops,
             frames=load.frames * ops,
+            spans=tuple(pairwise(at)),
             each_s=_between(each),
             answered_s=tuple(answered),
             late_s=sum(late) / len(late),
@@ -437,6 +442,7 @@ def _sum(parts: Sequence[Seen]) -> Seen:
         loop_s=sum(one.loop_s for one in parts),
         wakes=sum(one.wakes for one in parts),
         crowd_s=sum(one.crowd_s for one in parts),
+        spans=tuple(span for one in parts for span in one.spans),
         each_s=tuple(s for one in parts for s in one.each_s),
     )
 

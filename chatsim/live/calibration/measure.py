@@ -3,8 +3,8 @@
 Decides which servers there are, on which core they and the crowd run, how fast each load is played, and in which order.
 Rule: every load is bounded in number and time, and short: a machine that others use changes its speed from one moment
 to the next, so that many short rounds tell more than few long ones. A round plays all loads once, in an order drawn by
-lot, and the next one plays them backwards; before and after each the reference work is done on the server's core. The
-first pass is thrown away. Half of the rounds keep the server a fifth busy, the others half.
+lot, and the next one plays them backwards; meanwhile each server looks over and over again how fast it is. The first
+pass is thrown away. Half of the rounds keep the server a fifth busy, the others half.
 What follows from it is left to the analysis.
 """
 
@@ -15,9 +15,9 @@ import resource
 import secrets
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -28,12 +28,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from chatsim.live.calibration.crowd import OPS_MIN, Crowd
 from chatsim.live.calibration.line import Address
-from chatsim.live.calibration.loads import CONFIGS, DOORS, LOADS, Load, Server
-from chatsim.live.calibration.meters import Meter, Reference
+from chatsim.live.calibration.loads import BY_NAME, CONFIGS, DOORS, LOADS, Load, Server
+from chatsim.live.calibration.meters import Meter
 from chatsim.live.calibration.seen import Measured, Seen
 from chatsim.live.calibration.watched import read as read_collections
 from chatsim.live.cores import cores, held_to
 from chatsim.live.node import PROGRAM, Node
+from chatsim.live.notes import read as read_notes
+from chatsim.live.speed import Glance
 from chatsim.live.tls import Files, client_context, self_signed
 
 LEVELS: Final = (0.2, 0.5)
@@ -50,7 +52,7 @@ WATCHED = (sys.executable, "-m", "chatsim.live.calibration.watched")
 
 class Effort(NamedTuple):
     """How much is measured: rounds, seconds of a load, operations of each before it counts, connections whose memory is
-    looked at (in chunks), messages for the collector, seconds of the reference work over and over again."""
+    looked at (in chunks), messages for the collector."""
 
     rounds: int
     load_s: float
@@ -58,11 +60,10 @@ class Effort(NamedTuple):
     idle: int
     chunks: int
     churn: int
-    series_s: float
 
 
-FULL: Final = Effort(rounds=50, load_s=0.05, warm_ops=20, idle=200, chunks=5, churn=150_000, series_s=30.0)
-QUICK: Final = Effort(rounds=5, load_s=0.03, warm_ops=6, idle=25, chunks=4, churn=25_000, series_s=3.0)
+FULL: Final = Effort(rounds=50, load_s=0.05, warm_ops=20, idle=200, chunks=5, churn=150_000)
+QUICK: Final = Effort(rounds=5, load_s=0.03, warm_ops=6, idle=25, chunks=4, churn=25_000)
 
 ORDER_SEED: Final = 5
 """Of the lots by which a round's order is drawn."""
@@ -111,23 +112,23 @@ def measure(effort: Effort, data: Path, *, journal: bool, progress: Progress | N
         for server in REMEMBERED:
             found.memory[server] = crowds[server].grown(idle, effort.chunks)
         paces = [_warm(crowds[loads[0].server], loads, effort.warm_ops) for loads in together(LOADS)]
-        reference = Reference(server_core)
-        stack.callback(reference.close)
         for number, order in enumerate(orders(len(paces), effort.rounds)):
             level = LEVELS[number // 2 % len(LEVELS)]
-            found.rounds.append(_round(crowds, [paces[place] for place in order], level, effort.load_s, reference))
+            found.rounds.append(_round(crowds, [paces[place] for place in order], level, effort.load_s))
             told((number + 1) / (effort.rounds + 1))
         with home.crowd("collecting") as crowd:
             crowd.churn(effort.churn // 10)
-            before, reference_s = len(read_collections(home.collections)), reference()
+            before, since = len(read_collections(home.collections)), len(home.glances("collecting"))
             found.churned = crowd.churn(effort.churn)
             found.collections = read_collections(home.collections)[before:]
-            found.collecting_s = (reference_s + reference()) / 2
-        found.reference_s = reference.all_s
-        series = Reference(server_core)
-        stack.callback(series.close)
-        found.series_every_s = _over_and_over(series, effort.series_s)
-        found.series_s = series.all_s
+            found.collecting_s = fmean(one.took_s for one in home.glances("collecting")[since:])
+        glances: dict[Server, list[Glance]] = {server: home.glances(server) for server in kinds}
+    found.rounds = [
+        {name: seen.beside(glances[BY_NAME[name].server]) for name, seen in one.items()} for one in found.rounds
+    ]
+    found.reference_s = [seen.reference_s for one in found.rounds for seen in one.values()]
+    found.series_s = [one.took_s for one in glances["plain"]]
+    found.series_every_s = (glances["plain"][-1].at - glances["plain"][0].at) / max(1, len(glances["plain"]) - 1)
     told(1.0)
     return found
 
@@ -150,14 +151,6 @@ def together(loads: Sequence[Load]) -> list[tuple[Load, ...]]:
     """The loads, those in one tuple that are played by turns: all handshakes at one of the `DOORS`."""
     alone = [(load,) for load in loads if not _is_door(load)]
     return alone + [tuple(load for load in loads if _is_door(load) and load.server == server) for server in DOORS]
-
-
-def _over_and_over(reference: Reference, for_s: float) -> float:
-    """Do the reference work for so long without a pause; returns how far apart two beginnings are in the mean (s)."""
-    began_at = time.monotonic()
-    while (lasted_s := time.monotonic() - began_at) < for_s or not reference.all_s:
-        reference()
-    return lasted_s / len(reference.all_s)
 
 
 def _is_door(load: Load) -> bool:
@@ -186,20 +179,14 @@ def _play(crowd: Crowd, loads: tuple[Load, ...], ops: int, gap_s: float) -> list
     return crowd.doors(loads, ops, gap_s) if len(loads) > 1 else [crowd.play(loads[0], ops, gap_s)]
 
 
-def _round(
-    crowds: dict[Server, Crowd], paces: Sequence[_Pace], level: float, load_s: float, reference: Reference
-) -> dict[str, Seen]:
-    """Every load once, each between two times of the reference work."""
+def _round(crowds: dict[Server, Crowd], paces: Sequence[_Pace], level: float, load_s: float) -> dict[str, Seen]:
+    """Every load once."""
     seen: dict[str, Seen] = {}
-    before_s = reference()
     for pace in paces:
         ops, gap_s = pace.at(level, load_s)
         shown = _play(crowds[pace.load.server], pace.loads, ops, gap_s)
-        after_s = reference()
-        beside_s = (before_s + after_s) / 2
         for load, one in zip(pace.loads, shown, strict=True):
-            seen[load.name] = msgspec.structs.replace(one, level=level, reference_s=beside_s)
-        before_s = after_s
+            seen[load.name] = msgspec.structs.replace(one, level=level)
     return seen
 
 
@@ -212,6 +199,10 @@ class Home:
         self.core = core
         self.journal = journal
         self.collections = folder / "collections"
+
+    def glances(self, server: Server) -> list[Glance]:
+        """How fast a server was, each time that it has looked."""
+        return read_notes(self.folder / f"{server}.speed", Glance, "speed")
 
     @contextlib.contextmanager
     def crowd(self, server: Server) -> Iterator[Crowd]:
@@ -243,6 +234,7 @@ class Home:
             secret=key,
             journal=self.folder / f"{server}.jsonl" if self.journal else None,
             stalls=self.folder / f"{server}.stalls" if self.journal else None,
+            speed=self.folder / f"{server}.speed",
             log=self.folder / f"{server}.log",
             data=data,
             tls=files,

@@ -8,19 +8,12 @@ from __future__ import annotations
 
 import os
 import platform
-import socket
 import time
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
 from chatsim.errors import HarnessError
-from chatsim.live.cores import held_to
-
-TURNS, CALLS = 6_000, 200
-"""How often the loop of the reference work turns, and how often it sends and receives: about a millisecond each."""
-
-_WORDS = b"a hundred and twenty bytes " * 4
 
 PACKAGES = ("uvloop", "msgspec", "websockets", "uvicorn", "pyjwt", "cryptography", "numpy", "scipy")
 """Whose versions decide what things cost, or how they were reckoned."""
@@ -82,44 +75,6 @@ def stolen_s(cores: Iterable[int], stat: Path = Path("/proc/stat")) -> float:
     except OSError:
         return 0.0
     return sum(int(row[8]) for row in rows if row and row[0] in names and len(row) > 8) / os.sysconf("SC_CLK_TCK")
-
-
-class Reference:
-    """A fixed piece of work, done in this process on one core: where it takes longer, the machine is slower just then.
-
-    Half of it is plain Python and half calls of the system, as a server's work is. `all_s` has the CPU time of each.
-    """
-
-    def __init__(self, core: int | None) -> None:
-        self.all_s: list[float] = []
-        self._core = core
-        self._ends = socket.socketpair()
-
-    def __call__(self) -> float:
-        """Do it, and tell its CPU time (s)."""
-        with held_to(self._core):
-            self._work(TURNS // 8, CALLS // 8)
-            began = time.process_time()
-            self._work(TURNS, CALLS)
-            took_s = time.process_time() - began
-        self.all_s.append(took_s)
-        return took_s
-
-    def close(self) -> None:
-        """No more of it."""
-        for end in self._ends:
-            end.close()
-
-    def _work(self, turns: int, calls: int) -> None:
-        total = 0
-        kept: dict[int, int] = {}
-        for turn in range(turns):
-            total = (total * 31 + turn) & 0xFFFF
-            kept[total & 255] = total
-        here, there = self._ends
-        for _ in range(calls):
-            here.send(_WORDS)
-            there.recv(256)
 
 
 def machine() -> dict[str, str | int]:

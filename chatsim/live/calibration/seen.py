@@ -5,7 +5,14 @@ Rule: numbers only, as they were read. What they mean is left to the estimators.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from statistics import fmean
+
 import msgspec
+
+from chatsim.errors import HarnessError
+from chatsim.live.speed import Glance
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,10 +21,10 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     `ops` operations of the crowd (each a burst of frames, or a handshake) with `frames` frames in all, of which `heard`
     frames came back. `cpu_s` is the server's CPU time, `loop_s` that of its event loop's thread, `wakes` how often that
     thread was woken from its sleep, `crowd_s` the crowd's own CPU time, `late_s` by how much the crowd was late for an
-    operation in the mean. `reference_s` is the CPU time of the reference work on the server's core, before and after in
-    the mean, and `level` how busy the load was to keep it. `each_s` is the server's CPU time by operation, shape
-    (ops,), `answered_s` after how many seconds an operation had its last answer, of those that had it before the next
-    one.
+    operation in the mean. `spans` are from when to when each operation was looked at (s, of CLOCK_MONOTONIC), `each_s`
+    the server's CPU time in each, shape (ops,), and `answered_s` after how many seconds an operation had its last
+    answer, of those that had it before the next one. `reference_s` is the CPU time of the fixed work that the server
+    did meanwhile, in the mean, and `level` how busy the load was to keep it.
     """
 
     ops: int
@@ -31,6 +38,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     late_s: float = 0.0
     reference_s: float = 0.0
     level: float = 0.0
+    spans: tuple[tuple[float, float], ...] = ()
     each_s: tuple[float, ...] = ()
     answered_s: tuple[float, ...] = ()
 
@@ -38,6 +46,28 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     def busy(self) -> float:
         """Share of the time in which the server's processor was busy."""
         return self.cpu_s / self.wall_s if self.wall_s else 0.0
+
+    def beside(self, glances: Sequence[Glance]) -> Seen:
+        """The same, with the speed that these glances of its server tell, in their order.
+
+        An operation during which the server glanced at its speed has no time of its own any more. Without a glance
+        meanwhile the nearest one counts. Raises HarnessError where there is none at all.
+        """
+        if not glances:
+            raise HarnessError("The server never looked how fast it is: calibrate again, for longer.")
+        ats = [one.at for one in glances]
+        began_at, ended_at = self.spans[0][0], self.spans[-1][1]
+        found = glances[bisect_left(ats, began_at) : bisect_right(ats, ended_at)]
+        if not found:
+            found = [min(glances, key=lambda one: abs(one.at - began_at))]
+        alone = [
+            spent_s
+            for (begin, end), spent_s in zip(self.spans, self.each_s, strict=False)
+            if bisect_left(ats, begin) == bisect_right(ats, end)
+        ]
+        return msgspec.structs.replace(
+            self, reference_s=fmean(one.took_s for one in found), each_s=tuple(alone), spans=()
+        )
 
 
 class Collection(msgspec.Struct, frozen=True):
@@ -58,9 +88,9 @@ class Measured(msgspec.Struct, kw_only=True):
     """Everything that one calibration saw.
 
     `rounds` maps, for each round, the name of a load to what it showed. `collections` are the collector's while
-    `churned` messages were stored, and `collecting_s` the reference beside that. `memory` is by the server's name, a
-    number of chunks each. `reference_s` is the CPU time of the same fixed work each time that it was done, `series_s`
-    what it was each time when it was done over and over again, one begun every `series_every_s` (s).
+    `churned` messages were stored, and `collecting_s` the fixed work beside that. `memory` is by the server's name, a
+    number of chunks each. `reference_s` is the CPU time of the fixed work in the mean of each load, `series_s`
+    what it was each time in one server, which did it every `series_every_s` (s).
     """
 
     rounds: list[dict[str, Seen]] = []

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chatsim.errors import HarnessError
-from chatsim.live.calibration.meters import PACKAGES, Meter, Reference, machine, stolen_s, versions
+from chatsim.live.calibration.meters import PACKAGES, Meter, machine, stolen_s, versions
 
 
 def test_cpu_time_is_that_of_the_process() -> None:
@@ -51,16 +51,6 @@ def test_a_process_that_is_gone_is_told() -> None:
     child.wait()
     with pytest.raises(HarnessError, match="calibrate on Linux"):
         Meter(child.pid)
-
-
-def test_the_reference_work_is_timed_each_time_and_the_core_is_given_back() -> None:
-    before = os.sched_getaffinity(0)
-    reference = Reference(min(before))
-    found = [reference(), reference()]
-    reference.close()
-    assert reference.all_s == found
-    assert all(took_s > 0.0 for took_s in found)
-    assert os.sched_getaffinity(0) == before
 
 
 def test_the_machine_is_told_without_its_name() -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from chatsim.errors import HarnessError
 from chatsim.live.calibration.seen import Measured, Seen
+from chatsim.live.speed import Glance
 
 
 def test_how_busy_a_load_kept_the_server() -> None:
@@ -17,3 +21,22 @@ def test_two_calibrations_share_nothing() -> None:
     one.reference_s.append(1.0)
     assert other.rounds == []
     assert other.reference_s == []
+
+
+def load(*spans: tuple[float, float]) -> Seen:
+    """Operations at these times, each of which took a millisecond more than the one before."""
+    each_s = tuple(0.001 * (place + 1) for place in range(len(spans)))
+    return Seen(ops=3, frames=3, heard=0, wall_s=1.0, cpu_s=0.5, loop_s=0.4, wakes=1, spans=spans, each_s=each_s)
+
+
+def test_the_speed_of_a_load_is_that_of_the_glances_meanwhile() -> None:
+    glances = [Glance(1.0, 9.0), Glance(2.5, 1.0), Glance(3.5, 2.0), Glance(4.5, 9.0)]
+    assert load((2.0, 3.0), (3.0, 4.0)).beside(glances).reference_s == 1.5
+    assert load((2.6, 2.7)).beside(glances).reference_s == 1.0, "the nearest, where there was none"
+    with pytest.raises(HarnessError, match="for longer"):
+        load((2.0, 3.0)).beside([])
+
+
+def test_what_an_operation_took_counts_where_no_glance_is_in_it() -> None:
+    glances = [Glance(1.0, 1.0), Glance(3.5, 1.0)]
+    assert load((2.0, 3.0), (3.0, 4.0), (4.0, 5.0)).beside(glances).each_s == (0.001, 0.003)
