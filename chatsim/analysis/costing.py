@@ -12,7 +12,7 @@ fitted `fits`'.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import nan
+from math import inf, nan
 from typing import Any, Final
 
 import msgspec
@@ -22,7 +22,7 @@ from scipy.optimize import nnls
 
 from chatsim.analysis.arrays import FloatArray
 from chatsim.analysis.fits import Line, Median, Shape, line_through, median_of, shape_of
-from chatsim.analysis.makeup import ALONE, ASIDE, BY_NAME, makeup
+from chatsim.analysis.makeup import ALONE, ASIDE, BY_NAME, makeup, slept_s
 from chatsim.analysis.pace import Pace, pace_of
 from chatsim.errors import UsageError
 from chatsim.live.calibration.loads import BURSTS, LISTENERS, Server
@@ -46,6 +46,14 @@ DRIFT_MAX: Final = 1.15
 CUT: Final = 0.25
 """So much of the rounds is left out at either end before they are averaged: what is left is as robust as a median
 against a few bad rounds, and averages what two speeds of a machine make of a load."""
+
+COLD_AFTER_S: Final = (0.0001, 0.0002, 0.0004, 0.0008, 0.0016)
+"""For how long a loop sleeps until it is cold: these are tried, and the one by which the loads are explained best
+counts."""
+
+SLEEPS_APART_MIN: Final = 4.0
+"""By so much long sleeps have to be longer than short ones (one load in ten lets it sleep longer, one shorter), or what
+they cost apart cannot be told."""
 
 DRAWS: Final = 400
 """How often rounds are drawn again for the intervals."""
@@ -72,8 +80,9 @@ class Costing(msgspec.Struct, kw_only=True):
     """Everything that was found. `costs` by name; `fits` are lines in s over recipients or records; `overhead` is the
     share of a processor that a silent server uses; `memory_bytes` by server and connection; `collections` is how often
     the collector ran for a stored message, `drift` how much slower the machine was at slow times than at fast ones,
-    `pace` how its speed wavers within a second (None: it does not), `unexplained` how far the loads lie from what the
-    costs say they take (a share, root mean square), `warnings` what is to be known of all this."""
+    `cold_after_s` for how long the loop sleeps until it is cold (0: that could not be told), `pace` how its speed
+    wavers within a second (None: it does not), `unexplained` how far the loads lie from what the costs say they take (a
+    share, root mean square), `warnings` what is to be known of all this."""
 
     costs: dict[str, Cost]
     fits: dict[str, Line]
@@ -83,6 +92,7 @@ class Costing(msgspec.Struct, kw_only=True):
     collected: list[float]
     collected_share: float
     drift: float
+    cold_after_s: float
     pace: Pace | None
     unexplained: float
     warnings: list[str]
@@ -90,6 +100,7 @@ class Costing(msgspec.Struct, kw_only=True):
 
 SAYS: Final = {
     "wake": "wake the loop when it was asleep",
+    "cold": "wake it after a long sleep, beside that",
     "frame": "read, parse and handle one message that is known already",
     "frame_ack": "one ack, without the messages that it settles",
     "frame_typing": "one typing frame that nobody hears of",
@@ -119,7 +130,7 @@ SAYS: Final = {
 _TOKENS: Final[Mapping[str, Server]] = {"verify": "plain", "verify_es256": "es256"}
 """What a token costs, and at whose door that is seen."""
 
-_LOOPS: Final = tuple(name for name in SAYS if name not in ("alone", "commit", "commit_record", *_TOKENS))
+_LOOPS: Final = tuple(name for name in SAYS if name not in ("alone", "cold", "commit", "commit_record", *_TOKENS))
 """Those that are the loop's time, and found together."""
 
 _KEPT: Final = (("kept", 1), *((f"kept {count}", count) for count in BURSTS))
@@ -165,6 +176,8 @@ def costing(measured: Measured, draws: int = DRAWS) -> Costing:
     found.setdefault("wake", np.zeros(draws + 1))
     costs: dict[str, Cost] = {}
     for name, says in SAYS.items():
+        if name == "cold" and not explained.cold_after_s:
+            continue
         if name not in found:
             warnings.append(f"{name} could not be told: no round has it")
             continue
@@ -195,6 +208,7 @@ def costing(measured: Measured, draws: int = DRAWS) -> Costing:
         collected=took,
         collected_share=len(took) / measured.churned if measured.churned else 0.0,
         drift=_drift(measured.reference_s),
+        cold_after_s=explained.cold_after_s,
         pace=pace_of(measured.series_s, measured.series_every_s),
         unexplained=explained.unexplained,
         warnings=warnings,
@@ -226,6 +240,22 @@ class _Loads:
             [(one.loop_s / self.speed(one) - self._idle * one.wall_s) / one.ops if one.ops else np.nan for one in of]
         )
 
+    def parts(self, load: str, cold_after_s: float = 0.0) -> list[dict[str, float] | None]:
+        """What an operation was made of in each round; None where it is looked at otherwise, or was not played."""
+        of = [seen[load] for seen in self.rounds]
+        return [makeup(BY_NAME[load], one, self.idle_wakes, cold_after_s) if one.ops else None for one in of]
+
+    def amounts(self, load: str, words: Sequence[str], cold_after_s: float) -> FloatArray:
+        """How much of each cost an operation was made of by round, shape (rounds, words)."""
+        parts = self.parts(load, cold_after_s)
+        return np.array([[nan if part is None else part.get(word, 0.0) for word in words] for part in parts])
+
+    def sleeps_differ(self, names: Sequence[str]) -> bool:
+        """Whether some loads let the loop sleep so much longer than others that cold tells."""
+        slept = [slept_s(seen[name]) for name in names for seen in self.rounds]
+        short, long = np.percentile([each_s for each_s in slept if each_s < inf] or [0.0], [10, 90])
+        return bool(long > SLEEPS_APART_MIN * short)
+
     def median(self, load: str) -> FloatArray:
         """What the median operation takes by round (s), shape (rounds,)."""
         of = [seen[load] for seen in self.rounds]
@@ -252,7 +282,8 @@ class _Loads:
 
 class _Explained:
     """The costs that explain the loads best beside those that are known: `costs` has the best ones and those of each
-    draw, shape (draws + 1,), as `known` has."""
+    draw, shape (draws + 1,), as `known` has. `cold_after_s` is for how long the loop sleeps until it is cold, of those
+    that were tried (0: the loads do not tell)."""
 
     def __init__(
         self,
@@ -261,30 +292,34 @@ class _Explained:
         draws: Sequence[npt.NDArray[np.int64]],
         known: Mapping[str, FloatArray],
     ) -> None:
-        # A server that has slept for longer finds its caches colder, so that each level has its own mean; both count
-        # the same, and no cost is found in what sets them apart.
+        # How long a server sleeps depends on how busy it is kept: each level has rows of its own.
         kinds = [loads.levels == level for level in np.unique(loads.levels)]
-        rows, made, spent = [], [], []
-        for name, load in BY_NAME.items():
-            parts = [makeup(load, seen[name], loads.idle_wakes) if seen[name].ops else None for seen in loads.rounds]
-            if any(parts):
-                each = [[nan if part is None else part.get(word, 0.0) for word in unknowns] for part in parts]
-                made.append(np.mean([_middle(np.array(each)[kind]) for kind in kinds], axis=0))
-                rows.append(loads.ops(name))
-                part = next(filter(None, parts))
-                spent.append(np.sum([part.get(word, 0.0) * cost for word, cost in known.items()], axis=0))
-        design, seen = np.array(made), np.array(rows)
-        told = [place for place in range(len(unknowns)) if design[:, place].any()]
         at = [[one[kind[one]] for kind in kinds] for one in draws]
-        drawn = np.array([np.mean([_middle(seen[:, kind], axis=1) for kind in one], axis=0) for one in at])
-        drawn -= np.array(spent).T
+        names = [name for name in BY_NAME if any(loads.parts(name))]
+        seen = np.array([loads.ops(name) for name in names])
+        drawn = np.array([[_middle(seen[:, kind], axis=1) for kind in one] for one in at]).reshape(len(draws), -1)
+        first = [next(filter(None, loads.parts(name))) for name in names]
+        spent = np.array([[part.get(word, 0.0) for word in known] for part in first]) @ np.array([*known.values()])
+        drawn -= np.tile(spent.T, len(kinds))
         best = drawn[0]
         off = np.hypot(np.nanstd(drawn[1:], axis=0), MODEL_ERROR * np.abs(best))
         weight = 1.0 / np.maximum(off, 1e-12)
-        matrix = design[:, told] * weight[:, np.newaxis]
+
+        def design(cold_after_s: float) -> FloatArray:
+            words = [*unknowns, "cold"] if cold_after_s else unknowns
+            amounts = [loads.amounts(name, words, cold_after_s) for name in names]
+            return np.array([[_middle(each[kind]) for each in amounts] for kind in kinds]).reshape(best.size, -1)
+
+        tells = "wake" in unknowns and loads.sleeps_differ(names)
+        tried = {after: design(after) for after in (COLD_AFTER_S if tells else (0.0,))}
+        self.cold_after_s = min(tried, key=lambda after: nnls(tried[after] * weight[:, np.newaxis], best * weight)[1])
+        made = tried[self.cold_after_s]
+        words = [*unknowns, "cold"][: made.shape[1]]
+        told = [place for place in range(len(words)) if made[:, place].any()]
+        matrix = made[:, told] * weight[:, np.newaxis]
         found = np.array([nnls(matrix, np.where(np.isnan(one), best, one) * weight)[0] for one in drawn])
-        self.costs = {unknowns[place]: found[:, n] for n, place in enumerate(told) if unknowns[place] not in ASIDE}
-        self.unexplained = float(np.sqrt(np.mean((1.0 - design[:, told] @ found[0] / best) ** 2)))
+        self.costs = {words[place]: found[:, n] for n, place in enumerate(told) if words[place] not in ASIDE}
+        self.unexplained = float(np.sqrt(np.mean((1.0 - made[:, told] @ found[0] / best) ** 2)))
 
 
 def _tokens(loads: _Loads, draws: Sequence[npt.NDArray[np.int64]]) -> dict[str, FloatArray]:

@@ -7,6 +7,7 @@ explain the loads are costs which the simulation spends rightly. Which costs exp
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import expm1, inf
 from typing import Final
 
 from chatsim.core.notices import EAGER_MAX, LINGER_S
@@ -34,18 +35,35 @@ _FRAMES: Final = {
 }
 
 
-def makeup(load: Load, seen: Seen, idle_wakes: float = 0.0) -> dict[str, float] | None:
+def slept_s(seen: Seen) -> float:
+    """For how long the loop slept before it was woken, in the mean (s); inf where it was not."""
+    return max(0.0, seen.wall_s - seen.loop_s) / seen.wakes if seen.wakes else inf
+
+
+def makeup(load: Load, seen: Seen, idle_wakes: float = 0.0, cold_after_s: float = 0.0) -> dict[str, float] | None:
     """What one operation of a load is made of, in the mean, as it was seen; None where it is looked at otherwise.
 
     Only wake-ups and the answers that may go out together depend on what was seen. `idle_wakes` is how often a second a
-    silent server wakes up: that is none of the load's.
+    silent server wakes up: that is none of the load's. A wake-up is as cold as the loop has slept long beside
+    `cold_after_s` (0: that is not told apart).
     """
+    made = _made(load, seen, idle_wakes)
+    if made is not None and cold_after_s > 0.0:
+        made["cold"] = made.get("wake", 0.0) * -expm1(-slept_s(seen) / cold_after_s)
+    return made
+
+
+def _made(load: Load, seen: Seen, idle_wakes: float) -> dict[str, float] | None:
     if load.say == "nothing" or (load.server == "durable" and load.frames > 1):
         return None
     made: dict[str, float] = {}
     if load.say in ("refused", "let in"):
         return _door(load)
     woken = max(0.0, seen.wakes - idle_wakes * seen.wall_s) / seen.ops
+    if load.server == "durable":
+        # By the message, and by the log when it has it: otherwise it waits for the log's thread to let go of the
+        # interpreter, which is no sleep.
+        woken = min(woken, 2.0)
     if load.say == "pings":
         # The pong's wake-up is part of the ping: the simulation has none for it.
         return {"ping": 1, "wake": max(0.0, woken - 1)}

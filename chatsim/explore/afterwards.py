@@ -78,7 +78,10 @@ def _tell_costs_apart(lots: Lots, made: Words) -> None:
     """Some costs are told apart more finely, those of commits among them, and the machine's pace wavers, where any are
     told."""
     if isinstance(made.get("costs"), dict):
-        made["costs"] |= {word: draw_cost(lots) for word in lots.some(FINER, 0.4)}
+        costs: Words = {word: draw_cost(lots) for word in lots.some(FINER, 0.4)}
+        if "cold" in costs:
+            costs = {"wake": draw_cost(lots)} | costs | {"cold_after": lots.duration(0.001, 1)}
+        made["costs"] |= costs
         if lots.chance(0.3):
             made["costs"]["pace"] = {"uniform": {"low": 0.5, "high": lots.number(1, 3)}}
             made["costs"]["pace_hold"] = {"exponential": {"mean": lots.duration(0.1, 5)}}

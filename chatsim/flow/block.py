@@ -96,6 +96,7 @@ class Block:
         self.write_s = prices.means("write", counts)
         self.settled_s = prices.each("settled", self.sizes[4])
         self.wake_s = prices.each("wake", n) if prices.wakes else None
+        self.cold_s = prices.each("cold", n) if prices.chills else None
         self.flush_s = prices.each("flush", n) if prices.flushes else None
         # What a piece of work costs beside its base: at first as if nothing were shared, and everybody were there.
         self.extra_s = (self.recipient_s + self.write_s) * counts
@@ -256,7 +257,11 @@ class Block:
         extra_s += settled_s[line]
         if self.wake_s is not None:
             # A wait that ends alone wakes the loop as often as what began it.
-            extra_s += np.where(self.idle, self.wake_s[line] * woken, 0.0)
+            wake_s = self.wake_s[line]
+            if self.cold_s is not None:
+                slept_s = self.start - np.concatenate(([self.node.free_at], self.end[:-1]))
+                wake_s += self.cold_s[line] * self.node.prices.cold(slept_s)
+            extra_s += np.where(self.idle, wake_s * woken, 0.0)
         self.extra_s[line] = extra_s
 
     def _in_company(self, flushes: IntArray) -> tuple[IntArray, IntArray]:

@@ -7,6 +7,7 @@ never drawn. Luck that is shared with the full simulation ends at the load: ther
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 import numpy as np
 import numpy.typing as npt
@@ -95,11 +96,17 @@ class Prices:
         self._lucks = {word: Luck(streams, f"cost/{word}", [law]) for word, law in laws.items()}
         self.pace = Pace(costs, streams)
         self.wakes = costs.wake is not None
+        self.chills = costs.cold is not None
+        self._cold_after_s = inf if costs.cold_after is None else costs.cold_after.mean
         self.flushes = costs.flush is not None
 
     def each(self, word: str, n: int) -> FloatArray:
         """What each of `n` such pieces of work costs (s)."""
         return self._lucks[word].means(np.ones(n, dtype=np.int64))
+
+    def cold(self, slept_s: FloatArray) -> FloatArray:
+        """Which part of `cold` a wake-up costs after so long a sleep (s)."""
+        return -np.expm1(-slept_s / self._cold_after_s)
 
     def means(self, word: str, counts: IntArray) -> FloatArray:
         """For each count, what one of so many costs on average (s)."""

@@ -40,6 +40,9 @@ def calibration(measured: Measured, *, chatsim: str, made_at: str, quick: bool, 
     if missing:
         raise HarnessError(f"What {', '.join(missing)} cost could not be told: calibrate again, on a quieter machine.")
     spelled: dict[str, Any] = {word: words_of(found.costs[word]) for word in (*WORDS, *FINER) if word in found.costs}
+    if "cold" in spelled:
+        # Told in another unit than the costs are, since it is none: no factor of theirs counts for it.
+        spelled["cold_after"] = f"{found.cold_after_s * 1e3:.4g}ms"
     if found.collected:
         spelled["collect"] = _collecting(found)
     if found.pace is not None:

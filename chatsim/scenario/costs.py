@@ -30,6 +30,7 @@ FINER: Final = (
     *BY_TYPE,
     "handshake",
     "wake",
+    "cold",
     "flush",
     "owed",
     "settled",
@@ -43,7 +44,18 @@ FINER: Final = (
 """What may be told apart beside them, and costs nothing (or what the word that it refines says) where it is not."""
 
 PACE: Final = ("pace", "pace_hold")
-"""How the machine's speed wavers: both are said, or neither is."""
+"""How the machine's speed wavers."""
+
+COLD_AFTER: Final = "cold_after"
+"""For how long the loop sleeps until it is cold."""
+
+GO_WITH: Final[Mapping[str, tuple[str, ...]]] = {
+    "pace": ("pace_hold",),
+    "pace_hold": ("pace",),
+    "cold": ("wake", "cold_after"),
+    "cold_after": ("cold",),
+}
+"""Words that say nothing without these others."""
 
 SHIPPED: Final = Path(__file__).with_name("costs.json")
 """The file behind `costs: default`: one that `chatsim calibrate` wrote, or one in its form."""
@@ -64,7 +76,8 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     The seven of every node: `frame` parse and handle one inbound frame, `verify` one token, `tls_handshake`,
     `recipient` owe one frame to one recipient, `write` one flush of one connection in one turn, `append` one message,
     `ping` a ping and its pong. The others, None where they are not told apart: frames by type; `handshake` everything
-    of one beside token and TLS, the connection's end included; `wake` when the loop was asleep and is woken; `flush`
+    of one beside token and TLS, the connection's end included; `wake` when the loop was asleep and is woken, and so
+    much of `cold` more as 1 - exp(-slept / `cold_after`), since caches grow cold; `flush`
     once in each turn that says something to many, which then writes all it has to say at its end; `owed` more for each
     recipient of a message, and `settled` when she has acked it; `collect` the cycle collector, drawn for each stored
     message and mostly 0; `append_durable` instead of `append`, and `commit` and `commit_record` (a commit's time, and
@@ -89,6 +102,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     frame_status: Distribution | None = None
     handshake: Distribution | None = None
     wake: Distribution | None = None
+    cold: Distribution | None = None
     flush: Distribution | None = None
     owed: Distribution | None = None
     settled: Distribution | None = None
@@ -100,6 +114,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     tls_write: Distribution | None = None
     pace: Distribution | None = None
     pace_hold: Distribution | None = None
+    cold_after: Distribution | None = None
 
     @property
     def is_free(self) -> bool:
@@ -158,7 +173,7 @@ def _from_mapping(value: Mapping[str, object], folder: Path | None) -> Costs:
     """Costs by name."""
     found: list[Fault] = []
     read: dict[str, Distribution] = {}
-    known = (*WORDS, *FINER, *PACE)
+    known = (*WORDS, *FINER, *PACE, COLD_AFTER)
     for word, given in value.items():
         if word not in known:
             found.append(((word,), f"unknown cost {word!r}{did_you_mean(word, known)}"))
@@ -167,11 +182,14 @@ def _from_mapping(value: Mapping[str, object], folder: Path | None) -> Costs:
             read[word] = read_distribution(given, units.number if word == "pace" else units.duration, folder)
         except FaultsError as faults:
             found.extend(((word, *path), text) for path, text in faults.found)
-    for word, other in (PACE, PACE[::-1]):
-        if word in value and other not in value:
-            found.append(((word,), f"{word} goes with {other}: say both, or neither"))
-        elif word in read and read[word].mean <= 0.0:
+    for word, others in GO_WITH.items():
+        missing = [other for other in others if other not in value]
+        if word in value and missing:
+            found.append(((word,), f"{word} goes with {missing[0]}: say both, or neither"))
+        elif word != "cold" and word in read and read[word].mean <= 0.0:
             found.append(((word,), f"{word} is 0 at all times: it is above 0 in the mean"))
+    if COLD_AFTER in read and not read[COLD_AFTER].is_constant:
+        found.append(((COLD_AFTER,), f"{COLD_AFTER} is one duration, like 400us: nothing is drawn here"))
     if found:
         raise FaultsError(found)
     return Costs(**read)

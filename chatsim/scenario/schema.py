@@ -12,7 +12,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from chatsim.core.config import ALGORITHMS, HandlerConfig
 from chatsim.scenario import handler
-from chatsim.scenario.costs import FINER, PACE, WORDS
+from chatsim.scenario.costs import COLD_AFTER, FINER, GO_WITH, PACE, WORDS
 from chatsim.scenario.model import MESSAGES, Scenario
 from chatsim.scenario.words import (
     DURATION_SCHEMA,
@@ -117,8 +117,8 @@ def _handler() -> dict[str, Any]:
 def _costs() -> dict[str, Any]:
     """Schema of the costs: `default`, 0, a file, or each by name."""
     words = dict.fromkeys((*WORDS, *FINER, *PACE), distribution_schema(DURATION_SCHEMA))
-    words["pace"] = distribution_schema({"type": "number", "minimum": 0})
-    together = {word: [other] for word, other in (PACE, PACE[::-1])}
+    words |= {"pace": distribution_schema({"type": "number", "minimum": 0}), COLD_AFTER: DURATION_SCHEMA}
+    together = {word: list(others) for word, others in GO_WITH.items()}
     named = {"type": "object", "properties": words, "dependentRequired": together, "additionalProperties": False}
     return {"anyOf": [{"const": 0}, {"type": "string", "minLength": 1}, named]}
 

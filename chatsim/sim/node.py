@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from math import inf
+from math import expm1, inf
 from typing import Any, Protocol
 
 from chatsim.core.admission import Admission
@@ -136,6 +136,7 @@ class Node:
         # What was delivered by frames that are read at once, by whom to tell of it, session and receiver.
         self._held: dict[tuple[tuple[str, ...], str, str], list[str]] | None = None
         told_apart = [word for word in FINER if getattr(costs, word) is not None]
+        self._cold_after_s = inf if costs.cold_after is None else costs.cold_after.mean
         self._draws = {word: streams.draws(f"cost/{word}", 0, getattr(costs, word)) for word in (*WORDS, *told_apart)}
         self._fixed: dict[str, float | None] = dict.fromkeys(FINER, 0.0)
         self._fixed |= {word: draws.constant for word, draws in self._draws.items()}
@@ -157,7 +158,8 @@ class Node:
         draws = self._draws
         self._turn = Turn()
         self._company, self._awaited = Company(), False
-        self._waking, self._flushing, self._collecting = (draws.get(word) for word in ("wake", "flush", "collect"))
+        self._waking, self._chilling = draws.get("wake"), draws.get("cold")
+        self._flushing, self._collecting = draws.get("flush"), draws.get("collect")
         self._owes = "owed" in draws or "settled" in draws
         self._by_type = {kind: draws[word] for word, kind in FRAMES.items() if word in draws}
         if self._by_type or self._waking is not None:
@@ -207,9 +209,12 @@ class Node:
 
     def _waking_s(self, start_at: float) -> float:
         """What it costs that work starts now: something only where the loop has had nothing to do before."""
-        if self._waking is None or self.loop.free_at >= start_at:
+        slept_s = start_at - self.loop.free_at
+        if self._waking is None or slept_s <= 0.0:
             return 0.0
-        return self._waking.next()
+        if self._chilling is None:
+            return self._waking.next()
+        return self._waking.next() + self._chilling.next() * -expm1(-slept_s / self._cold_after_s)
 
     def _appending_s(self) -> float:
         """What an append costs where that is drawn, or the cycle collector may run."""

@@ -97,8 +97,11 @@ def op_s(load: Load, costs: dict[str, float]) -> float:
             return 0.0
 
 
-def seen(load: Load, costs: dict[str, float], generator: np.random.Generator, noise: float, cv: float) -> Seen:
-    """One load, all of whose costs are `noise` off in the mean, and whose operations vary by `cv`."""
+def seen(
+    load: Load, costs: dict[str, float], generator: np.random.Generator, noise: float, cv: float, level: float = 0.0
+) -> Seen:
+    """One load, all of whose costs are `noise` off in the mean, and whose operations vary by `cv`. With a `level` it
+    keeps the server so busy, and what is planted as `cold` counts (`cold_after`: s)."""
     ops = 0 if load.say == "nothing" else OPS
     factor = 1 + noise * generator.standard_normal()
     sigma = np.sqrt(np.log1p(cv**2))
@@ -107,8 +110,16 @@ def seen(load: Load, costs: dict[str, float], generator: np.random.Generator, no
     doors = load.say in ("refused", "let in")
     wakes = 0 if doors or not ops else 2 * ops if load.say == "pings" else ops
     wall_s = WALL_S if ops else 0.1
-    woken_s = (wakes - ops if load.say == "pings" else wakes) * costs["wake"]
-    loop_s = float(each.sum()) + woken_s + IDLE * wall_s
+    woken = wakes - ops if load.say == "pings" else wakes
+    loop_s = float(each.sum()) + woken * costs["wake"] + IDLE * wall_s
+    if load.say == "let in":
+        loop_s += 2 * ops * costs.get("cold", 0.0)
+    if level and wakes:
+        warm_s, wall_s = loop_s, loop_s / level
+        # What it sleeps depends on what it spends, and that on what it sleeps.
+        for _ in range(50):
+            cold = 1 - np.exp(-(wall_s - loop_s) / wakes / costs["cold_after"])
+            loop_s = warm_s + woken * costs["cold"] * cold + IDLE * (wall_s - WALL_S)
     log_s = ops * (COMMIT_CPU_S + costs["commit_record"] * load.frames) if load.server == "durable" else 0.0
     answered = ANSWER_S + (costs["commit"] + costs["commit_record"] if load.server == "durable" else 0.0)
     return Seen(
@@ -119,19 +130,28 @@ def seen(load: Load, costs: dict[str, float], generator: np.random.Generator, no
         cpu_s=loop_s + log_s,
         loop_s=loop_s,
         wakes=wakes,
+        level=level,
         each_s=tuple((each + (0.0 if doors else costs["wake"])).tolist()),
         answered_s=(answered,) * ops if load.timed else (),
     )
 
 
 def measured(
-    rounds: int = 6, noise: float = 0.0, cv: float = 0.2, costs: dict[str, float] | None = None, seed: int = 11
+    rounds: int = 6,
+    noise: float = 0.0,
+    cv: float = 0.2,
+    costs: dict[str, float] | None = None,
+    seed: int = 11,
+    levels: tuple[float, ...] = (0.0,),
 ) -> Measured:
-    """A whole calibration."""
+    """A whole calibration, whose rounds have these levels by turns."""
     generator = np.random.default_rng(seed)
     said = COSTS_S | (costs or {})
     return Measured(
-        rounds=[{load.name: seen(load, said, generator, noise, cv) for load in LOADS} for _ in range(rounds)],
+        rounds=[
+            {load.name: seen(load, said, generator, noise, cv, levels[number % len(levels)]) for load in LOADS}
+            for number in range(rounds)
+        ],
         collections=[Collection(0, 0.004), Collection(1, 0.008)],
         churned=40_000,
         memory={"plain": [Grown(100, 900_000), Grown(100, 1_000_000), Grown(100, 1_100_000)]},

@@ -35,6 +35,26 @@ def test_a_cost_that_is_doubled_is_seen_and_no_other_is_moved(name: str) -> None
         assert found.costs[other].seen.value == pytest.approx(expected, rel=1e-6), other
 
 
+@pytest.mark.parametrize("cold_after_s", [0.0002, 0.0008])
+def test_what_a_long_sleep_costs_shows_between_loads_that_keep_a_server_more_and_less_busy(
+    cold_after_s: float,
+) -> None:
+    """And for how long it has to sleep for that; no other cost is moved by a microsecond (how long notices
+    wait for company is planted as if all loads took as long)."""
+    planted = {"cold": 40e-6, "cold_after": cold_after_s}
+    found = costing(measured(cv=0.0, costs=planted, levels=(0.2, 0.5)))
+    assert found.cold_after_s == cold_after_s
+    assert found.costs["cold"].value == pytest.approx(40e-6, rel=0.02)
+    for name in ("wake", "frame", "frame_typing", "write", "append", "ping"):
+        assert found.costs[name].value == pytest.approx(COSTS_S[name], abs=1e-6), name
+
+
+def test_where_a_server_sleeps_as_long_in_all_loads_nothing_is_told_of_cold() -> None:
+    found = costing(EXACT)
+    assert found.cold_after_s == 0.0
+    assert "cold" not in found.costs
+
+
 def test_one_alone_is_the_sum_of_its_parts_and_a_turn_is_a_line() -> None:
     found = costing(EXACT)
     alone = COSTS_S["write"] + COSTS_S["recipient"]

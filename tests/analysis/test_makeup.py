@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import exp
+
 import pytest
 
 from chatsim.analysis.makeup import ASIDE, BY_NAME, makeup
@@ -21,6 +23,23 @@ def test_every_load_is_made_of_costs_that_there_are(name: str) -> None:
         return
     assert set(made) <= {*WORDS, *FINER, *ASIDE, "verify_es256"}
     assert all(times >= 0 for times in made.values())
+
+
+def test_a_wake_up_is_as_cold_as_the_loop_has_slept_long() -> None:
+    made = makeup(BY_NAME["typing"], seen(ops=10, wakes=10, wall_s=1.1), cold_after_s=0.1)
+    assert made is not None
+    assert made["cold"] == pytest.approx(made["wake"] * (1 - exp(-1.0)))
+    never = makeup(BY_NAME["door good plain"], seen(wakes=0), cold_after_s=0.1)
+    assert never is not None
+    assert never["cold"] == never["wake"] == 2
+    assert "cold" not in (makeup(BY_NAME["typing"], seen()) or {})
+
+
+def test_a_log_of_its_own_thread_wakes_the_loop_once_more_and_no_oftener() -> None:
+    """What else its thread did not run for was no sleep."""
+    made = makeup(BY_NAME["kept"], seen(ops=10, wakes=35))
+    assert made is not None
+    assert made["wake"] == 2
 
 
 def test_one_who_speaks_alone_is_told_at_once() -> None:

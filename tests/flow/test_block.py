@@ -35,6 +35,7 @@ def delivered(made: Scenario) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         ({}, {}),
         ({"network": {}}, {"costs": SLOW}),
         ({"network": {}}, {"costs": SLOW | {"wake": "100us", "flush": "200us", "frame_ack": "30us"}}),
+        ({"network": {}}, {"costs": SLOW | {"wake": "20us", "cold": "100us", "cold_after": "2ms"}}),
         ({"session_size": 40}, {"costs": {"frame": "300us", "write": "5us"}}),
     ],
 )

@@ -11,6 +11,7 @@ from chatsim.analysis.fits import Median, Shape, shape_of
 from chatsim.errors import HarnessError
 from chatsim.live.calibration.seen import Measured
 from chatsim.runner.calibrate import calibration, uncertain, words_of
+from chatsim.runner.validate import times
 from chatsim.scenario import units
 from chatsim.scenario.costs import FINER, WORDS, read_costs
 from chatsim.scenario.reading import read_distribution
@@ -25,12 +26,26 @@ def made(seen: Measured) -> Calibration:
 def test_a_scenario_reads_every_planted_cost_from_the_file(tmp_path: Path) -> None:
     write(tmp_path / "calibration.json", made(measured(cv=0.3)))
     costs = read_costs("calibration.json", tmp_path)
+    assert costs.cold is None, "every load has the server sleep as long as any other"
     for word in (*WORDS, *FINER):
         found = getattr(costs, word)
-        assert found is not None, word
-        if word != "collect":
+        assert (found is None) == (word == "cold"), word
+        if word not in ("cold", "collect"):
             # A third of spread over 200 operations and 6 rounds: within a tenth of what is planted, or of a frame.
             assert found.mean == pytest.approx(COSTS_S[word], rel=0.1, abs=3e-6), word
+
+
+def test_so_it_does_what_a_long_sleep_costs_and_how_long_that_is(tmp_path: Path) -> None:
+    planted = {"cold": 40e-6, "cold_after": 0.0004}
+    document = made(measured(cv=0.0, costs=planted, levels=(0.2, 0.5)))
+    write(tmp_path / "calibration.json", document)
+    costs = read_costs("calibration.json", tmp_path)
+    assert costs.cold is not None
+    assert costs.cold_after is not None
+    assert costs.cold.mean == pytest.approx(40e-6, rel=0.02)
+    assert costs.cold_after.mean == 0.0004
+    # On a machine that is slower just then everything takes longer, and nothing is sooner cold.
+    assert times(document.costs, 2.0)["cold_after"] == document.costs["cold_after"]
 
 
 def test_the_collector_stops_as_often_and_as_long_as_it_was_seen_to(tmp_path: Path) -> None:

@@ -36,7 +36,8 @@ def test_the_default_is_a_file_that_is_shipped() -> None:
 @pytest.mark.parametrize("word", FINER)
 def test_a_finer_word_is_told_apart_only_where_it_is_said(word: str) -> None:
     assert getattr(read_costs({"frame": "3us"}), word) is None
-    made = read_costs({word: {"lognormal": {"mean": "3us", "cv": 0.5}}})
+    beside = {"wake": 0, "cold_after": "1ms"} if word == "cold" else {}
+    made = read_costs({word: {"lognormal": {"mean": "3us", "cv": 0.5}}, **beside})
     assert isinstance(getattr(made, word), Lognormal)
     assert getattr(made, word).mean == pytest.approx(3e-6)
     assert made.frame == default().frame
@@ -44,7 +45,7 @@ def test_a_finer_word_is_told_apart_only_where_it_is_said(word: str) -> None:
 
 
 def test_what_costs_nothing_is_free_however_finely_it_is_told() -> None:
-    assert read_costs(dict.fromkeys((*WORDS, *FINER), 0)).is_free
+    assert read_costs({**dict.fromkeys((*WORDS, *FINER), 0), "cold_after": "1ms"}).is_free
 
 
 def test_over_tls_frames_and_writes_take_longer_in_the_mean() -> None:
@@ -133,6 +134,17 @@ def test_a_pace_is_a_number_and_is_held_for_a_time() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        ({"cold": "2us", "wake": "1us"}, "cold: cold goes with cold_after: say both, or neither"),
+        ({"cold": "2us", "cold_after": "1ms"}, "cold: cold goes with wake: say both, or neither"),
+        ({"cold_after": "1ms"}, "cold_after: cold_after goes with cold: say both, or neither"),
+        (
+            {"wake": 0, "cold": 0, "cold_after": 0},
+            "cold_after: cold_after is 0 at all times: it is above 0",
+        ),
+        (
+            {"wake": 0, "cold": 0, "cold_after": {"exponential": {"mean": "1ms"}}},
+            "cold_after: cold_after is one duration, like 400us: nothing is drawn here",
+        ),
         ({"pace": 2}, "pace: pace goes with pace_hold: say both, or neither"),
         ({"pace_hold": "1s"}, "pace_hold: pace_hold goes with pace: say both, or neither"),
         ({"pace": 2, "pace_hold": 0}, "pace_hold: pace_hold is 0 at all times: it is above 0 in the mean"),
@@ -140,7 +152,7 @@ def test_a_pace_is_a_number_and_is_held_for_a_time() -> None:
         ({"pace": "2ms", "pace_hold": "1s"}, "pace: 2ms should be a plain number: leave 'ms' out"),
     ],
 )
-def test_half_a_pace_is_none(words: dict[str, Any], said: str) -> None:
+def test_words_that_go_together_are_said_together(words: dict[str, Any], said: str) -> None:
     with pytest.raises(FaultsError) as caught:
         read_costs(words)
     assert said in str(caught.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import exp
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -514,6 +515,17 @@ def test_a_loop_that_sleeps_costs_a_wake_up_and_one_at_work_does_not() -> None:
     world.say(6.0, 2, "c")
     world.engine.run(7.0)
     assert [now for now, _ in world.got(Ack)] == pytest.approx([5.11, 5.21, 6.11])
+
+
+def test_a_wake_up_costs_more_the_longer_the_loop_has_slept() -> None:
+    world = World(frame=0.1, wake=0.01, cold=0.2, cold_after=0.5)
+    world.say(5.0, 0, "a")
+    world.say(5.9, 1, "b")
+    world.engine.run(9.0)
+    first, second = (now for now, _ in world.got(Ack))
+    # Nearly all of it after a long sleep, and of a short one its part; an exchange before them took no time.
+    assert first == pytest.approx(5.31, abs=1e-3)
+    assert second - 5.9 == pytest.approx(0.11 + 0.2 * (1 - exp(-(5.9 - first) / 0.5)))
 
 
 def test_the_first_write_of_a_turn_costs_a_flush() -> None:
