@@ -78,7 +78,7 @@ def test_exit_codes(verdict: str, valid: bool, code: int, capsys: Capture) -> No
     [("fail", True, ["fail", "fail"]), ("fail", False, ["fail", "fail", "invalid"])],
 )
 def test_a_broken_invariant_is_a_broken_promise_whatever_else_became_of_the_run(
-    verdict: str, valid: bool, shown: list[str], capsys: Capture
+    verdict: str, valid: bool, shown: list[str], tmp_path: Path, capsys: Capture
 ) -> None:
     broken = Violation("seq", 3.0, "s has 4 after 2.")
 
@@ -87,12 +87,13 @@ def test_a_broken_invariant_is_a_broken_promise_whatever_else_became_of_the_run(
         why = "" if valid else "the machine stood still"
         return FakeResult("steady", on, 1, verdict, judged, valid, why, violations=[broken])
 
-    assert main(["check", "x.yaml", "--json-file", "out.json"], Fakes(answer=answer).doors()) == 1
+    place = tmp_path / "out.json"
+    assert main(["check", "x.yaml", "--json-file", f"{place}"], Fakes(answer=answer).doors()) == 1
     out, err = capsys.readouterr()
     assert [line.split()[-1] for line in out.splitlines() if line.startswith("steady ")] == shown
     assert "invariant seq at 3 s: " in out
     assert f"invariant seq: does not hold at 3 s: {broken.sentence} s has 4 after 2, seed 1, on sim" in err
-    counts = json.loads(Path("out.json").read_text(encoding="utf-8"))["counts"]
+    counts = json.loads(place.read_text(encoding="utf-8"))["counts"]
     assert counts["fail"] == (2 if valid else 1)
     assert counts["error"] == (0 if valid else 1)
 
