@@ -104,6 +104,13 @@ class Reports:
         """The next of them has been played, and `of` says what was found."""
         self._found += of(self._plays.pop(0))
 
+    @property
+    def verdict(self) -> str:
+        """The one word for all that was found so far, as the reports have it."""
+        from chatsim.findings.finding import Findings
+
+        return Findings(self._found).verdict
+
     def left_out(self, findings: Sequence[Finding]) -> None:
         """What was not played at all, and ought to have been."""
         self._found += findings

@@ -50,7 +50,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     `observed`, `limit` and the bounds `low` and `high` are in `unit` ("s", "share", or "" for a count), nan where there
     is none; with replications `observed` is their mean and `n` counts them, else `n` counts samples. `file`, `line` and
     `column` say where it is written, 0 where that is not known. `again` is the command that plays it once more,
-    `took_s` how long the whole run took (s on the wall).
+    `took_s` how long the whole run took (s on the wall). `gone`: there is nothing left that could be judged, which
+    people are told and which makes nothing else of it better or worse.
     """
 
     scenario: str
@@ -71,6 +72,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     again: str = ""
     took_s: float = 0.0
+    gone: bool = False
 
     @property
     def in_words(self) -> bool:
@@ -145,12 +147,12 @@ class Findings:
     @property
     def verdict(self) -> str:
         """The one word for all: `fail` where a promise is broken, else `invalid` where there is an error or nothing was
-        judged, of all or of a run, else the worst of them."""
+        judged, of all or of a run, else the worst of them; what has gone is left out of account."""
         counts = self.counts
         unjudged = any(_unjudged(found) for _, found in self.runs())
         if counts["fail"]:
             return "fail"
-        if counts["error"] or unjudged or not self.found:
+        if counts["error"] or unjudged or all(finding.gone for finding in self.found):
             return "invalid"
         return next(verdict for verdict in VERDICTS if counts[verdict] and verdict != "skipped")
 
@@ -165,9 +167,10 @@ class Findings:
 
     @property
     def told(self) -> list[Finding]:
-        """Those of them that people are told of one by one: the reason why a run was not judged is told once."""
+        """Those that people are told of one by one, what has gone last: the reason why a run was not judged is told
+        once."""
         told: dict[tuple[object, ...], Finding] = {}
-        for place, finding in enumerate(self.bad):
+        for place, finding in enumerate([*self.bad, *(finding for finding in self.found if finding.gone)]):
             shared = finding.verdict in ("error", "skipped") and finding.expectation
             key = (finding.file, finding.scenario, finding.wire, finding.why) if shared else (place,)
             told.setdefault(key, finding)
@@ -190,11 +193,11 @@ class Findings:
 
 
 def _unjudged(found: Sequence[Finding]) -> bool:
-    """Whether all that there is of a run was skipped."""
-    return all(finding.verdict == "skipped" for finding in found)
+    """Whether all that there is of a run was skipped, though it is there."""
+    return all(finding.verdict == "skipped" and not finding.gone for finding in found)
 
 
-FIELDS: Final = tuple(name for name in Finding.__struct_fields__ if name != "took_s")
+FIELDS: Final = tuple(name for name in Finding.__struct_fields__ if name not in ("took_s", "gone"))
 """What is told of a finding in JSON and CSV, in this order."""
 
 

@@ -28,12 +28,13 @@ def annotated(findings: Findings, root: Path | None = None) -> list[str]:
 
     Files are named as seen from `root`, the checkout, because GitHub knows no other.
     """
-    told = [_annotation(finding, root) for finding in findings.told]
+    told = findings.told
     if len(told) <= ANNOTATIONS_MAX:
-        return told
-    kept = told[: ANNOTATIONS_MAX - 1]
-    more = f"and {len(told) - len(kept)} more: all of them are in the summary of this step and in the log"
-    return [*kept, f"::error title=chatsim::{_data(more)}"]
+        return [_annotation(finding, root) for finding in told]
+    kept, rest = told[: ANNOTATIONS_MAX - 1], told[ANNOTATIONS_MAX - 1 :]
+    more = f"and {len(rest)} more: all of them are in the summary of this step and in the log"
+    # The first of the rest is the worst of them.
+    return [*(_annotation(finding, root) for finding in kept), f"::{_level(rest[0])} title=chatsim::{_data(more)}"]
 
 
 def _annotation(finding: Finding, root: Path | None) -> str:
@@ -43,7 +44,12 @@ def _annotation(finding: Finding, root: Path | None) -> str:
         places = [f"file={_property(file)}", f"line={max(1, finding.line)}"]
         places += [f"col={finding.column}"] if finding.column else []
     title = f"{finding.scenario} ({finding.wire})" if finding.wire else finding.scenario
-    return f"::error {','.join([*places, f'title={_property(title)}'])}::{_data(finding.sentence)}"
+    return f"::{_level(finding)} {','.join([*places, f'title={_property(title)}'])}::{_data(finding.sentence)}"
+
+
+def _level(finding: Finding) -> str:
+    """What has gone fails nothing."""
+    return "warning" if finding.gone else "error"
 
 
 def _data(text: str) -> str:

@@ -200,24 +200,47 @@ def test_other_scenarios_of_the_file_are_kept_and_named(tmp_path: Path, capsys: 
 
 
 def test_a_scenario_that_has_gone_from_a_folder_is_skipped_in_every_report_and_not_silently(
-    tmp_path: Path, capsys: Capture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     other = tmp_path / "other.yaml"
     other.write_text(WORDS.replace("small", "other"), encoding="utf-8")
     baseline("save", ".")
     other.unlink()
     capsys.readouterr()
-    assert baseline("compare", ".", "--junit", "out.xml", "--json-file", "out.json") == 0
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", f"{tmp_path / 'summary.md'}")
+    assert baseline("compare", ".", "--junit", "out.xml", "--json-file", "out.json", "--html", "out.html") == 0
     out, err = capsys.readouterr()
+    assert [line.split(" ", 1)[0] for line in err.splitlines() if line.startswith("::")] == ["::warning"]
+    assert (tmp_path / "summary.md").read_text(encoding="utf-8").startswith("### chatsim: pass\n")
+    assert "<h1>pass</h1>" in (tmp_path / "out.html").read_text(encoding="utf-8")
     assert [line.split()[0] for line in out.splitlines() if "skipped" in line] == ["other"]
     assert "skipped: other is not there: name it too, or begin a new baseline without it" in err
     assert "not compared, though" not in err
     suites = ElementTree.parse(tmp_path / "out.xml").getroot()
     assert [case.attrib["name"] for case in suites.iter("testcase") if case.find("skipped") is not None] != []
     document = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
-    assert "skipped" in json.dumps(document)
+    assert document["verdict"] == "pass"
+    assert [(each["scenario"], each["verdict"]) for each in document["findings"]] == [
+        ("small", "pass"),
+        ("other", "skipped"),
+    ]
     assert baseline("compare", ".", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["not_compared"] == [{"scenario": "other", "wire": "sim"}]
+    document = json.loads(capsys.readouterr().out)
+    assert document["verdict"] == "pass"
+    assert document["not_compared"] == [{"scenario": "other", "wire": "sim"}]
+
+
+@pytest.mark.parametrize(("lost", "code", "verdict"), [(0.0, 0, "pass"), (1.0, 1, "fail")])
+def test_what_has_gone_hides_no_difference_and_is_none(lost: float, code: int, verdict: str, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(WORDS.replace("small", "zoo"), encoding="utf-8")
+    baseline("save", ".")
+    other.unlink()
+    planted(lost=lost)
+    assert baseline("compare", ".", "--json-file", "out.json") == code
+    assert json.loads(Path("out.json").read_text(encoding="utf-8"))["verdict"] == verdict
 
 
 @pytest.mark.parametrize(

@@ -243,6 +243,16 @@ def test_what_was_skipped_is_bad_where_nothing_else_became_of_its_run() -> None:
     assert found.told == wholly[:1]
 
 
+def test_what_has_gone_is_told_last_and_makes_nothing_better_or_worse() -> None:
+    gone = finding(verdict="skipped", scenario="other", gone=True)
+    for verdict, word in (("pass", "pass"), ("inconclusive", "inconclusive"), ("fail", "fail"), ("error", "invalid")):
+        assert Findings([gone, finding(verdict=verdict)]).verdict == word
+    assert Findings([gone]).verdict == "invalid"
+    found = Findings([gone, finding()])
+    assert found.bad == [finding()]
+    assert found.told == [finding(), gone]
+
+
 def test_a_reason_that_a_run_shares_is_told_once_and_a_broken_promise_always() -> None:
     spoilt = [finding(verdict="error", why="it stood still", line=line) for line in (1, 2)]
     other = finding(verdict="error", why="it stood still", wire="live")

@@ -63,6 +63,12 @@ def test_at_most_ten_and_the_last_says_how_many_more(bad: int, lines: int, more:
     assert (f"and {more} more" in told[-1]) == (more is not None)
 
 
+def test_what_has_gone_is_a_warning() -> None:
+    gone = [finding(verdict="skipped", scenario=f"gone{place}", gone=True) for place in range(12)]
+    told = annotated(Findings([*gone, finding()]))
+    assert [line.partition(" ")[0] for line in told] == ["::error"] + ["::warning"] * 9
+
+
 def test_the_summary_is_a_table_with_the_bad_ones_first() -> None:
     lines = summary(Findings([finding(verdict="pass"), finding(), finding(expectation="a | b")])).splitlines()
     assert lines[0] == "### chatsim: fail"
