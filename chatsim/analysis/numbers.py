@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from math import nan
+from typing import Literal
 
 import msgspec
 
@@ -37,6 +38,14 @@ def name_of(metric: str, aggregate: str | None, group: str | None = None) -> str
     in_s = aggregate != "count" and METRICS[metric] == "s"
     name = f"{metric}_{aggregate}_s" if in_s else f"{metric}_{aggregate}"
     return name if group is None else f"{name}{{group={group}}}"
+
+
+def unit_of(name: str) -> Literal["s", "share", "count"]:
+    """The unit of a column or a number, which its name says."""
+    name = name.partition("{")[0]
+    if name.endswith("_s"):
+        return "s"
+    return "share" if name.startswith("utilisation") and not name.endswith("_count") else "count"
 
 
 def names(groups: Iterable[str] = ()) -> list[str]:

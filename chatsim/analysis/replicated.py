@@ -24,7 +24,7 @@ from chatsim.analysis.quantiles import smallest_n
 from chatsim.analysis.slo import Looks, Ruling, Verdict, bounded, rule, together
 from chatsim.analysis.tables import with_form, write_table
 from chatsim.scenario.expectations import Expectation
-from chatsim.scenario.units import quantity
+from chatsim.scenario.units import spread
 from chatsim.verdict.again import SAVED, Source, command
 from chatsim.verdict.invariants.catalogue import Violation
 from chatsim.verdict.wires import again_words
@@ -198,8 +198,9 @@ class Replicated(Held):
 
     def _rows(self) -> list[tuple[str, str, str, str]]:
         return [
-            (e.text, quantity(r.mean, e.unit), _span(r, e.unit), r.verdict)
+            (e.text, mean, _span(r, low, high), r.verdict)
             for e, r in zip(self.expect, self.rulings, strict=True)
+            for mean, low, high in (spread(r.mean, r.low, r.high, e.limit, e.unit),)
         ]
 
     @property
@@ -246,12 +247,12 @@ class Replicated(Held):
         )
 
 
-def _span(ruling: Ruling, unit: str) -> str:
-    """The bounds as people read them."""
+def _span(ruling: Ruling, low: str, high: str) -> str:
+    """The bounds, as they are shown, or why there are none."""
     if isnan(ruling.low):
         return "no sample"
     if ruling.infinite:
         return f"infinite in {ruling.infinite} of {ruling.n}"
     if ruling.needed:
         return f"{ruling.samples} of {ruling.needed} samples"
-    return f"{quantity(ruling.low, unit)} .. {quantity(ruling.high, unit)}"
+    return f"{low} .. {high}"

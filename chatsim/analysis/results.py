@@ -21,7 +21,7 @@ from chatsim.analysis.numbers import numbers_of
 from chatsim.analysis.tables import write_table
 from chatsim.errors import UsageError
 from chatsim.journal.lives import journals, steps
-from chatsim.scenario.units import quantity
+from chatsim.scenario.units import beside
 from chatsim.timeline.story import Story
 from chatsim.verdict.again import SAVED, Source, command
 from chatsim.verdict.result import Finished
@@ -159,7 +159,7 @@ class Run(Held):
         return command("run", [source], *([wire] if wire else []), seed=self.result.seed)
 
     def _rows(self) -> list[tuple[str, str, str]]:
-        return [(j.text, quantity(j.observed, j.unit), j.verdict) for j in self.result.expectations]
+        return [(j.text, beside(j.observed, j.limit, j.unit), j.verdict) for j in self.result.expectations]
 
     def _broken(self) -> list[str]:
         return [f"invariant {b.name} at {b.at:g} s: {b.sentence} {b.detail}" for b in self.result.violations]

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from chatsim.cli.doors import Progress, Runner, Scenario, Wire
 from chatsim.errors import ChatsimError, NotApplicableError, TargetError, UsageError
-from chatsim.scenario.units import beside, quantity
+from chatsim.scenario.units import beside, limited, quantity
 from chatsim.verdict.result import Broken, Result, Ruling
 
 PASSED: Final = 0
@@ -95,7 +95,7 @@ class Outcome:
         if self.result is not None:
             for judged in self.result.expectations:
                 observed = "" if judged.verdict == "skipped" else beside(judged.observed, judged.limit, judged.unit)
-                limit = beside(judged.limit, judged.observed, judged.unit)
+                limit = limited(judged.limit, judged.unit, judged.observed)
                 yield self.scenario, self.wire, judged.text, observed, limit, judged.verdict
             for broken in self.result.violations:
                 yield self.scenario, self.wire, broken_text(broken), "", "", "fail"

@@ -11,13 +11,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from chatsim.cli.doors import Progress, Wire
 from chatsim.cli.execute import CODES, Outcome, Row, broken_text
 from chatsim.errors import ChatsimError
-from chatsim.scenario.units import quantity
+from chatsim.scenario.units import about, limited, spread
 from chatsim.store.folder import RunFolder
 from chatsim.verdict.result import Broken
 
@@ -102,9 +103,9 @@ def judged_rows(found: Replicated) -> Iterator[tuple[str, str, str, str, str, st
     """Each expectation with the mean over replications, its bounds, the limit, and the verdict with what there is to
     know beside it."""
     for expectation, ruling in zip(found.expect, found.rulings, strict=True):
-        values = (ruling.mean, ruling.low, ruling.high, expectation.limit)
-        mean, low, high, limit = (quantity(value, expectation.unit) for value in values)
-        yield expectation.text, mean, low, high, limit, ruling.verdict + _more(ruling)
+        limit, unit = expectation.limit, expectation.unit
+        bounds = spread(ruling.mean, ruling.low, ruling.high, limit, unit)
+        yield expectation.text, *bounds, limited(limit, unit, ruling.mean), ruling.verdict + _more(ruling)
 
 
 def broken_texts(found: Replicated) -> list[str]:
@@ -127,7 +128,9 @@ def _more(ruling: Ruling) -> str:
         return f" (no sample in {ruling.empty} of {ruling.n})"
     if ruling.needed:
         return f" ({ruling.why})"
-    return f" ({ruling.would_do:g} would probably do)" if ruling.verdict == "inconclusive" else ""
+    if ruling.verdict != "inconclusive":
+        return ""
+    return " (no number would do)" if ruling.would_do == inf else f" ({about(ruling.would_do)} would probably do)"
 
 
 def _document(found: Replicated) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import msgspec
 
 from chatsim.scenario.changes import set_options
-from chatsim.scenario.units import beside, quantity
+from chatsim.scenario.units import about, beside, limited, spread
 from chatsim.verdict.result import Broken, Ruling, Shown
 from chatsim.verdict.wires import FLOW, again_words
 
@@ -87,7 +87,18 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def told(self) -> str:
         """What was seen, in a few words: a number, or why."""
-        return self.why if self.in_words else f"observed {beside(self.observed, self.limit, self.unit)}"
+        return self.why if self.in_words else f"observed {self.shown[0]}"
+
+    @property
+    def shown(self) -> tuple[str, str, str]:
+        """What was observed, or the mean with its bounds, the limit, and of how many, as people read them beside each
+        other."""
+        limit = limited(self.limit, self.unit, self.observed)
+        if self.replications == 1:
+            return beside(self.observed, self.limit, self.unit), limit, f"{self.n}"
+        mean, low, high = spread(self.observed, self.low, self.high, self.limit, self.unit)
+        bounds = "" if low == mean == high else f" ({low} .. {high})"
+        return f"{mean}{bounds}", limit, f"{self.n} replications"
 
     @property
     def where(self) -> str:
@@ -104,9 +115,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         elif self.in_words:
             told.append(f"{self._mark}{self.why}, seed {self.seed}, on {self.wire}")
         else:
-            told.append(
-                f"{self._mark}{self._seen}, limit {beside(self.limit, self.observed, self.unit)}, {self._of_what}"
-            )
+            _, limit, n = self.shown
+            more = f", {self.why}" if self.why else ""
+            told.append(f"{self._mark}{self._seen}, limit {limit}, n {n}, seed {self.seed}, on {self.wire}{more}")
         again = f"; again: {self.again}" if self.again else ""
         return _one_line(f"{self.where}: {': '.join(told)}{again}")
 
@@ -120,17 +131,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
             return "no sample"
         if self.replications == 1:
             return self.told
-        bounds = f"between {self._shown(self.low)} and {self._shown(self.high)}"
-        return f"{self.told} in the mean, {bounds}"
-
-    @property
-    def _of_what(self) -> str:
-        n = f"n {self.n}" if self.replications == 1 else f"n {self.n} replications"
-        more = f", {self.why}" if self.why else ""
-        return f"{n}, seed {self.seed}, on {self.wire}{more}"
-
-    def _shown(self, value: float) -> str:
-        return quantity(value, self.unit)
+        mean, low, high = spread(self.observed, self.low, self.high, self.limit, self.unit)
+        return f"observed {mean} in the mean, between {low} and {high}"
 
 
 class Findings:
@@ -381,7 +383,7 @@ def relative(path: Path, to: Path) -> str:
 def _would_do(ruling: Ruling) -> str:
     if ruling.verdict != "inconclusive" or ruling.would_do == inf:
         return ""
-    return f"{ruling.would_do:g} replications would probably decide"
+    return f"{about(ruling.would_do)} replications would probably decide"
 
 
 def _one_line(text: str) -> str:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 from chatsim.findings.finding import Finding, Findings, relative
-from chatsim.scenario.units import beside
 
 ANNOTATIONS_MAX: Final = 10
 """Errors of one step that GitHub shows."""
@@ -93,13 +92,11 @@ def _bytes(lines: Sequence[str]) -> int:
 def _row(finding: Finding) -> str:
     judged = not finding.in_words
     cells = [
-        finding.verdict,
+        f"{finding.verdict} ({finding.why})" if judged and finding.why else finding.verdict,
         finding.scenario,
         finding.wire,
         finding.expectation if judged else f"{finding.expectation} {finding.why}".strip(),
-        beside(finding.observed, finding.limit, finding.unit) if judged else "",
-        beside(finding.limit, finding.observed, finding.unit) if judged else "",
-        f"{finding.n}" if judged else "",
+        *(finding.shown if judged else ("", "", "")),
         finding.where,
     ]
     return f"| {' | '.join(_markdown(cell) for cell in cells)} |"

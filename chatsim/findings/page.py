@@ -10,7 +10,6 @@ from html import escape
 from typing import Final
 
 from chatsim.findings.finding import Finding, Findings
-from chatsim.scenario.units import quantity
 from chatsim.store.document import cell
 
 _COLUMNS: Final = ("scenario", "wire", "expectation", "observed", "limit", "n", "seed", "verdict", "where", "again")
@@ -42,15 +41,17 @@ def page(findings: Findings) -> str:
 
 def _row(finding: Finding) -> str:
     judged = not finding.in_words
+    observed, limit, n = finding.shown if judged else ("", "", "")
+    why = f" ({finding.why})" if judged and finding.why else ""
     cells = [
         _cell(finding.scenario),
         _cell(finding.wire),
         _cell(finding.expectation if judged else f"{finding.expectation} {finding.why}"),
-        _number(finding.observed, finding.unit, judged),
-        _number(finding.limit, finding.unit, judged),
-        _number(finding.n, "", judged),
+        _number(observed, finding.observed if judged else None),
+        _number(limit, finding.limit if judged else None),
+        _number(n, finding.n if judged else None),
         _cell(cell(finding.seed)),
-        _cell(finding.verdict, "verdict"),
+        _cell(f"{finding.verdict}{why}", "verdict"),
         _cell(finding.where),
         f"<td><code>{escape(finding.again)}</code></td>",
     ]
@@ -62,7 +63,6 @@ def _cell(text: str, kind: str = "") -> str:
     return f"<td{marked}>{escape(text.strip())}</td>"
 
 
-def _number(value: float, unit: str, judged: bool) -> str:
-    if not judged:
-        return '<td class="number"></td>'
-    return f'<td class="number" title="{escape(cell(value))}">{escape(quantity(value, unit))}</td>'
+def _number(shown: str, value: float | None) -> str:
+    title = "" if value is None else f' title="{escape(cell(value))}"'
+    return f'<td class="number"{title}>{escape(shown)}</td>'

@@ -11,7 +11,7 @@ from typing import Final
 
 from chatsim.findings.finding import Finding
 from chatsim.findings.matrix import Matrix, Proof, Row
-from chatsim.scenario.units import quantity
+from chatsim.scenario.units import beside
 
 _WIRES: Final = {
     "sim": "the handler, the clients and the network in SimPy; TLS is its time and its round trips",
@@ -85,7 +85,7 @@ def _values(row: Row, wires: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _value(finding: Finding) -> str:
-    value = quantity(finding.observed, finding.unit)
+    value = beside(finding.observed, finding.limit, finding.unit)
     return value if finding.verdict == "pass" else f"**{value}: {finding.verdict}**"
 
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Final
 
 SECONDS: Final = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -194,28 +196,94 @@ def _shown(value: object) -> str:
 DIGITS: Final = 6
 """Of a number that people read."""
 
+MEAN_DIGITS: Final = 4
+"""Of a mean that people read beside its bounds: the width between them is seldom known to more."""
 
-def beside(value: float, other: float, unit: str) -> str:
-    """A value as people read it beside another: as `quantity`, with as many more digits as tell the two apart."""
-    for digits in range(DIGITS, 18):
-        shown = quantity(value, unit, digits)
-        if value == other or shown != quantity(other, unit, digits):
-            return shown
-    # They differ by less than the change of the unit.
-    return f"{value!r} {'s' if unit == 's' else ''}".rstrip()
+WRITTEN_DIGITS: Final = 9
+"""A limit of so many digits was written by somebody, and is quoted as it is; one of more is computed."""
+
+REPEATS_MAX: Final = 10_000
+"""Beyond so many runs an estimate of how many would do says only that."""
+
+_EXACT_DIGITS: Final = 15
+"""So many come back from a float as they were written."""
+
+_DIGITS_MAX: Final = 17
+"""So many tell any two floats apart."""
+
+_PLAIN: Final = (1e-6, 1e15)
+"""From where to where a number is shown without an exponent."""
+
+_NO_SAMPLE: Final = "no sample"
+
+
+def beside(value: float, limit: float, unit: str) -> str:
+    """A value as people read it beside its limit: as `quantity`, with as many more digits as tell the two apart; what
+    is equal to it looks like it."""
+    return limited(value, unit) if value == limit else apart([value, limit], unit)[0]
+
+
+def apart(values: Sequence[float], unit: str, digits: int = DIGITS) -> list[str]:
+    """Values as people read them beside each other: as `quantity`, all with as many more digits as tell those apart
+    that are not equal."""
+    known = {value for value in values if not math.isnan(value)}
+    for more in range(digits, _DIGITS_MAX + 1):
+        shown = {value: quantity(value, unit, more) for value in known}
+        if len(set(shown.values())) == len(known):
+            break
+    else:
+        # They differ by less than the change of the unit.
+        shown = {value: f"{value!r} {'s' if unit == 's' else ''}".rstrip() for value in known}
+    return [shown.get(value, _NO_SAMPLE) for value in values]
+
+
+def limited(limit: float, unit: str, observed: float = math.nan) -> str:
+    """A limit as people read it beside what was observed: with the digits with which it was written; one that is
+    computed, as `beside`."""
+    exact = quantity(limit, unit, _EXACT_DIGITS)
+    is_written = exact == quantity(limit, unit, WRITTEN_DIGITS)
+    return apart([limit, observed], unit, _EXACT_DIGITS if is_written else DIGITS)[0]
+
+
+def spread(mean: float, low: float, high: float, limit: float, unit: str) -> tuple[str, str, str]:
+    """A mean and its bounds as people read them: four digits, and as many more as tell them from each other and from
+    the limit; what did not vary, as `beside`."""
+    shown = apart([mean, low, high, limit], unit, MEAN_DIGITS if low < high else DIGITS)
+    return shown[0], shown[1], shown[2]
+
+
+def about(runs: float) -> str:
+    """An estimate of how many runs would do, as people read it: two figures, upwards, `1,300`; `more than 10,000` is
+    all there is to say of more."""
+    if runs > REPEATS_MAX:
+        return f"more than {REPEATS_MAX:,}"
+    step = 10 ** max(0, len(f"{math.ceil(runs)}") - 2)
+    return f"{math.ceil(runs / step) * step:,}"
 
 
 def quantity(value: float, unit: str, digits: int = DIGITS) -> str:
-    """A value as people read it: `12.3456 ms`, `7 s`, `25 %`, `3`; six digits, so that 104 never looks like 100."""
+    """A value as people read it: `12.3456 ms`, `7 s`, `25 %`, `3`; six digits, so that 104 never looks like 100, and
+    more where the whole part has more."""
     if math.isnan(value):
-        return "no sample"
+        return _NO_SAMPLE
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
     if unit == "s":
-        return f"{value * 1000:.{digits}g} ms" if 0 < abs(value) < 1 else f"{value:.{digits}g} s"
+        # What is a second when it is rounded is no thousand milliseconds.
+        is_below = 0 < abs(value) < 1 and abs(float(f"{value * 1000:.{digits}g}")) < 1000
+        return f"{_plain(value * 1000, digits)} ms" if is_below else f"{_plain(value, digits)} s"
     if unit == "share":
-        return f"{value * 100:.{digits}g} %"
+        return f"{_plain(value * 100, digits)} %"
     if unit == "count":
         unit = ""
-    number = str(int(value)) if value == int(value) and abs(value) < 1e15 else f"{value:.{digits}g}"
-    return f"{number} {unit}".rstrip()
+    return f"{_plain(value, digits)} {unit}".rstrip()
+
+
+def _plain(value: float, digits: int) -> str:
+    """So many digits, and all of the whole part, without an exponent: few people read those."""
+    # Of the most digits the last says nothing where the value is known without it.
+    needless = digits == _DIGITS_MAX and float(f"{value:.{digits - 1}g}") == value
+    text = f"{value:.{digits - needless}g}"
+    if "e" not in text or not _PLAIN[0] <= abs(float(text)) < _PLAIN[1]:
+        return text
+    return f"{value:.0f}" if abs(value) >= 1 else f"{Decimal(text):f}"

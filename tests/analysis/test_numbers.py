@@ -6,7 +6,7 @@ from math import isnan
 
 import pytest
 
-from chatsim.analysis.numbers import name_of, named, names, numbers_of, quantile_of, wanted
+from chatsim.analysis.numbers import name_of, named, names, numbers_of, quantile_of, unit_of, wanted
 from chatsim.errors import UsageError
 from chatsim.scenario.expectations import COUNTERS
 
@@ -96,3 +96,8 @@ def test_all_that_are_wanted_are_named_or_all_that_are_unknown_are_told() -> Non
 )
 def test_a_quantile_knows_which_and_of_how_many(name: str, found: tuple[float, str] | None) -> None:
     assert quantile_of(name) == found
+
+
+def test_units_are_those_of_the_names() -> None:
+    names = ["delivery_latency_p99_s{group=x}", "utilisation_max", "utilisation_count", "lost", "lost{group=s_s}"]
+    assert [unit_of(name) for name in names] == ["s", "share", "count", "count", "count"]

@@ -72,6 +72,20 @@ def test_an_interval_is_told_where_there_are_replications() -> None:
     assert "observed 104 ms in the mean, between 101 ms and 107 ms, limit 100 ms, n 10 replications, seed 1" in told
 
 
+def test_a_mean_is_told_with_no_more_digits_than_it_takes() -> None:
+    wide = {"low": 0.0584883, "high": 0.0920224, "n": 10, "replications": 10}
+    told = finding(observed=0.0639577, **wide).sentence
+    assert "observed 63.96 ms in the mean, between 58.49 ms and 92.02 ms, limit 100 ms" in told
+    assert (
+        "between 99.9998 ms and 100.0001 ms, limit 100 ms"
+        in finding(observed=0.0999999, **wide | {"low": 0.0999998, "high": 0.1000001}).sentence
+    )
+
+
+def test_a_limit_is_quoted_as_it_was_written() -> None:
+    assert "observed 104 ms, limit 57.190387 ms" in finding(limit=0.057190387).sentence
+
+
 @pytest.mark.parametrize("verdict", ["error", "skipped"])
 def test_what_was_not_judged_gives_its_reason_in_one_line(verdict: Literal["error", "skipped"]) -> None:
     told = finding(verdict=verdict, why="the machine\nstood still").sentence
@@ -171,6 +185,8 @@ def test_replications_are_a_finding_for_each_expectation() -> None:
     ]
     assert found[0].again == "chatsim replicate small.yaml -n auto --seed 7"
     assert "40 replications would probably decide" in found[1].sentence
+    far = play().ruled([Ruling("inconclusive", would_do=3.8e10), Ruling()])
+    assert "more than 10,000 replications would probably decide" in far[0].sentence
     short = Ruling("inconclusive", would_do=inf, why="a quantile of 20 samples in a run")
     assert "a quantile of 20 samples in a run" in play().ruled([short, Ruling()])[0].sentence
     assert "would probably" not in play().ruled([Ruling("inconclusive", would_do=inf), Ruling()])[0].sentence

@@ -79,6 +79,13 @@ def test_the_summary_is_a_table_with_the_bad_ones_first() -> None:
     assert "104 ms" in rows[0][4]
 
 
+def test_replications_have_their_bounds_their_count_and_the_reason() -> None:
+    doubt = {"verdict": "inconclusive", "low": 0.0584883, "high": 0.1202241, "observed": 0.0639577}
+    row = summary(Findings([finding(**doubt, n=10, replications=10, why="it varies")])).splitlines()[-1]
+    assert row.startswith("| inconclusive (it varies) | steady | sim |")
+    assert "| 63.96 ms (58.49 ms .. 120.2 ms) | 100 ms | 10 replications |" in row
+
+
 def test_a_summary_of_too_much_says_what_is_left_out() -> None:
     many = Findings([finding(line=line, verdict="pass") for line in range(20_000)] + [finding()])
     text = summary(many)

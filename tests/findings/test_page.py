@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
+import msgspec
+
 from chatsim.findings.finding import Findings
 from chatsim.findings.page import page
 from tests.findings.examples import finding
@@ -43,6 +45,20 @@ def test_the_bad_ones_stand_first_and_exact_values_in_titles() -> None:
     assert [row[7] for row in found.rows[1:]] == ["fail", "pass"]
     assert found.rows[1][3:6] == ["104 ms", "100 ms", "4384"]
     assert ("title", "0.0123456789") in found.attributes
+
+
+def test_two_numbers_that_differ_do_not_look_alike_and_a_limit_is_quoted() -> None:
+    (row,) = read(page(Findings([finding(observed=0.057929683, limit=0.057929682)]))).rows[1:]
+    assert row[3:5] == ["57.929683 ms", "57.929682 ms"]
+
+
+def test_replications_have_their_bounds_their_count_and_the_reason() -> None:
+    doubt = finding(verdict="inconclusive", low=0.0584883, high=0.1202241, observed=0.0639577, n=10, replications=10)
+    (row,) = read(page(Findings([msgspec.structs.replace(doubt, why="40 replications would probably decide")]))).rows[
+        1:
+    ]
+    assert row[3:6] == ["63.96 ms (58.49 ms .. 120.2 ms)", "100 ms", "10 replications"]
+    assert row[7] == "inconclusive (40 replications would probably decide)"
 
 
 def test_what_was_not_judged_shows_its_reason_and_no_number() -> None:

@@ -23,6 +23,13 @@ def test_the_page_has_each_value_beside_its_expectation() -> None:
     assert "## typing: who is typing\n\nNo scenario carries it." in text
 
 
+def test_a_value_does_not_look_like_the_limit_that_it_breaks() -> None:
+    failed = [
+        Finding(scenario="a", wire="sim", expectation="retries == 3", verdict="fail", observed=3.0000001, limit=3.0)
+    ]
+    assert "**3.0000001: fail**" in markdown(matrix([scenario("a", "retry")], ("sim",), failed))
+
+
 def test_a_wire_that_cannot_show_it_has_an_empty_place() -> None:
     secured = scenario("a", "8.1", tls=True, expect=("retries == 3", "connections_peak == 2"))
     found_live = [

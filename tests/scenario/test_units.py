@@ -129,6 +129,11 @@ def test_the_pattern_and_the_reader_accept_the_same(number: float, unit: str) ->
         (-math.inf, "", "-inf"),
         (math.nan, "s", "no sample"),
         (0.5, "", "0.5"),
+        (0.99999999, "s", "1 s"),
+        (1234567.8, "s", "1234568 s"),
+        (1234567.8, "", "1234568"),
+        (12345.678, "share", "1234568 %"),
+        (1e-8, "s", "0.00001 ms"),
     ],
 )
 def test_quantities(value: float, unit: str, text: str) -> None:
@@ -155,3 +160,37 @@ def test_whole_numbers_are_read_however_many_digits_there_are(text: str, found: 
 def test_a_sentence_quotes_no_more_than_it_can_bear() -> None:
     assert units.shortened("x" * 40) == "x" * 40
     assert units.shortened("x" * 41) == "x" * 40 + "..."
+
+
+def test_a_limit_is_quoted_as_it_was_written_and_one_that_is_computed_is_rounded() -> None:
+    assert units.limited(units.duration("57.190387ms"), "s") == "57.190387 ms"
+    assert units.limited(units.duration("1234567.25s"), "s", 3.0) == "1234567.25 s"
+    assert units.limited(0.0512345678 * 1.1, "s", 0.06) == "56.358 ms"
+    assert units.limited(1 / 3, "s", 0.3333333) == "333.33333 ms"
+
+
+def test_a_mean_has_four_digits_and_more_where_that_decides() -> None:
+    assert units.spread(0.0639577, 0.0584883, 0.0920224, 0.1, "s") == ("63.96 ms", "58.49 ms", "92.02 ms")
+    assert units.spread(0.09, 0.08, 0.10000004, 0.1, "s") == ("90 ms", "80 ms", "100.00004 ms")
+    assert units.spread(0.123456789, 0.123456789, 0.123456789, 0.1, "s") == ("123.457 ms",) * 3
+    assert units.spread(math.nan, math.nan, math.nan, 0.1, "s") == ("no sample",) * 3
+
+
+@given(st.lists(st.floats(0, 1e9), min_size=2, max_size=4), st.sampled_from(["s", "share", ""]))
+def test_no_two_numbers_that_differ_look_alike(values: list[float], unit: str) -> None:
+    assert len(set(units.apart(values, unit))) == len(set(values))
+
+
+@given(st.floats(1e-6, 1e6), st.floats(-1e-6, 1e-6))
+def test_what_is_over_its_limit_is_shown_over_it(limit: float, more: float) -> None:
+    limit, observed = float(f"{limit:.9g}"), limit * (1 + more)
+    shown = [float(text) for text in (units.beside(observed, limit, ""), units.limited(limit, "", observed))]
+    assert (shown[0] > shown[1], shown[0] < shown[1]) == (observed > limit, observed < limit)
+
+
+@pytest.mark.parametrize(
+    ("runs", "text"),
+    [(3, "3"), (99, "99"), (101, "110"), (1299.2, "1,300"), (10_000, "10,000"), (89129, "more than 10,000")],
+)
+def test_how_many_would_do_is_an_estimate(runs: float, text: str) -> None:
+    assert units.about(runs) == text

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from math import isfinite
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import matplotlib
 import numpy as np
@@ -130,14 +130,6 @@ def words_of(column: str) -> str:
     name, _, group = column.partition("{group=")
     words = name.removesuffix("_s").replace("_", " ")
     return f"{words} of {group.removesuffix('}')}" if group else words
-
-
-def unit_of(name: str) -> Literal["s", "share", "count"]:
-    """The unit of a column or a number, which its name says."""
-    name = name.partition("{")[0]
-    if name.endswith("_s"):
-        return "s"
-    return "share" if name.startswith("utilisation") and not name.endswith("_count") else "count"
 
 
 SAID: Final = {"messages": "message", "for": "duration", "at": "moment"}

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from chatsim.analysis.compared import SUMMARY, Compared
-from chatsim.analysis.numbers import name_of
+from chatsim.analysis.numbers import name_of, unit_of
 from chatsim.analysis.pictures import canvas
 from chatsim.scenario.expectations import METRICS
 from chatsim.scenario.units import quantity
@@ -104,7 +104,7 @@ def differences(
 def _signed(metric: str, value: float) -> str:
     """A difference with its sign and its unit, four digits of it."""
     sign = "+" if value > 0 else ""
-    return sign + quantity(float(f"{value:.4g}"), canvas.unit_of(metric))
+    return sign + quantity(float(f"{value:.4g}"), unit_of(metric))
 
 
 def _is_told(name: str) -> bool:

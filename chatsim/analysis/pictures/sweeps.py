@@ -18,6 +18,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import AxesImage
 from matplotlib.patches import Patch, Rectangle
 
+from chatsim.analysis.numbers import unit_of
 from chatsim.analysis.pictures import canvas
 from chatsim.errors import UsageError
 from chatsim.scenario.units import quantity
@@ -49,7 +50,7 @@ def heatmap(
     nearest name.
     """
     varied, points = _points(sweep, metric, at or {}, [name for name in (x, y) if name is not None])
-    canvas.number(limit, "limit", canvas.unit_of(metric))
+    canvas.number(limit, "limit", unit_of(metric))
     canvas.one_of(op, get_args(Op), "operator")
     x = x or next((name for name in varied if name != y), None)
     y = y or next((name for name in varied if name != x), None)
@@ -60,7 +61,7 @@ def heatmap(
         across, up = list(dict.fromkeys(points[x])), list(dict.fromkeys(points[y]))
         found = {(row[x], row[y]): row for row in points.to_dict("records")}
         means = np.array([[found.get((a, b), {}).get("mean", nan) for a in across] for b in up], dtype=np.float64)
-        unit = canvas.Unit(means.ravel(), limit) if canvas.unit_of(metric) == "s" else None
+        unit = canvas.Unit(means.ravel(), limit) if unit_of(metric) == "s" else None
         per = 1.0 if unit is None else unit.per_s
         shown = np.ma.masked_invalid(means * per)
         image = ax.imshow(shown, origin="lower", aspect="auto", cmap="cividis_r", interpolation="nearest")
@@ -90,14 +91,14 @@ def along(
     """The mean of a metric with its interval, over one parameter; a mean without one is hollow, and infinite means are
     marked at the top."""
     varied, points = _points(sweep, metric, at or {}, [] if x is None else [x])
-    canvas.number(limit, "limit", canvas.unit_of(metric))
+    canvas.number(limit, "limit", unit_of(metric))
     x = x or (varied[0] if varied else None)
     if x is None:
         raise UsageError("no parameter of this sweep varies: name one with x=")
     _check_fixed(points, varied, (x,))
     with canvas.drawn_on(ax) as ax:
         low, mean, high = (points[name].to_numpy(dtype=np.float64) for name in ("low", "mean", "high"))
-        unit = canvas.Unit(np.concatenate([low, mean, high]), limit) if canvas.unit_of(metric) == "s" else None
+        unit = canvas.Unit(np.concatenate([low, mean, high]), limit) if unit_of(metric) == "s" else None
         per = 1.0 if unit is None else unit.per_s
         numeric = pd.api.types.is_numeric_dtype(points[x])
         places = points[x].to_numpy(dtype=np.float64) if numeric else np.arange(len(points), dtype=np.float64)
@@ -226,7 +227,7 @@ def _outline(
 
 
 def _value(value: float, metric: str) -> str:
-    unit = canvas.unit_of(metric)
+    unit = unit_of(metric)
     return quantity(value, "count" if unit == "share" else unit)
 
 
@@ -236,4 +237,4 @@ def _said(path: str, longest: int) -> str:
 
 
 def _axis(metric: str, unit: canvas.Unit | None) -> str:
-    return f"{canvas.words_of(metric)} ({canvas.unit_of(metric) if unit is None else unit.name})"
+    return f"{canvas.words_of(metric)} ({unit_of(metric) if unit is None else unit.name})"

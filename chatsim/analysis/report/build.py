@@ -21,7 +21,7 @@ from chatsim.analysis.report import figures, repeated, sentences, tables
 from chatsim.analysis.report.figures import Picture
 from chatsim.analysis.results import Run
 from chatsim.journal.lives import is_elsewhere
-from chatsim.scenario.units import quantity
+from chatsim.scenario.units import beside
 from chatsim.store.document import plain
 from chatsim.store.folder import safe_name
 from chatsim.verdict.wires import again_words
@@ -122,7 +122,9 @@ def _of_one(result: KeptResult) -> dict[str, Any]:
         "lines": [
             (
                 each.verdict,
-                each.text if each.verdict == "skipped" else f"{each.text}: {quantity(each.observed, each.unit)}",
+                each.text
+                if each.verdict == "skipped"
+                else f"{each.text}: {beside(each.observed, each.limit, each.unit)}",
             )
             for each in result.expectations
         ],

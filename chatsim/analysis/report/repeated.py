@@ -8,16 +8,15 @@ decided is never told as held; all numbers are in the CSV. Words about metrics a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import inf, isnan
+from math import inf, isnan, nan
 from typing import Final
 
 from chatsim.analysis.kept import KeptRepeated, Ruled, Summed
-from chatsim.analysis.numbers import name_of, promised
-from chatsim.analysis.pictures.canvas import unit_of
+from chatsim.analysis.numbers import name_of, promised, unit_of
 from chatsim.analysis.report.sentences import ADVICE, sentence
 from chatsim.analysis.report.tables import SHOWN, Table, table
 from chatsim.scenario.expectations import COUNTERS, METRICS, Expectation, parse_expectation
-from chatsim.scenario.units import quantity
+from chatsim.scenario.units import about, limited, spread
 
 _TOLD: Final = {name_of(metric, aggregate) for metric in METRICS for aggregate in ("mean", *SHOWN)} | set(COUNTERS)
 """The numbers that are shown where something happened, beside those that are promised."""
@@ -34,7 +33,8 @@ def promises(found: KeptRepeated) -> Table:
                 each.verdict,
                 each.text,
                 sentence(each.text),
-                *(quantity(value, each.unit) for value in (each.mean, each.low, each.high, each.limit)),
+                *spread(each.mean, each.low, each.high, each.limit, each.unit),
+                limited(each.limit, each.unit, each.mean),
                 f"{each.n:,}",
                 would_do(each),
             )
@@ -88,12 +88,12 @@ def would_do(each: Ruled) -> str:
     """How many runs would probably decide it; nothing where it is decided."""
     if each.verdict != "inconclusive":
         return ""
-    return "no number" if each.would_do == inf else f"{each.would_do:,.0f}"
+    return "no number" if each.would_do == inf else about(each.would_do)
 
 
 def shown(each: Ruled) -> str:
     """The mean and its bounds as people read them."""
-    mean, low, high = (quantity(value, each.unit) for value in (each.mean, each.low, each.high))
+    mean, low, high = spread(each.mean, each.low, each.high, each.limit, each.unit)
     return mean if low == mean == high else f"{mean} ({low} .. {high})"
 
 
@@ -121,15 +121,15 @@ def _open(each: Ruled) -> str:
         return f"{head}, but it is {each.why}."
     if each.would_do == inf:
         return f"{head}, which is the limit itself, so that no number of runs would decide it."
-    return f"{head}; {each.would_do:,.0f} runs would probably decide it."
+    return f"{head}; {about(each.would_do)} runs would probably decide it."
 
 
 def _cells(each: Summed) -> tuple[str, str, str]:
     unit = unit_of(each.metric)
-    mean = quantity(each.mean, unit)
+    mean, low, high = spread(each.mean, each.low, each.high, nan, unit)
     if each.needed:
         return mean, "", f"{each.needed:,} samples a run would do"
-    return mean, quantity(each.low, unit), quantity(each.high, unit)
+    return mean, low, high
 
 
 def _readable(found: KeptRepeated) -> list[Expectation]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from chatsim.analysis.kept import KeptRepeated, KeptResult
 from chatsim.journal.lives import is_elsewhere
 from chatsim.scenario.expectations import Expectation, parse_expectation
-from chatsim.scenario.units import quantity
+from chatsim.scenario.units import beside, limited, quantity
 from chatsim.verdict.judge import Judged
 
 ELSEWHERE: Final = "elsewhere"
@@ -134,7 +134,7 @@ def sentence(text: str) -> str:
 
 
 def _said(found: Expectation) -> str:
-    limit = f"{OPERATORS[found.op]} {quantity(found.limit, found.unit)}"
+    limit = f"{OPERATORS[found.op]} {limited(found.limit, found.unit)}"
     if found.aggregate is None:
         if found.op in ("==", "<=") and found.limit == 0:
             return f"There are no {COUNTERS[found.metric]}."
@@ -184,7 +184,7 @@ def meaning(run: KeptResult) -> list[str]:
 def _broken(broken: list[Judged]) -> Iterator[str]:
     told: set[str] = set()
     for judged in broken:
-        observed = quantity(judged.observed, judged.unit)
+        observed = beside(judged.observed, judged.limit, judged.unit)
         if isnan(judged.observed):
             yield f"{judged.text} fails: there was no sample, so that the scenario never did what it is judged by."
             continue
@@ -208,7 +208,7 @@ def _nearest(expectations: list[Judged]) -> Iterator[str]:
     ]
     if near:
         used, judged = max(near, key=lambda pair: pair[0])
-        observed = quantity(judged.observed, judged.unit)
+        observed = beside(judged.observed, judged.limit, judged.unit)
         yield f"Nearest to its limit is {judged.text}: {observed}, {100 * used:.0f} % of it."
 
 

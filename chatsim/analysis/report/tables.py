@@ -16,8 +16,9 @@ import msgspec
 
 from chatsim.analysis.kept import KeptResult
 from chatsim.analysis.report.sentences import COUNTERS, METRICS, sentence
+from chatsim.scenario import units
 from chatsim.scenario.expectations import METRICS as UNITS
-from chatsim.scenario.units import quantity
+from chatsim.scenario.units import limited, quantity
 from chatsim.store.document import cell
 
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -80,7 +81,14 @@ def promises(run: KeptResult) -> Table:
         "promises.csv",
         ("verdict", "promise", "in words", "observed", "limit", "n"),
         [
-            (j.verdict, j.text, sentence(j.text), quantity(j.observed, j.unit), quantity(j.limit, j.unit), f"{j.n:,}")
+            (
+                j.verdict,
+                j.text,
+                sentence(j.text),
+                units.beside(j.observed, j.limit, j.unit),
+                limited(j.limit, j.unit, j.observed),
+                f"{j.n:,}",
+            )
             for j in run.expectations
         ],
         ("verdict", "promise", "observed", "limit", "unit", "n"),

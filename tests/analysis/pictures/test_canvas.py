@@ -22,7 +22,6 @@ from chatsim.analysis.pictures.canvas import (
     one_of,
     path_words,
     plain_text,
-    unit_of,
     words_of,
 )
 from chatsim.errors import UsageError
@@ -106,9 +105,7 @@ def test_a_place_of_a_file_reads_as_people_say_it(path: str, said: str) -> None:
     assert path_words(path) == said
 
 
-def test_units_are_those_of_the_names() -> None:
-    names = ["delivery_latency_p99_s{group=x}", "utilisation_max", "utilisation_count", "lost", "lost{group=s_s}"]
-    assert [unit_of(name) for name in names] == ["s", "share", "count", "count", "count"]
+def test_a_number_of_a_group_names_it() -> None:
     assert words_of("delivery_latency_p99_s{group=web}") == "delivery latency p99 of web"
 
 

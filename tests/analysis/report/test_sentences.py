@@ -57,6 +57,16 @@ def test_promises_in_words(text: str, words: str) -> None:
     assert sentence(text) == words
 
 
+def test_a_limit_is_quoted_as_it_was_written() -> None:
+    assert sentence("max(ack_latency) <= 57.190387ms").endswith("is at most 57.190387 ms.")
+
+
+def test_what_breaks_its_limit_by_little_does_not_look_like_it() -> None:
+    promises = [judged("p99(delivery_latency) <= 57.929682ms", 0.057929683, 0.057929682, "fail")]
+    said = meaning(msgspec.structs.replace(kept.result(), expectations=promises))
+    assert said[0] == "p99(delivery_latency) <= 57.929682ms fails: it is 57.929683 ms."
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_shipped_promise_has_a_sentence(path: Path) -> None:
     for expectation in load(path).expect:
