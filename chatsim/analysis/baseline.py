@@ -8,7 +8,7 @@ is compared of a scenario together. What such bounds cannot take out is how the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import ceil, exp, inf, isnan, log, log2, nan
+from math import ceil, exp, inf, isinf, isnan, log, log2, nan
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -17,18 +17,20 @@ from msgspec.structs import replace
 
 from chatsim.analysis.arrays import FloatArray
 from chatsim.analysis.intervals import LEVEL, one_sided_bounds
-from chatsim.analysis.numbers import name_of
+from chatsim.analysis.numbers import name_of, unit_of
 from chatsim.analysis.slo import Looks, rule
 from chatsim.errors import UsageError
 from chatsim.scenario.conditions import Condition
 from chatsim.scenario.expectations import Expectation
-from chatsim.scenario.units import quantity
-from chatsim.store.document import cell
+from chatsim.scenario.units import DIGITS, MEAN_DIGITS, about, apart
 
 Verdict: TypeAlias = Literal["pass", "fail", "inconclusive"]
 
 EQUAL: Final = "all numbers as saved"
 """What is asked in virtual time where nobody says otherwise."""
+
+NOT_KNOWN: Final = "not known"
+"""What is shown of a number that a side has not."""
 
 TRACE: Final = "trace_hash"
 SHOWN: Final = 5
@@ -51,11 +53,16 @@ class Difference(msgspec.Struct, frozen=True):
     observed: float | str | None
 
     @property
+    def shown(self) -> tuple[str, str]:
+        """What was saved and what was observed, in the unit of the number, told apart."""
+        known = iter(apart([v for v in (self.saved, self.observed) if isinstance(v, float)], unit_of(self.name)))
+        shown = [next(known) if isinstance(v, float) else v or NOT_KNOWN for v in (self.saved, self.observed)]
+        return shown[0], shown[1]
+
+    @property
     def sentence(self) -> str:
-        """`lost: saved 0, observed 3`: six digits, and every digit where six do not tell the two apart."""
-        saved, observed = _told(self.saved), _told(self.observed)
-        if saved == observed:
-            saved, observed = cell(self.saved), cell(self.observed)
+        """`lost: saved 0, observed 3`."""
+        saved, observed = self.shown
         return f"{self.name}: saved {saved}, observed {observed}"
 
 
@@ -73,6 +80,14 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     unit: str = ""
     n: int = 1
     why: str = ""
+
+    @property
+    def shown(self) -> tuple[str, str, str]:
+        """What was saved, what is observed (with its bounds, where there are some) and the limit, told apart."""
+        values = [self.saved, self.observed, self.limit, self.low, self.high]
+        spreads = self.low < self.high
+        saved, observed, limit, low, high = apart(values, self.unit, MEAN_DIGITS if spreads else DIGITS)
+        return saved, f"{observed} ({low} .. {high})" if spreads else observed, limit
 
 
 Numbers: TypeAlias = Mapping[str, float]
@@ -108,19 +123,27 @@ def equal(saved: Numbers, observed: Numbers, saved_trace: str, trace: str) -> Co
 
 
 def exactly(condition: Condition, saved: Numbers, observed: Numbers) -> Compared:
-    """Whether a condition holds between two runs in virtual time; without a sample on either side it fails."""
+    """Whether a condition holds between two runs in virtual time; without a sample on either side it fails, and so it
+    does where there is no limit. From infinity there is no change that could be told, so that nothing passes."""
     name = name_of(condition.metric, condition.aggregate, condition.group)
     before, now = saved[name], observed[name]
-    broken = isnan(before) or isnan(now) or condition.holds(before, now)
-    return Compared(
+    limit, unit = condition.limit(before), _unit(condition.unit)
+    broken = isnan(limit) or isnan(now) or condition.holds(before, now)
+    found = Compared(
         text=f"fail if {condition.text}",
-        verdict="fail" if broken else "pass",
+        verdict="fail" if broken else "inconclusive" if isinf(before) else "pass",
         saved=before,
         observed=now,
-        limit=condition.limit(before),
-        unit=_unit(condition.unit),
-        why=f"saved {quantity(before, condition.unit)}",
+        limit=limit,
+        unit=unit,
     )
+    why = f"saved {found.shown[0]}"
+    if isnan(limit):
+        why += f", observed {found.shown[1]}"
+    if isnan(before) or isinf(before):
+        what = "never happened" if isnan(before) else "never came to an end"
+        why += f": what {what} is no measure, so save a run in which it does, or leave this condition out"
+    return replace(found, why=why)
 
 
 # Of real clocks.
@@ -154,22 +177,15 @@ def over_pairs(
     values, limit = _scaled(condition, before, now)
     looks = Looks(first=n, n_max=n, expectations=comparisons)
     ruling = rule(values, limit, _UNLESS[condition.op], looks)
-    why = f"saved {quantity(_centre(before), condition.unit)}"
-    if ruling.would_do and ruling.would_do < inf:
-        why += f"; {ruling.would_do:g} repetitions would probably decide"
-    low, high = _back(condition, before, now, ruling.low), _back(condition, before, now, ruling.high)
-    return Compared(
-        text=text,
-        verdict=ruling.verdict,
-        saved=_centre(before),
-        observed=_back(condition, before, now, ruling.mean),
-        limit=condition.limit(_centre(before)),
-        low=low,
-        high=high,
-        unit=unit,
-        n=n,
-        why=why,
+    centre, limit = _centre(before), condition.limit(_centre(before))
+    low, mean, high = (_back(condition, before, now, each) for each in (ruling.low, ruling.mean, ruling.high))
+    made = Compared(
+        text=text, verdict=ruling.verdict, saved=centre, observed=mean, limit=limit, low=low, high=high, unit=unit, n=n
     )
+    why = f"saved {made.shown[0]}"
+    if ruling.would_do and ruling.would_do < inf:
+        why += f"; {about(ruling.would_do)} repetitions would probably decide"
+    return replace(made, why=why)
 
 
 def promised(
@@ -196,7 +212,7 @@ def promised(
     if verdict == "inconclusive" and matters > 0:
         # As wide as what matters: the width falls with the root of how many there are.
         would_do = max(n + 1, ceil(n * ((high - low) / 2 / matters) ** 2))
-        word += f"; {would_do} repetitions would probably do"
+        word += f"; {about(would_do)} repetitions would probably decide"
     mean, low, high = (centre * exp(each) if ratio else centre + each for each in (float(values.mean()), low, high))
     return replace(same, verdict=verdict, saved=centre, observed=mean, limit=centre, low=low, high=high, why=word)
 
@@ -277,9 +293,3 @@ def _centre(values: FloatArray) -> float:
 
 def _unit(unit: str) -> str:
     return "" if unit == "count" else unit
-
-
-def _told(value: float | str | None) -> str:
-    if value is None:
-        return "nothing (it was not known)"
-    return value if isinstance(value, str) else quantity(value, "")

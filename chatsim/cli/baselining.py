@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -26,7 +27,6 @@ from chatsim.cli.repeating import violations
 from chatsim.cli.running import Attempts
 from chatsim.cli.version import __version__
 from chatsim.errors import HarnessError, UsageError
-from chatsim.scenario.units import quantity
 from chatsim.store.baseline import PLACE, Baseline, Entry, read, write
 
 if TYPE_CHECKING:
@@ -202,20 +202,16 @@ class Done:
     def rows(self) -> Iterator[Sequence[str]]:
         """Its lines in the table: what was compared, then the first numbers that differ."""
         from chatsim.analysis.baseline import EQUAL
-        from chatsim.store.document import cell
 
         for each in self.found:
-            shown = [quantity(value, each.unit) for value in (each.saved, each.observed, each.limit)]
-            if each.text == EQUAL:
-                shown = ["", f"{each.observed:.0f} of {each.limit:.0f} equal", ""]
-            elif each.low < each.high:
-                shown[1] += f" ({quantity(each.low, each.unit)} .. {quantity(each.high, each.unit)})"
-            more = f" ({each.why})" if each.n > 1 and each.text != EQUAL else ""
+            shown = each.shown if each.text != EQUAL else ("", f"{each.observed:.0f} of {each.limit:.0f} equal", "")
+            is_plain = each.text == EQUAL or (each.n == 1 and isfinite(each.saved))
+            more = "" if is_plain else f" ({each.why})"
             yield self.scenario, self.wire, each.text, *shown, each.verdict + more
         for seed, broken in self.broken:
             yield self.scenario, self.wire, f"{broken_text(broken)} (seed {seed})", "", "", "", "fail"
         for other in self.differences[:_ROWS_MAX]:
-            yield self.scenario, self.wire, other.name, cell(other.saved), cell(other.observed), "", "differs"
+            yield self.scenario, self.wire, other.name, *other.shown, "", "differs"
         if len(self.differences) > _ROWS_MAX:
             more = f"and {len(self.differences) - _ROWS_MAX} more differ (--json has them all)"
             yield self.scenario, self.wire, more, "", "", "", ""

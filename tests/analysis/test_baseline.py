@@ -38,10 +38,12 @@ def test_equal_is_equal_and_nothing_is_no_sample() -> None:
         ({"a": np.nextafter(0.1, 1)}, "a: saved 0.1, observed 0.10000000000000002"),
         ({"a": nan}, "a: saved 0.1, observed no sample"),
         ({"a": 0.10123456789}, "a: saved 0.1, observed 0.101235"),
+        ({P95: 0.05}, f"{P95}: saved not known, observed 50 ms"),
+        ({"utilisation_max": 0.5}, "utilisation_max: saved not known, observed 50 %"),
         ({"b": 0.0}, "b: saved no sample, observed 0"),
         ({"a": 1234567.0}, "a: saved 0.1, observed 1234567"),
         ({"c": 5.0}, "c: saved inf, observed 5"),
-        ({"d": 1.0}, "d: saved nothing (it was not known), observed 1"),
+        ({"d": 1.0}, "d: saved not known, observed 1"),
     ],
 )
 def test_the_last_digit_counts(change: dict[str, float], sentence: str) -> None:
@@ -53,7 +55,7 @@ def test_the_last_digit_counts(change: dict[str, float], sentence: str) -> None:
 
 def test_what_is_not_there_any_more_and_another_trace_differ_too() -> None:
     found = b.equal({"a": 1.0, "b": 2.0}, {"a": 1.0}, "h", "i")
-    assert found.why == "b: saved 2, observed nothing (it was not known); trace_hash: saved h, observed i"
+    assert found.why == "b: saved 2, observed not known; trace_hash: saved h, observed i"
 
 
 def test_the_first_differences_are_named_and_the_rest_counted() -> None:
@@ -74,11 +76,37 @@ def test_a_condition_is_held_against_exact_values(saved: float, observed: float,
 
 def test_what_was_saved_is_told_as_people_read_it() -> None:
     assert b.exactly(SLOWER, {P95: 0.05012345678912}, {P95: 0.06}).why == "saved 50.1235 ms"
-    assert b.exactly(SLOWER, {P95: nan}, {P95: 0.06}).why == "saved no sample"
     share = parse_condition("max(utilisation) > +5%")
     assert b.exactly(share, {"utilisation_max": 1 / 3}, {"utilisation_max": 0.5}).why == "saved 33.3333 %"
     assert b.exactly(parse_condition("lost > +0"), {"lost": 2.0}, {"lost": 3.0}).why == "saved 2"
     assert b.over_pairs(SLOWER, runs([0.05012345678912] * 5), runs([0.08] * 5), 1).why == "saved 50.1235 ms"
+
+
+def test_what_is_told_of_the_saved_value_tells_it_from_the_limit_and_what_is_observed() -> None:
+    slower = parse_condition("p95(delivery_latency) > +0ms")
+    found = b.exactly(slower, {P95: 0.057929682}, {P95: 0.057929683})
+    assert (found.why, found.shown) == ("saved 57.929682 ms", ("57.929682 ms", "57.929683 ms", "57.929682 ms"))
+
+
+@pytest.mark.parametrize(
+    ("condition", "saved", "observed", "verdict", "why"),
+    [
+        ("> +10%", inf, inf, "inconclusive", "saved inf: what never came to an end is no measure, so save"),
+        ("> +10%", inf, 0.06, "inconclusive", "saved inf: what never came to an end"),
+        ("> +3ms", inf, inf, "inconclusive", "saved inf: what never came to an end"),
+        ("< -5%", inf, 0.06, "fail", "saved inf: what never came to an end"),
+        ("< -100%", inf, inf, "fail", "saved inf, observed inf: what never came to an end"),
+        ("> +10%", nan, 0.06, "fail", "saved no sample, observed 60 ms: what never happened is no measure, so save"),
+        ("> +10%", nan, nan, "fail", "saved no sample, observed no sample: what never happened"),
+    ],
+)
+def test_from_what_is_no_measure_nothing_passes_and_the_cure_is_told(
+    condition: str, saved: float, observed: float, verdict: str, why: str
+) -> None:
+    found = b.exactly(parse_condition(f"p95(delivery_latency) {condition}"), {P95: saved}, {P95: observed})
+    assert found.verdict == verdict
+    assert found.why.startswith(why)
+    assert found.why.endswith("or leave this condition out")
 
 
 # Real clocks.
@@ -142,6 +170,11 @@ def test_doubt_says_how_many_would_do() -> None:
     assert "repetitions would probably decide" in found.why
 
 
+def test_nobody_is_asked_for_more_repetitions_than_anybody_plays() -> None:
+    before, now = runs([0.05, 0.05, 0.05, 0.05, 0.05]), runs([0.05, 0.0601, 0.0499, 0.0601, 0.0552])
+    assert b.over_pairs(SLOWER, before, now, 1).why.endswith("more than 10,000 repetitions would probably decide")
+
+
 def test_an_absolute_change_and_one_from_nothing_are_differences() -> None:
     later = b.over_pairs(parse_condition("p95(delivery_latency) > +3ms"), runs([0.05] * 5), runs([0.054] * 5), 1)
     assert (later.verdict, later.saved) == ("fail", 0.05)
@@ -189,7 +222,7 @@ def test_where_neither_is_seen_it_is_inconclusive() -> None:
     before, now = runs(rng.lognormal(-3, 1, 6)), runs(rng.lognormal(-3, 1, 6))
     found = b.promised(WITHIN, before, now, 1)
     assert found.verdict == "inconclusive"
-    told = re.fullmatch(r"neither .* can be seen; (\d+) repetitions would probably do", found.why)
+    told = re.fullmatch(r"neither .* can be seen; (\d+) repetitions would probably decide", found.why)
     assert told is not None
     assert int(told[1]) > 6
 

@@ -50,8 +50,8 @@ def baseline(*words: str) -> int:
     return main(["baseline", *words])
 
 
-def planted(**numbers: float) -> None:
-    """As if the saved run had come to these."""
+def planted(**numbers: float | str) -> None:
+    """As if the saved run had come to these, in the words of the file."""
     document = json.loads(PLACE.read_text(encoding="utf-8"))
     document["entries"][0]["repetitions"][0]["numbers"].update(numbers)
     PLACE.write_text(json.dumps(document), encoding="utf-8")
@@ -93,7 +93,8 @@ def test_the_first_differences_are_named(capsys: Capture) -> None:
     planted(lost=1, delivery_latency_p95_s=0.005)
     assert baseline("compare", "small.yaml", "--junit", "out.xml", "--json-file", "out.json") == 1
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["small", "sim", "lost", "1.0", "0.0", "differs"] in rows
+    assert ["small", "sim", "lost", "1", "0", "differs"] in rows
+    assert ["small", "sim", "delivery_latency_p95_s", "5", "ms"] in [row[:5] for row in rows]
     (failure,) = ElementTree.parse("out.xml").iter("failure")
     assert "lost: saved 1, observed 0" in f"{failure.text}"
     assert f"{failure.text}".endswith("; again: chatsim baseline compare small.yaml --seed 1")
@@ -241,6 +242,17 @@ def test_what_has_gone_hides_no_difference_and_is_none(lost: float, code: int, v
     planted(lost=lost)
     assert baseline("compare", ".", "--json-file", "out.json") == code
     assert json.loads(Path("out.json").read_text(encoding="utf-8"))["verdict"] == verdict
+
+
+@pytest.mark.parametrize(("condition", "code"), [("> +10%", 2), ("< -100%", 1)])
+def test_a_baseline_that_saved_infinity_passes_nothing(condition: str, code: int, capsys: Capture) -> None:
+    baseline("save", "small.yaml")
+    planted(delivery_latency_p95_s="inf")
+    capsys.readouterr()
+    assert baseline("compare", "small.yaml", "--fail-if", f"p95(delivery_latency) {condition}") == code
+    out, err = capsys.readouterr()
+    assert "what never came to an end is no measure" in out
+    assert "saved inf" in err
 
 
 @pytest.mark.parametrize(
