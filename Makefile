@@ -68,7 +68,7 @@ validation: $(INSTALLED)
 
 # Plays every shipped scenario on every wire and writes results/requirements.md; a gap fails.
 requirements: $(INSTALLED)
-	$(BIN)/chatsim requirements --attempts 3 -o results/requirements.md
+	$(BIN)/chatsim requirements --attempts 3
 
 # Finds how many users one node carries, and writes results/capacity-report.html, .pdf and results/capacity/.
 capacity: $(INSTALLED)

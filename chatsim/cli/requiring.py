@@ -1,7 +1,8 @@
 """The command `requirements`: what was required, which scenarios carry it, and what came of them on each wire.
 
 Decides what is played and where the page goes. Rule: nothing that was not judged counts as shown, and a gap is a
-failure with a sentence. What is a gap stands in `chatsim.findings.matrix`.
+failure with a sentence. The page of all scenarios on all wires has a place of its own, and what is only a part of
+that is never written there by itself. What is a gap stands in `chatsim.findings.matrix`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ from chatsim.errors import ChatsimError, HarnessError, UsageError
 if TYPE_CHECKING:
     from chatsim.findings.finding import Finding, Play
 
+PLACE: Final = Path("results/requirements.md")
+"""Where the page goes when every shipped scenario is played on every wire."""
+
+ALL: Final = "sim,virtual,live"
+
 _CODES: Final = {"pass": PASSED, "fail": FAILED, "error": BROKEN}
 _UNPLAYED: Final = ("description", "tags", "requirements")
 """Words that change nothing of what is played or promised."""
@@ -36,7 +42,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
         paths: Annotated[
             list[Path] | None, typer.Argument(metavar="[PATH]...", help="Files and folders; the shipped scenarios.")
         ] = None,
-        on: options.Wires = "sim,virtual,live",
+        on: options.Wires = ALL,
         kept: Annotated[
             Path | None, typer.Option("--from", metavar="RUNS", help="Play nothing: read what `run` and `check` left.")
         ] = None,
@@ -46,14 +52,22 @@ def add(app: typer.Typer, doors: Doors) -> None:
             Path | None, typer.Option("--runs", metavar="DIR", help="Where runs go, instead of results/runs.")
         ] = None,
         out: Annotated[
-            Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write all evidence as Markdown.")
+            Path | None,
+            typer.Option(
+                "--out",
+                "-o",
+                metavar="FILE",
+                help=f"Write all evidence as Markdown; {PLACE} where all is played: without PATH, --on and --from.",
+            ),
         ] = None,
         json: options.Json = False,
     ) -> None:
         """Show which scenarios prove which requirement on which wire; what nothing proves is a failure."""
         wires = options.wires(on)
-        if out is not None:
-            check_file(out, "--out")
+        is_whole = not paths and kept is None and set(wires) == set(options.wires(ALL))
+        place = PLACE if out is None and is_whole else out
+        if place is not None:
+            check_file(place, "--out")
         scenarios = loaded(doors.load(paths or []))
         from chatsim.findings.finding import Play
         from chatsim.findings.matrix import matrix
@@ -68,18 +82,18 @@ def add(app: typer.Typer, doors: Doors) -> None:
                 raise UsageError(f"{kept} is no folder: name the one that runs were written to, such as results/runs")
             found = [finding for each in plays for finding in _kept(each, kept)]
         made = matrix([_any(each) for each in scenarios], wires, found)
-        if out is not None:
+        if place is not None:
             from chatsim.findings.requirements_page import markdown
 
-            _write(out, markdown(made))
+            _write(place, markdown(made))
         if json:
             emit_document(made.to_dict())
         else:
             from chatsim.findings.requirements_page import rows
 
             emit_columns(("requirement", "what it is", "scenarios", *wires, "verdict"), rows(made))
-            if out is not None:
-                emit(f"\nwritten to {out}")
+            if place is not None:
+                emit(f"\nwritten to {place}")
         for gap in made.gaps:
             say(f"chatsim: gap: {gap}")
         raise typer.Exit(_CODES[made.verdict])

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from chatsim.cli.doors import Doors
 from chatsim.cli.main import main
-from chatsim.scenario.load import discover, load
+from chatsim.errors import UsageError
+from chatsim.scenario.load import discover, load, load_all
 from chatsim.scenario.requirements import REQUIREMENTS
+from chatsim.verdict.result import Result
 
 ROOT = Path(__file__).parents[2]
 Capture = pytest.CaptureFixture[str]
@@ -143,6 +146,29 @@ def test_what_cannot_be_is_refused_before_anything_runs(
     out, err = capsys.readouterr()
     assert (out, why in err) == ("", True)
     assert not (tmp_path / "results").exists()
+
+
+def refused(*_: object, **__: object) -> Result:
+    raise UsageError("it is not played here")
+
+
+@pytest.mark.parametrize(
+    ("words", "places"),
+    [
+        ([], {"results/requirements.md"}),
+        (["--on", "live,sim,virtual"], {"results/requirements.md"}),
+        (["-o", "page.md"], {"page.md"}),
+        # A part does not take the place of the whole.
+        (["--on", "sim,virtual"], set()),
+        (["all.yaml"], set()),
+        (["--from", "."], set()),
+    ],
+)
+def test_all_together_has_a_place_of_its_own(words: list[str], places: set[str], tmp_path: Path) -> None:
+    path = write(tmp_path)
+    doors = Doors(load=lambda paths: load_all([path]), run=refused)
+    assert main(["requirements", *words], doors) == 1
+    assert {f"{found.relative_to(tmp_path)}" for found in tmp_path.rglob("*.md")} == places
 
 
 def test_the_page_that_is_kept_has_every_requirement_and_its_scenarios() -> None:
