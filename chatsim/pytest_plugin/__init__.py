@@ -26,6 +26,9 @@ __all__ = ["chat_clock", "chat_server", "chat_sim"]
 _SHARED: Final = pytest.StashKey[Path]()
 """The folder in which the workers of xdist leave what they have played, in the process that started them."""
 
+_PASSED: Final = pytest.StashKey[set[Path]]()
+"""The files that were passed over, of each of which it is said once."""
+
 _WORKER_INPUT: Final = "chatsim_shared"
 
 
@@ -78,7 +81,9 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     marks = marks_of(file_path)
     lacks = lacking(marks)
     if lacks and not parent.session.isinitpath(file_path):
-        _pass_over(file_path, lacks, parent.config)
+        # pytest asks about the neighbours of a file that was named too, and of each such file anew.
+        if any(map(parent.session.isinitpath, file_path.parents)):
+            _pass_over(file_path, lacks, parent.config)
         return None
     if marks != MARKS and not lacks:
         return None
@@ -103,6 +108,10 @@ def _pass_over(path: Path, lacks: str, config: pytest.Config) -> None:
     # Every worker of xdist collects all there is.
     if told is not None and told["workerid"] != "gw0":
         return
+    passed = config.stash.setdefault(_PASSED, set())
+    if path in passed:
+        return
+    passed.add(path)
     here = Path.cwd()
     shown = path.relative_to(here) if path.is_relative_to(here) else path
     said = pytest.PytestCollectionWarning(f"chatsim: passed over: {shown} {lacks}")

@@ -212,6 +212,26 @@ def test_what_is_nearly_a_scenario_is_warned_of_and_no_error(words: tuple[str, .
     quiet.assert_outcomes(passed=2, warnings=0)
 
 
+@pytest.mark.parametrize(
+    ("words", "times"),
+    [
+        (("inside/a.yaml", "inside/b.yaml"), 0),
+        (("inside/a.yaml::lost == 0", "inside/b.yaml"), 0),
+        (("inside", "inside/b.yaml"), 1),
+        ((".", "inside"), 1),
+    ],
+)
+def test_who_names_files_is_not_told_of_their_neighbours_and_of_a_folder_once(
+    words: tuple[str, ...], times: int, pytester: pytest.Pytester
+) -> None:
+    inside = pytester.path / "inside"
+    write(inside, "a", "lost == 0")
+    write(inside, "b", "lost == 0")
+    (inside / "course.yaml").write_text(NEARLY, encoding="utf-8")
+    result = outside(pytester, "--collect-only", "-q", *words)
+    assert result.stdout.str().count("passed over: inside/course.yaml") == times
+
+
 def test_a_file_that_is_named_is_read_as_a_scenario_and_those_of_other_plugins_are_not(
     pytester: pytest.Pytester,
 ) -> None:
