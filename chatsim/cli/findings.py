@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from os.path import realpath
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -50,9 +51,10 @@ class Reports:
     def __enter__(self) -> Reports:
         """Write that nothing is known yet, which is what is left where the process is killed.
 
-        Raises UsageError where a file cannot be written.
+        Raises UsageError where a file cannot be written, or would be written twice.
         """
         if self._files:
+            self._check_apart()
             from chatsim.findings.finding import Findings, unreadable
 
             self._write(Findings([unreadable("the command has not come to its end")]), UsageError)
@@ -155,6 +157,14 @@ class Reports:
             self._found += play.unjudged(why)
         if not self._found:
             self._found.append(unreadable(why))
+
+    def _check_apart(self) -> None:
+        """Raise UsageError where one report would overwrite another."""
+        flags: dict[str, str] = {}
+        for name, path in self._files.items():
+            first = flags.setdefault(realpath(path), _FLAGS[name])
+            if first != _FLAGS[name]:
+                raise UsageError(f"{first} and {_FLAGS[name]} both name {path}: give each report a file of its own")
 
     def _write(self, findings: Findings, refusal: type[ChatsimError]) -> None:
         from chatsim.findings.junit import junit

@@ -7,6 +7,7 @@ Decides where each fault stands, and which files a path names. Rule: all errors 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from os.path import realpath
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,18 +83,20 @@ def load_handler(path: str | Path) -> HandlerConfig:
 def discover(
     paths: Iterable[str | Path] = (), *, passed_over: Callable[[str], None] = lambda sentence: None
 ) -> list[Path]:
-    """The scenario files among files and folders, each once; without a path the shipped ones.
+    """The scenario files among files and folders, each once however often and however it is named; without a path the
+    shipped ones.
 
     A file named outright always counts, a file in a folder (at any depth) when it is one by `recognise`; where nothing
     goes by a plain name, a shipped scenario may. `passed_over` is told of each file in a folder that is nearly one.
     Raises UsageError for a folder without any, and for a name of nothing.
     """
     given = [find(path) for path in paths] or [shipped()]
-    found: dict[Path, None] = {}
-    nearly: dict[Path, str] = {}
+    # As they were named first, by where they really are.
+    found: dict[str, Path] = {}
+    nearly: dict[str, str] = {}
     for path in given:
         if not path.is_dir():
-            found[path] = None
+            found.setdefault(realpath(path), path)
             continue
         inside = {file: marks_of(file) for file in sorted(path.rglob("*")) if is_yaml(file) and file.is_file()}
         scenarios = [file for file, marks in inside.items() if marks == MARKS]
@@ -102,13 +105,14 @@ def discover(
             needed = f"{', '.join(MARKS[:-1])} and {MARKS[-1]}"
             what = f"{path} holds no scenario: a scenario is a YAML file with {needed} at the top"
             raise UsageError("; ".join((what, *lacks.values())))
-        found.update(dict.fromkeys(scenarios))
-        nearly |= lacks
-    for file, sentence in nearly.items():
+        for file in scenarios:
+            found.setdefault(realpath(file), file)
+        nearly |= {realpath(file): sentence for file, sentence in lacks.items()}
+    for place, sentence in nearly.items():
         # Whoever names a file means it.
-        if file not in found:
+        if place not in found:
             passed_over(sentence)
-    return list(found)
+    return list(found.values())
 
 
 def find(path: str | Path) -> Path:

@@ -349,6 +349,19 @@ def test_what_cannot_be_written_is_said_before_anything_runs(tmp_path: Path, cap
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("again", ["same", "./same", "deep/../same"])
+def test_no_report_overwrites_another(
+    again: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = write(tmp_path)
+    assert main(["check", f"{file}", "--junit", "same", "--csv", again]) == 3
+    assert capsys.readouterr().err.splitlines() == [
+        f"chatsim: --junit and --csv both name {Path(again)}: give each report a file of its own"
+    ]
+    assert not (tmp_path / "same").exists()
+
+
 def test_a_killed_command_leaves_no_old_report(tmp_path: Path) -> None:
     written = Written(tmp_path)
 

@@ -94,7 +94,7 @@ def test_files_beside_the_scenario(tmp_path: Path) -> None:
     assert load(path).with_live_overrides().costs.frame.mean == 3e-6
 
 
-def test_folders_are_searched_for_what_looks_like_a_scenario(tmp_path: Path) -> None:
+def test_folders_are_searched_for_what_looks_like_a_scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = write(tmp_path, "b/c/one.yml", EXAMPLE)
     second = write(tmp_path, "b/three.YAML", EXAMPLE)
     third = write(tmp_path, "b/two.yaml", EXAMPLE.replace("duration:", "duraton:"))
@@ -102,6 +102,12 @@ def test_folders_are_searched_for_what_looks_like_a_scenario(tmp_path: Path) -> 
     write(tmp_path, "b/four.txt", EXAMPLE)
     assert discover([tmp_path]) == [first, second, third]
     assert discover([other, str(tmp_path), first]) == [other, first, second, third]
+    # However they are named.
+    monkeypatch.chdir(tmp_path)
+    here = first.relative_to(tmp_path)
+    (tmp_path / "link.yaml").symlink_to(first)
+    assert discover([here, first, Path("b", "..", here), "link.yaml"]) == [here]
+    assert discover([here, tmp_path]) == [here, second, third]
     with pytest.raises(UsageError, match="holds no scenario"):
         discover([write(tmp_path, "empty/x.yaml", "a: 1").parent])
 
