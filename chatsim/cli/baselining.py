@@ -20,6 +20,7 @@ from chatsim.cli import options
 from chatsim.cli.doors import Doors
 from chatsim.cli.execute import CODES, broken_text, loaded
 from chatsim.cli.findings import Csv, Html, JsonFile, Junit, Reports
+from chatsim.cli.helping import App
 from chatsim.cli.interrupts import ends_as_interrupted
 from chatsim.cli.output import emit, emit_columns, emit_document, say
 from chatsim.cli.places import check_file
@@ -39,7 +40,7 @@ _COLUMNS: Final = ("scenario", "wire", "compared", "saved", "observed", "limit",
 _ROWS_MAX: Final = 20
 """Differences of one scenario that the table shows; the JSON document has them all."""
 
-Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Scenario files and folders of them.")]
+Paths = Annotated[list[Path], typer.Argument(metavar="PATH", help="Scenario files and folders of them.")]
 Repeat = Annotated[
     int | None,
     typer.Option("--repeat", min=1, metavar="N", help="How often to play each on live; as many as it takes."),
@@ -52,7 +53,7 @@ FailIf = Annotated[
 
 def add(app: typer.Typer, doors: Doors) -> None:
     """Hang the commands into the application."""
-    baseline = typer.Typer(help="Save what runs came to, and compare later runs with it.", rich_markup_mode=None)
+    baseline = App(help="Save what runs came to, and compare later runs with it.", rich_markup_mode=None)
     app.add_typer(baseline, name="baseline")
 
     @baseline.command()
@@ -65,7 +66,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
         attempts: Attempts = 1,
         seed: options.Seed = None,
     ) -> None:
-        """Play scenarios, and save every number of them (and keep what the file has of others)."""
+        """Play scenarios, and save every number of them. What the file has of others is kept."""
         wires = options.wires(on)
         _check_repeat(repeat, wires)
         place = PLACE if out is None else out
@@ -106,7 +107,8 @@ def add(app: typer.Typer, doors: Doors) -> None:
         csv: Csv = None,
         html: Html = None,
     ) -> None:
-        """Play scenarios again: equal in virtual time, no worse on live, or as --fail-if says."""
+        """Play scenarios again, and compare them with what was saved. In virtual time they are to be equal, on live no
+        worse, or each as --fail-if says."""
         from chatsim.scenario.conditions import parse_condition
 
         # Within the reports, so that whatever is refused is said in them too.

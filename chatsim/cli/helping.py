@@ -1,15 +1,18 @@
 """What `chatsim --help` shows: the commands by what one wants to do.
 
-Decides the order of the groups and which command stands where. Rule: a command says in its own first sentence what it
-does; here it is only placed, and one that nobody has placed is shown at the end.
+Decides the order of the groups and which command stands where, and how arguments are named. Rule: a command says in its
+own first sentence what it does; here it is only placed, and one that nobody has placed is shown at the end. What people
+read has no types of Python's in it.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from collections.abc import Callable
+from typing import Any, Final
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "Write a scenario": ("lint", "schema"),
@@ -22,6 +25,31 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "Your shell": ("completion",),
 }
 """Each group's commands, in the order in which they are shown; a name without a command is passed over."""
+
+
+_TYPE: Final = re.compile(r" <[^>]*>$")
+"""What typer writes behind the name of an argument: ` <path>`, ` <list[Path]>`."""
+
+
+class Plain(TyperCommand):
+    """A command whose help calls each argument and option by its name alone."""
+
+    def format_options(self, ctx, formatter) -> None:  # type: ignore[no-untyped-def]
+        """Write the arguments and the options, without their types."""
+        write = formatter.write_dl
+        formatter.write_dl = lambda rows, *words: write([(_TYPE.sub("", name), told) for name, told in rows], *words)
+        try:
+            super().format_options(ctx, formatter)
+        finally:
+            formatter.write_dl = write
+
+
+class App(typer.Typer):
+    """An application, or a part of one, whose commands are `Plain`."""
+
+    def command(self, name: str | None = None, **words: Any) -> Callable[[Any], Any]:
+        """The decorator of typer's own."""
+        return super().command(name, cls=Plain, **words)
 
 
 class ByPurpose(TyperGroup):
@@ -41,9 +69,9 @@ class ByPurpose(TyperGroup):
                     formatter.write_dl(rows)
 
 
-def make_app() -> typer.Typer:
+def make_app() -> App:
     """An application without commands, whose help shows them by purpose."""
-    return typer.Typer(
+    return App(
         cls=ByPurpose,
         add_completion=False,
         pretty_exceptions_enable=False,

@@ -48,7 +48,7 @@ def add(app: typer.Typer) -> None:
         end: Annotated[str | None, typer.Option("--to", metavar="T", help="Up to this moment, as 2min.")] = None,
         users: Annotated[list[str] | None, typer.Option("--user", metavar="U", help="Only these users.")] = None,
         session: Annotated[str, typer.Option("--session", metavar="S", help="Only this session.")] = "",
-        rows: Annotated[int, typer.Option("--rows", min=1, max=5000, help="At most so many rows in the chart.")] = 80,
+        rows: Annotated[int, typer.Option("--rows", metavar="N", min=1, max=5000, help="At most so many rows.")] = 80,
         out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where they go, not the run's.")] = None,
     ) -> None:
         """Draw a run: timeline.svg, a sequence chart, and timeline.json, a trace for ui.perfetto.dev."""

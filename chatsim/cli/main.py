@@ -50,7 +50,8 @@ def build(doors: Doors) -> typer.Typer:
         context: typer.Context,
         version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
     ) -> None:
-        """One chat handler, simulated and served: run scenarios on either wire and judge them."""
+        """One chat handler, simulated and served: run scenarios in simulation, on real sockets, or on the server at a
+        URL, and judge them."""
         if version:
             emit(__version__)
             raise typer.Exit(PASSED)

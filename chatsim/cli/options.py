@@ -19,9 +19,11 @@ from chatsim.scenario import units
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A scenario file, or the name of a shipped one.")]
 Paths = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="[PATH]...", help="Files, folders and names of shipped ones; nothing: all shipped ones."),
+    typer.Argument(metavar="PATH", help="Files, folders and names of shipped ones; nothing: all shipped ones."),
 ]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, max=units.SEED_MAX, help="Replaces the scenario's seed.")]
+Seed = Annotated[
+    int | None, typer.Option("--seed", metavar="N", min=0, max=units.SEED_MAX, help="Replaces the scenario's seed.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Jobs = Annotated[int, typer.Option("--jobs", metavar="J", help="How many processes play; -1 is one a processor.")]
 Virtual = Annotated[str, typer.Option("--on", metavar="sim|virtual", help="Which wire, both in virtual time.")]

@@ -21,7 +21,7 @@ def add(app: typer.Typer) -> None:
     @app.command()
     def report(
         runs: Annotated[
-            list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, as `chatsim run` leaves them.")
+            list[Path], typer.Argument(metavar="RUN", help="Folders of runs, as `chatsim run` leaves them.")
         ],
         out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The page, one HTML file.")] = Path(
             "report.html"

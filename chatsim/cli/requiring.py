@@ -40,7 +40,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
     @app.command()
     def requirements(
         paths: Annotated[
-            list[Path] | None, typer.Argument(metavar="[PATH]...", help="Files and folders; the shipped scenarios.")
+            list[Path] | None, typer.Argument(metavar="PATH", help="Files and folders; the shipped scenarios.")
         ] = None,
         on: options.Wires = ALL,
         kept: Annotated[

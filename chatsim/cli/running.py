@@ -42,7 +42,12 @@ On = Annotated[
 ]
 Attempts = Annotated[
     int,
-    typer.Option("--attempts", min=1, help="How often to play a live run for which the machine was too busy to judge."),
+    typer.Option(
+        "--attempts",
+        metavar="N",
+        min=1,
+        help="How often to play a live run for which the machine was too busy to judge.",
+    ),
 ]
 Replications = Annotated[
     str | None,

@@ -68,8 +68,8 @@ def add(app: typer.Typer) -> None:
 
     @app.command()
     def serve(
-        host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-        port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8765,
+        host: Annotated[str, typer.Option(metavar="HOST", help="The address to listen on.")] = "127.0.0.1",
+        port: Annotated[int, typer.Option(metavar="PORT", min=0, max=65535, help="0 takes a free one.")] = 8765,
         config: Annotated[Path | None, typer.Option(metavar="FILE", help="The words of `handler:`, as YAML.")] = None,
         profile: Annotated[str | None, typer.Option(metavar="hardened|baseline", help="Which rules.")] = None,
         tls_cert: Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate chain, PEM.")] = None,
@@ -93,7 +93,7 @@ def add(app: typer.Typer) -> None:
         ] = False,
         dev: Annotated[bool, typer.Option("--dev", help="Make a secret, print ready URLs for two users.")] = False,
         journal: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every input and effect.")] = None,
-        time_scale: Annotated[float, typer.Option(help="Multiplies every duration of the handler.")] = 1.0,
+        time_scale: Annotated[float, typer.Option(metavar="X", help="Multiplies every duration of the handler.")] = 1.0,
         log_json: Annotated[bool, typer.Option("--log-json", help="Write the log as JSON lines.")] = False,
         log_level: Annotated[str, typer.Option(metavar="debug|info|warning|error", help="How talkative.")] = "info",
         # For tests of clocks that are wrong: it opens a route that sets this one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import pytest
@@ -47,6 +48,24 @@ def test_no_sentence_is_cut_short_and_no_line_is_too_long(capsys: Capture) -> No
     out = capsys.readouterr().out
     assert "..." not in out.partition("Write a scenario")[2]
     assert max(map(len, out.splitlines())) <= 80
+
+
+COMMANDS = [*((name,) for names in GROUPS.values() for name in names), ("baseline", "save"), ("baseline", "compare")]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_arguments_and_options_have_names_and_no_types(words: tuple[str, ...], capsys: Capture) -> None:
+    assert main([*words, "--help"], Fakes().doors()) == 0
+    usage, *lines = capsys.readouterr().out.splitlines()
+    assert not re.search(r"\[\[|\.\.\.[\]}]", usage)
+    named = [line[2:].partition("  ")[0] for line in lines if re.match(r"  [\w-]", line)]
+    assert named
+    assert [name for name in named if "<" in name] == []
+
+
+def test_no_sentence_about_a_command_of_baselines_is_cut_short(capsys: Capture) -> None:
+    assert main(["baseline", "--help"], Fakes().doors()) == 0
+    assert "..." not in capsys.readouterr().out.partition("Commands:")[2]
 
 
 def test_what_nobody_has_placed_is_shown_at_the_end() -> None:
