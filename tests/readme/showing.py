@@ -84,10 +84,11 @@ def table(block: str, folder: Path) -> str:
     return written.getvalue()
 
 
-def picture_command(text: str, run: Path) -> list[str]:
-    """The command that draws the README's picture, of this run."""
+def picture_command(text: str, folder: Path) -> list[str]:
+    """The command that draws the README's picture, with its patterns as a shell would read them in this folder."""
     (words,) = (words for words in commands(text) if words[:2] == ["chatsim", "timeline"])
-    return [*words[:2], str(run), *words[3:]]
+    found = [[f"{path}" for path in sorted(folder.glob(word))] if "*" in word else [word] for word in words]
+    return [word for several in found for word in several]
 
 
 def renewed(text: str, folder: Path) -> tuple[str, str]:
@@ -97,6 +98,5 @@ def renewed(text: str, folder: Path) -> tuple[str, str]:
     text = text.replace(shown, console(shown, folder))
     judged = blocks(text, "")[0]
     text = text.replace(judged, table(judged, folder))
-    run = run_in(folder)
-    played(picture_command(text, run), folder)
-    return text, (run / "timeline.svg").read_text(encoding="utf-8")
+    played(picture_command(text, folder), folder)
+    return text, (run_in(folder) / "timeline.svg").read_text(encoding="utf-8")
