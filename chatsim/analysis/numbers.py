@@ -65,6 +65,8 @@ def named(text: str, known: Collection[str]) -> str:
 
     Raises UsageError with the nearest name.
     """
+    if not isinstance(text, str):
+        raise UsageError(f"{text!r} is no metric: give its name, like delivery_latency_p99_s")
     if text in known:
         return text
     if "(" not in text:

@@ -232,7 +232,8 @@ class Replicated(Held):
             f"{self.verdict.upper()}  {self.scenario} on {self.wire}, {len(self)} replications from seed {self.seed}"
         ]
         lines += [f"  {'fail':12} {text}" for text in self._broken()]
-        lines += [f"  {verdict:12} {mean:>12} {span:>24}  {text}" for text, mean, span, verdict in self._rows()]
+        for text, mean, span, verdict in self._rows():
+            lines += [f"  {verdict:12} {text}", f"  {'':12} {mean} in the mean, bounds {span}"]
         return shell(lines, self._again, self._command(Source(SAVED)))
 
     def _repr_html_(self) -> str:
@@ -242,7 +243,7 @@ class Replicated(Held):
         return (
             f"<div><p><b>{self.verdict.upper()}</b> {escape(self.scenario)} on {escape(self.wire)}, "
             f"{len(self)} replications from seed {self.seed}</p>{broken}<table><thead><tr><th>expectation</th>"
-            "<th>mean</th><th>bounds</th><th>verdict</th></tr></thead>"
+            "<th>mean</th><th>bounds, one-sided</th><th>verdict</th></tr></thead>"
             f"<tbody>{rows}</tbody></table>{again_html(self._again)}</div>"
         )
 

@@ -54,6 +54,8 @@ def load(scenario: Played) -> Scenario:
         return scenario
     if isinstance(scenario, Mapping):
         return Scenario.of(scenario)
+    if not isinstance(scenario, str | Path):
+        raise UsageError(f"{scenario!r} is no scenario: give one, its file, its words, or the name of a shipped one")
     return files.load(files.find(scenario))
 
 

@@ -7,6 +7,7 @@ the number of processes nor on how many are played at once. Processes are joblib
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from math import isnan
 from typing import Final, Literal
 
 from joblib import Parallel
@@ -141,7 +142,14 @@ def _until(runs: _Runs, precision: Precision, metrics: list[str]) -> Replicated:
 
 
 def _check_samples(found: Replicated, metric: str) -> None:
-    """Raise UsageError for a quantile of fewer samples than can bound it: it would be precise, and too low."""
+    """Raise UsageError for a number without a sample in some run, which is never precise, and for a quantile of fewer
+    samples than can bound it: it would be precise, and too low."""
+    without = sum(map(isnan, found.values(metric)))
+    if without:
+        raise UsageError(
+            f"{metric} has no sample in {without} of {len(found)} runs, and cannot be precise: make the runs longer, "
+            "or name another number"
+        )
     quantile = quantile_of(metric)
     if quantile is None:
         return

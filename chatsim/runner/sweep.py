@@ -84,6 +84,8 @@ def sweep(
         raise UsageError(f"replications={replications!r}: give a whole number")
     if replications < 2:
         raise UsageError(f"{replications} replications have no interval: 2 would do, {REPLICATIONS} make it useful")
+    if keep is not None and not isinstance(keep, str | Path):
+        raise UsageError(f"keep={keep!r}: name a folder")
     points, scenarios = _checked(played, grid)
     known = list(dict.fromkeys(name for each in scenarios for name in names(group.name for group in each.groups)))
     chosen = wanted(metrics, known)
@@ -113,6 +115,7 @@ def _checked(scenario: Scenario, grid: Mapping[str, Iterable[Any]]) -> tuple[lis
             lost.append(path)
     # A path that leads nowhere hides nothing of what is wrong with the others.
     values = {path: choices for path, choices in values.items() if path not in lost}
+    problems += _same_places(scenario, list(values))
     points: list[Point] = [
         dict(zip(values, combination, strict=True)) for combination in itertools.product(*values.values())
     ]
@@ -127,6 +130,16 @@ def _checked(scenario: Scenario, grid: Mapping[str, Iterable[Any]]) -> tuple[lis
     problems += [f"{line} ({_where(at, values)})" for line, at in said.items()]
     _raise_if(problems or _twins(points, scenarios))
     return points, scenarios
+
+
+def _same_places(scenario: Scenario, paths: Sequence[str]) -> list[str]:
+    """Which paths lead to the same place, or one into what the other puts there: a column of the table would lie."""
+    places = {path: scenario.place_of(path) for path in paths}
+    return [
+        f"{one} and {other} change the same place: leave one of them out"
+        for one, other in itertools.combinations(paths, 2)
+        if all(a == b for a, b in zip(places[one], places[other], strict=False))
+    ]
 
 
 def _values(grid: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:

@@ -26,16 +26,37 @@ def changed(
     """
     made = deepcopy(dict(source))
     for path, value in changes.items():
-        steps = path.split(".")
-        if steps[0] not in words and steps[0] in group_words:
-            steps = ["groups", _only_group(made, path), *steps]
-        elif steps[0] not in words:
-            raise UsageError(f"{path}: a scenario has no {steps[0]}{did_you_mean(steps[0], [*words, *group_words])}")
-        place: Any = made
-        for step in steps[:-1]:
-            place = _inner(place, step, path)
-        place[_key(place, steps[-1], path)] = deepcopy(value)
+        place, key, _ = _found(made, path, words, group_words)
+        place[key] = deepcopy(value)
     return made
+
+
+def place_of(
+    source: Mapping[str, Any], path: str, *, words: Collection[str], group_words: Collection[str]
+) -> tuple[Any, ...]:
+    """Where a path leads, whatever it is called there: the keys and places from the top of a scenario file. Raises
+    UsageError where it leads nowhere."""
+    _, key, above = _found(deepcopy(dict(source)), path, words, group_words)
+    return (*above, key)
+
+
+def _found(
+    made: dict[str, Any], path: str, words: Collection[str], group_words: Collection[str]
+) -> tuple[Any, Any, list[Any]]:
+    """What a path leads into, the key or place in it, and those above."""
+    if not isinstance(path, str):
+        raise UsageError(f"{path!r} is no path: write one like handler.rate_limit")
+    steps = path.split(".")
+    if steps[0] not in words and steps[0] in group_words:
+        steps = ["groups", _only_group(made, path), *steps]
+    elif steps[0] not in words:
+        raise UsageError(f"{path}: a scenario has no {steps[0]}{did_you_mean(steps[0], [*words, *group_words])}")
+    place: Any = made
+    above = []
+    for step in steps[:-1]:
+        above.append(_key(place, step, path))
+        place = _inner(place, step, path)
+    return place, _key(place, steps[-1], path), above
 
 
 def set_options(changes: Mapping[str, Any]) -> list[str]:

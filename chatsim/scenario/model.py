@@ -23,7 +23,7 @@ from chatsim.core.config import HandlerConfig
 from chatsim.errors import UsageError
 from chatsim.scenario import faults as f
 from chatsim.scenario import reading, units
-from chatsim.scenario.changes import changed
+from chatsim.scenario.changes import changed, place_of
 from chatsim.scenario.contradictions import contradictions
 from chatsim.scenario.costs import Costs, default, read_costs
 from chatsim.scenario.distributions import Constant, Distribution
@@ -384,8 +384,14 @@ class Scenario(Words):
         return made
 
     def with_seed(self, seed: int) -> "Scenario":
-        """The same scenario from another seed."""
+        """The same scenario from another seed. Raises UsageError for what is none."""
+        if type(seed) is not int or not 0 <= seed < 2**63:
+            raise UsageError(f"seed={seed!r}: a seed is a whole number from 0 to {2**63 - 1}")
         return self.model_copy(update={"seed": seed})
+
+    def place_of(self, path: str) -> tuple[Any, ...]:
+        """Where a path of `with_` leads, whatever it is called there. Raises UsageError where it leads nowhere."""
+        return place_of(self._source, path, words=_words_of(type(self)), group_words=_words_of(Group))
 
     def with_(self, changes: Mapping[str, Any] | None = None, **words: Any) -> "Scenario":
         """The same scenario with other words: `with_(duration="5min")`, `with_({"groups.mobile.users": 500})`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import isnan
+from typing import Any
 
 import pytest
 
@@ -64,9 +65,10 @@ def test_a_number_goes_by_its_name_or_as_an_expectation_says_it(text: str, name:
         ("p98(delivery_latency)", "unknown aggregate 'p98'"),
         ("p99(delivery_latency", r"write p99\(delivery_latency\) or"),
         ("p99(utilisation, group=mobile)", "leave the group out"),
+        (5, "5 is no metric: give its name"),
     ],
 )
-def test_an_unknown_number_is_refused_with_the_nearest(text: str, hint: str) -> None:
+def test_an_unknown_number_is_refused_with_the_nearest(text: Any, hint: str) -> None:
     with pytest.raises(UsageError, match=hint):
         named(text, names(["mobile"]))
 

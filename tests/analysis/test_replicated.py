@@ -124,7 +124,9 @@ def test_it_reads_in_eighty_columns_and_runs_no_script() -> None:
     found = replicated(VALUES, LIMIT, LIMIT, scenario="<script>" + "x" * 90)
     lines = repr(found).splitlines()
     assert max(map(len, lines)) <= 80
-    assert lines[3].startswith("again: chatsim replicate scenario.yaml -n 10 --seed 7")
+    assert lines[1].split(None, 1)[1] == LIMIT, "the promise is told whole, with its limit"
+    assert "in the mean, bounds" in lines[2]
+    assert lines[5].startswith("again: chatsim replicate scenario.yaml -n 10 --seed 7")
     assert "<script>" not in found._repr_html_()
     assert "10 replications from seed 7" in found._repr_html_()
 

@@ -44,7 +44,12 @@ def test_a_scenario_is_one_whatever_it_is_given_as() -> None:
 
 @pytest.mark.parametrize(
     ("given", "text"),
-    [("stedy", r"did you mean steady\?"), ("nowhere.yaml", "nowhere.yaml"), ({"name": "x"}, "duration")],
+    [
+        ("stedy", r"did you mean steady\?"),
+        ("nowhere.yaml", "nowhere.yaml"),
+        ({"name": "x"}, "duration"),
+        (5, "5 is no scenario"),
+    ],
 )
 def test_what_is_no_scenario_is_refused_with_the_nearest(given: object, text: str) -> None:
     with pytest.raises(UsageError, match=text):

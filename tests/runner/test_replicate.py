@@ -182,6 +182,11 @@ def test_a_quantile_of_too_few_messages_is_not_decided_and_nobody_plays_on_for_i
     assert found.verdict == "inconclusive"
 
 
+def test_a_number_without_a_sample_is_not_made_precise() -> None:
+    with pytest.raises(UsageError, match="reconnect_time_mean_s has no sample in 3 of 3 runs, and cannot be precise"):
+        replicate(small(), until=Precision(relative=0.5), metrics=["reconnect_time_mean_s"], jobs=1)
+
+
 def test_a_quantile_of_too_few_messages_is_not_made_precise() -> None:
     with pytest.raises(UsageError, match=r"samples in a run, too few for the quantile 0\.99: 299 would do"):
         replicate(small("p99(delivery_latency) <= 10s"), until=Precision(relative=0.5), jobs=1)

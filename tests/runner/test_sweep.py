@@ -151,6 +151,15 @@ def test_what_is_damaged_is_played_again_and_named(table: Sweep, tmp_path: Path)
         ({"users": [], "duration": {}}, ["users: the list is empty", "duration: {} is one value"]),
         ({"groups.gg.users": [4], "handler.rate_limits": ["1/s"]}, ["did you mean g?", "did you mean rate_limit?"]),
         ({"users": [4, -1], "duration": ["20s", "20"]}, ["(users=-1)", "20 has no unit"]),
+        ({5: [1]}, ["5 is no path: write one like handler.rate_limit"]),
+        (
+            {"users": [10], "groups.g.users": [20, 40]},
+            ["users and groups.g.users change the same place: leave one of them out"],
+        ),
+        (
+            {"groups.g.messages": [{"arrivals": "poisson", "rate": "1/s"}], "groups.g.messages.rate": ["2/s"]},
+            ["groups.g.messages and groups.g.messages.rate change the same place"],
+        ),
         ({"users": [4, 6, 4]}, ["users=4 and users=4 are the same scenario"]),
         ({"duration": ["60s", "1min"]}, ["duration=60s and duration=1min are the same scenario"]),
     ],
@@ -179,6 +188,8 @@ def test_a_value_that_another_one_makes_good_is_no_problem() -> None:
         ({"on": "live"}, "virtual time"),
         ({"metrics": ["lsot"]}, r"there is no metric lsot \(did you mean lost\?\)"),
         ({"metrics": ["p99(delivery_latency, group=x)"]}, r"did you mean delivery_latency_p99_s\{group=g\}\?"),
+        ({"metrics": [5]}, "5 is no metric"),
+        ({"keep": 5}, "keep=5: name a folder"),
         ({"metrics": "lost"}, r"give a list of names, \['lost'\]"),
     ],
 )

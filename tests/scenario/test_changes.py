@@ -76,6 +76,19 @@ def test_a_word_of_groups_is_meant_for_the_only_one() -> None:
         Scenario.of(TWO).with_(users=3)
 
 
+def test_a_place_is_the_same_whatever_the_path_to_it_is_called() -> None:
+    one = Scenario.of(ONE)
+    assert one.place_of("users") == one.place_of("groups.mobile.users") == one.place_of("groups.0.users")
+    assert one.place_of("users") == ("groups", 0, "users")
+    assert one.place_of("handler.rate_limit") == ("handler", "rate_limit")
+
+
+@pytest.mark.parametrize("seed", ["x", 1.5, True, -1, 2**63])
+def test_what_is_no_seed_is_refused(seed: Any) -> None:
+    with pytest.raises(UsageError, match="a seed is a whole number"):
+        Scenario.of(TWO).with_seed(seed)
+
+
 @pytest.mark.parametrize(
     ("path", "text"),
     [

@@ -58,6 +58,8 @@ def style() -> Iterator[None]:
 @contextmanager
 def drawn_on(ax: Axes | None) -> Iterator[Axes]:
     """The Axes to draw on, in the style: the given one, or that of a new figure of pyplot's, which notebooks show."""
+    if ax is not None and not isinstance(ax, Axes):
+        raise UsageError(f"ax={ax!r}: give the Axes to draw on, such as pyplot.subplots()[1]")
     with style():
         if ax is None:
             from matplotlib import pyplot

@@ -199,11 +199,22 @@ def latency_over_time(
             heights = np.append(heights, limit_s * unit.per_s)
             ax.axhline(limit_s * unit.per_s, color=canvas.INK, linestyle=":", label=f"limit {quantity(limit_s, 's')}")
         canvas.spread(ax, "y", heights)
+        if never.any() and heights.size:
+            # Above all that came, and above the limit: the crosses stand for what is longer than any of it.
+            low, high = ax.get_ylim()
+            ax.set_ylim(low, _raised(low, max(high, float(heights.max())), log=ax.get_yscale() == "log"))
         _from_zero(ax, at, events)
         canvas.shade(ax, events)
         ax.set(xlabel=canvas.TIME, ylabel=f"{canvas.words_of(column)} ({unit.name})")
         canvas.below(ax)
         return ax
+
+
+def _raised(low: float, high: float, *, log: bool) -> float:
+    """The upper end of an axis that has a tenth of its height above `high`."""
+    if log and low > 0.0:
+        return float(high * (high / low) ** (1 / 9))
+    return high + (high - low) / 9
 
 
 def _check_runs(runs: object, limit_s: object) -> None:

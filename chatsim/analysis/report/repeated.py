@@ -79,7 +79,8 @@ def meaning(found: KeptRepeated) -> list[str]:
         told.append(f"Every promise holds over these runs: {len(found.expectations)} of {len(found.expectations)}.")
     told.append(
         f"{found.replications} runs are as many draws of luck. Each verdict is on the mean over them, and the "
-        "probability of a wrong one is at most 5 % over all promises together."
+        "probability of a wrong one is at most 5 % over all promises together, where numbers are about normal from run "
+        "to run. Its bounds are one-sided and allow for skewness: they are not the ends of the intervals below."
     )
     return told
 

@@ -49,6 +49,11 @@ def test_without_axes_there_is_a_new_figure_and_an_error_leaves_none() -> None:
         pyplot.close(ax.figure)  # type: ignore[arg-type]
 
 
+def test_what_is_no_axes_is_refused() -> None:
+    with pytest.raises(UsageError, match="ax=5: give the Axes to draw on"):
+        ecdf(tables.messages(0.1), ax=5)  # type: ignore[arg-type]
+
+
 def test_the_cycle_of_colours_is_the_safe_one() -> None:
     with style():
         cycle = [f"#{entry['color'].lstrip('#')}" for entry in mpl.rcParams["axes.prop_cycle"]]

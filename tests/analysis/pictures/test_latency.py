@@ -150,6 +150,22 @@ def test_over_time_faults_are_shaded_and_named() -> None:
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("time since the start of the run (s)", "delivery latency (ms)")
 
 
+@pytest.mark.parametrize(
+    ("took_s", "limit_s"),
+    [([0.04] * 30, None), ([0.097, 0.099, 0.1], 0.1), ([0.001, 0.002, 0.5], 0.1)],
+    ids=["all alike", "just below the limit", "on a logarithmic axis"],
+)
+def test_what_was_never_delivered_is_above_all_that_was_and_above_the_limit(
+    took_s: list[float], limit_s: float | None
+) -> None:
+    ax = latency_over_time(tables.messages(*took_s, inf), limit_s=limit_s, ax=tables.axes())
+    cross = tables.line(ax, "never delivered")[1][0]
+    height = ax.transAxes.transform((0, cross))[1]
+    highest = 1000 * max(*took_s, limit_s or 0.0)
+    for other in (highest, *took_s):
+        assert height > ax.transData.transform((0, other))[1] + 2, "in pixels"
+
+
 def test_faults_that_struck_nobody_and_too_many_are_not_named() -> None:
     vain = tables.events(("drop", 2.0, 0.0, 0), vain=True)
     assert not [
