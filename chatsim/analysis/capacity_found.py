@@ -16,7 +16,7 @@ from chatsim.analysis.capacity import Load, Node
 from chatsim.analysis.planning import Plan, Storm
 from chatsim.analysis.queueing import mean_wait_s
 from chatsim.analysis.searching import Outcome
-from chatsim.scenario.units import quantity
+from chatsim.scenario.units import limited
 
 CURVE: Final = {
     "users": "int64",
@@ -187,4 +187,4 @@ def _bound(found: Finding) -> str:
 
 def limit_said(found: Finding) -> str:
     """The limit as people read it."""
-    return quantity(found.limit, found.unit)
+    return limited(found.limit, found.unit)

@@ -17,7 +17,7 @@ from chatsim.analysis.arrays import FloatArray
 from chatsim.analysis.pictures import canvas
 from chatsim.analysis.quantiles import quantile, rank
 from chatsim.errors import UsageError
-from chatsim.scenario.units import quantity
+from chatsim.scenario.units import limited, quantity
 
 QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 POINTS_MAX: Final = 20_000
@@ -140,7 +140,7 @@ def quantiles(
             drawn += heights[finite].tolist()
         if limit_s is not None:
             drawn.append(limit_s * unit.per_s)
-            ax.axhline(limit_s * unit.per_s, color=canvas.INK, linestyle=":", label=f"limit {quantity(limit_s, 's')}")
+            ax.axhline(limit_s * unit.per_s, color=canvas.INK, linestyle=":", label=f"limit {limited(limit_s, 's')}")
         canvas.spread(ax, "y", np.array(drawn))
         ax.set_xlim(-0.5, len(places) - 0.5)
         ax.set_xticks(places, list(QUANTILES))
@@ -197,7 +197,7 @@ def latency_over_time(
         heights = took[~never] * unit.per_s
         if limit_s is not None:
             heights = np.append(heights, limit_s * unit.per_s)
-            ax.axhline(limit_s * unit.per_s, color=canvas.INK, linestyle=":", label=f"limit {quantity(limit_s, 's')}")
+            ax.axhline(limit_s * unit.per_s, color=canvas.INK, linestyle=":", label=f"limit {limited(limit_s, 's')}")
         canvas.spread(ax, "y", heights)
         if never.any() and heights.size:
             # Above all that came, and above the limit: the crosses stand for what is longer than any of it.
@@ -262,13 +262,13 @@ def _curves(
             )
             if name in limits:
                 limit, within = limits[name], _percent((values <= limits[name]).mean())
-                told = f"limit {quantity(limit, 's')} of {canvas.plain_text(name)}: {within} within"
+                told = f"limit {limited(limit, 's')} of {canvas.plain_text(name)}: {within} within"
                 ax.axvline(limit * unit.per_s, color=colour, linestyle=":", label=told)
         if limit_s is not None:
             within = f": {_percent((everything <= limit_s).mean())} within" if len(found) == 1 else ""
             within = " of all" if limits else within
             ax.axvline(
-                limit_s * unit.per_s, color=canvas.INK, linestyle=":", label=f"limit {quantity(limit_s, 's')}{within}"
+                limit_s * unit.per_s, color=canvas.INK, linestyle=":", label=f"limit {limited(limit_s, 's')}{within}"
             )
         ax.set_ylim(0.0, 1.02)
         ax.set_xlim(ax.get_xlim()[0], right)
