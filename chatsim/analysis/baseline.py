@@ -83,11 +83,12 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def shown(self) -> tuple[str, str, str]:
-        """What was saved, what is observed (with its bounds, where there are some) and the limit, told apart."""
+        """What was saved, what is observed (with its bounds, where there are some) and the limit, told apart;
+        nothing where there is no limit."""
         values = [self.saved, self.observed, self.limit, self.low, self.high]
         spreads = self.low < self.high
         saved, observed, limit, low, high = apart(values, self.unit, MEAN_DIGITS if spreads else DIGITS)
-        return saved, f"{observed} ({low} .. {high})" if spreads else observed, limit
+        return saved, f"{observed} ({low} .. {high})" if spreads else observed, "" if isnan(self.limit) else limit
 
 
 Numbers: TypeAlias = Mapping[str, float]

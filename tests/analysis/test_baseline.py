@@ -107,6 +107,7 @@ def test_from_what_is_no_measure_nothing_passes_and_the_cure_is_told(
     assert found.verdict == verdict
     assert found.why.startswith(why)
     assert found.why.endswith("or leave this condition out")
+    assert (found.shown[2] == "") == ("observed" in found.why)
 
 
 # Real clocks.
