@@ -50,6 +50,15 @@ def test_it_shows_what_is_kept_in_it(path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_notebook_of_sweeps_finds_the_same_on_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which it leaves out where it is to be short: a scheduler and two workers."""
+    monkeypatch.delenv("CHATSIM_FAST", raising=False)
+    took = measured(next(path for path in NOTEBOOKS if path.stem.startswith("06")))
+    said = [output.get("text", "") for cell in took.notebook.cells for output in cell.get("outputs", [])]
+    assert "the same table: True\n" in said
+
+
+@pytest.mark.slow
 @by_name
 def test_it_takes_no_more_than_a_minute(path: Path) -> None:
     """On the wall less what others had of the machine: exact where nobody else uses it, and forgiving where somebody
