@@ -343,6 +343,20 @@ MUTANTS = (
         "victims = [*holders[:0], *(() if known is None else ())]",
     ),
     one(
+        "the log is not told of a revocation",
+        HANDLER,
+        "effects: list[Effect] = [Note(Revoked(jti, user, wall))]",
+        "effects: list[Effect] = []",
+        by=("stored_is_kept", "revoked"),
+    ),
+    one(
+        "the log keeps no revocation",
+        "core/kept_log.py",
+        "            self._revoked.append(fact)\n",
+        "",
+        by=("stored_is_kept",),
+    ),
+    one(
         "an index of the pool leaks",
         HANDLER,
         "del user.connections[connection.name]",

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from math import inf
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 from chatsim.core.codes import FLOOD, GOING_AWAY, NO_PONG, STALE, TOKEN_EXPIRED
 from chatsim.core.effects import Close, Conn, Effect, Send
+from chatsim.core.facts import Revoked
 from chatsim.core.frames import Draining, Error, TokenExpiring
 from chatsim.core.tokens import Claims
 from chatsim.verdict.invariants.catalogue import Findings
@@ -29,6 +30,17 @@ CLOCK_EPS_S: Final = 1e-3
 _EXPIRED = ("token_expired", "frame_rate")
 
 
+class _Followed(NamedTuple):
+    """A revocation that was followed: when (s of the run, -inf: in an earlier life), of what, with which wall time, and
+    when what it is about has ended anyway (wall time, inf: nobody knows)."""
+
+    now: float
+    jti: str | None
+    user: str | None
+    at: float
+    end: float
+
+
 class PeerRules:
     """What is watched of connections; `slack_s` is how late a node may be (s)."""
 
@@ -42,8 +54,10 @@ class PeerRules:
         by_sweep_s = config.stale_after_s + config.sweep_interval_s
         by_pong_s = config.ping_interval_s + config.pong_timeout_s
         self.silence_s_max = min(by_sweep_s, by_pong_s) if self._hardened else by_sweep_s
-        self._revoked_jtis: set[str] = set()
+        # When the token of each name that was revoked has ended by itself (wall time, inf: that is not known).
+        self._revoked_jtis: dict[str, float] = {}
         self._revoked_users: dict[str, float] = {}
+        self._followed: list[_Followed] = []
 
     def check_limit(self, now: float, user: str) -> None:
         """After a connection of the user was opened."""
@@ -83,21 +97,50 @@ class PeerRules:
         by_user = at is not None and (claims.iat is None or claims.iat < at)
         return by_user or claims.jti in self._revoked_jtis
 
-    def revoke(self, now: float, jti: str | None, user: str | None, wall: float) -> None:
-        """A revocation was followed: afterwards nobody it is about is there."""
+    def told_to_revoke(self, now: float, jti: str | None, user: str | None, *, followed: bool) -> None:
+        """A revocation comes in, and is followed or not, which it is if there is room to remember it. What it is about
+        is still there."""
+        wall = self._roster.epoch + now
+        if not followed:
+            # One of a token that has ended makes room for another.
+            jtis = [name for name, end in self._revoked_jtis.items() if name != jti and end > wall - CLOCK_EPS_S]
+            users = [name for name in self._revoked_users if name != user]
+            count = len(jtis) + len(users) + (jti is not None) + (user is not None)
+            if count <= self._roster.config.revocations_max:
+                self._add("revoked", now, f"there is room for that of {jti or user}, and it is not followed.")
+            return
+        holders = [peer.exp_at for peer in self._roster.peers.values() if jti is not None and peer.jti == jti]
+        end = max((self._roster.epoch + exp_at for exp_at in holders), default=inf)
         if jti is not None:
-            self._revoked_jtis.add(jti)
+            self._revoked_jtis[jti] = max(end, self._revoked_jtis.get(jti, end))
         if user is not None:
             self._revoked_users[user] = wall
+        self._followed.append(_Followed(now, jti, user, wall, end))
+
+    def revoked(self, now: float, jti: str | None, user: str | None) -> None:
+        """A revocation was followed: afterwards nobody it is about is there."""
         for peer in self._roster.peers.values():
             if peer.user == user or (jti is not None and peer.jti == jti):
                 self._add("revoked", now, f"{peer.name} of {peer.user} is still connected.")
                 return
 
-    def forget(self, revoked: Sequence[Any]) -> None:
-        """The node begins again, and knows of these revocations."""
-        self._revoked_jtis = {fact.jti for fact in revoked if fact.jti is not None}
-        self._revoked_users = {fact.user: fact.at for fact in revoked if fact.user is not None}
+    def begin(self, now: float, revoked: Sequence[Revoked], kept_until: float) -> None:
+        """The node begins again, and knows of these revocations: all that were followed before `kept_until`, but for
+        those of tokens that have ended. Of later ones its log alone knows."""
+        wall = self._roster.epoch + now
+        of_tokens = {fact.jti for fact in revoked if fact.jti is not None}
+        of_users = [(fact.user, fact.at) for fact in revoked if fact.user is not None]
+        self._revoked_jtis = dict.fromkeys(of_tokens, inf)
+        self._revoked_users = dict(of_users)
+        followed, self._followed = self._followed, []
+        for one in followed:
+            is_kept = (one.jti is None or one.jti in of_tokens) and (
+                one.user is None or any(user == one.user and abs(at - one.at) < CLOCK_EPS_S for user, at in of_users)
+            )
+            if is_kept:
+                self._followed.append(one._replace(now=-inf))
+            elif (one.now == -inf or one.now < kept_until) and one.end > wall - CLOCK_EPS_S:
+                self._add("stored_is_kept", now, f"that {one.jti or one.user} was revoked is known no more.")
 
     def jump(self, now: float, by_s: float) -> None:
         """The wall clock is ahead by so much more: what has ended by it now may be closed from now on."""

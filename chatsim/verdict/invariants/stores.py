@@ -42,6 +42,9 @@ class StoreRules:
         self._known: dict[Key, tuple[float, int]] = {}
         self._known_in_order: deque[tuple[float, Key]] = deque()
         self.under_way: dict[Key, float] = {}
+        # When the newest of the records that the log has was given to it, in this life: as it takes things in order, it
+        # has whatever it was told before, too.
+        self.kept_until = -inf
 
     def append(self, now: float, record: Record) -> None:
         """The handler asks the log to store a record."""
@@ -104,7 +107,8 @@ class StoreRules:
 
     def stored(self, now: float, record: Record) -> Room | None:
         """The log has a record: it has the next place in its session, which is returned if it is still that session."""
-        self.under_way.pop((record.sender, record.session, record.id), None)
+        asked_at = self.under_way.pop((record.sender, record.session, record.id), -inf)
+        self.kept_until = max(self.kept_until, asked_at)
         room = self._roster.store(now, record)
         if room is None:
             return None
@@ -171,6 +175,7 @@ class StoreRules:
         lately = stored + [((user, "", ""), sent_at) for user, sent_at in told.elements()]
         self._lately = deque(sorted((min(sent_at - self._roster.epoch, now), key, sent_at) for key, sent_at in lately))
         self.under_way.clear()
+        self.kept_until = -inf
         self._let_through.clear()
         self._budgets.clear()
         self._failed.clear()

@@ -117,6 +117,8 @@ class Watch:
             "drain": lambda now, args, effects: self._closings.drain(now),
             "end_session": lambda now, args, effects: self._orders.ended(now, args[0], effects),
             "remove_participant": lambda now, args, effects: self._orders.removed(now, args[0], args[1], effects),
+            # Where there is no room to remember it, nothing comes of it.
+            "revoke": lambda now, args, effects: self._peers.told_to_revoke(now, *args, followed=bool(effects)),
         }
         self._after: dict[str, Callable[[float, Sequence[Any], Effects], None]] = {
             "connect": self._connected,
@@ -127,6 +129,8 @@ class Watch:
             "wake": self._woken,
             "drain": self._drained,
         }
+        if snapshot is not None:
+            self._peers.begin(0.0, snapshot.revoked, -inf)
         if snapshot is not None and (snapshot.sessions or snapshot.said):
             roster.begin(0.0, snapshot, epoch, 0.0)
             self._stores.inherit(snapshot)
@@ -250,7 +254,7 @@ class Watch:
         roster = self._roster
         seqs = {room.name: (room.epoch, room.seq) for room in roster.rooms.values()}
         roster.begin(now, snapshot, epoch, max(self._now, 0.0))
-        self._peers.forget(snapshot.revoked)
+        self._peers.begin(now, snapshot.revoked, self._stores.kept_until)
         self._stores.begin(now, snapshot, seqs)
         self._deliveries.begin(snapshot)
         self._signals.begin()
@@ -276,9 +280,9 @@ class Watch:
 
     def _revoked(self, now: float, args: Sequence[Any], effects: Effects) -> None:
         if not effects:
-            return  # there was no room to remember it
+            return
         jti, user = args
-        self._peers.revoke(now, jti, user, self._roster.epoch + now)
+        self._peers.revoked(now, jti, user)
         if user is not None:
             self._roster.gone.pop(user, None)
             self._deliveries.put_out(user)

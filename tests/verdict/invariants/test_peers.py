@@ -6,11 +6,14 @@ import pytest
 from msgspec.structs import replace
 
 from chatsim.core.config import HandlerConfig
-from chatsim.core.effects import Close, Effect, Note, Send, Watch
+from chatsim.core.effects import Close, Effect, Note, Send
+from chatsim.core.effects import Watch as WatchEffect
 from chatsim.core.facts import Revoked
 from chatsim.core.frames import Draining, Error, Heartbeat, HeartbeatIn, Refreshed
+from chatsim.core.snapshot import SessionState, Snapshot
 from chatsim.core.tokens import Claims
-from tests.verdict.invariants.steps import EPOCH, Steps, claims, message
+from chatsim.verdict.invariants.watch import Watch
+from tests.verdict.invariants.steps import EPOCH, Steps, claims, message, record
 
 
 def test_a_quiet_life_breaks_nothing() -> None:
@@ -151,6 +154,105 @@ def test_a_revoked_token_is_let_in_nowhere_and_a_newer_one_is() -> None:
     assert steps.broken == ["revoked"]
 
 
+def revoke(steps: Steps, jti: str | None, user: str | None = None, *more: Effect, followed: bool = True) -> None:
+    note = Note(Revoked(jti, user, EPOCH + steps.now))
+    steps.step("revoke", jti, user, effects=(note, *more) if followed else ())
+
+
+@pytest.mark.parametrize(
+    ("orders", "broken"),
+    [
+        # Each is a name, a user, and whether it was followed; there is room for two.
+        ([("t1", None, True), (None, "ann", True), ("t2", None, False)], []),
+        ([("t1", None, True), ("t2", None, False)], ["revoked"]),
+        ([("t1", None, True), (None, "ann", False)], ["revoked"]),
+        # One that is known needs no room, and one of a token that has ended makes some.
+        ([("t1", None, True), (None, "ann", True), ("t1", None, False)], ["revoked"]),
+        ([("t1", None, True), (None, "ann", True), (None, "ann", False)], ["revoked"]),
+        ([("short", None, True), (None, "ann", True), ("t2", None, False)], ["revoked"]),
+        ([("short", None, True), (None, "ann", True), ("t2", None, True)], []),
+    ],
+)
+def test_a_revocation_is_followed_where_there_is_room(
+    orders: list[tuple[str | None, str | None, bool]], broken: list[str]
+) -> None:
+    steps = Steps(HandlerConfig(revocations_max=2))
+    steps.connect("b", "bob", claims("bob", ends_at=10.0, jti="short"))
+    for jti, user, followed in orders:
+        revoke(steps, jti, user, *([Close("b", 4501, "")] if jti == "short" else []), followed=followed)
+        steps.now = 11.0
+    assert steps.broken == broken
+
+
+def restart(steps: Steps, *revoked: Revoked) -> None:
+    """The node begins again, and its log knows a message, and these."""
+    steps.now += 5.0
+    state = SessionState("s", 1, 1, ("bob",), None, (("bob", 0),), (record(1, sender="bob"),))
+    steps.step("begin", Snapshot((state,), revoked), EPOCH, 1, 2)
+
+
+BY_NAME, BY_USER = Revoked("t1", None, EPOCH), Revoked(None, "ann", EPOCH)
+
+
+@pytest.mark.parametrize(
+    ("known", "broken"),
+    [
+        ((BY_NAME, BY_USER), []),
+        ((BY_USER,), ["stored_is_kept"]),
+        ((BY_NAME,), ["stored_is_kept"]),
+        # Of an earlier order: what she had been given between the two would be good again.
+        ((BY_NAME, replace(BY_USER, at=EPOCH - 9.0)), ["stored_is_kept"]),
+    ],
+)
+def test_a_node_that_begins_again_knows_what_was_revoked(known: tuple[Revoked, ...], broken: list[str]) -> None:
+    steps = Steps()
+    steps.arrive("b", "bob")
+    revoke(steps, "t1")
+    revoke(steps, None, "ann")
+    steps.now = 1.0
+    steps.say(1, conn="b", user="bob")
+    steps.step("appended", record(1, sender="bob", conn="b"))
+    restart(steps, *known)
+    assert steps.broken == broken
+    restart(steps, BY_NAME, BY_USER)
+    assert steps.broken == broken
+    restart(steps)
+    assert steps.broken == ["stored_is_kept"]
+
+
+def test_a_crash_may_come_before_the_log_has_a_revocation() -> None:
+    steps = Steps()
+    steps.arrive("b", "bob")
+    steps.say(1, conn="b", user="bob")
+    steps.now = 1.0
+    revoke(steps, "t1")
+    # It was given to the log before the order, which may have been lost.
+    steps.step("appended", record(1, sender="bob", conn="b"))
+    restart(steps)
+    restart(steps)
+    assert steps.broken == []
+
+
+def test_that_a_token_was_revoked_may_be_forgotten_when_it_has_ended() -> None:
+    steps = Steps()
+    steps.connect("a", "ann", claims("ann", ends_at=3.0, jti="t1"))
+    steps.arrive("b", "bob")
+    revoke(steps, "t1", None, Close("a", 4501, ""))
+    steps.now = 1.0
+    steps.say(1, conn="b", user="bob")
+    steps.step("appended", record(1, sender="bob", conn="b"))
+    restart(steps)
+    assert steps.broken == []
+
+
+def test_what_an_earlier_run_revoked_takes_room() -> None:
+    config = HandlerConfig(revocations_max=1)
+    for revoked, broken in (((), ["revoked"]), ((BY_NAME,), [])):
+        watch = Watch(config, EPOCH, Snapshot(revoked=revoked))
+        watch.step(0.0, "revoke", ("t2", None), ())
+        assert [violation.name for violation in watch.findings.all()] == broken
+
+
 @pytest.mark.parametrize(
     ("token", "broken"),
     [
@@ -268,7 +370,7 @@ def test_what_follows_the_end_of_a_flood_is_no_answer_to_it() -> None:
     steps.connect("a", "ann")
     for at in (6.0, 7.0, 12.0):
         beats(steps, at, *([TOO_MANY] if at > 6.0 else []))
-    beats(steps, 17.0, TOO_MANY, Close("a", 4003, "frame flood"), Watch("b"))
+    beats(steps, 17.0, TOO_MANY, Close("a", 4003, "frame flood"), WatchEffect("b"))
     assert steps.broken == []
 
 
