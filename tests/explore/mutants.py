@@ -629,6 +629,13 @@ MUTANTS = (
         by=("given_up",),
     ),
     one(
+        "what was given up is owed anew after a restart",
+        "core/positions.py",
+        "            if member is not None:\n                self.moved(now, member)\n",
+        "            assert member is None or self._kept is not None\n",
+        by=("given_up",),
+    ),
+    one(
         "who is put out is said to have left",
         SERVICE,
         "self._ledger.forsake(receiver, reason)",

@@ -15,6 +15,7 @@ from zlib import crc32
 from chatsim.core.delivery import Ledger
 from chatsim.core.effects import Conn
 from chatsim.core.frames import AckIn, Delivered, Joined, Left, Message, StatusIn, Undelivered
+from chatsim.core.positions import EVERY_S
 from chatsim.core.sessions import is_own
 from chatsim.core.snapshot import Snapshot
 from chatsim.verdict.invariants.catalogue import Findings
@@ -55,9 +56,16 @@ class DeliveryRules:
         # Up to which seq of it what waits for its user may be on its way to a connection, as soon as there is room.
         self._catching: dict[Conn, int] = {}
         self._delivered = self._undelivered = 0
+        # When what was last given up for whom in this life, and what of that in earlier ones is never owed again.
+        self._given_up: dict[tuple[str, str], float] = {}
+        self._over: set[tuple[str, str]] = set()
+        # When each user last acked anything of a session.
+        self._acked_at: dict[tuple[str, str], float] = {}
 
-    def begin(self, snapshot: Snapshot) -> None:
-        """The node begins again: what waits is sent again when its receiver comes back."""
+    def begin(self, snapshot: Snapshot, kept_until: float) -> None:
+        """The node begins again: what waits is sent again when its receiver comes back. Its log has all that it was
+        told before `kept_until`."""
+        self._keep_over(kept_until - EVERY_S - self.slack_s)
         self._again.clear()
         self._watched.clear()
         self._waits.clear()
@@ -65,6 +73,37 @@ class DeliveryRules:
         self._since = {conn: seq for s in snapshot.sessions if is_own(s.name) for _, to in s.starts for conn, seq in to}
         self._catching.clear()
         self._delivered = self._undelivered = 0
+
+    def _keep_over(self, until: float) -> None:
+        """Remember what is never owed again, now that a life has ended: what was given up before `until`, the last
+        moment of which its log knows for sure who had come how far. It knows one place for each member of a session, so
+        that nothing older is to have been waiting for her then."""
+        # For each session, and each of those for whom something of it was given up, the first that may have waited.
+        firsts: dict[str, dict[str, float]] = {}
+        for message_id, user in self._given_up:
+            said = self._roster.said[message_id]
+            room = self._roster.rooms.get(said.session)
+            if room is not None and room.epoch == said.epoch:
+                firsts.setdefault(said.session, {})[user] = inf
+        for message_id, said in self._roster.said.items():
+            first = firsts.get(said.session, {})
+            for user in first if first and said.epoch == self._roster.rooms[said.session].epoch else ():
+                if said.seq < first[user] and not self._is_settled(message_id, said, user, until):
+                    first[user] = said.seq
+        for (message_id, user), at in self._given_up.items():
+            said = self._roster.said[message_id]
+            if at < until and said.seq < firsts.get(said.session, {}).get(user, -inf):
+                self._over.add((message_id, user))
+        self._given_up.clear()
+        self._acked_at.clear()
+
+    def _is_settled(self, message_id: str, said: Said, user: str, until: float) -> bool:
+        """Whether the message did surely not wait for the user at that moment (s)."""
+        if user == said.sender or (message_id, user) in self._over:
+            return True
+        if self._roster.rooms[said.session].has_acked(user, said.seq):
+            return self._acked_at.get((said.session, user), -inf) < until
+        return self._given_up.get((message_id, user), inf) < until
 
     def compare(self, now: float, ledger: Ledger) -> None:
         """What was told to authors in this life is what the handler's ledger has counted."""
@@ -327,7 +366,7 @@ class DeliveryRules:
 
     # What is said of them.
 
-    def ack(self, peer: Peer, frame: AckIn) -> None:
+    def ack(self, now: float, peer: Peer, frame: AckIn) -> None:
         """A client acks up to a message, or one message."""
         epoch: int | None = None
         if isinstance(frame.message_id, str):
@@ -347,6 +386,7 @@ class DeliveryRules:
         up_to = min(up_to, room.seq)
         if up_to <= after:
             return
+        self._acked_at[session, peer.user] = now
         stretches = room.acks.get(peer.user)
         if stretches is None:
             room.acks[peer.user] = [[after, up_to]]
@@ -398,7 +438,11 @@ class DeliveryRules:
         if said is None:
             self._add("given_up", now, f"{notice.message_id} was never stored.")
             return
-        again = self._again.pop((notice.message_id, notice.user), None)
+        key = notice.message_id, notice.user
+        if key in self._over:
+            self._add("given_up", now, f"{notice.message_id} for {notice.user}, as in an earlier life.")
+        self._given_up[key] = now
+        again = self._again.pop(key, None)
         if notice.reason == "no_ack":
             tries, at = (0, said.at) if again is None else (again.tries, again.at)
             if self._hardened and (tries != config.retries or now < at + config.retry_interval_s - EPS_S):

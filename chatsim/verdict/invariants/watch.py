@@ -195,7 +195,7 @@ class Watch:
         if over or any(isinstance(e, Send) and isinstance(e.message, Error) for e in effects):
             return
         if frame.__class__ is AckFrame:
-            self._deliveries.ack(peer, frame)
+            self._deliveries.ack(now, peer, frame)
         elif frame.__class__ is PresenceIn:
             self._signals.shows(peer, frame.state)
         elif frame.__class__ is TypingIn:
@@ -253,10 +253,11 @@ class Watch:
     def _begin(self, now: float, snapshot: Snapshot, epoch: float) -> None:
         roster = self._roster
         seqs = {room.name: (room.epoch, room.seq) for room in roster.rooms.values()}
+        kept_until = self._stores.kept_until
+        self._deliveries.begin(snapshot, kept_until)
         roster.begin(now, snapshot, epoch, max(self._now, 0.0))
-        self._peers.begin(now, snapshot.revoked, self._stores.kept_until)
+        self._peers.begin(now, snapshot.revoked, kept_until)
         self._stores.begin(now, snapshot, seqs)
-        self._deliveries.begin(snapshot)
         self._signals.begin()
         self._closings.begin()
         self._lasting.begin(now, snapshot)

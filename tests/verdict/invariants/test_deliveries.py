@@ -253,6 +253,44 @@ def test_nothing_is_given_up_early(reason: str, at: float) -> None:
 
 
 @pytest.mark.parametrize(
+    ("acks", "given_up", "said_at", "broken"),
+    [
+        ((1,), (2,), 33.0, ["given_up"]),
+        ((), (1, 2), 33.0, ["given_up"]),
+        # The log may not have known yet, when last it is seen to have stored what came before.
+        ((), (1, 2), 31.9, []),
+        ((1,), (2,), 31.9, []),
+        # The first was still to be had, and a log knows one place alone.
+        ((), (2,), 33.0, []),
+    ],
+)
+def test_what_was_given_up_is_not_given_up_again_in_a_later_life(
+    acks: tuple[int, ...], given_up: tuple[int, ...], said_at: float, broken: list[str]
+) -> None:
+    steps = three(HandlerConfig(retries=0))
+    for seq in (1, 2):
+        steps.stored(seq, "b", "c")
+        steps.ack("c", seq)
+    for seq in acks:
+        steps.ack("b", seq)
+    later(steps, 30.0)
+    for seq in given_up:
+        notice = Undelivered(message_id=f"m{seq}", session="s", user="bob", reason="no_ack")
+        steps.sent("wake", ("a",), notice)
+    later(steps, said_at)
+    steps.say(3)
+    steps.stored(3, "b", "c")
+    kept = SessionState("s", 1, 3, ("ann", "bob", "cid"), None, (("bob", 0),), tuple(record(n) for n in (1, 2, 3)))
+    for _ in range(2):
+        steps.now += 1.0
+        steps.step("begin", Snapshot((kept,)), EPOCH, 1, 2)
+    steps.connect(f"a{steps.now}", "ann")
+    notice = Undelivered(message_id="m2", session="s", user="bob", reason="no_ack")
+    steps.sent("wake", (f"a{steps.now}",), notice)
+    assert steps.broken == broken
+
+
+@pytest.mark.parametrize(
     ("gone_at", "stored_at", "told_at", "broken"),
     [
         # She went, it was stored within retention of that, and is given up when its own is over, and not when hers is.
@@ -499,7 +537,7 @@ def test_who_resumes_acks_no_more_than_the_one_whose_place_she_takes_was_sent() 
     state = SessionState("@ann", 1, 2, ("ann",), None, (("ann", 0),), stored, starts=(("ann", (("f", 1), ("g", 1))),))
     snapshot = Snapshot((state,))
     made.begin(1.0, snapshot, EPOCH, 1.0)
-    rules.begin(snapshot)
+    rules.begin(snapshot, 1.0)
     for conn, former in (("a", "f"), ("b", "g")):
         back = made.open(2.0, conn, claims("ann"))
         for seq in (1, 2):
@@ -508,7 +546,7 @@ def test_who_resumes_acks_no_more_than_the_one_whose_place_she_takes_was_sent() 
         asked = StatusIn("join", "@ann", 1, 2, former)
         told = Joined(session="@ann", epoch=1, seq=2, recovered=True, replayed=0, participants=())
         rules.joined(3.0, "receive", back, asked, told)
-        rules.ack(back, AckIn("@ann", 2))
+        rules.ack(3.0, back, AckIn("@ann", 2))
         if conn == "a":
             # Of the first, `a` has acked nothing, and it goes to the next.
             assert [room.has_acked("ann", seq) for room in made.rooms.values() for seq in (1, 2)] == [False, True]
