@@ -53,6 +53,7 @@ def drawn_apart(lots: Lots, made: Words, duration_s: int) -> None:
     _leave_owing(lots, made, duration_s)
     _drop_what_is_under_way(lots, made, duration_s)
     _post_to_the_gone(lots, made, duration_s)
+    _warn_anew(lots, made)
 
 
 def draw_cost(lots: Lots) -> Words:
@@ -127,6 +128,21 @@ def _outlive_tokens(lots: Lots, made: Words, duration_s: int) -> None:
     lots.pick(made["groups"])["token_ttl"] = f"{lots.number(10, by_s):g}s"
     events.append({"at": f"{at_s:g}s", "do": "clock_jump", "by": f"{by_s}s"})
     events.append({"at": f"{at_s + lots.number(0.5, 8):g}s", "do": "clock_jump", "by": f"-{by_s}s"})
+
+
+def _warn_anew(lots: Lots, made: Words) -> None:
+    """The clock is set beyond the end of the tokens of a group, which cannot be renewed by it, and back before their
+    grace is over, where nothing else sets it: they end once more, and whoever holds one is to be warned once more."""
+    handler, events = made["handler"], made["events"]
+    if not lots.chance(0.05) or any(event["do"] == "clock_jump" for event in events):
+        return
+    ttl_s, warning_s, at_s = lots.whole(20, 30), lots.whole(2, 5), lots.number(4, 8)
+    handler["token_warning"], handler["token_grace"] = f"{warning_s}s", lots.duration(6, 15)
+    group = lots.pick(made["groups"])
+    group["token_ttl"] = f"{ttl_s}s"
+    group.pop("arrive_over", None)
+    events.append({"at": f"{at_s:g}s", "do": "clock_jump", "by": f"{ttl_s}s"})
+    events.append({"at": f"{at_s + lots.number(0.5, 4):g}s", "do": "clock_jump", "by": f"-{ttl_s}s"})
 
 
 def _leave_owing(lots: Lots, made: Words, duration_s: int) -> None:

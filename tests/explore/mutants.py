@@ -543,6 +543,20 @@ MUTANTS = (
         "TokenExpiring(expires_in_s=0.0)",
     ),
     one(
+        "who holds a token is warned when hardly any of it is left",
+        "core/credentials.py",
+        "        connection.warn_at = connection.exp_at - self._warning_s\n        if renewed_at",
+        "        connection.warn_at = connection.exp_at - self._warning_s / 10\n        if renewed_at",
+        by=("warning",),
+    ),
+    one(
+        "who was warned before the clock was set back is not warned anew",
+        "core/credentials.py",
+        "if connection.warn_at < inf or now < warn_at:",
+        "if connection.warn_at < inf:",
+        by=("warning",),
+    ),
+    one(
         "what was posted to the absent is not sent when they connect",
         MEMBERSHIP,
         "if not self._hardened or not self._ledger.is_stranded(member):",

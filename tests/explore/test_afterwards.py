@@ -46,6 +46,16 @@ def test_the_clock_is_set_beyond_the_end_of_tokens_and_back() -> None:
     assert found > SEEDS // 100
 
 
+def test_tokens_that_have_ended_are_good_again_when_the_clock_is_set_back_before_their_grace_is_over() -> None:
+    found = 0
+    for made in drawn():
+        jumps = [event for event in made.events if isinstance(event, ClockJump)]
+        if len(jumps) == 2 and jumps[0].by_s == -jumps[1].by_s > 0.0:
+            again = jumps[1].at_s - jumps[0].at_s < made.handler.token_grace_s and made.handler.token_warning_s > 0
+            found += again and any(group.token_ttl_s == jumps[0].by_s for group in made.groups)
+    assert found > SEEDS // 50
+
+
 def test_somebody_goes_while_nothing_is_acked_and_everybody_is_dropped_while_the_log_takes_long() -> None:
     going = dropped = 0
     for made in drawn():

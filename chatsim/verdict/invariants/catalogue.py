@@ -26,7 +26,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "answered": "Every append is answered.",
     "duplicate": "Who repeats an id that is stored is told so.",
     "heartbeat": "A heartbeat comes back with what it brought, the time, and the newest number of each session joined.",
-    "warning": "Who is warned that her token ends is told how long it is still good.",
+    "warning": "Whoever's token ends is told so in time, once, and how long it is still good.",
     "fan_out": "A stored message goes at once to all who are joined and have caught up, but to the one that wrote it.",
     "as_written": "A message goes out as the log has it, however often: its author, its place, its body.",
     "participant": "Nobody is let into a session, or sent a message of one, without taking part in it.",

@@ -143,12 +143,16 @@ class PeerRules:
                 self._add("stored_is_kept", now, f"that {one.jti or one.user} was revoked is known no more.")
 
     def jump(self, now: float, by_s: float) -> None:
-        """The wall clock is ahead by so much more: what has ended by it now may be closed from now on."""
+        """The wall clock is ahead by so much more: what has ended by it now may be closed from now on, and what is to
+        end later than in the time of the warning is warned of anew."""
         roster = self._roster
         roster.epoch += by_s
         for peer in roster.peers.values():
             peer.exp_at -= by_s
             peer.ends_at = max(peer.exp_at + roster.config.token_grace_s, now)
+            warn_at = peer.exp_at - roster.config.token_warning_s
+            if peer.warn_at < inf or now < warn_at:
+                peer.warn_at = max(warn_at, now)
 
     def check_refusal(self, now: float, peer: Peer, effects: Sequence[Effect]) -> None:
         """One frame came in: it is refused as expired if, and only if, its token has ended."""
@@ -208,13 +212,23 @@ class PeerRules:
         if now >= peer.over_since + within_s:
             self._add("queue_limit", now, f"{queued_bytes:g} bytes wait for {conn} since {peer.over_since:g} s.")
 
-    def warned(self, now: float, to: tuple[Conn, ...], frame: TokenExpiring) -> None:
+    def warned(self, now: float, to: tuple[Conn, ...], frame: TokenExpiring, slack_s: float) -> None:
         """A client is told that its token ends."""
-        left_s = max(self._roster.peers[to[0]].exp_at - now, 0.0)
+        peer = self._roster.peers[to[0]]
+        left_s = max(peer.exp_at - now, 0.0)
         if abs(frame.expires_in_s - left_s) > EPS_S:
             self._add("warning", now, f"{to[0]} is told {frame.expires_in_s:g} s, and it is {left_s:g} s.")
+        if now < peer.warn_at - EPS_S:
+            soon = "again" if peer.warn_at == inf else f"before {peer.warn_at:g} s"
+            self._add("warning", now, f"{to[0]} is told {soon} that its token ends.")
+        self._check_warned(now, peer, slack_s)
+        peer.warn_at = inf
 
-    def close(self, now: float, effect: Close) -> None:
+    def _check_warned(self, now: float, peer: Peer, slack_s: float) -> None:
+        if peer.warn_at + slack_s < now < inf:
+            self._add("warning", now, f"{peer.name} of {peer.user} was to be told at {peer.warn_at:g} s.")
+
+    def close(self, now: float, effect: Close, slack_s: float) -> None:
         """The node closes a connection, which is gone from now on."""
         peer = self._roster.peers.get(effect.to)
         if peer is None:
@@ -229,6 +243,8 @@ class PeerRules:
             self._add("closed_for_cause", now, f"the token of {peer.name} ends at {peer.exp_at:g} s.")
         elif code == GOING_AWAY and not peer.told:
             self._add("farewell", now, f"{peer.name} of {peer.user} was not told.")
+        if code == TOKEN_EXPIRED:
+            self._check_warned(now, peer, slack_s)
         self._roster.drop(now, peer)
 
     def goodbye(self, peer: Peer, message: Draining) -> None:
@@ -243,3 +259,4 @@ class PeerRules:
                 self._add("detection", now, f"{peer.name} of {peer.user} is silent since {peer.heard_at:g} s.")
             if peer.ends_at + slack_s < now < inf:
                 self._add("token_end", now, f"{peer.name} of {peer.user} holds a token of {peer.exp_at:g} s.")
+            self._check_warned(now, peer, slack_s)

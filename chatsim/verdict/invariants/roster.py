@@ -25,6 +25,7 @@ class Peer:
     newest frames, as many as the limit; `over_since` is when more than the settings allow was first seen to wait;
     `flooding_from` is since when frames are too many without a break, `violations` are the moments of its newest frames
     that were none;
+    `warn_at` is from when on she is to hear that her token ends (inf: she has heard it);
     `pressed` is whether more than half of it did when that was last told, and `spared` the newest signal of each
     session, user and kind that was not told for it."""
 
@@ -46,6 +47,7 @@ class Peer:
         "told",
         "user",
         "violations",
+        "warn_at",
     )
 
     def __init__(self, name: Conn, user: str, now: float, frame_limit: int) -> None:
@@ -62,15 +64,20 @@ class Peer:
         self.iat: float | None = None
         self.exp_at = inf
         self.ends_at = inf
+        self.warn_at = inf
         self.pressed = False
         self.spared: dict[tuple[str, str, type], ServerFrame] = {}
         self.over_since = inf
         self.told = 0
 
-    def hold(self, claims: Claims, epoch: float, grace_s: float) -> None:
-        """Show this token."""
+    def hold(self, now: float, claims: Claims, epoch: float, config: HandlerConfig, *, renewed: bool = False) -> None:
+        """Show this token: the first, or one that is newer."""
         self.exp_at = claims.exp - epoch
-        self.ends_at = self.exp_at + grace_s
+        self.ends_at = self.exp_at + config.token_grace_s
+        self.warn_at = max(self.exp_at - config.token_warning_s, now)
+        if renewed:
+            # Or one that lives no longer than the warning would be warned of for ever.
+            self.warn_at = max(self.warn_at, (now + self.exp_at) / 2)
         self.jti = claims.jti
         self.iat = claims.iat
         self.allowed = None if claims.sessions is None else frozenset(claims.sessions)
@@ -234,7 +241,7 @@ class Roster:
         """A connection opened, and is silently in her user's own session."""
         user = claims.sub
         peer = self.peers[conn] = Peer(conn, user, now, self.config.frame_limit)
-        peer.hold(claims, self.epoch, self.config.token_grace_s)
+        peer.hold(now, claims, self.epoch, self.config)
         self.users.setdefault(user, {})[conn] = peer
         self.gone.pop(user, None)
         own = self.rooms.get("@" + user)

@@ -101,7 +101,7 @@ class Watch:
             Message: self._message,
             Ack: lambda now, door, args, to, frame: self._stores.ack(now, door, to, frame),
             Heartbeat: lambda now, door, args, to, frame: self._orders.beat(now, to, args, frame),
-            TokenExpiring: lambda now, door, args, to, frame: self._peers.warned(now, to, frame),
+            TokenExpiring: lambda now, door, args, to, frame: self._peers.warned(now, to, frame, self.slack_s),
             Delivered: self._delivered,
             Undelivered: self._undelivered,
             Joined: self._joined,
@@ -276,7 +276,7 @@ class Watch:
     def _refreshed(self, now: float, args: Sequence[Any], effects: Effects) -> None:
         peer = self._roster.peers.get(args[0])
         if peer is not None and any(isinstance(e, Send) and isinstance(e.message, Refreshed) for e in effects):
-            peer.hold(args[1], self._roster.epoch, self._roster.config.token_grace_s)
+            peer.hold(now, args[1], self._roster.epoch, self._roster.config, renewed=True)
             peer.ends_at = max(peer.ends_at, now)
 
     def _revoked(self, now: float, args: Sequence[Any], effects: Effects) -> None:
@@ -345,7 +345,7 @@ class Watch:
             self._orders.close(now, effect)
             closed = self._roster.peers.get(effect.to)
             self._closings.close(now, door, args, effect)
-            self._peers.close(now, effect)
+            self._peers.close(now, effect, self.slack_s)
             if closed is not None:
                 self._deliveries.dropped(now, closed)
                 self._signals.goes(now, closed.user)

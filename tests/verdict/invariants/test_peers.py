@@ -9,7 +9,7 @@ from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Close, Effect, Note, Send
 from chatsim.core.effects import Watch as WatchEffect
 from chatsim.core.facts import Revoked
-from chatsim.core.frames import Draining, Error, Heartbeat, HeartbeatIn, Refreshed
+from chatsim.core.frames import Draining, Error, Heartbeat, HeartbeatIn, Refreshed, TokenExpiring
 from chatsim.core.snapshot import SessionState, Snapshot
 from chatsim.core.tokens import Claims
 from chatsim.verdict.invariants.watch import Watch
@@ -57,10 +57,16 @@ def test_nobody_has_more_connections_than_the_limit() -> None:
     assert steps.broken == ["connection_limit"]
 
 
+def warn(steps: Steps, left_s: float) -> None:
+    """The first connection is told how long its token is good."""
+    steps.sent("wake", ("a",), TokenExpiring(expires_in_s=left_s))
+
+
 @pytest.mark.parametrize(("code", "broken"), [("token_expired", []), ("unavailable", ["expired_refused"])])
 def test_a_frame_after_the_end_of_its_token_is_refused(code: str, broken: list[str]) -> None:
     steps = Steps()
     steps.connect("a", "ann", claims("ann", ends_at=10.0))
+    warn(steps, 10.0)
     steps.now = 10.0
     steps.sent("receive", ("a",), Error(code, ""), "a", HeartbeatIn())
     assert steps.broken == broken
@@ -71,6 +77,86 @@ def test_a_frame_before_the_end_is_not() -> None:
     steps.connect("a", "ann", claims("ann", ends_at=10.0))
     steps.sent("receive", ("a",), Error("token_expired", ""), "a", HeartbeatIn())
     assert steps.broken == ["expired_refused"]
+
+
+@pytest.mark.parametrize(
+    ("moments", "broken"),
+    [
+        # By default a minute before the end, which is at 100 s.
+        ((40.0,), []),
+        ((41.0,), []),
+        ((39.9,), ["warning"]),
+        ((41.1,), ["warning"]),
+        ((40.0, 50.0), ["warning"]),
+        ((), ["warning"]),
+    ],
+)
+def test_whoever_s_token_ends_is_warned_of_it_once_and_in_time(moments: tuple[float, ...], broken: list[str]) -> None:
+    steps = Steps(HandlerConfig(ping_interval_s=1e4))
+    steps.connect("a", "ann", claims("ann", ends_at=100.0))
+    for steps.now in moments:
+        steps.step("pong", "a")
+        warn(steps, 100.0 - steps.now)
+    steps.now = 90.0
+    steps.step("pong", "a")
+    assert steps.broken == broken
+
+
+def test_nobody_is_closed_for_the_end_of_a_token_without_having_been_warned() -> None:
+    steps = Steps(HandlerConfig(token_warning_s=1.0, token_grace_s=0.5))
+    steps.connect("a", "ann", claims("ann", ends_at=3.0))
+    steps.now = 3.5
+    steps.step("wake", effects=(Close("a", 4002, ""),))
+    assert steps.broken == ["warning"]
+
+
+@pytest.mark.parametrize(("at", "broken"), [(35.0, []), (20.0, ["warning"]), (37.0, ["warning"])])
+def test_who_has_renewed_her_token_is_warned_of_that_one_no_sooner_than_half_way(at: float, broken: list[str]) -> None:
+    steps = Steps()
+    steps.connect("a", "ann", claims("ann", ends_at=70.0))
+    steps.now = 10.0
+    warn(steps, 60.0)
+    steps.sent("refresh", ("a",), Refreshed(expires_in_s=50.0), "a", claims("ann", ends_at=60.0))
+    steps.now = at
+    steps.step("pong", "a")
+    warn(steps, 60.0 - at)
+    assert steps.broken == broken
+
+
+@pytest.mark.parametrize(
+    ("by_s", "again", "broken"),
+    [
+        # Until it ends again in more than a minute, once is enough.
+        (-9.0, None, []),
+        (-9.0, 51.0, ["warning"]),
+        (-20.0, 60.0, []),
+        (-20.0, None, ["warning"]),
+    ],
+)
+def test_a_clock_that_is_set_back_has_her_warned_anew(by_s: float, again: float | None, broken: list[str]) -> None:
+    steps = Steps()
+    steps.connect("a", "ann", claims("ann", ends_at=100.0))
+    steps.now = 40.0
+    steps.step("pong", "a")
+    warn(steps, 60.0)
+    steps.now = 50.0
+    steps.step("clock_jump", by_s)
+    steps.now = 50.0 if again is None else again
+    steps.step("pong", "a")
+    if again is not None:
+        warn(steps, 100.0 - by_s - again)
+    for steps.now in (70.0, 81.0):
+        steps.step("pong", "a")
+    assert steps.broken == broken
+
+
+def test_a_clock_that_is_set_beyond_the_end_leaves_no_time_for_a_warning() -> None:
+    steps = Steps()
+    steps.connect("a", "ann", claims("ann", ends_at=100.0))
+    steps.step("clock_jump", 99.0)
+    warn(steps, 1.0)
+    steps.connect("b", "bob", claims("bob", ends_at=200.0))
+    assert "warning" not in steps.broken
 
 
 def test_a_token_that_was_renewed_counts() -> None:
@@ -85,6 +171,7 @@ def test_a_token_that_was_renewed_counts() -> None:
 def test_nobody_stays_beyond_the_grace() -> None:
     steps = Steps()
     steps.connect("a", "ann", claims("ann", ends_at=10.0))
+    warn(steps, 10.0)
     steps.now = 36.5
     steps.step("pong", "a")
     assert steps.broken == ["token_end"]
@@ -176,7 +263,7 @@ def revoke(steps: Steps, jti: str | None, user: str | None = None, *more: Effect
 def test_a_revocation_is_followed_where_there_is_room(
     orders: list[tuple[str | None, str | None, bool]], broken: list[str]
 ) -> None:
-    steps = Steps(HandlerConfig(revocations_max=2))
+    steps = Steps(HandlerConfig(revocations_max=2, token_warning_s=0.0))
     steps.connect("b", "bob", claims("bob", ends_at=10.0, jti="short"))
     for jti, user, followed in orders:
         revoke(steps, jti, user, *([Close("b", 4501, "")] if jti == "short" else []), followed=followed)
