@@ -170,8 +170,10 @@ class Sessions:
 
     def full(self, connection: Connection, name: str) -> tuple[str, str] | None:
         """The error (code and sentence) for one join more than the settings allow, if it is one more."""
-        config = self._config
-        if name not in connection.member_of and len(connection.member_of) >= config.sessions_per_connection:
+        config, own = self._config, "@" + connection.user.name
+        # Her own session she is in unasked, and it takes nobody's room.
+        others = len(connection.member_of) - (own in connection.member_of)
+        if name != own and name not in connection.member_of and others >= config.sessions_per_connection:
             return "bad_frame", "too many sessions on one connection: leave one first"
         session = self.by_name.get(name)
         if session is None:

@@ -98,6 +98,17 @@ def test_a_connection_joins_a_limited_number_of_sessions() -> None:
     assert sends(world.join("ann", "t"), Joined)
 
 
+def test_her_own_session_takes_no_room_of_another() -> None:
+    # Found by exploring (seed 9: joined-beside-her-own.yaml): whoever was written to by the server could
+    # not come back to the one session that she may be in.
+    world = World(HandlerConfig(sessions_per_connection=1))
+    world.connect("ann", sessions=("s", "t"))
+    world.do("post", "ann", "p1", Raw(b"1"))
+    assert sends(world.join("ann", "s"), Joined)
+    assert sends(world.join("ann", "@ann"), Joined)
+    assert sends(world.join("ann", "t"), Error)
+
+
 def test_a_session_has_a_limited_number_of_participants() -> None:
     world = World(HandlerConfig(participants_max=2))
     world.arrive("ann", "bob1")
