@@ -317,7 +317,8 @@ class Reached:
         if frame.recovered:
             if not frame.replayed:
                 self.names.add("recovered_nothing")
-        elif asked.epoch == frame.epoch:
+        elif self._config.reliability == "hardened" and asked.epoch == frame.epoch and asked.last_seq <= frame.seq:
+            # Under `baseline` nothing is retained, and what a session never had is not lost.
             self.names.add("unrecovered")
 
     def _ack(self, door: str, args: Sequence[Any], frame: Ack) -> None:

@@ -151,7 +151,11 @@ CASES: dict[str, tuple[Told, Told]] = {
     "recovered_nothing": (run(asked(RESUME, joined())), run(REPLAY)),
     "unrecovered": (
         run(asked(RESUME, joined(recovered=False))),
-        run(asked(RESUME, joined(recovered=False, epoch=2)), asked(JOIN, joined(recovered=False))),
+        run(
+            asked(RESUME, joined(recovered=False, epoch=2)),
+            asked(RESUME, joined(0, recovered=False)),
+            asked(JOIN, joined(recovered=False)),
+        ),
     ),
     "no_pong": (closed(4001), closed(4005)),
     "stale": (closed(4005), closed(4001)),
@@ -282,3 +286,9 @@ def test_a_drain_is_cut_off_by_a_crash_and_by_nothing_else() -> None:
     assert not struck("crash_node", 3.0, vain=True), "it had ended before"
     assert not struck("crash_node", 1.0)
     assert not struck("crash_node", 9.0)
+
+
+def test_what_nothing_retains_has_not_left_retention() -> None:
+    refused = asked(RESUME, joined(recovered=False))
+    assert "unrecovered" in reached(refused)
+    assert "unrecovered" not in reached(refused, reliability="baseline")
