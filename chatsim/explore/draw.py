@@ -30,8 +30,17 @@ UNDRAWN: Final[dict[str, dict[str, str]]] = {
         "nodes": "there is one so far",
     },
     "trace": {"moments_s": "they stand in a file, of which there is one"},
+    "run": {
+        "somebody in two shared sessions": "the people of a scenario are in one each, beside their own",
+        "a token for another audience": "none of the credentials that a scenario names is one",
+        "no room for one revocation more": "whoever orders one that is refused takes that for a fault of the node",
+        "messages in fragments": "no client of ours writes them",
+        "pings of clients": "no client of ours sends any: it goes by what it hears",
+        "a handshake that is never finished": "a client knocks with all of it or not at all",
+    },
 }
-"""Of everything that a scenario may say the words that are the same whatever the seed, each with its reason."""
+"""Of everything that a scenario may say the words that are the same whatever the seed, and what else may come about in
+a `run` and never does, each with its reason."""
 
 
 def draw(seed: int) -> Scenario:

@@ -11,6 +11,7 @@ from typing import Final
 
 from chatsim.explore.agreement import LEFT_OUT
 from chatsim.explore.campaign import Totals
+from chatsim.explore.draw import UNDRAWN
 from chatsim.explore.play import AGREEMENT_EVERY, TWICE_EVERY
 from chatsim.explore.reach import OUT_OF_REACH, RUNS_EXPECTED, WIRES, runs_for
 from chatsim.verdict.invariants.catalogue import INVARIANTS
@@ -19,7 +20,8 @@ from chatsim.verdict.sometimes import SOMETIMES
 _HEAD: Final = """# Exploring
 
 Each seed draws a whole scenario: people, network, settings of the handler, and faults with their times and victims.
-It is played, and every invariant is checked at every step. `make explore` makes this page anew.
+It is played: what goes in and comes out is checked at every step, what is overdue and what is inside the handler a few
+times a run and at its end. `make explore` makes this page anew.
 """
 
 _CHECKED: Final = f"""\
@@ -68,6 +70,8 @@ def page(totals: Totals, mutants: tuple[int, int] | None = None, machine: str = 
     )
     beyond = [(name, _on(way), why) for way, names in OUT_OF_REACH.items() for name, why in names.items()]
     parts.append(_table(("out of reach", "runs", "why"), beyond))
+    parts.append("## What no seed draws\n")
+    parts.append(_table(("what", "why"), list(UNDRAWN["run"].items())))
     if cut := [name for name in LEFT_OUT if totals.left_out.get(name)]:
         parts.append("## Where wires were compared no further\n")
         reasons = [(name, f"{totals.left_out[name]:,}", LEFT_OUT[name]) for name in cut]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chatsim.explore.agreement import LEFT_OUT, NOTICES, UNREAD
 from chatsim.explore.campaign import Totals
+from chatsim.explore.draw import UNDRAWN
 from chatsim.explore.play import AGREEMENT_EVERY
 from chatsim.explore.reach import OUT_OF_REACH
 from chatsim.explore.report import page
@@ -43,6 +44,7 @@ def test_every_figure_is_on_it() -> None:
     ):
         assert row in text
     assert all(f"| {name} |" in text for name in (*INVARIANTS, *SOMETIMES))
+    assert all(f"| {what} | {why} |" in text for what, why in UNDRAWN["run"].items())
     assert f"one seed in {AGREEMENT_EVERY} has that" in text.replace("\n", " ")
 
 
