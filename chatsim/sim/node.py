@@ -115,6 +115,8 @@ class Node:
         self.log = MemoryLog() if log is None else log
         self.up = True
         self.on_begin: Callable[[Snapshot], None] = lambda snapshot: None
+        # Hears when a user asked to be let in, the former connection that she named, and why she is not ("": she is).
+        self.on_knock: Callable[[float, str, str, str], None] = lambda now, user, former, reason: None
         self._life = 0
         self._orders_waiting = 0
         self._draining_since = inf
@@ -250,6 +252,7 @@ class Node:
         reason = self._admission.refusal(
             now, connections=len(self.pipes) + len(self._parting), draining=self.draining, back=back
         )
+        self.on_knock(now, user, former, reason or "")
         return ("", 0) if reason is None else (reason, self._admission.retry_after_s())
 
     def refused(self, now: float, cost_s: float, reason: str) -> float:

@@ -115,6 +115,7 @@ class _World:
             engine, handler, streams, costs, scenario.log.latency, observers, log, durable=durable, loop=loop
         )
         self.node.on_begin = lambda snapshot: self.tally.begin(snapshot, self.node.handler.ledger.pairs())
+        self.node.on_knock = self.watch.knocks
         knocks = {group.name: _knock(group, scenario, self.plan) for group in scenario.groups}
         # Names of tokens cost memory, so that they have some only where somebody will ask for them.
         named = any(isinstance(event, Revoke) and event.of == "tokens" for event in scenario.events)

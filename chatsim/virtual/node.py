@@ -24,7 +24,7 @@ from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Keys
 from chatsim.live.driver import Driver
 from chatsim.live.front import Front
-from chatsim.live.gate import Gate
+from chatsim.live.gate import Denial, Gate
 from chatsim.live.http import Routes
 from chatsim.live.log import LATER
 from chatsim.live.metrics import scrape
@@ -40,6 +40,17 @@ class Observer(Protocol):
     """Hears of every input with the effects it had."""
 
     def step(self, now: float, door: str, args: tuple[Any, ...], effects: Effects) -> None: ...
+
+
+class _Door(Gate):
+    """The gate, and somebody who hears how it answers whoever knocks with a good token."""
+
+    on_knock: Callable[[float, str, str, str], None]
+
+    def _room(self, resume: str, user: str) -> Denial | None:
+        found = super()._room(resume, user)
+        self.on_knock(self.driver.now(), user, resume, "" if found is None else found.code)
+        return found
 
 
 class SlowLog:
@@ -98,10 +109,12 @@ class Node:
         lasting: bool,
         observers: tuple[Observer, ...],
         on_begin: Callable[[Snapshot], None],
+        on_knock: Callable[[float, str, str, str], None] = lambda now, user, former, reason: None,
         carried: Carried | None = None,
     ) -> None:
         """`epoch` is the wall time of moment 0, `latency` how long an append takes (s); a node that is not `lasting`
-        never begins again, and is told nothing of what its log keeps. `on_begin` hears of each further life, `carried`
+        never begins again, and is told nothing of what its log keeps. `on_begin` hears of each further life, `on_knock`
+        when a user asked to be let in, the former connection that she named, and why she is not ("": she is), `carried`
         of every connection and of each end."""
         self.loop = loop
         self.log = SlowLog(loop, latency)
@@ -111,6 +124,7 @@ class Node:
         self._admin_key = admin_key
         self._observers = observers
         self._on_begin = on_begin
+        self._on_knock = on_knock
         self._carried = carried
         self._life = 0
         self._lasting = lasting
@@ -162,7 +176,8 @@ class Node:
             outbound_bytes=self._config.outbound_bytes,
         )
         self.log.driver = driver
-        self._gate = gate = Gate(driver, self._keys, self._config, seed=self._life)
+        self._gate = gate = _Door(driver, self._keys, self._config, seed=self._life)
+        gate.on_knock = self._on_knock
         metrics = partial(scrape, handler, driver, gate)
         app = Routes(gate, admin_key=self._admin_key, minter=None, metrics=metrics).app()
         made = uvicorn_config(app, gate, None, HANDSHAKE_TIMEOUT_S)

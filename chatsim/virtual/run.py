@@ -140,6 +140,7 @@ class _Run:
             lasting=lasting,
             observers=observers,
             on_begin=lambda snapshot: self.tally.begin(snapshot, self.node.handler.ledger.pairs()),
+            on_knock=self.watch.knocks,
             carried=carried,
         )
         self.admin = Admin(self.node.url, ADMIN_KEY)

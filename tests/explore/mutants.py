@@ -238,6 +238,20 @@ MUTANTS = (
         by=("bounded",),
     ),
     one(
+        "the doors fill at half their rates",
+        "core/admission.py",
+        "return TokenBucket(burst, burst / rate_per_s)",
+        "return TokenBucket(burst, 2 * burst / rate_per_s)",
+        by=("admission",),
+    ),
+    one(
+        "a session is full with one participant less",
+        SESSIONS,
+        "len(session.participants) >= config.participants_max:",
+        "len(session.participants) >= config.participants_max - 1:",
+        by=("kept_out",),
+    ),
+    one(
         "who joins is told that nobody is there",
         SESSIONS,
         'return Participant(name, "offline" if member is None else member.told)',

@@ -160,6 +160,11 @@ class ClosingRules:
 
     # Draining.
 
+    @property
+    def draining(self) -> bool:
+        """Whether the node was told to drain, and has not begun again since."""
+        return self._empty_at < inf
+
     def drain(self, now: float) -> None:
         """The node is told to drain; once is enough."""
         if self._empty_at == inf:
@@ -171,7 +176,7 @@ class ClosingRules:
 
     def comes(self, now: float, conn: Conn) -> None:
         """A connection was opened."""
-        if self._empty_at < inf:
+        if self.draining:
             self._add("drained", now, f"{conn} is let in by a node that drains.")
 
     def goodbye(self, now: float, to: tuple[Conn, ...], frame: Draining) -> None:

@@ -1,13 +1,15 @@
 """The invariants of coming in: what a connection is told of itself and its token, and how many come how fast.
 
 Decides whether each welcome says what is so, whether a new token is taken for what it is, and whether the two doors of
-a node, one for strangers and one for those who come back, let in no more than their rates. Rule: who is a stranger is
-what she has shown when she knocked, and whoever may have come by either door counts at neither.
+a node, one for strangers and one for those who come back, let in what their rates allow: no more, and no less where
+it is told who is refused. Rule: who is a stranger is what she has shown when she knocked, and whoever may have come by
+either door counts at neither.
 Moments and durations in seconds.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from math import inf
 from typing import Final, NamedTuple
@@ -22,6 +24,12 @@ from chatsim.verdict.invariants.roster import Peer, Roster
 
 TOKENS_SPARE: Final = 0.5
 """A door is asked shortly before the connection is there: it may have had so much of a token more by then."""
+
+ROUNDING: Final = 1e-9
+"""Sums of the same moments in another order differ by a smaller share."""
+
+PARTING_S_MAX: Final = 5.0
+"""Who is closed takes up room until she has answered, and no longer than that (s)."""
 
 
 class _Came(NamedTuple):
@@ -42,16 +50,22 @@ class EntranceRules:
         self._peers = peers
         self._came: list[_Came] = []
         self._ever: set[str] = set()
+        self._doors: dict[tuple[int, str], _Door] = {}
+        self._closed: deque[float] = deque()
 
     def comes(self, now: float, conn: Conn, user: str) -> None:
         """A connection opens; it is not in the roster yet."""
+        self._came.append(_Came(conn, now, self._roster.lives, self._is_known(now, user)))
+        self._ever.add(user)
+
+    def _is_known(self, now: float, user: str) -> bool:
+        """Whether the node surely takes her for one who comes back, if she says so."""
         roster = self._roster
         retention_s = roster.config.retention_s
         known = user in roster.users or now < roster.gone.get(user, -inf) + retention_s
         # Who had a connection in an earlier life is taken at her word for a while.
         young = roster.lives > 1 and user in self._ever and now < roster.began_at + retention_s
-        self._came.append(_Came(conn, now, roster.lives, known or young))
-        self._ever.add(user)
+        return known or young
 
     def welcome(self, now: float, conn: Conn, claims: Claims, effects: Effects) -> None:
         """A connection is open, and was answered."""
@@ -117,6 +131,34 @@ class EntranceRules:
 
     # The doors.
 
+    def closes(self, now: float) -> None:
+        """A connection is closed by the node."""
+        self._closed.append(now)
+
+    def knocks(self, now: float, user: str, former: str, answer: str, slack_s: float) -> None:
+        """Somebody knocks and is answered, before she comes in: "" is to be let in, else the code of the refusal."""
+        roster, config = self._roster, self._roster.config
+        if answer not in ("", "overloaded"):
+            return
+        rates = {"accept_rate": config.accept_rate_per_s, "resume_rate": config.resume_rate_per_s}
+        names = ["resume_rate"] if former else ["accept_rate"]
+        if former and not self._is_known(now, user):
+            names = list(rates)
+        doors = [self._doors.setdefault((roster.lives, name), _Door(rates[name])) for name in names]
+        for door in doors:
+            door.fill(now)
+        if not answer:
+            if len(doors) == 1 and doors[0].most < 1.0:
+                self._add("admission", now, f"{user} comes in, and there is {doors[0].most:g} of {names[0]} left.")
+            for door in doors:
+                door.take(surely=len(doors) == 1)
+            return
+        while self._closed and self._closed[0] + PARTING_S_MAX + slack_s < now:
+            self._closed.popleft()
+        has_room = len(roster.peers) + len(self._closed) < config.connections_max
+        if has_room and len(doors) == 1 and doors[0].least >= 1.0:
+            self._add("admission", now, f"{user} is refused, and there is {doors[0].least:g} of {names[0]} left.")
+
     def finish(self, now: float, shown: Mapping[Conn, str], late_s: float) -> None:
         """The run is over. `shown` is which former connection was named for each that was opened ("": none), where that
         is known; the node was `late_s` behind at most between being asked and the connection."""
@@ -133,6 +175,29 @@ class EntranceRules:
             if not bucket.take(at, TOKENS_SPARE + late_s * rate):
                 self._add("admission", now, f"{conn}, at {at:g} s, is more than {door} lets in.")
                 return
+
+
+class _Door:
+    """One second's worth of room, one at least, filled evenly: between `least` and `most` of it are left."""
+
+    def __init__(self, per_s: float) -> None:
+        self._burst = float(max(1, int(per_s)))
+        self._per_s = per_s
+        self.least = self.most = self._burst
+        self._at = -inf
+
+    def fill(self, now: float) -> None:
+        """It is that late."""
+        more = (now - self._at) * self._per_s if self._at > -inf else 0.0
+        self.least = min(self._burst, self.least + more * (1.0 - ROUNDING))
+        self.most = min(self._burst, self.most + more * (1.0 + ROUNDING))
+        self._at = now
+
+    def take(self, *, surely: bool) -> None:
+        """One comes in, and maybe by another door."""
+        self.least = max(self.least - 1.0, 0.0)
+        if surely:
+            self.most = max(self.most - 1.0, 0.0)
 
 
 class _Bucket:

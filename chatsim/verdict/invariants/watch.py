@@ -44,6 +44,7 @@ from chatsim.verdict.invariants.entrance import EntranceRules
 from chatsim.verdict.invariants.lasting import LastingRules
 from chatsim.verdict.invariants.orders import OrderRules
 from chatsim.verdict.invariants.peers import PeerRules
+from chatsim.verdict.invariants.refusals import RefusalRules
 from chatsim.verdict.invariants.roster import Roster
 from chatsim.verdict.invariants.signals import SignalRules
 from chatsim.verdict.invariants.spared import SparedRules
@@ -92,6 +93,7 @@ class Watch:
         self._spared = SparedRules(roster, self.findings)
         self._orders = OrderRules(roster, self.findings)
         self._lasting = LastingRules(roster, self.findings)
+        self._refusals = RefusalRules(roster, self.findings)
         self._every_s = self._peers.silence_s_max / SWEEPS
         self._sweep_at = self._every_s
         self._sweeps = 0
@@ -168,6 +170,13 @@ class Watch:
     def holds(self, now: float, conn: str, queued_bytes: float) -> None:
         """So many bytes wait for a connection, as whoever carries them has counted, and not as the node reports it."""
         self._peers.holds(now, conn, queued_bytes, self.slack_s)
+
+    def knocks(self, now: float, user: str, former: str, answer: str) -> None:
+        """Somebody with a good token asks to be let in, and names her former connection ("": none): `answer` is the
+        code of the refusal ("": she may come in). Told before she does, by whoever decides it."""
+        if answer == "draining" and not self._closings.draining:
+            self.findings.add("admission", now, f"{user} is told that the node drains, which it does not.")
+        self._entrance.knocks(now, user, former, answer, self.slack_s)
 
     @property
     def _late_s(self) -> float:
@@ -346,6 +355,7 @@ class Watch:
             closed = self._roster.peers.get(effect.to)
             self._closings.close(now, door, args, effect)
             self._peers.close(now, effect, self.slack_s)
+            self._entrance.closes(now)
             if closed is not None:
                 self._deliveries.dropped(now, closed)
                 self._signals.goes(now, closed.user)
@@ -423,6 +433,7 @@ class Watch:
             elif frame.code == "token_expired":
                 self._peers.early(now, peer)
             self._orders.refused(now, peer, frame, self._stores.counts_since(now, peer.user))
+            self._refusals.refused(now, peer, args[1], frame)
 
     def _draining(self, now: float, door: str, args: Sequence[Any], to: tuple[str, ...], frame: Draining) -> None:
         self._closings.goodbye(now, to, frame)

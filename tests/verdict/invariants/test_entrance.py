@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from chatsim.core.config import HandlerConfig
 from chatsim.core.effects import Close, Effect, Note, Send
 from chatsim.core.facts import Revoked
-from chatsim.core.frames import Error, RateLimit, Refreshed
+from chatsim.core.frames import Draining, Error, RateLimit, Refreshed
 from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Claims
 from tests.verdict.invariants.steps import EPOCH, Steps, claims, nothing_seen
@@ -195,3 +195,62 @@ def test_the_end_of_a_run_asks_for_it() -> None:
     assert steps.watch.finish(1.0, nothing_seen()) == []
     (found,) = steps.watch.finish(1.0, nothing_seen(), shown={"a": "", "b": ""})
     assert found.name == "admission"
+
+
+def knock(steps: Steps, at: float, answer: str, user: str = "new", former: str = "") -> None:
+    steps.watch.knocks(at, user, former, answer)
+
+
+@pytest.mark.parametrize(
+    ("answers", "broken"),
+    [
+        # Two are let in at once, and one in each half of a second that follows.
+        ([(0.0, ""), (0.0, ""), (0.0, "overloaded"), (0.4, "overloaded"), (0.6, "")], []),
+        ([(0.0, ""), (0.0, "overloaded")], ["admission"]),
+        ([(0.0, ""), (0.0, ""), (0.6, "overloaded")], ["admission"]),
+        ([(0.0, ""), (0.0, ""), (0.4, "")], ["admission"]),
+        ([(0.0, ""), (9.0, ""), (9.0, ""), (9.0, "overloaded"), (9.0, "")], ["admission"]),
+        ([(0.0, "draining")], ["admission"]),
+    ],
+)
+def test_nobody_is_refused_at_the_door_while_there_is_room(answers: list[tuple[float, str]], broken: list[str]) -> None:
+    steps = Steps(HandlerConfig(accept_rate_per_s=2.0, resume_rate_per_s=1.0))
+    for at, answer in answers:
+        knock(steps, at, answer)
+    assert steps.broken == broken
+
+
+def test_who_comes_back_knocks_at_another_door_and_who_may_have_at_either() -> None:
+    steps = Steps(HandlerConfig(accept_rate_per_s=1.0, resume_rate_per_s=1.0))
+    comes(steps, "a", 0.0, "ann")
+    knock(steps, 0.0, "")
+    knock(steps, 0.0, "", "ann", "a")
+    knock(steps, 0.0, "overloaded", "ann", "a")
+    assert steps.broken == []
+    # Nobody knows whether the node knows her: she may have taken the room of either.
+    knock(steps, 1.0, "", "bob", "b")
+    knock(steps, 1.0, "overloaded")
+    knock(steps, 1.0, "overloaded", "ann", "a")
+    knock(steps, 1.0, "overloaded", "bob", "b")
+    assert steps.broken == []
+    knock(steps, 2.1, "overloaded", "ann", "a")
+    assert steps.broken == ["admission"]
+
+
+@pytest.mark.parametrize(("closed_at", "broken"), [(0.0, []), (-0.2, ["admission"])])
+def test_a_node_is_full_with_those_who_have_not_answered_their_close_yet(closed_at: float, broken: list[str]) -> None:
+    steps = Steps(HandlerConfig(connections_max=2))
+    steps.now = closed_at
+    steps.connect("a", "ann")
+    steps.connect("b", "bob")
+    steps.sent("drain", ("b",), Draining(reconnect_after_ms=0))
+    steps.step("wake", effects=(Close("b", 1012, ""),))
+    knock(steps, 5.9, "overloaded")
+    assert [name for name in steps.broken if name == "admission"] == broken
+
+
+def test_a_node_that_drains_may_say_so() -> None:
+    steps = Steps()
+    steps.step("drain")
+    knock(steps, 0.0, "draining")
+    assert steps.broken == []
