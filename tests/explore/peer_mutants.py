@@ -11,6 +11,13 @@ from tests.explore.mutants import HANDLER, SESSIONS, Edit, Mutant, one
 
 ADMISSION, GREETINGS, TOKENS = "core/admission.py", "core/greetings.py", "core/tokens.py"
 
+_LIMITER = "return _ALGORITHMS[config.rate_algorithm](config.rate_limit, config.rate_window_s)"
+_BUCKET = (
+    _LIMITER.replace("return", "limiter =")
+    + "\n    if isinstance(limiter, TokenBucket):\n        {}\n    return limiter"
+)
+"""The buckets of messages otherwise, and those of the doors as they are."""
+
 PEER_MUTANTS = (
     # Coming in.
     one(
@@ -339,15 +346,15 @@ PEER_MUTANTS = (
     one(
         "a bucket of messages fills to twice its size",
         "core/limiter.py",
-        "return min(float(self._limit), self._tokens + since_s * self._per_s)",
-        "return min(2.0 * self._limit, self._tokens + since_s * self._per_s)",
+        _LIMITER,
+        _BUCKET.format("limiter._limit *= 2"),
         by=("limit",),
     ),
     one(
         "a bucket of messages fills half as fast",
         "core/limiter.py",
-        "self._tokens + since_s * self._per_s)",
-        "self._tokens + since_s * self._per_s / 2)",
+        _LIMITER,
+        _BUCKET.format("limiter._per_s /= 2"),
         by=("limit_reached",),
     ),
     one(
