@@ -218,7 +218,7 @@ class PeerRules:
         left_s = max(peer.exp_at - now, 0.0)
         if abs(frame.expires_in_s - left_s) > EPS_S:
             self._add("warning", now, f"{to[0]} is told {frame.expires_in_s:g} s, and it is {left_s:g} s.")
-        if now < peer.warn_at - EPS_S:
+        if now < peer.warn_at - CLOCK_EPS_S:
             soon = "again" if peer.warn_at == inf else f"before {peer.warn_at:g} s"
             self._add("warning", now, f"{to[0]} is told {soon} that its token ends.")
         self._check_warned(now, peer, slack_s)
