@@ -69,7 +69,7 @@ SHELL_MUTANTS = (
         DRIVER,
         "if self._wake_at() < self._timer_at:\n            self._rearm()",
         "if self._timer is None:\n            self._rearm()",
-        by=("typing", "rest", "retries", "detection", "presence"),
+        by=("warning", "typing", "rest", "retries", "detection", "presence"),
     ),
     _one(
         "effects are performed in another order",
