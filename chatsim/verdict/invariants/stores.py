@@ -173,7 +173,9 @@ class StoreRules:
         stored = [(key, sent_at) for _, key, sent_at in self._lately if key not in self.under_way]
         told = Counter(snapshot.said) - Counter((key[0], sent_at) for key, sent_at in stored)
         lately = stored + [((user, "", ""), sent_at) for user, sent_at in told.elements()]
-        self._lately = deque(sorted((min(sent_at - self._roster.epoch, now), key, sent_at) for key, sent_at in lately))
+        moments = ((min(sent_at - self._roster.epoch, now), key, sent_at) for key, sent_at in lately)
+        # What is over by the clock of this life may be forgotten for good, even if that clock is set back.
+        self._lately = deque(sorted(entry for entry in moments if entry[0] + self._window_s > now))
         self.under_way.clear()
         self.kept_until = -inf
         self._let_through.clear()
