@@ -165,6 +165,7 @@ TERSE = {
     "dropped-when-drained",
     "dropped-when-due",
     "gone-before-the-first-post",
+    "joined-beside-her-own",
     "left-in-a-flood",
     "newer-to-a-second-device",
     "posted-after-restart",
