@@ -57,8 +57,8 @@ class Interval(msgspec.Struct, frozen=True):
         return self.low <= value <= self.high
 
 
-_SKEW_MAX: Final = 0.8
-"""Skewness over sqrt(n), times t: with all of it a bound lies 1.6 times as far out as Student's, and with all that the
+_SKEW_MAX: Final = 0.9
+"""Skewness over sqrt(n), times t: with all of it a bound lies 1.8 times as far out as Student's, and with all that the
 transformation can bear 3 times."""
 
 
@@ -190,4 +190,4 @@ def _reach(t: float, skew: float, n: int) -> float:
     y = min(skew / sqrt(n), _SKEW_MAX / t)
     if y < 1e-6:
         return t
-    return max(t, 3.0 * (1.0 - float(np.cbrt(1.0 - y * (t + y / 6.0)))) / y)
+    return 3.0 * (1.0 - float(np.cbrt(1.0 - y * (t + y / 6.0)))) / y

@@ -77,12 +77,12 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     `recipient` owe one frame to one recipient, `write` one flush of one connection in one turn, `append` one message,
     `ping` a ping and its pong. The others, None where they are not told apart: frames by type; `handshake` everything
     of one beside token and TLS, the connection's end included; `wake` when the loop was asleep and is woken, and so
-    much of `cold` more as 1 - exp(-slept / `cold_after`), since caches grow cold; `flush`
-    once in each turn that says something to many, which then writes all it has to say at its end; `owed` more for each
-    recipient of a message, and `settled` when she has acked it; `collect` the cycle collector, drawn for each stored
-    message and mostly 0; `append_durable` instead of `append`, and `commit` and `commit_record` (a commit's time, and
-    more of it for each record in it, both of the log's own thread) where `log.store` is sqlite; `tls_frame` and
-    `tls_write` more for a frame and for a flush over TLS.
+    much of `cold` more as 1 - exp(-slept / `cold_after`), since caches grow cold; `flush` once in each turn that says
+    something to many, which then writes all it has to say at its end; `owed` more for each recipient of a message, and
+    `settled` when she has acked it; `collect` the cycle collector, drawn for each stored message and mostly 0;
+    `append_durable` instead of `append`, and `commit` and `commit_record` (a commit's time, and more of it for each
+    record in it, both of the log's own thread) where `log.store` is sqlite; `tls_frame` and `tls_write` more for a
+    frame and for a flush over TLS.
 
     No machine is equally fast at all times: `pace` is how many times as long the loop's work takes (a number), and is
     drawn anew whenever `pace_hold` (s) has passed. None: the speed is always the same.

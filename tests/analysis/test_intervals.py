@@ -128,10 +128,13 @@ def test_a_bound_solves_halls_equation_where_values_are_skewed_to_its_side(value
     error = np.std(values, ddof=1) / sqrt(n)
     low, high = one_sided_bounds(values, alpha)
     for reach, own in (((np.mean(values) - low) / error, -skew), ((high - np.mean(values)) / error, skew)):
-        y = min(own, 0.8 / t)
+        y = min(own, 0.9 / t)
         transformed = reach - y * reach**2 / 3 + y**2 * reach**3 / 27 - y / 6
-        assert reach == pytest.approx(t) if y <= 0 else reach >= t - 1e-9
-        assert transformed == pytest.approx(t, rel=1e-4) or reach == pytest.approx(t)
+        assert reach >= t * (1 - 1e-9)
+        if y > 1e-6:
+            assert transformed == pytest.approx(t, rel=1e-4)
+        else:
+            assert reach == pytest.approx(t)
 
 
 @given(VALUES, ALPHAS, st.floats(1.0, 1000.0))
@@ -150,7 +153,7 @@ def test_a_bound_alone_errs_less_where_skewness_is_corrected(n: int) -> None:
     rows = np.random.default_rng(5).exponential(1.0, (5000, n))
     corrected = np.mean([one_sided_bounds(row, 0.05)[1] < 1.0 for row in rows])
     student = np.mean(rows.mean(axis=1) + stats.t.isf(0.05, n - 1) * rows.std(axis=1, ddof=1) / sqrt(n) < 1.0)
-    assert corrected < 0.10
+    assert corrected < 0.09
     assert student > corrected + 0.02
 
 
@@ -169,9 +172,9 @@ def test_the_bounds_of_many_expectations_err_together_in_5_of_100_where_values_a
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n", "most"), [(8, 0.14), (20, 0.11), (80, 0.08)])
+@pytest.mark.parametrize(("n", "most"), [(8, 0.12), (20, 0.11), (80, 0.08)])
 def test_where_values_are_skewed_the_bounds_of_twelve_err_in_a_few_more(n: int, most: float) -> None:
-    """Log-normal of sigma 0.3 (a skewness of 1): 20,000 analyses err in 11, 8 and 6 % where Student's bounds err in 15,
+    """Log-normal of sigma 0.3 (a skewness of 1): 20,000 analyses err in 9, 8 and 6 % where Student's bounds err in 15,
     14 and 10 %; the standard error is 1 %."""
     rows = np.exp(0.3 * np.random.default_rng(8).standard_normal((20_000, n)))
     wrong = [one_sided_bounds(row, 0.05 / 12)[1] < float(np.exp(0.045)) for row in rows]
