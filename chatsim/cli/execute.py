@@ -102,6 +102,15 @@ class Outcome:
         if self.why:
             yield self.scenario, self.wire, self.why, "", "", self.verdict if self.skipped else "invalid"
 
+    def shortfall(self) -> str:
+        """Its verdict once more in one line, with what made it so and what was observed there."""
+        whys = [
+            f"{row[2]}, observed {row[3]}" if row[3] else row[2]
+            for row in self.rows()
+            if row[-1].startswith(self.verdict)
+        ]
+        return f"{self.verdict}: {self.scenario} ({self.wire}): {'; '.join(whys)}".removesuffix(": ")
+
     def events(self) -> str:
         """One line about what was done to whom, nothing where nothing was."""
         done = self.result.to_dict().get("events", ()) if self.result is not None else ()

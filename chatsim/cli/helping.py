@@ -14,6 +14,8 @@ from typing import Any, Final
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from chatsim.scenario.units import SEED_MAX
+
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "Write a scenario": ("lint", "schema"),
     "Run it and judge it": ("demo", "run", "check", "baseline", "requirements"),
@@ -31,13 +33,31 @@ _TYPE: Final = re.compile(r" <[^>]*>$")
 """What typer writes behind the name of an argument: ` <path>`, ` <list[Path]>`."""
 
 
+_RANGE: Final = re.compile(r"(?<=[\[ ])(?:(?P<least>[\d.]+)<=)?x(?:>=(?P<above>[\d.]+)|<=(?P<most>[\d.]+))(?=[;\]])")
+"""How typer writes what a number may be: `0<=x<=100`, `x>=1`."""
+
+
+def _said(told: str) -> str:
+    """What is told of an option, with ranges as people say them."""
+
+    def words(found: re.Match[str]) -> str:
+        least, most = found["least"] or found["above"], found["most"]
+        if most is None or most == f"{SEED_MAX}":
+            return f"from {float(least):g}"
+        return f"{least} to {most}" if least else f"up to {most}"
+
+    return _RANGE.sub(words, told)
+
+
 class Plain(TyperCommand):
-    """A command whose help calls each argument and option by its name alone."""
+    """A command whose help calls each argument and option by its name alone, and says ranges in words."""
 
     def format_options(self, ctx, formatter) -> None:  # type: ignore[no-untyped-def]
         """Write the arguments and the options, without their types."""
         write = formatter.write_dl
-        formatter.write_dl = lambda rows, *words: write([(_TYPE.sub("", name), told) for name, told in rows], *words)
+        formatter.write_dl = lambda rows, *words: write(
+            [(_TYPE.sub("", name), _said(told)) for name, told in rows], *words
+        )
         try:
             super().format_options(ctx, formatter)
         finally:

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from chatsim.cli import options, remote
 from chatsim.cli.doors import Doors, Runner, Scenario, Wire
 from chatsim.cli.doors import Progress as Told
-from chatsim.cli.execute import Outcome, document, execute, loaded, worst
+from chatsim.cli.execute import PASSED, Outcome, document, execute, loaded, worst
 from chatsim.cli.findings import Csv, Html, JsonFile, Junit, Reports
 from chatsim.cli.interrupts import ends_as_interrupted
 from chatsim.cli.output import STYLES, emit, emit_document, emit_table
@@ -271,7 +271,7 @@ def _on(doors: Doors, target: Target) -> Runner:
 
 
 def _show(outcomes: Sequence[Outcome], out: Path | None) -> None:
-    """The table, and where everything was written."""
+    """The table, where everything was written, and which of many did not pass: a long build's last lines are read."""
     emit_table(row for outcome in outcomes for row in outcome.rows())
     told = [line for outcome in outcomes if (line := outcome.events())]
     if told:
@@ -284,6 +284,9 @@ def _show(outcomes: Sequence[Outcome], out: Path | None) -> None:
         emit(f"\nwritten to {paths[0]}")
     elif paths:
         emit(f"\n{len(paths)} runs written below {RUNS if out is None else out}")
+    short = [outcome.shortfall() for outcome in outcomes if outcome.code != PASSED]
+    if short and len(outcomes) > 1:
+        emit("\n" + "\n".join(short))
 
 
 def _raise(outcome: Outcome) -> None:

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 import typer
 
-from chatsim.cli.helping import GROUPS, make_app
+from chatsim.cli.helping import GROUPS, _said, make_app
 from chatsim.cli.main import build, main
 from tests.cli.fakes import Fakes
 
@@ -58,6 +58,7 @@ def test_arguments_and_options_have_names_and_no_types(words: tuple[str, ...], c
     assert main([*words, "--help"], Fakes().doors()) == 0
     usage, *lines = capsys.readouterr().out.splitlines()
     assert not re.search(r"\[\[|\.\.\.[\]}]", usage)
+    assert not any(re.search(r"\bx[<>]|[<>]=?x\b|\d{19}", line) for line in lines), "ranges are said in words"
     named = [line[2:].partition("  ")[0] for line in lines if re.match(r"  [\w-]", line)]
     assert named
     assert [name for name in named if "<" in name] == []
@@ -76,3 +77,17 @@ def test_what_nobody_has_placed_is_shown_at_the_end() -> None:
     text = typer.main.get_command(app).get_help(typer.Context(typer.main.get_command(app)))
     assert text.index("Run it and judge it:") < text.index("Others:") < text.index("yodel")
     assert "secret" not in text
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ("The seed. [0<=x<=9223372036854775807]", "The seed. [from 0]"),
+        ("How many. [default: 1; x>=1]", "How many. [default: 1; from 1]"),
+        ("A share. [default: 3; 1<=x<=10]", "A share. [default: 3; 1 to 10]"),
+        ("At most. [x<=5]", "At most. [up to 5]"),
+        ("What x<=5 is. [required]", "What x<=5 is. [required]"),
+    ],
+)
+def test_ranges_are_said_in_words(told: str, said: str) -> None:
+    assert _said(told) == said

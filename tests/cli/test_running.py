@@ -264,6 +264,21 @@ def test_the_paths_are_printed(tmp_path: Path, capsys: Capture) -> None:
     assert f"2 runs written below {tmp_path}" in capsys.readouterr().out
 
 
+def test_the_last_lines_name_those_of_many_that_did_not_pass(capsys: Capture) -> None:
+    def answer(scenario: FakeScenario, on: Wire, seed: int | None) -> FakeResult:
+        return failing(scenario, on, seed) if scenario.name == "b" else FakeResult(scenario.name)
+
+    assert main(["check", "x"], Fakes([FakeScenario(name) for name in "abc"], answer=answer).doors()) == 1
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "",
+        "fail: b (sim): p99(delivery_latency) <= 100ms, observed inf",
+    ]
+    assert main(["check", "x"], Fakes([FakeScenario(name) for name in "ac"], answer=answer).doors()) == 0
+    assert "fail" not in capsys.readouterr().out
+    assert main(["check", "x"], Fakes([FakeScenario("b")], answer=answer).doors()) == 1
+    assert "fail: b" not in capsys.readouterr().out
+
+
 def test_a_fidelity_reaches_the_runner_as_a_wire_of_its_own(capsys: Capture) -> None:
     fakes = Fakes()
     assert main(["run", "x.yaml", "--fidelity", "flow"], fakes.doors()) == 0
