@@ -13,6 +13,7 @@ from chatsim.analysis.pictures.intervals import differences
 from chatsim.analysis.pictures.latency import ecdf, latency_over_time, overlaid, quantiles
 from chatsim.analysis.pictures.rules import limiter, retries
 from chatsim.analysis.pictures.sweeps import along, heatmap
+from chatsim.analysis.pictures.validation import equivalence
 
 __all__ = [
     "ecdf",
@@ -29,5 +30,6 @@ __all__ = [
     "knee",
     "waits",
     "tornado",
+    "equivalence",
     "style",
 ]

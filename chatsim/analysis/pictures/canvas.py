@@ -56,15 +56,17 @@ def style() -> Iterator[None]:
 
 
 @contextmanager
-def drawn_on(ax: Axes | None) -> Iterator[Axes]:
-    """The Axes to draw on, in the style: the given one, or that of a new figure of pyplot's, which notebooks show."""
+def drawn_on(ax: Axes | None, height_in: float | None = None) -> Iterator[Axes]:
+    """The Axes to draw on, in the style: the given one, or that of a new figure of pyplot's, which notebooks show, as
+    high as the style says or so many inches."""
     if ax is not None and not isinstance(ax, Axes):
         raise UsageError(f"ax={ax!r}: give the Axes to draw on, such as pyplot.subplots()[1]")
     with style():
         if ax is None:
             from matplotlib import pyplot
 
-            ax = pyplot.subplots()[1]
+            width_in, usual_in = matplotlib.rcParams["figure.figsize"]
+            ax = pyplot.subplots(figsize=(width_in, height_in or usual_in))[1]
         yield ax
 
 
@@ -78,6 +80,7 @@ TABLES: Final = {
     "the comparison": "what cs.compare gave",
     "the curve": "the curve of what cs.capacity gave",
     "the table of factors": "the tornado of what cs.capacity gave",
+    "the table of pairs": "the validation.csv of chatsim validate",
 }
 """Where each table is to be had."""
 

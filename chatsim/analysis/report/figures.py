@@ -36,10 +36,11 @@ Draw = Callable[[Axes], Axes]
 
 
 class Picture(msgspec.Struct, frozen=True):
-    """A picture that is yet to be drawn, and what it shows."""
+    """A picture that is yet to be drawn, what it shows, and how high it is to be (inches)."""
 
     title: str
     draw: Draw
+    height_in: float = SIZE_IN[1]
 
 
 def of_run(run: Run, result: KeptResult) -> Iterator[Picture]:
@@ -136,7 +137,7 @@ def drawn(picture: Picture) -> Iterator[Figure]:
         # A letter that the font lacks is a box, and no news.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
-        figure = Figure(figsize=SIZE_IN, layout="constrained")
+        figure = Figure(figsize=(SIZE_IN[0], picture.height_in), layout="constrained")
         FigureCanvasAgg(figure)
         picture.draw(figure.subplots())
         yield figure

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator
 
-from chatsim.analysis.pictures.canvas import BLUE, GREY, PALE, VERMILLION
+from chatsim.analysis.pictures.canvas import BLUE, VERMILLION
+from chatsim.analysis.pictures.validation import equivalence, height_in
 from chatsim.analysis.report import figures
 from chatsim.analysis.report.build import environment
 from chatsim.analysis.report.figures import Picture
@@ -80,8 +80,13 @@ def table(pairs: Sequence[Judged]) -> pd.DataFrame:
 def page(shown: Shown) -> str:
     """The report as HTML."""
     template = environment().from_string(TEMPLATE.read_text(encoding="utf-8"))
+    rows = table(shown.pairs)
     pictures = [
-        Picture("Live over simulated, with the band of what is as good as equal", partial(forest, shown.pairs)),
+        Picture(
+            "Live over simulated, with the band of what is as good as equal",
+            lambda ax: equivalence(rows, ax=ax),
+            height_in(len(shown.pairs)),
+        ),
         *(
             Picture(f"{name}: delivery latency, live and simulated", partial(overlay, *sides))
             for name, sides in shown.sights.items()
@@ -90,6 +95,7 @@ def page(shown: Shown) -> str:
     content: dict[str, Any] = {
         "verdict": "inconclusive" if shown.unjudged else "pass" if shown.reached else "fail",
         "sentence": sentence(shown),
+        "numbers": [_told(f"{metric}", each) for metric, each in rows.groupby("metric", sort=False)],
         "pairs": [_row(pair) for pair in shown.pairs],
         "wrong": [line for pair in shown.pairs for line in wrong(pair)],
         "unjudged": shown.unjudged,
@@ -129,29 +135,6 @@ def wrong(pair: Judged) -> list[str]:
     return found + [f"{pair.name}: {name} was {a} live and {b} expected" for name, (a, b) in pair.counts.items()]
 
 
-def forest(pairs: Sequence[Judged], ax: Axes) -> Axes:
-    """The ratio of each pair's numbers with its interval, and the band."""
-    ax.axvspan(*BAND, color=PALE, zorder=0)
-    ax.axvline(1.0, color=GREY, linewidth=0.8)
-    names = []
-    for place, pair in enumerate(pairs):
-        names.append(pair.name)
-        for step, test in enumerate(pair.tests):
-            at = place + 0.8 * (step + 0.5) / max(len(pair.tests), 1) - 0.4
-            colour = BLUE if test.equivalent else VERMILLION
-            low, high = (float(np.clip(value, 0.25, 4.0)) for value in (test.low, test.high))
-            ax.plot([low, high], [at, at], color=colour, linewidth=1.0)
-            ax.plot(float(np.clip(test.ratio, 0.25, 4.0)), at, ".", color=colour, markersize=3)
-    ax.set_xscale("log")
-    ax.set_xlim(0.25, 4.0)
-    ax.set_xticks([0.25, 0.5, 0.8, 1.0, 1.25, 2.0, 4.0], ["1/4", "1/2", "0.8", "1", "1.25", "2", "4"])
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_yticks(range(len(names)), names, fontsize=6)
-    ax.invert_yaxis()
-    ax.set_xlabel("live over simulated (orange: not shown to be equivalent)")
-    return ax
-
-
 def overlay(live: Sequence[Sight], simulated: Sequence[Sight], ax: Axes) -> Axes:
     """The empirical distribution of the delivery latency, of each live run and of its simulation."""
     for sights, colour, dash, label in ((live, BLUE, "-", "live"), (simulated, VERMILLION, "--", "simulated")):
@@ -168,6 +151,18 @@ def overlay(live: Sequence[Sight], simulated: Sequence[Sight], ax: Axes) -> Axes
     return ax
 
 
+def _told(metric: str, rows: pd.DataFrame) -> dict[str, str]:
+    """One number of all pairs: how many were equivalent, by how much it is off in the middle one, how much two live
+    runs are apart, and how many live runs the simulation would have expected."""
+    return {
+        "name": metric.replace("_", " "),
+        "equivalent": f"{rows['equivalent'].sum()} of {len(rows)}",
+        "ratio": f"{rows['ratio'].median():.2f}",
+        "noise": f"{rows['noise'].median():.2f}",
+        "inside": "" if rows["inside"].isna().all() else f"{rows['inside'].mean():.0%}",
+    }
+
+
 def _row(pair: Judged) -> dict[str, Any]:
     by = {test.metric: test for test in pair.tests}
     busy = by["utilisation"]
@@ -182,4 +177,5 @@ def _row(pair: Judged) -> dict[str, Any]:
         "cells": cells,
         "verdict": "pass" if pair.equivalent and pair.counted else "fail",
         "counts": "equal" if pair.counted else "differ",
+        "apart": f"{pair.wasserstein_s * 1000:.3g}",
     }
