@@ -31,6 +31,7 @@ _FRAMES: Final = {
     "again": "frame",
     "said": "frame",
     "told": "frame",
+    "talked": "frame",
     "acked": "frame_ack",
 }
 
@@ -77,23 +78,32 @@ def _made(load: Load, seen: Seen, idle_wakes: float) -> dict[str, float] | None:
             made |= {"tls_frame": 1, "tls_write": told}
         return made
     made[_FRAMES[load.say]] = load.frames
-    answers = seen.heard / seen.ops
-    flushes, written = 0.0, answers
-    if load.say == "told":
-        flushes = 1.0
+    if load.say in ("told", "talked"):
         made["owed"] = load.listeners
+    if load.say == "talked":
+        made |= {"frame_ack": seen.frames / seen.ops - 1, "settled": load.listeners}
     if load.say == "acked":
         made["settled"] = load.frames * load.settles
-        # So many notices are written at once, and all that are above in one write when they have waited.
-        waits = max(1.0, seen.wall_s / LINGER_S) / seen.ops
-        written = min(answers, EAGER_MAX * waits)
-        if answers > written:
-            flushes = waits
-            written += waits
-    made |= {"flush": flushes, "write": written, "recipient": answers}
-    if load.say in ("said", "told"):
+    flushes, writes = _written(load, seen)
+    made |= {"flush": flushes, "write": writes, "recipient": seen.heard / seen.ops}
+    if load.say in ("said", "told", "talked"):
         made["append_durable" if load.server == "durable" else "append"] = load.frames
     return made
+
+
+def _written(load: Load, seen: Seen) -> tuple[float, float]:
+    """How many turns with something to say to many an operation has, and how many writes."""
+    answers = seen.heard / seen.ops
+    told = 1.0 + load.listeners if load.say in ("told", "talked") else 0.0
+    flushes = 1.0 if told and load.listeners > 1 else 0.0
+    if load.say not in ("acked", "talked"):
+        return flushes, answers
+    notices = max(0.0, answers - told)
+    # So many notices are written at once, and all that are above in one write when they have waited.
+    waits = max(1.0, seen.wall_s / LINGER_S) / seen.ops
+    at_once = min(notices, EAGER_MAX * waits)
+    late = waits if notices > at_once else 0.0
+    return flushes + late, answers - notices + at_once + late
 
 
 def _door(load: Load) -> dict[str, float]:

@@ -48,21 +48,26 @@ ANSWER_S = 90e-6
 OPS, WALL_S = 200, 0.2
 
 
-def told_s(load: Load, costs: dict[str, float]) -> float:
-    """What the loop spends on telling of one operation: what is for one alone is written at once."""
-    frames = load.heard if load.say in ("acked", "told") else load.lines
-    flushes, writes = 1.0 if load.say == "told" else 0.0, float(frames)
-    if load.say == "acked":
+def told_s(load: Load, costs: dict[str, float], wall_s: float) -> float:
+    """What the loop spends on telling of one operation of a load that lasts so long: what is for one alone is written at once."""
+    frames = load.heard if load.say in ("acked", "told", "talked") else load.lines
+    flushes, writes = 1.0 if load.say in ("told", "talked") and load.listeners > 1 else 0.0, float(frames)
+    if load.say in ("acked", "talked"):
         # Of the notices in 50 ms so many are written at once, and the others together.
-        windows = WALL_S / 0.05
-        if frames * OPS > 32 * windows:
-            flushes, writes = windows / OPS, 33 * windows / OPS
+        windows = wall_s / 0.05
+        notices = load.listeners if load.say == "talked" else frames
+        if notices * OPS > 32 * windows:
+            flushes += windows / OPS
+            writes += 33 * windows / OPS - notices
     return flushes * costs["flush"] + writes * costs["write"] + frames * costs["recipient"]
 
 
-def op_s(load: Load, costs: dict[str, float]) -> float:
-    """What the loop spends on one operation of the load, wake-ups apart."""
-    told = told_s(load, costs)
+def op_s(load: Load, costs: dict[str, float], wall_s: float = WALL_S) -> float:
+    """What the loop spends on one operation of the load, wake-ups apart, where all of them take so long."""
+    if load.say in ("told", "talked"):
+        acks = costs["frame_ack"] + costs["settled"] if load.say == "talked" else 0.0
+        return costs["frame"] + costs["append"] + load.listeners * (costs["owed"] + acks) + told_s(load, costs, wall_s)
+    told = told_s(load, costs, wall_s)
     door = REFUSAL_S + {"expired": costs["verify_es256" if load.server == "es256" else "verify"]}.get(load.token, 0.0)
     match load.say:
         case "typing":
@@ -83,8 +88,6 @@ def op_s(load: Load, costs: dict[str, float]) -> float:
         case "said":
             append = costs["append_durable" if load.server == "durable" else "append"]
             return load.frames * (costs["frame"] + append) + told
-        case "told":
-            return costs["frame"] + costs["append"] + load.listeners * costs["owed"] + told
         case "acked":
             return load.frames * (costs["frame_ack"] + load.settles * costs["settled"]) + told
         case "refused":
@@ -105,7 +108,8 @@ def seen(
     ops = 0 if load.say == "nothing" else OPS
     factor = 1 + noise * generator.standard_normal()
     sigma = np.sqrt(np.log1p(cv**2))
-    each = op_s(load, costs) * factor * generator.lognormal(-(sigma**2) / 2, sigma, ops)
+    times = factor * generator.lognormal(-(sigma**2) / 2, sigma, ops)
+    each = op_s(load, costs) * times
     # A clump wakes the loop once for many frames; a door's wake-ups are part of what it costs.
     doors = load.say in ("refused", "let in")
     wakes = 0 if doors or not ops else 2 * ops if load.say == "pings" else ops
@@ -115,16 +119,17 @@ def seen(
     if load.say == "let in":
         loop_s += 2 * ops * costs.get("cold", 0.0)
     if level and wakes:
-        warm_s, wall_s = loop_s, loop_s / level
+        beside_s, wall_s = loop_s - float(each.sum()), loop_s / level
         # What it sleeps depends on what it spends, and that on what it sleeps.
         for _ in range(50):
+            each = op_s(load, costs, wall_s) * times
             cold = 1 - np.exp(-(wall_s - loop_s) / wakes / costs["cold_after"])
-            loop_s = warm_s + woken * costs["cold"] * cold + IDLE * (wall_s - WALL_S)
+            loop_s = float(each.sum()) + beside_s + woken * costs["cold"] * cold + IDLE * (wall_s - WALL_S)
     log_s = ops * (COMMIT_CPU_S + costs["commit_record"] * load.frames) if load.server == "durable" else 0.0
     answered = ANSWER_S + (costs["commit"] + costs["commit_record"] if load.server == "durable" else 0.0)
     return Seen(
         ops=ops,
-        frames=load.frames * ops,
+        frames=(load.frames + (load.listeners if load.say == "talked" else 0)) * ops,
         heard=load.heard * ops,
         wall_s=wall_s,
         cpu_s=loop_s + log_s,

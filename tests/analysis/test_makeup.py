@@ -11,8 +11,8 @@ from chatsim.live.calibration.seen import Seen
 from chatsim.scenario.costs import FINER, WORDS
 
 
-def seen(ops: int = 10, heard: int = 10, wakes: int = 10, wall_s: float = 1.0) -> Seen:
-    return Seen(ops=ops, frames=ops, heard=heard, wall_s=wall_s, cpu_s=0.1, loop_s=0.1, wakes=wakes)
+def seen(ops: int = 10, heard: int = 10, wakes: int = 10, wall_s: float = 1.0, frames: int = 0) -> Seen:
+    return Seen(ops=ops, frames=frames or ops, heard=heard, wall_s=wall_s, cpu_s=0.1, loop_s=0.1, wakes=wakes)
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -82,6 +82,22 @@ def test_a_message_is_owed_to_each_who_hears_it_and_one_ack_settles_many() -> No
     assert makeup(BY_NAME["acked 16"], seen(heard=10)) == {
         "wake": 1, "frame_ack": 1, "settled": 16, "flush": 0, "write": 1, "recipient": 1,
     }  # fmt: skip
+
+
+def test_a_message_that_is_acked_at_once_is_all_that_chat_is_made_of() -> None:
+    assert makeup(BY_NAME["talked 1"], seen(frames=20, heard=30)) == {
+        "wake": 1, "frame": 1, "append": 1, "owed": 1, "frame_ack": 1, "settled": 1, "flush": 0, "write": 3,
+        "recipient": 3,
+    }  # fmt: skip
+    # Of eight acks two came together, and of the seven notices one told of two messages.
+    assert makeup(BY_NAME["talked 8"], seen(frames=80, heard=160)) == {
+        "wake": 1, "frame": 1, "append": 1, "owed": 8, "frame_ack": 7, "settled": 8, "flush": 1, "write": 16,
+        "recipient": 16,
+    }  # fmt: skip
+    made = makeup(BY_NAME["talked 120"], seen(frames=10 * 121, heard=10 * 241))
+    assert made is not None
+    # In each of 20 stretches of 50 ms 32 notices are written at once, and one write has the others.
+    assert (made["flush"], made["write"]) == pytest.approx((1 + 2, 121 + 33 * 2))
 
 
 def test_wake_ups_of_a_silent_server_are_none_of_the_load() -> None:

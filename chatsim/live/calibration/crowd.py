@@ -18,7 +18,7 @@ import msgspec
 
 from chatsim.core.tokens import issue
 from chatsim.errors import HarnessError
-from chatsim.live.calibration.line import Address, Line, frame, knock
+from chatsim.live.calibration.line import Address, Line, ack, frame, knock
 from chatsim.live.calibration.loads import CHURN, MANY_SESSIONS, PING_INTERVAL_S, PINGED, Load
 from chatsim.live.calibration.meters import Meter
 from chatsim.live.calibration.seen import Grown, Seen
@@ -51,7 +51,6 @@ WORDS = (
 _TYPING = b'{"type":"typing","session":"%b","active":true}'
 _SAY = b'{"type":"message","id":"%b","session":"%b","body":"%b"}'
 _JOIN = b'{"type":"status","action":"join","session":"%b"}'
-_ACK = b'{"type":"ack","session":"%b","up_to":%d}'
 _HEARTBEAT = b'{"type":"heartbeat","t":1}'
 _STATES = (b"away", b"online")
 
@@ -244,6 +243,7 @@ class Crowd:
             each.append(cpu_s())
             return heard
 
+        acked = self._acked()
         seen = self._watched(0, 0, act)
         ops = len(each) - 1
         expected = want * ops
@@ -255,19 +255,23 @@ class Crowd:
         return msgspec.structs.replace(
             seen,
             ops=ops,
-            frames=load.frames * ops,
+            frames=load.frames * ops + self._acked() - acked,
             spans=tuple(pairwise(at)),
             each_s=_between(each),
             answered_s=tuple(answered),
             late_s=sum(late) / len(late),
         )
 
+    def _acked(self) -> int:
+        """How many acks have been sent as soon as something was heard."""
+        return sum(line.acked for line in self._lines.values())
+
     def _bursts(self, load: Load, ops: int) -> list[Burst]:
         """What each operation sends; whoever is wanted for it is there afterwards."""
         say, made = load.say, list[Burst]()
         if say == "acked":
             return self._acks(load, ops)
-        if say == "told":
+        if say in ("told", "talked"):
             return self._told(load, ops)
         if load.lines > 1:
             return self._clumps(load, ops)
@@ -326,11 +330,13 @@ class Crowd:
             count = min(UNACKED_MAX, owed - at)
             speaker.send(b"".join(self._message(name) for _ in range(count)))
             self._hear(count * (1 + load.lines))
-        return [[(peer, frame(_ACK % (name, seq))) for peer in peers] for seq in range(first, first + owed, settles)]
+        return [[(peer, ack(name, seq)) for peer in peers] for seq in range(first, first + owed, settles)]
 
     def _told(self, load: Load, ops: int) -> list[Burst]:
-        """One who says something that so many others hear, and have not acked yet."""
-        name, speaker, _ = self._hall(f"told to {load.listeners}", load.listeners)
+        """One who says something that so many others hear, and have not acked yet, or ack as soon as they have it."""
+        name, speaker, peers = self._hall(f"{load.say} to {load.listeners}", load.listeners)
+        for peer in peers:
+            peer.acks = name if load.say == "talked" else b""
         return [[(speaker, self._message(name))] for _ in range(ops)]
 
     def _hall(self, session: str, listeners: int) -> tuple[bytes, Line, list[Line]]:
@@ -340,7 +346,7 @@ class Crowd:
         peers = [self.line(f"peer {number} of {session}", session) for number in range(listeners)]
         name = session.encode()
         for peer in peers:
-            peer.send(frame(_ACK % (name, peer.seq)))
+            peer.send(ack(name, peer.seq))
         self.settle(REST_S)
         return name, speaker, peers
 

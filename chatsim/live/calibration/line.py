@@ -48,6 +48,11 @@ def frame(payload: bytes) -> bytes:
     return b"\x81\xfe" + size.to_bytes(2, "big") + b"\0\0\0\0" + payload
 
 
+def ack(session: bytes, seq: int) -> bytes:
+    """The frame that acks a session's messages up to this one."""
+    return frame(b'{"type":"ack","session":"%b","up_to":%d}' % (session, seq))
+
+
 def whole_frames(data: bytes) -> Iterator[tuple[int, int, int]]:
     """First byte, start of the payload and end of each whole frame of a server that these bytes begin with."""
     at, size = 0, len(data)
@@ -89,13 +94,17 @@ def knock(address: Address, token: str) -> tuple[socket.socket, bytes]:
 
 
 class Line:
-    """An open connection that has its `welcome`; `seq` is that of the last message that it was told."""
+    """An open connection that has its `welcome`; `seq` is that of the last message that it was told.
 
-    __slots__ = ("_rest", "_socket", "pinged", "seq")
+    Where `acks` names a session, what is read is acked at once up to `seq`, and `acked` counts these acks.
+    """
+
+    __slots__ = ("_rest", "_socket", "acked", "acks", "pinged", "seq")
 
     def __init__(self, address: Address, token: str) -> None:
         """Open it. Raises HarnessError where the server does not let it in."""
-        self.pinged = self.seq = 0
+        self.pinged = self.seq = self.acked = 0
+        self.acks = b""
         self._socket, came = knock(address, token)
         head, _, self._rest = came.partition(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 101 "):
@@ -157,6 +166,7 @@ class Line:
 
     def _count(self, data: bytes) -> int:
         heard = at = 0
+        fresh = False
         for first, start, end in whole_frames(data):
             at = end
             if first == _PING:
@@ -169,7 +179,11 @@ class Line:
                 if data.startswith(_MESSAGE, start):
                     told = data[start:end]
                     self.seq = int(told[told.index(_SEQ) + len(_SEQ) :].partition(b",")[0])
+                    fresh = True
         self._rest = data[at:]
+        if fresh and self.acks:
+            self.send(ack(self.acks, self.seq))
+            self.acked += 1
         return heard
 
     def close(self) -> None:

@@ -15,7 +15,19 @@ from chatsim.core.config import HandlerConfig
 Server: TypeAlias = Literal["plain", "tls", "durable", "es256", "pinging", "collecting"]
 
 Say: TypeAlias = Literal[
-    "nothing", "typing", "presence", "heartbeat", "join", "again", "said", "told", "acked", "refused", "let in", "pings"
+    "nothing",
+    "typing",
+    "presence",
+    "heartbeat",
+    "join",
+    "again",
+    "said",
+    "told",
+    "acked",
+    "talked",
+    "refused",
+    "let in",
+    "pings",
 ]
 
 LISTENERS: Final = (0, 1, 2, 4, 16, 64)
@@ -26,6 +38,9 @@ MANY_SESSIONS, MANY_LISTENERS = 8, 16
 
 TOLD: Final = (4, 16)
 """Listeners of a message, who are to ack it."""
+
+TALKED: Final = (1, 8, 40, 120)
+"""Listeners of a message who ack it as soon as they have it: all that chat is made of, in one."""
 
 SETTLED: Final = 16
 """Messages that one ack settles."""
@@ -88,6 +103,21 @@ def _told(listeners: int) -> Load:
     )
 
 
+def _talked(listeners: int) -> Load:
+    """Messages to so many, each of whom acks at once, as people's clients do, and the notices of that to their author:
+    at least everything but the notices, several of which may be told in one frame."""
+    return Load(
+        name=f"talked {listeners}",
+        server="plain",
+        say="talked",
+        listeners=listeners,
+        heard=1 + 2 * listeners,
+        heard_least=1.0 + listeners,
+        gap_s=0.0004 * (1 + listeners),
+        ops_max=120,
+    )
+
+
 def _presence(server: Server, listeners: int, sessions: int = 1) -> Load:
     """One who changes her presence, in so many sessions with so many others."""
     return Load(
@@ -141,6 +171,7 @@ LOADS: Final = (
         ops_max=14,
     ),
     *(_told(listeners) for listeners in TOLD),
+    *(_talked(listeners) for listeners in TALKED),
     *(_presence("plain", listeners) for listeners in LISTENERS),
     _presence("plain", 0, MANY_SESSIONS),
     _presence("plain", MANY_LISTENERS, MANY_SESSIONS),

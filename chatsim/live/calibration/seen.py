@@ -18,13 +18,13 @@ from chatsim.live.speed import Glance
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """One load on one server, from its first operation until the server was at rest again.
 
-    `ops` operations of the crowd (each a burst of frames, or a handshake) with `frames` frames in all, of which `heard`
-    frames came back. `cpu_s` is the server's CPU time, `loop_s` that of its event loop's thread, `wakes` how often that
-    thread was woken from its sleep, `crowd_s` the crowd's own CPU time, `late_s` by how much the crowd was late for an
-    operation in the mean. `spans` are from when to when each operation was looked at (s, of CLOCK_MONOTONIC), `each_s`
-    the server's CPU time in each, shape (ops,), and `answered_s` after how many seconds an operation had its last
-    answer, of those that had it before the next one. `reference_s` is the CPU time of the fixed work that the server
-    did meanwhile, in the mean, and `level` how busy the load was to keep it.
+    `ops` operations of the crowd (each a burst of frames, or a handshake) with `frames` frames in all, the acks of what
+    was heard included; `heard` frames came back. `cpu_s` is the server's CPU time, `loop_s` that of its event loop's
+    thread, `wakes` how often that thread was woken from its sleep, `crowd_s` the crowd's own CPU time, `late_s` by how
+    much the crowd was late for an operation in the mean. `spans` are from when to when each operation was looked at (s,
+    of CLOCK_MONOTONIC), `each_s` the server's CPU time in each, shape (ops,), and `answered_s` after how many seconds
+    an operation had its last answer, of those that had it before the next one. `reference_s` is the CPU time of the
+    fixed work that the server did meanwhile, in the mean, and `level` how busy the load was to keep it.
     """
 
     ops: int
