@@ -65,7 +65,7 @@ def equivalence(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.set_xticks([0.25, 0.5, *BAND, 1.0, 2.0, 4.0], ["1/4", "1/2", *(f"{edge:g}" for edge in BAND), "1", "2", "4"])
         ax.xaxis.set_minor_locator(NullLocator())
         ax.set_yticks(range(len(names)), [canvas.plain_text(name) for name in names])
-        ax.invert_yaxis()
+        ax.set_ylim(len(names) - 0.4, -0.6)
         ax.set_xlabel("live over simulated (a ratio)")
         ax.set_ylabel("pair")
         canvas.below(ax)
