@@ -47,7 +47,7 @@ CUT: Final = 0.25
 """So much of the rounds is left out at either end before they are averaged: what is left is as robust as a median
 against a few bad rounds, and averages what two speeds of a machine make of a load."""
 
-COLD_AFTER_S: Final = (0.0001, 0.0002, 0.0004, 0.0008, 0.0016)
+COLD_AFTER_S: Final = (0.0001, 0.0002, 0.0004, 0.0008, 0.0016, 0.0032)
 """For how long a loop sleeps until it is cold: these are tried, and the one by which the loads are explained best
 counts."""
 

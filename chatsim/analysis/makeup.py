@@ -50,7 +50,11 @@ def makeup(load: Load, seen: Seen, idle_wakes: float = 0.0, cold_after_s: float 
     """
     made = _made(load, seen, idle_wakes)
     if made is not None and cold_after_s > 0.0:
-        made["cold"] = made.get("wake", 0.0) * -expm1(-slept_s(seen) / cold_after_s)
+        wakes = made.get("wake", 0.0)
+        if load.server == "durable":
+            # The log's thread, which wakes the loop when it has the message, has kept the core warm.
+            wakes = max(0.0, wakes - 1.0)
+        made["cold"] = wakes * -expm1(-slept_s(seen) / cold_after_s)
     return made
 
 

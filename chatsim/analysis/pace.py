@@ -2,7 +2,8 @@
 
 Decides how much of what is seen is the machine and how much the clock that it is seen by. Rule: a speed is held for a
 random time (exponential) and then drawn anew, so that its correlation fades by exp(-t / hold); whatever is not
-correlated from one group of samples to the next is noise, and left out.
+correlated from one group of samples to the next is noise, and left out: also the single glance that took many times as
+long, which is a hiccup and no speed that is held.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Final
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import ndimage, stats
 
 from chatsim.analysis.arrays import FloatArray, finite
 
@@ -32,15 +33,16 @@ ERRORS_MIN: Final = 4.0
 """One glance has to tell of the next by so many standard errors of what noise would."""
 
 BINS: Final = 20
-"""Equally probable stretches that the speeds are told by."""
+"""Equally probable levels that the speeds are told by."""
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
-    """`edges` are those of `BINS` equally probable stretches of how many times as long as in the mean work takes, shape
-    (BINS + 1,), `cv` its coefficient of variation, `hold_s` for how long it stays as it is in the mean (s), each with
-    an interval of 95 % as (low, high), `n` how many glances there were."""
+    """`levels` are how many times as long as in the mean work takes, each equally probable: the means of `BINS` equally
+    large parts of what was seen, ascending, shape (BINS,), with a mean of 1; `cv` its coefficient of variation,
+    `hold_s` for how long it stays as it is in the mean (s), each with an interval of 95 % as (low, high), `n` how many
+    glances there were."""
 
-    edges: tuple[float, ...]
+    levels: tuple[float, ...]
     cv: float
     cv_within: tuple[float, float]
     hold_s: float
@@ -64,14 +66,16 @@ def pace_of(took_s: npt.ArrayLike, every_s: float) -> Pace | None:
     if found is None or found[0] < CV_MIN:
         return None
     cv, lags = found
-    paces = 1.0 + off * (cv / float(off.std()))
-    edges = np.maximum(np.quantile(paces, np.linspace(0.0, 1.0, BINS + 1)), 0.0)
-    edges /= (edges.sum() - (edges[0] + edges[-1]) / 2) / BINS
+    # The middle one of neighbours within about half of the time for which a speed is held, and of three at least.
+    held = np.sort(ndimage.median_filter(off, size=2 * max(1, round(lags / 4)) + 1, mode="nearest"))
+    held *= min(1.0, cv / float(held.std()))
+    levels = np.maximum([part.mean() for part in np.array_split(1.0 + held, BINS)], 0.0)
+    levels /= levels.mean()
     glance_s = GROUP * every_s
     told = [each for part in np.array_split(off, STRETCHES) if (each := _wavers(part - part.mean())) is not None]
     cvs, holds = np.array(told).reshape(-1, 2).T
     return Pace(
-        edges=tuple(map(float, edges)),
+        levels=tuple(map(float, levels)),
         cv=cv,
         cv_within=_within(cv, cvs),
         hold_s=lags * glance_s,

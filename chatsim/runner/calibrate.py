@@ -11,6 +11,8 @@ from itertools import pairwise
 from statistics import median
 from typing import Any, Final
 
+import numpy as np
+
 from chatsim.analysis.costing import Cost, Costing, costing
 from chatsim.analysis.fits import Line, Median, Shape, median_of
 from chatsim.analysis.pace import Pace
@@ -20,6 +22,9 @@ from chatsim.live.calibration.meters import machine, versions
 from chatsim.live.calibration.seen import Measured
 from chatsim.scenario.costs import FINER, WORDS
 from chatsim.store.calibration import Calibration, Estimate, Fit, LineFit, Reference
+
+PAUSES_MAX: Final = 20
+"""So many pauses of the collector are told apart."""
 
 CV_MIN: Final = 0.01
 """Less spread than this is none."""
@@ -94,16 +99,21 @@ def _bins(shape: Shape, mean_s: float) -> Any:
 
 
 def _collecting(found: Costing) -> Any:
-    """What the cycle collector takes, by stored message: mostly nothing."""
+    """What the cycle collector takes, by stored message: mostly nothing, and else as long as one of the pauses that
+    were seen, of which those of many are put together."""
     share = found.collected_share
-    pause = {"uniform": {"low": _us(min(found.collected)), "high": _us(max(found.collected))}}
-    return {"mixture": [{"weight": 1 - share, "constant": 0}, {"weight": share, **pause}]}
+    parts = np.array_split(np.sort(found.collected), min(len(found.collected), PAUSES_MAX))
+    weigh = [part.size / len(found.collected) for part in parts]
+    pauses = [
+        {"weight": share * weight, "constant": _us(float(part.mean()))}
+        for weight, part in zip(weigh, parts, strict=True)
+    ]
+    return {"mixture": [{"weight": 1 - share, "constant": 0}, *pauses]}
 
 
 def wavering(pace: Pace) -> dict[str, Any]:
-    """How the machine's speed wavers: equally probable stretches, each held for a random time."""
-    at = [float(f"{edge:.4g}") for edge in pace.edges]
-    paces = {"mixture": [{"weight": 1, "uniform": {"low": low, "high": high}} for low, high in pairwise(at)]}
+    """How the machine's speed wavers: equally probable levels, each held for a random time."""
+    paces = {"mixture": [{"weight": 1, "constant": float(f"{level:.4g}")} for level in pace.levels]}
     return {"pace": paces, "pace_hold": {"exponential": {"mean": f"{pace.hold_s * 1e3:.3g}ms"}}}
 
 

@@ -138,6 +138,8 @@ class Node:
         # What was delivered by frames that are read at once, by whom to tell of it, session and receiver.
         self._held: dict[tuple[tuple[str, ...], str, str], list[str]] | None = None
         told_apart = [word for word in FINER if getattr(costs, word) is not None]
+        # When the log's thread has last been busy.
+        self._logged_at = -inf
         self._cold_after_s = inf if costs.cold_after is None else costs.cold_after.mean
         self._draws = {word: streams.draws(f"cost/{word}", 0, getattr(costs, word)) for word in (*WORDS, *told_apart)}
         self._fixed: dict[str, float | None] = dict.fromkeys(FINER, 0.0)
@@ -210,11 +212,12 @@ class Node:
         return draws.next() + self._waking_s(start_at)
 
     def _waking_s(self, start_at: float) -> float:
-        """What it costs that work starts now: something only where the loop has had nothing to do before."""
+        """What it costs that work starts now: something only where the loop has had nothing to do before. It is not
+        cold where the log's own thread has just been busy on the same core."""
         slept_s = start_at - self.loop.free_at
         if self._waking is None or slept_s <= 0.0:
             return 0.0
-        if self._chilling is None:
+        if self._chilling is None or start_at == self._logged_at:
             return self._waking.next()
         return self._waking.next() + self._chilling.next() * -expm1(-slept_s / self._cold_after_s)
 
@@ -714,6 +717,7 @@ class Node:
         return self._log_latency.next() + self.cost_s("commit") + each_s
 
     def _committed(self, now: float, batch: list[Record]) -> None:
+        self._logged_at = now
         for record in batch:
             self._logged(now, record, self._life)
 

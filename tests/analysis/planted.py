@@ -48,17 +48,24 @@ ANSWER_S = 90e-6
 OPS, WALL_S = 200, 0.2
 
 
+def ops_of(load: Load) -> int:
+    """How many operations there are of a load: of those that take milliseconds as many as the time has room for."""
+    return OPS // 10 if load.say == "talked" and load.listeners > 10 else OPS
+
+
 def told_s(load: Load, costs: dict[str, float], wall_s: float) -> float:
-    """What the loop spends on telling of one operation of a load that lasts so long: what is for one alone is written at once."""
+    """What the loop spends on telling of one operation of a load that lasts so long: what is for one alone is written
+    at once."""
     frames = load.heard if load.say in ("acked", "told", "talked") else load.lines
     flushes, writes = 1.0 if load.say in ("told", "talked") and load.listeners > 1 else 0.0, float(frames)
     if load.say in ("acked", "talked"):
         # Of the notices in 50 ms so many are written at once, and the others together.
         windows = wall_s / 0.05
         notices = load.listeners if load.say == "talked" else frames
-        if notices * OPS > 32 * windows:
-            flushes += windows / OPS
-            writes += 33 * windows / OPS - notices
+        ops = ops_of(load)
+        if notices * ops > 32 * windows:
+            flushes += windows / ops
+            writes += 33 * windows / ops - notices
     return flushes * costs["flush"] + writes * costs["write"] + frames * costs["recipient"]
 
 
@@ -105,7 +112,7 @@ def seen(
 ) -> Seen:
     """One load, all of whose costs are `noise` off in the mean, and whose operations vary by `cv`. With a `level` it
     keeps the server so busy, and what is planted as `cold` counts (`cold_after`: s)."""
-    ops = 0 if load.say == "nothing" else OPS
+    ops = 0 if load.say == "nothing" else ops_of(load)
     factor = 1 + noise * generator.standard_normal()
     sigma = np.sqrt(np.log1p(cv**2))
     times = factor * generator.lognormal(-(sigma**2) / 2, sigma, ops)

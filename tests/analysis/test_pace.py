@@ -27,10 +27,10 @@ def test_what_was_planted_is_found(hold_s: float) -> None:
     assert found is not None
     assert found.cv == pytest.approx(0.25, abs=0.025)
     assert found.hold_s == pytest.approx(hold_s, rel=0.45)
-    edges = np.array(found.edges)
-    assert edges.size == BINS + 1
-    assert ((edges[:-1] + edges[1:]) / 2).mean() == pytest.approx(1.0)
-    assert np.quantile(edges, [0.25, 0.75]) == pytest.approx([0.75, 1.25], abs=0.07)
+    levels = np.array(found.levels)
+    assert levels.size == BINS
+    assert levels.mean() == pytest.approx(1.0)
+    assert np.quantile(levels, [0.25, 0.75]) == pytest.approx([0.75, 1.25], abs=0.07)
     assert found.n == N // GROUP
     assert found.cv_within[0] < found.cv < found.cv_within[1]
     assert found.hold_s_within[0] < hold_s < found.hold_s_within[1] < 2 * hold_s
@@ -38,6 +38,18 @@ def test_what_was_planted_is_found(hold_s: float) -> None:
 
 def test_noise_is_no_pace() -> None:
     assert pace_of(planted(0.05, 0.0, noise=0.3), EVERY_S) is None
+
+
+def test_a_hiccup_is_no_speed_that_is_held() -> None:
+    """One glance in 200 takes five times as long, and the next one as long as ever."""
+    took_s = planted(0.05, 0.25)
+    plain = pace_of(took_s, EVERY_S)
+    took_s[np.random.default_rng(3).choice(N, N // 200, replace=False)] *= 5.0
+    found = pace_of(took_s, EVERY_S)
+    assert plain is not None
+    assert found is not None
+    assert found.levels == pytest.approx(plain.levels, abs=0.05)
+    assert found.hold_s == pytest.approx(plain.hold_s, rel=0.25)
 
 
 def test_a_machine_that_never_changes_is_steady() -> None:

@@ -528,6 +528,15 @@ def test_a_wake_up_costs_more_the_longer_the_loop_has_slept() -> None:
     assert second - 5.9 == pytest.approx(0.11 + 0.2 * (1 - exp(-(5.9 - first) / 0.5)))
 
 
+def test_a_loop_that_the_logs_own_thread_wakes_is_not_cold() -> None:
+    """That thread has been busy on the same core until then."""
+    world = World(durable=True, wake=0.01, cold=0.2, cold_after=1e-6, commit=0.5)
+    world.say(5.0)
+    world.engine.run(9.0)
+    # Only woken for what the log says: the commit begins with the message's work, which is done long before it ends.
+    assert world.got(Ack)[0][0] == pytest.approx(5.0 + 0.5 + 0.01)
+
+
 def test_the_first_write_of_a_turn_costs_a_flush() -> None:
     world = World(write=0.01, flush=0.1)
     world.say(5.0, 0, "a")

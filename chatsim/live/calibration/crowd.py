@@ -19,7 +19,7 @@ import msgspec
 from chatsim.core.tokens import issue
 from chatsim.errors import HarnessError
 from chatsim.live.calibration.line import Address, Line, ack, frame, knock
-from chatsim.live.calibration.loads import CHURN, MANY_SESSIONS, PING_INTERVAL_S, PINGED, Load
+from chatsim.live.calibration.loads import CHURN, MANY_SESSIONS, PING_INTERVAL_S, PINGED, SPREAD, Load
 from chatsim.live.calibration.meters import Meter
 from chatsim.live.calibration.seen import Grown, Seen
 
@@ -52,7 +52,7 @@ _TYPING = b'{"type":"typing","session":"%b","active":true}'
 _SAY = b'{"type":"message","id":"%b","session":"%b","body":"%b"}'
 _JOIN = b'{"type":"status","action":"join","session":"%b"}'
 _HEARTBEAT = b'{"type":"heartbeat","t":1}'
-_STATES = (b"away", b"online")
+_AWAY, _ONLINE = (frame(b'{"type":"presence","state":"%b"}' % state) for state in (b"away", b"online"))
 
 Burst = list[tuple[Line, bytes]]
 """What one operation sends, by connection."""
@@ -174,7 +174,12 @@ class Crowd:
                 return self._pings(ops * gap_s)
             bursts = self._bursts(load, ops)
             self.settle()
-            return self._paced(load, bursts, gap_s)
+            seen = self._paced(load, bursts, gap_s)
+            if load.say == "presence":
+                # What there was no time for has not been said.
+                for [(line, _)] in bursts[seen.ops :]:
+                    line.away = not line.away
+            return seen
 
     def _watched(self, ops: int, frames: int, act: Callable[[], int]) -> Seen:
         """The meters before and after something that returns how much was heard."""
@@ -268,44 +273,49 @@ class Crowd:
 
     def _bursts(self, load: Load, ops: int) -> list[Burst]:
         """What each operation sends; whoever is wanted for it is there afterwards."""
-        say, made = load.say, list[Burst]()
+        say = load.say
         if say == "acked":
             return self._acks(load, ops)
         if say in ("told", "talked"):
             return self._told(load, ops)
         if load.lines > 1:
             return self._clumps(load, ops)
-        if say == "typing":
-            line = self.line("typist", *(f"typist-{number}" for number in range(MANY_SESSIONS)))
-            return [[(line, frame(_TYPING % (b"typist-%d" % (op % MANY_SESSIONS))))] for op in range(ops)]
         if say == "presence":
-            line = self._scene(load)
-            turns = [frame(b'{"type":"presence","state":"%b"}' % state) for state in _STATES]
-            # An even number, so that the next load begins where this one did.
-            return [[(line, turns[op % 2])] for op in range(ops + ops % 2)]
-        if say in ("heartbeat", "join"):
-            line = self.line("quiet", "quiet-0")
-            return [[(line, frame(_HEARTBEAT if say == "heartbeat" else _JOIN % b"quiet-0"))]] * ops
+            return self._changes(load, ops)
+        turns = self._turns(say)
+        if say == "said":
+            count = load.frames
+            return [
+                [(line, b"".join(self._message(session) for _ in range(count)))]
+                for line, session in (turns[op % SPREAD] for op in range(ops))
+            ]
+        said = [(line, frame(self._words(say, session))) for line, session in turns]
         if say == "again":
-            return self._again(ops)
-        line = self.line("solo", "solo-0")
-        for _ in range(ops):
-            made.append([(line, b"".join(self._message(b"solo-0") for _ in range(load.frames)))])
-        return made
+            self._first(said)
+        return [[said[op % SPREAD]] for op in range(ops)]
+
+    def _turns(self, say: str) -> list[tuple[Line, bytes]]:
+        """Those who take turns to say something, and the session of each, in which nobody else is."""
+        names = [f"{say.replace(' ', '-')}{number}" for number in range(SPREAD)]
+        return [(self.line(name, f"{name}-0"), b"%b-0" % name.encode()) for name in names]
+
+    def _words(self, say: str, session: bytes) -> bytes:
+        """What is said there in a frame of this kind that is no new message."""
+        if say == "heartbeat":
+            return _HEARTBEAT
+        if say == "again":
+            return _SAY % (b"the same", session, WORDS)
+        return (_TYPING if say == "typing" else _JOIN) % session
+
+    def _first(self, said: Burst) -> None:
+        """What is to be said again is said for the first time, where it was not yet."""
+        for line, words in said:
+            line.send(words)
+        self._hear(len(said))
 
     def _message(self, session: bytes) -> bytes:
         self._numbered += 1
         return frame(_SAY % (b"m%d" % self._numbered, session, WORDS))
-
-    def _again(self, ops: int) -> list[Burst]:
-        """The same message again and again, which is acked and nothing else."""
-        known = "again" in self._named
-        line = self.line("again", "again-0")
-        words = frame(_SAY % (b"the same", b"again-0", WORDS))
-        if not known:
-            line.send(words)
-            self._hear(1)
-        return [[(line, words)]] * ops
 
     def _clumps(self, load: Load, ops: int) -> list[Burst]:
         """Many who say something at once, each in a session of her own."""
@@ -313,50 +323,71 @@ class Crowd:
         lines = [(self.line(name, f"{name}-0"), b"%b-0" % name.encode()) for name in names]
         if load.say == "said":
             return [[(line, self._message(session)) for line, session in lines] for _ in range(ops)]
-        says = {"typing": _TYPING, "heartbeat": _HEARTBEAT, "again": _SAY % (b"the same", b"%b", WORDS)}[load.say]
-        burst = [(line, frame(says % session if b"%b" in says else says)) for line, session in lines]
+        burst = [(line, frame(self._words(load.say, session))) for line, session in lines]
         if load.say == "again":
-            for line, said in burst:
-                line.send(said)
-            self._hear(len(burst))
+            self._first(burst)
         return [burst] * ops
 
     def _acks(self, load: Load, ops: int) -> list[Burst]:
-        """Those who ack at once what another has said before, message by message."""
-        name, speaker, peers = self._hall(f"heard by {load.lines}", load.lines)
-        settles = load.settles
-        first, owed = peers[0].seq + settles, ops * settles
-        for at in range(0, owed, UNACKED_MAX):
-            count = min(UNACKED_MAX, owed - at)
-            speaker.send(b"".join(self._message(name) for _ in range(count)))
-            self._hear(count * (1 + load.lines))
-        return [[(peer, ack(name, seq)) for peer in peers] for seq in range(first, first + owed, settles)]
+        """Those who ack at once what another has said before, message by message, by turns in each hall."""
+        halls = self._halls(f"heard by {load.lines}", load.lines)
+        settles, each = load.settles, -(-ops // len(halls))
+        firsts = [peers[0].seq + settles for _, _, peers in halls]
+        for name, speaker, _ in halls:
+            owed = each * settles
+            for at in range(0, owed, UNACKED_MAX):
+                count = min(UNACKED_MAX, owed - at)
+                speaker.send(b"".join(self._message(name) for _ in range(count)))
+                self._hear(count * (1 + load.lines))
+        made = []
+        for op in range(ops):
+            turn, place = divmod(op, len(halls))
+            name, _, peers = halls[place]
+            said = ack(name, firsts[place] + turn * settles)
+            made.append([(peer, said) for peer in peers])
+        return made
 
     def _told(self, load: Load, ops: int) -> list[Burst]:
         """One who says something that so many others hear, and have not acked yet, or ack as soon as they have it."""
-        name, speaker, peers = self._hall(f"{load.say} to {load.listeners}", load.listeners)
-        for peer in peers:
-            peer.acks = name if load.say == "talked" else b""
-        return [[(speaker, self._message(name))] for _ in range(ops)]
+        halls = self._halls(f"{load.say} to {load.listeners}", load.listeners)
+        for name, _, peers in halls:
+            for peer in peers:
+                peer.acks = name if load.say == "talked" else b""
+        turns = [halls[op % len(halls)] for op in range(ops)]
+        return [[(speaker, self._message(name))] for name, speaker, _ in turns]
 
-    def _hall(self, session: str, listeners: int) -> tuple[bytes, Line, list[Line]]:
-        """A session's name, who speaks in it and so many who listen; what an earlier load has left owing is acked, and
-        no part of this one."""
-        speaker = self.line(f"speaker of {session}", session)
-        peers = [self.line(f"peer {number} of {session}", session) for number in range(listeners)]
-        name = session.encode()
-        for peer in peers:
-            peer.send(ack(name, peer.seq))
+    def _halls(self, title: str, listeners: int) -> list[tuple[bytes, Line, list[Line]]]:
+        """A session's name, who speaks in it and so many who listen, as often as the `SPREAD` allows; what an earlier
+        load has left owing is acked, and no part of this one."""
+        halls = []
+        for number in range(max(1, SPREAD // (1 + listeners))):
+            session = f"{title} in {number}"
+            speaker = self.line(f"speaker of {session}", session)
+            peers = [self.line(f"peer {place} of {session}", session) for place in range(listeners)]
+            name = session.encode()
+            halls.append((name, speaker, peers))
+            for peer in peers:
+                peer.send(ack(name, peer.seq))
         self.settle(REST_S)
-        return name, speaker, peers
+        return halls
 
-    def _scene(self, load: Load) -> Line:
+    def _changes(self, load: Load, ops: int) -> list[Burst]:
+        """Those whose presence changes by turns, each on a scene of her own."""
+        scenes = [self._scene(load, number) for number in range(max(1, SPREAD // (1 + load.listeners)))]
+        made = []
+        for op in range(ops):
+            line = scenes[op % len(scenes)]
+            line.away = not line.away
+            made.append([(line, _AWAY if line.away else _ONLINE)])
+        return made
+
+    def _scene(self, load: Load, number: int) -> Line:
         """One whose presence so many others hear of, in so many sessions each."""
-        name = f"stage{load.sessions}x{load.listeners}"
-        sessions = [f"{name}-{number}" for number in range(load.sessions)]
+        name = f"stage{load.sessions}x{load.listeners}-{number}"
+        sessions = [f"{name}-{place}" for place in range(load.sessions)]
         if name not in self._named:
-            for number in range(load.listeners):
-                self.line(f"{name}-hears-{number}", *sessions)
+            for place in range(load.listeners):
+                self.line(f"{name}-hears-{place}", *sessions)
         return self.line(name, *sessions)
 
     def doors(self, loads: Sequence[Load], ops: int, gap_s: float) -> list[Seen]:

@@ -96,15 +96,17 @@ def knock(address: Address, token: str) -> tuple[socket.socket, bytes]:
 class Line:
     """An open connection that has its `welcome`; `seq` is that of the last message that it was told.
 
-    Where `acks` names a session, what is read is acked at once up to `seq`, and `acked` counts these acks.
+    Where `acks` names a session, what is read is acked at once up to `seq`, and `acked` counts these acks. `away` is
+    the presence that was said last.
     """
 
-    __slots__ = ("_rest", "_socket", "acked", "acks", "pinged", "seq")
+    __slots__ = ("_rest", "_socket", "acked", "acks", "away", "pinged", "seq")
 
     def __init__(self, address: Address, token: str) -> None:
         """Open it. Raises HarnessError where the server does not let it in."""
         self.pinged = self.seq = self.acked = 0
         self.acks = b""
+        self.away = False
         self._socket, came = knock(address, token)
         head, _, self._rest = came.partition(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 101 "):

@@ -49,6 +49,14 @@ def test_a_load_that_does_not_bring_what_it_promises(plain: Crowd, monkeypatch: 
         plain.play(promising, OPS, 0.001)
 
 
+def test_a_load_that_is_cut_short_leaves_its_people_as_they_were(plain: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = BY_NAME["presence 1x2 plain"]
+    with monkeypatch.context() as patch:
+        patch.setattr(crowd_module, "LATE_MAX", 0.0)
+        assert plain.play(load, 4 * OPS, 0.001).ops == OPS
+    assert plain.play(load, 4 * OPS, 0.001).heard == 4 * OPS * 2
+
+
 def test_a_door_that_answers_otherwise(plain: Crowd) -> None:
     wrong = msgspec.structs.replace(BY_NAME["door missing plain"], say="let in")
     with pytest.raises(HarnessError, match="answered a handshake with"):
