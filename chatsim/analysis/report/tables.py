@@ -18,7 +18,7 @@ from chatsim.analysis.kept import KeptResult
 from chatsim.analysis.report.sentences import COUNTERS, METRICS, sentence
 from chatsim.scenario import units
 from chatsim.scenario.expectations import METRICS as UNITS
-from chatsim.scenario.units import limited, quantity
+from chatsim.scenario.units import MEAN_DIGITS, apart, limited, quantity
 from chatsim.store.document import cell
 
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -97,6 +97,11 @@ def promises(run: KeptResult) -> Table:
     )
 
 
+def _number(value: float, unit: str) -> str:
+    """A number that stands beside no limit: all of its digits are in the CSV."""
+    return quantity(value, unit, MEAN_DIGITS)
+
+
 def metrics(run: KeptResult) -> Table:
     """Every metric that has a sample."""
     there = {name: row for name, row in run.metrics.items() if row.get("count", 0) > 0}
@@ -109,7 +114,7 @@ def metrics(run: KeptResult) -> Table:
                 name,
                 METRICS.get(name, ""),
                 f"{row['count']:,.0f}",
-                *(quantity(row[aggregate], UNITS.get(name, "s")) if aggregate in row else "" for aggregate in SHOWN),
+                *(_number(row[aggregate], UNITS.get(name, "s")) if aggregate in row else "" for aggregate in SHOWN),
             )
             for name, row in there.items()
         ],
@@ -169,7 +174,7 @@ def beside(runs: Sequence[tuple[str, KeptResult]]) -> Table:
         for aggregate in ("p50", "p99", "max"):
             values = [run.metrics.get(metric, {}).get(aggregate, float("nan")) for _, run in runs]
             if any(value == value for value in values):
-                rows.append((f"{aggregate}({metric})", *(quantity(value, unit) for value in values)))
+                rows.append((f"{aggregate}({metric})", *apart(values, unit, MEAN_DIGITS)))
                 data.append((f"{aggregate}({metric})", *values))
     for counter in runs[0][1].counters:
         counts = [run.counters.get(counter, 0) for _, run in runs]

@@ -75,3 +75,17 @@ def test_numbers_beside_each_other() -> None:
     assert table.columns == ("number", "a", "b")
     assert [row[0] for row in table.rows if "(" not in row[0]] == ["pings"]
     assert {"sent", "pings", "p99(delivery_latency)"} <= {row["number"] for row in data(table)}
+
+
+def test_what_stands_beside_no_limit_has_the_digits_that_tell_it_apart() -> None:
+    """Four, and more where two numbers that stand beside each other want them; all of them are in the CSV."""
+    one, other, metric = kept.result(), kept.result(), "delivery_latency"
+    near = [
+        {**one.metrics, metric: one.metrics[metric] | {"p50": p50, "p99": 0.0123456}} for p50 in (0.02137149, 0.0213712)
+    ]
+    one, other = (msgspec.structs.replace(one, metrics=metrics) for metrics in near)
+    [row] = [row for row in tables.metrics(one).rows if row[0] == metric]
+    assert {"21.37 ms", "12.35 ms"} < set(row)
+    shown = {row[0]: row[1:] for row in tables.beside([("a", one), ("b", other)]).rows}
+    assert shown["p50(delivery_latency)"] == ("21.3715 ms", "21.3712 ms")
+    assert shown["p99(delivery_latency)"] == ("12.35 ms", "12.35 ms")
