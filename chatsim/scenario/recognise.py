@@ -25,6 +25,9 @@ NEARLY: Final = 2
 
 _BYTES: Final = {mark: mark.encode() for mark in MARKS}
 
+_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
+"""What a text begins with that is not in UTF-8."""
+
 _TOKEN: Final = re.compile(
     rb"""
     "(?:[^"\\]|\\.)*" | '[^']*'         # a text in quotes
@@ -57,6 +60,9 @@ def marks_of(path: Path) -> tuple[str, ...]:
             text = file.read(BYTES_MAX)
     except OSError:
         return ()
+    if text.startswith(_UTF_16):
+        # As some shells write what is sent to a file: the reader says what is wrong with it.
+        text = text.decode("utf-16", "ignore").encode()
     # Few files go beyond this.
     if sum(mark in text for mark in _BYTES.values()) < NEARLY:
         return ()

@@ -79,6 +79,8 @@ def test_however_it_is_written_it_is_one_and_a_search_finds_it(text: str, tmp_pa
         # Right or wrong: what is wrong with it is for the reader to say.
         "name: x\nduration: 5s\ngroups: [[[\nexpect: []\n",
         b"name: \xff\nduration: 5s\ngroups: []\nexpect: []\n",
+        EXAMPLE.encode("utf-16"),
+        b"\xfe\xff" + EXAMPLE.encode("utf-16-be"),
         "{name: x, duration: 5s, expect: [], groups: [[[\n}",
         # A quote that is never closed hides nothing of what stands behind it.
         '{"name: x", name: "x, groups: a, expect: y',

@@ -114,7 +114,8 @@ def retries(attempts: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     with canvas.drawn_on(ax) as ax:
         key = attempts["message_id"].astype(str) + " " + attempts["receiver"].astype(str)
         times = key.map(key.value_counts())
-        again = attempts[times > 1].assign(key=key, times=times)
+        # Where none is left, a table takes over the rows of whatever is assigned whole.
+        again = attempts.assign(key=key, times=times)[times > 1]
         whole = again["key"].nunique()
         if not whole:
             canvas.nothing(ax, "nothing was sent twice")

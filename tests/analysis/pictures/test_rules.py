@@ -78,6 +78,8 @@ def test_of_many_those_with_the_most_attempts_are_shown() -> None:
 def test_nothing_says_so_and_wrong_names_are_refused() -> None:
     assert tables.words(limiter(tables.messages(), ax=tables.axes())) == ["no messages"]
     assert tables.words(retries(tables.attempts(), ax=tables.axes())) == ["nothing was sent twice"]
+    once = tables.attempts(("m1", [0.0], 0.1, "delivered"), ("m2", [1.0], 1.1, "delivered"))
+    assert tables.words(retries(once, ax=tables.axes())) == ["nothing was sent twice"]
     with pytest.raises(UsageError, match=r"no sender an \(did you mean ann\?\)"):
         limiter(tables.messages(0.1), sender="an")
     with pytest.raises(UsageError, match="longer than 0 s"):
