@@ -144,6 +144,8 @@ def add(app: typer.Typer, doors: Doors) -> None:
             server = remote.Server(secret_file, key_file, audience, issuer, admin_key_file, ca_file, insecure)
             wire, target = _wire(on, fidelity, server)
             many = _many(replications, wire, jobs)
+            if json:
+                _refuse_as_file(paths or ())
             scenarios = reports.loaded(doors.load(options.paths(paths, "check")), wire, seed, many, server.words())
             outcomes = (
                 _repeat(scenarios, wire, many, seed, out, jobs, reports)
@@ -165,6 +167,13 @@ def add(app: typer.Typer, doors: Doors) -> None:
         outcomes = play(doors, plays, seed, out)
         _show(outcomes, out)
         raise typer.Exit(worst(outcomes))
+
+
+def _refuse_as_file(paths: Sequence[Path]) -> None:
+    """Refuse what was meant as the file of `--json`, as the other reports have theirs. Raises UsageError."""
+    for path in paths:
+        if path.suffix == ".json" and not path.exists():
+            raise UsageError(f"there is no scenario {path}: --json prints the document, --json-file {path} writes it")
 
 
 def _changed(scenario: Scenario, changes: Sequence[str]) -> Scenario:

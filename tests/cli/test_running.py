@@ -264,6 +264,16 @@ def test_the_paths_are_printed(tmp_path: Path, capsys: Capture) -> None:
     assert f"2 runs written below {tmp_path}" in capsys.readouterr().out
 
 
+def test_a_file_for_json_is_told_how_it_is_written(tmp_path: Path, capsys: Capture) -> None:
+    out = tmp_path / "out.json"
+    assert main(["check", "x.yaml", "--json", f"{out}"], Fakes().doors()) == 3
+    assert f"--json-file {out} writes it" in " ".join(capsys.readouterr().err.split())
+    out.write_text("{}")
+    assert main(["check", f"{out}", "--json"], Fakes().doors()) == 0, (
+        "whoever has a scenario of that name is asked no more"
+    )
+
+
 def test_the_last_lines_name_those_of_many_that_did_not_pass(capsys: Capture) -> None:
     def answer(scenario: FakeScenario, on: Wire, seed: int | None) -> FakeResult:
         return failing(scenario, on, seed) if scenario.name == "b" else FakeResult(scenario.name)

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from chatsim.analysis.compared import SUMMARY, Compared
-from chatsim.analysis.numbers import name_of, unit_of
+from chatsim.analysis.numbers import name_of, unit_of, wanted
 from chatsim.analysis.pictures import canvas
 from chatsim.scenario.expectations import METRICS
 from chatsim.scenario.units import quantity
@@ -36,9 +36,7 @@ def differences(
         told = table["metric"].map(_is_told)
         rows = table[told & ((table["low"] > 0) | (table["high"] < 0))]
     else:
-        for metric in metrics:
-            canvas.one_of(metric, table["metric"], "metric")
-        rows = table.set_index("metric").loc[list(metrics)].reset_index()
+        rows = table.set_index("metric").loc[wanted(metrics, list(table["metric"]))].reset_index()
     of_a = rows[["difference", "low", "high"]].div(rows["a"].abs(), axis=0)
     drawable = np.isfinite(of_a.to_numpy(dtype=np.float64)).all(axis=1) & (rows["a"] != 0).to_numpy()
     left_out = rows.loc[~drawable, "metric"].tolist()

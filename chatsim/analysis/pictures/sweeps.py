@@ -18,7 +18,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import AxesImage
 from matplotlib.patches import Patch, Rectangle
 
-from chatsim.analysis.numbers import unit_of
+from chatsim.analysis.numbers import named, unit_of
 from chatsim.analysis.pictures import canvas
 from chatsim.errors import UsageError
 from chatsim.scenario.units import quantity
@@ -49,6 +49,7 @@ def heatmap(
     parameters, the first two that vary where they are left out; `at` fixes the others. Raises UsageError with the
     nearest name.
     """
+    metric = _named(sweep, metric)
     varied, points = _points(sweep, metric, at or {}, [name for name in (x, y) if name is not None])
     canvas.number(limit, "limit", unit_of(metric))
     canvas.one_of(op, get_args(Op), "operator")
@@ -90,6 +91,7 @@ def along(
 ) -> Axes:
     """The mean of a metric with its interval, over one parameter; a mean without one is hollow, and infinite means are
     marked at the top."""
+    metric = _named(sweep, metric)
     varied, points = _points(sweep, metric, at or {}, [] if x is None else [x])
     canvas.number(limit, "limit", unit_of(metric))
     x = x or (varied[0] if varied else None)
@@ -162,6 +164,12 @@ def verdict(low: float, high: float, limit: float, op: Op) -> str:
     return "holds" if low >= limit else "broken" if high < limit else "undecided"
 
 
+def _named(sweep: pd.DataFrame, metric: str) -> str:
+    """The metric's name in the sweep, where it is named as an expectation writes it too."""
+    canvas.needs(sweep, NUMBERS, "the sweep")
+    return named(metric, list(dict.fromkeys(sweep["metric"])))
+
+
 def _points(
     sweep: pd.DataFrame, metric: str, at: Mapping[str, Any], named: list[str]
 ) -> tuple[list[str], pd.DataFrame]:
@@ -169,7 +177,6 @@ def _points(
     known = parameters(sweep)
     for name in (*named, *at):
         canvas.one_of(name, known, "parameter")
-    canvas.one_of(metric, dict.fromkeys(sweep["metric"]), "metric")
     points = sweep[sweep["metric"] == metric]
     for name, value in at.items():
         if value not in set(points[name]):

@@ -60,6 +60,12 @@ def test_of_many_the_surest_are_shown_and_the_rest_is_named() -> None:
     assert tables.labels(ax)[0] == "not drawn: number19, number20 and 5 more"
 
 
+def test_numbers_are_named_as_expectations_write_them_too() -> None:
+    table = compared(("delivery_latency_p95_s", 0.1, 0.02, 0.01, 0.03), ("sent", 200.0, 20.0, 10.0, 30.0))
+    ax = differences(table, ["p95(delivery_latency)"], ax=tables.axes())
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["delivery_latency_p95_s"]
+
+
 def test_no_difference_says_so_and_wrong_names_are_refused() -> None:
     same = compared(("sent", 200.0, 0.0, -1.0, 1.0))
     assert tables.words(differences(same, ax=tables.axes())) == ["no number differs"]

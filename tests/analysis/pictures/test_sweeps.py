@@ -97,6 +97,18 @@ def test_words_are_places_in_their_order() -> None:
     assert ax.get_ylabel() == "lost (count)"
 
 
+def test_a_metric_is_named_as_an_expectation_writes_it_too() -> None:
+    sweep, at = tables.sweep(POINTS), {"handler.rate_limit": "30/min"}
+    name, promise = "delivery_latency_p99_s", "p99(delivery_latency)"
+    drawn = [
+        [heatmap(sweep, metric, ax=tables.axes()) for metric in (name, promise)],
+        [along(sweep, metric, at=at, ax=tables.axes()) for metric in (name, promise)],
+    ]
+    for by_name, as_promised in drawn:
+        assert by_name.get_ylabel() == as_promised.get_ylabel()
+        assert tables.words(by_name) == tables.words(as_promised)
+
+
 def test_wrong_names_are_refused_with_the_nearest() -> None:
     table = tables.sweep(POINTS)
     with pytest.raises(UsageError, match=r"no metric delivery_latency_p9 \(did you mean delivery_latency_p99_s\?\)"):
