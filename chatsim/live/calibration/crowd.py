@@ -1,4 +1,4 @@
-"""The calibrating crowd: a few raw connections to one server, which do one load after the other and read the meters.
+"""The calibrating crowd: raw connections to one server, which do one load after the other and read the meters.
 
 Decides when each operation is done: a fixed time after the one before, whatever the server does; nothing is made up
 for. Rule: what a load promises must have come back, or it has not been the load that it says. Between two operations
@@ -282,7 +282,7 @@ class Crowd:
             return self._clumps(load, ops)
         if say == "presence":
             return self._changes(load, ops)
-        turns = self._turns(say)
+        turns = self._alone(say, SPREAD)
         if say == "said":
             count = load.frames
             return [
@@ -294,9 +294,9 @@ class Crowd:
             self._first(said)
         return [[said[op % SPREAD]] for op in range(ops)]
 
-    def _turns(self, say: str) -> list[tuple[Line, bytes]]:
-        """Those who take turns to say something, and the session of each, in which nobody else is."""
-        names = [f"{say.replace(' ', '-')}{number}" for number in range(SPREAD)]
+    def _alone(self, title: str, count: int) -> list[tuple[Line, bytes]]:
+        """So many of this title, and the session of each, in which nobody else is."""
+        names = [f"{title}{number}" for number in range(count)]
         return [(self.line(name, f"{name}-0"), b"%b-0" % name.encode()) for name in names]
 
     def _words(self, say: str, session: bytes) -> bytes:
@@ -319,8 +319,7 @@ class Crowd:
 
     def _clumps(self, load: Load, ops: int) -> list[Burst]:
         """Many who say something at once, each in a session of her own."""
-        names = [f"clump{number}" for number in range(load.lines)]
-        lines = [(self.line(name, f"{name}-0"), b"%b-0" % name.encode()) for name in names]
+        lines = self._alone("clump", load.lines)
         if load.say == "said":
             return [[(line, self._message(session)) for line, session in lines] for _ in range(ops)]
         burst = [(line, frame(self._words(load.say, session))) for line, session in lines]
@@ -350,9 +349,10 @@ class Crowd:
     def _told(self, load: Load, ops: int) -> list[Burst]:
         """One who says something that so many others hear, and have not acked yet, or ack as soon as they have it."""
         halls = self._halls(f"{load.say} to {load.listeners}", load.listeners)
-        for name, _, peers in halls:
-            for peer in peers:
-                peer.acks = name if load.say == "talked" else b""
+        if load.say == "talked":
+            for name, _, peers in halls:
+                for peer in peers:
+                    peer.acks = name
         turns = [halls[op % len(halls)] for op in range(ops)]
         return [[(speaker, self._message(name))] for name, speaker, _ in turns]
 

@@ -45,7 +45,7 @@ TALKED: Final = (1, 8, 40, 120)
 SETTLED: Final = 16
 """Messages that one ack settles."""
 
-SPREAD = 60
+SPREAD: Final = 60
 """As many connections take turns with what is small: a server that many use has hardly ever the one in its caches that
 says something now."""
 
