@@ -115,24 +115,28 @@ def more_wanted(load: Load, target: Expectation, node: Node) -> int:
 def verdict_on(load: Load, target: Expectation, node: Node) -> Verdict:
     """Whether the load is carried. A run without a sample says nothing; without two that have one, nor does the load.
 
-    A mean is judged by bounds, each in turn wrong with the probability that `looks` gives it.
+    A mean is judged by bounds, each in turn wrong with the probability that `looks` gives it; what is promised of every
+    run, by the runs.
     """
     checks = _checks(load, target, node)
     plan = msgspec.structs.replace(looks(), expectations=len(checks))
     verdicts: list[Verdict] = []
-    for values, limit, op in checks:
+    for values, limit, op, every in checks:
         there = [value for value in values if not isnan(value)]
         enough = len(there) == len(values) or len(there) >= FIRST
-        verdicts.append(rule(there, limit, op, plan).verdict if enough and len(there) >= FIRST else "inconclusive")
+        judged = enough and len(there) >= FIRST
+        verdicts.append(rule(there, limit, op, plan, every=every).verdict if judged else "inconclusive")
     return together(verdicts)
 
 
 def plain_verdict(load: Load, target: Expectation, node: Node) -> Verdict:
-    """Whether the means alone say that it is carried: for loads that are compared under equal luck."""
+    """Whether the means alone say that it is carried, or the greatest of what is promised of every run: for loads that
+    are compared under equal luck."""
     good = True
-    for values, limit, op in _checks(load, target, node):
-        mean = float(np.mean([value for value in values if not isnan(value)] or [nan]))
-        good &= mean < limit if op == "<" else mean <= limit
+    for values, limit, op, every in _checks(load, target, node):
+        there = [value for value in values if not isnan(value)] or [nan]
+        observed = max(there) if every else float(np.mean(there))
+        good &= observed < limit if op == "<" else observed <= limit
     return "pass" if good else "fail"
 
 
@@ -158,20 +162,20 @@ def memory_bytes(users: float, node: Node) -> float | None:
     return None if node.connection_bytes is None else users * node.devices * node.connection_bytes
 
 
-def _checks(load: Load, target: Expectation, node: Node) -> list[tuple[list[float], float, Operator]]:
-    """What a load is judged by: a number for each run, its limit and how they are compared."""
+def _checks(load: Load, target: Expectation, node: Node) -> list[tuple[list[float], float, Operator, bool]]:
+    """What a load is judged by: a number for each run, its limit, how they are compared, and whether in every run."""
     runs = load.runs
-    found: list[tuple[list[float], float, Operator]] = [
-        ([run.observed for run in runs], target.limit, target.op),
-        ([run.busy for run in runs], BUSY_MAX, "<="),
+    found: list[tuple[list[float], float, Operator, bool]] = [
+        ([run.observed for run in runs], target.limit, target.op, target.of_every_run),
+        ([run.busy for run in runs], BUSY_MAX, "<=", False),
     ]
     if any(run.log_busy for run in runs):
-        found.append(([run.log_busy for run in runs], BUSY_MAX, "<="))
+        found.append(([run.log_busy for run in runs], BUSY_MAX, "<=", False))
     if node.egress_bytes:
-        found.append(([run.egress_bytes for run in runs], node.egress_bytes, "<="))
+        found.append(([run.egress_bytes for run in runs], node.egress_bytes, "<=", False))
     memory = memory_bytes(load.users, node)
     if node.memory_bytes and memory is not None:
-        found.append(([memory] * len(runs), node.memory_bytes, "<="))
+        found.append(([memory] * len(runs), node.memory_bytes, "<=", False))
     return found
 
 

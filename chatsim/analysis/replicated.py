@@ -56,9 +56,10 @@ VERDICTS: Final = {
     "why": "string",
 }
 """One row for each expectation. `low` and `high` are one-sided bounds, each wrong with a probability of 5 % over all
-expectations together; in `infinite` of the n it was infinite: something never came; `would_do` is how many
-replications would probably decide, 0 where it is decided, and inf where none would, with the reason in `why`: a
-quantile of fewer messages than can bound it."""
+expectations together, or the least and the greatest of what is promised of every run (a count, `max`, `min`, `==`). In
+`infinite` of the n it was infinite: something never came; `would_do` is how many replications would probably decide, 0
+where it is decided, and inf where none would, with the reason in `why`: a quantile of fewer messages than can bound it.
+There stands too how many runs broke what every run was to keep."""
 
 
 class Replicated(Held):
@@ -166,7 +167,8 @@ class Replicated(Held):
         """The verdict on each expectation; none on a quantile of too few samples (`slo.bounded`)."""
         found = []
         for place, each in enumerate(self.expect):
-            ruling = rule([r.observed[place] for r in self.replications], each.limit, each.op, self.looks)
+            observed = [r.observed[place] for r in self.replications]
+            ruling = rule(observed, each.limit, each.op, self.looks, every=each.of_every_run)
             quantile = quantile_of(name_of(each.metric, each.aggregate, each.group))
             # Who hands in numbers without their counts answers for them.
             if quantile is not None and quantile[1] in self.numbers:

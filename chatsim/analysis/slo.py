@@ -1,11 +1,12 @@
-"""The verdict over replications: whether the mean of a metric keeps its limit, breaks it, or cannot be told yet.
+"""The verdict over replications: whether a metric keeps its limit, breaks it, or cannot be told yet.
 
-Decides by one-sided bounds: pass where the bound on the far side keeps the limit, fail where the bound on the near side
-breaks it, inconclusive between. Rule: the probability of a wrong pass, and of a wrong fail, is at most 1 - level over
-all expectations of a scenario and all looks at growing numbers of replications together, so that looking again until
-it passes gains nothing. So it is for numbers that are about normal from one replication to another; how much oftener
-the bounds of skewed ones err, `intervals.one_sided_bounds` says. A quantile of too few samples to bound it decides
-nothing. How one number per replication comes about, and running more of them, is left to others.
+Decides about a mean by one-sided bounds: pass where the bound on the far side keeps the limit, fail where the bound on
+the near side breaks it, inconclusive between. Rule: the probability of a wrong pass, and of a wrong fail, is at most
+1 - level over all expectations of a scenario and all looks at growing numbers of replications together, so that looking
+again until it passes gains nothing. So it is for numbers that are about normal from one replication to another; how
+much oftener the bounds of skewed ones err, `intervals.one_sided_bounds` says. A quantile of too few samples to bound it
+decides nothing. What is promised of every run (a count, the greatest or the least of a run) is no matter of a mean: one
+run that breaks it is a fail. How one number per replication comes about, and running more of them, is left to others.
 """
 
 from __future__ import annotations
@@ -32,6 +33,14 @@ FIRST: Final = 10
 
 N_MAX: Final = 80
 """Replications at the last look, where nobody says otherwise: three doublings."""
+
+_KEEPS: Final[dict[Operator, np.ufunc]] = {
+    "<=": np.less_equal,
+    "<": np.less,
+    ">=": np.greater_equal,
+    ">": np.greater,
+    "==": np.equal,
+}
 
 _POWER: Final = 0.95
 """How probably the number of replications that would do does."""
@@ -84,7 +93,8 @@ class Looks(msgspec.Struct, frozen=True, kw_only=True):
 class Ruling(msgspec.Struct, frozen=True):
     """The verdict on one expectation, in the unit of its metric.
 
-    `low` and `high` are the one-sided bounds of the look at `n` replications, each wrong with probability `alpha`.
+    `low` and `high` are the one-sided bounds of the look at `n` replications, each wrong with probability `alpha`; of
+    what is promised of `every` run they are the least and the greatest, and `broken` is how many break it.
     `infinite` of the n are infinite and `empty` have no sample: either fails an upper limit, and an empty one any.
     `more` is how many replications to run before the next look, 0 where it is decided or the last look is past.
     `would_do` is how many would probably decide, 0 where decided, and inf where no number would: the mean is at the
@@ -104,22 +114,36 @@ class Ruling(msgspec.Struct, frozen=True):
     would_do: float = 0
     samples: int = 0
     needed: int = 0
+    every: bool = False
+    broken: int = 0
+
+    @property
+    def share_max(self) -> float:
+        """How large a share of all runs may break what none of n broke, or as many as did: the upper bound of Clopper
+        and Pearson, wrong with probability `alpha`. Of a mean it is nan."""
+        if not self.every:
+            return nan
+        kept = self.n - self.broken
+        return float(stats.beta.isf(self.alpha, self.broken + 1, kept)) if kept else 1.0
 
     @property
     def why(self) -> str:
-        """Why nothing is decided, where more replications would not help; else nothing."""
+        """How many runs broke what every run was to keep; or why nothing is decided, where more replications would not
+        help; else nothing."""
+        if self.broken:
+            return f"broken by {self.broken} of {self.n} runs"
         if not self.needed:
             return ""
         return f"a quantile of {self.samples} samples in a run, where {self.needed} would do: make the runs longer"
 
 
-def rule(replications: npt.ArrayLike, limit: float, op: Operator, looks: Looks) -> Ruling:
+def rule(replications: npt.ArrayLike, limit: float, op: Operator, looks: Looks, *, every: bool = False) -> Ruling:
     """The verdict on one number per replication, in their order, shape (n,): that of the first look which decides.
 
     Values beyond that look do not count, so that the verdict is the same however many were run at once. Infinity
-    counts as it is; nan is a replication without a sample, and fails. `==` is no matter of a mean: it fails with the
-    first replication that differs, and passes if none does at the first look. Raises UsageError for fewer replications
-    than the first look needs.
+    counts as it is; nan is a replication without a sample, and fails. What is promised of `every` run, and `==` always
+    is, fails where one of the first look breaks it, and passes where none does: how many may do so all the same,
+    `Ruling.share_max` says. Raises UsageError for fewer replications than the first look needs.
     """
     values = np.asarray(replications, dtype=np.float64)
     if isnan(limit):
@@ -133,7 +157,7 @@ def rule(replications: npt.ArrayLike, limit: float, op: Operator, looks: Looks) 
         if n > values.size:
             assert ruling is not None
             return msgspec.structs.replace(ruling, more=n - values.size)
-        ruling = _look(values[:n], limit, op, looks.alpha(n))
+        ruling = _look(values[:n], limit, op, looks.alpha(n), every or op == "==")
         if ruling.verdict != "inconclusive":
             return ruling
     assert ruling is not None
@@ -167,18 +191,18 @@ def together(verdicts: Iterable[Verdict]) -> Verdict:
     return "fail" if "fail" in found else "inconclusive" if "inconclusive" in found else "pass"
 
 
-def _look(values: FloatArray, limit: float, op: Operator, alpha: float) -> Ruling:
+def _look(values: FloatArray, limit: float, op: Operator, alpha: float, every: bool) -> Ruling:
     n = values.size
     empty = int(np.isnan(values).sum())
     infinite = int(np.isinf(values).sum())
     if empty:
-        return Ruling("fail", nan, nan, nan, n, alpha, infinite, empty)
+        return Ruling("fail", nan, nan, nan, n, alpha, infinite, empty, every=every)
     values = numbers(values, "replications")
-    if op == "==":
-        kept = bool(np.all(values == limit))
-        return Ruling(
-            "pass" if kept else "fail", _mean(values), float(values.min()), float(values.max()), n, alpha, infinite
-        )
+    if every:
+        broken = n - int(np.sum(_KEEPS[op](values, limit)))
+        ends = float(values.min()), float(values.max())
+        verdict: Verdict = "fail" if broken else "pass"
+        return Ruling(verdict, _mean(values), *ends, n, alpha, infinite, every=True, broken=broken)
     low, high = one_sided_bounds(values, alpha)
     if infinite and op in (">=", ">"):
         # One infinite value would carry the mean of all others over a lower limit, so it counts as the greatest other.

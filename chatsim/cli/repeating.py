@@ -126,7 +126,7 @@ def _more(ruling: Ruling) -> str:
         return f" (infinite in {ruling.infinite} of {ruling.n})"
     if ruling.empty:
         return f" (no sample in {ruling.empty} of {ruling.n})"
-    if ruling.needed:
+    if ruling.why:
         return f" ({ruling.why})"
     if ruling.verdict != "inconclusive":
         return ""

@@ -107,6 +107,12 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
         return bool(_HOLDS[self.op](observed, self.limit))
 
     @property
+    def of_every_run(self) -> bool:
+        """Whether it is promised of each run, so that the mean of several says nothing about it: a count, the greatest
+        or the least of a run, and whatever is to be equal. Else of the number that runs have in the mean."""
+        return self.unit == "count" or self.aggregate in ("max", "min") or self.op == "=="
+
+    @property
     def holds_of_nothing(self) -> bool:
         """Whether it holds though nothing has happened: then every count is 0, and a metric without a sample keeps no
         promise."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import inf, nan
 
+import msgspec
 import pytest
 
 from chatsim.analysis.capacity import (
@@ -81,6 +82,15 @@ def test_means_alone_decide_where_luck_is_shared() -> None:
     at = Load(users=5, runs=(run(5, observed=0.1),))
     assert plain_verdict(at, TARGET, NODE) == "pass"
     assert plain_verdict(at, parse_expectation("p99(delivery_latency) < 100ms"), NODE) == "fail"
+
+
+def test_the_slowest_of_every_run_is_no_mean() -> None:
+    one = load(500, 4)
+    slow = Load(users=500, runs=(*one.runs[:3], msgspec.structs.replace(one.runs[3], observed=0.11)))
+    for text, verdict in (("max(delivery_latency) <= 100ms", "fail"), ("mean(delivery_latency) <= 100ms", "pass")):
+        target = parse_expectation(text)
+        assert plain_verdict(slow, target, NODE) == verdict
+        assert (verdict_on(slow, target, NODE) == "fail") == (verdict == "fail")
 
 
 def test_what_is_used_most_binds_unless_it_is_hardly_used() -> None:

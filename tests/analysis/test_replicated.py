@@ -42,6 +42,14 @@ def test_the_summary_has_an_interval_for_every_metric() -> None:
     assert table.iloc[1].tolist() == ["lost", 0.0, 0.0, 0.0, 10]
 
 
+def test_one_run_breaks_what_is_promised_of_every_run() -> None:
+    found = replicated([*VALUES, 0.2], "max(delivery_latency) <= 100ms", "mean(delivery_latency) <= 150ms")
+    slowest = found.rulings[0]
+    assert (slowest.verdict, slowest.low, slowest.high) == ("fail", 0.078, 0.2)
+    assert found.verdicts().why.tolist() == ["broken by 1 of 11 runs", ""]
+    assert [r.verdict for r in found.rulings] == ["fail", "pass"]
+
+
 @pytest.mark.parametrize(("messages", "needed"), [(298, 299), (299, 0)])
 def test_a_quantile_of_too_few_messages_has_a_mean_and_no_interval(messages: int, needed: int) -> None:
     found = replicated(VALUES, numbers={"delivery_latency_count": float(messages), "delivery_latency_max_s": 0.2})

@@ -108,6 +108,42 @@ def test_a_count_that_must_be_equal_must_be_so_in_every_replication() -> None:
     assert (ruling.verdict, ruling.n, ruling.low, ruling.high) == ("pass", 4, 0.0, 0.0)
 
 
+def test_what_is_promised_of_every_run_is_broken_by_one_of_them() -> None:
+    """Four of twenty above the limit leave the mean far below it: no run is a mean."""
+    row = [0.4] * 8 + [1.2, 1.1] + [0.4] * 8 + [1.0, 1.3]
+    looks = Looks(first=20, n_max=20)
+    assert rule(row, 0.95, "<=", looks).verdict == "pass"
+    ruling = rule(row, 0.95, "<=", looks, every=True)
+    assert (ruling.verdict, ruling.broken, ruling.low, ruling.high) == ("fail", 4, 0.4, 1.3)
+    assert ruling.why == "broken by 4 of 20 runs"
+    assert rule(row, 1.3, "<=", looks, every=True).verdict == "pass"
+    assert rule(row, 1.3, "<", looks, every=True).broken == 1
+    assert rule(row, 0.4, ">", looks, every=True).broken == 16
+    assert rule([*row[:19], inf], 1.3, "<=", looks, every=True).broken == 1
+    assert rule([*row[:19], nan], 1.3, "<=", looks, every=True).empty == 1
+
+
+@pytest.mark.parametrize(("limit", "verdict"), [(0.0, "fail"), (1.0, "pass")])
+def test_counts_are_judged_alike_however_their_limit_is_written(limit: float, verdict: str) -> None:
+    row, looks = [0.0] * 7 + [1.0] + [0.0] * 2, Looks(first=10, n_max=10)
+    assert rule(row, limit, "<=", looks, every=True).verdict == verdict
+    assert rule(row, limit + 1, "<", looks, every=True).verdict == verdict
+    assert rule(row, -limit, ">=", looks, every=True).verdict == "pass"
+
+
+def test_how_many_runs_may_break_what_none_broke_is_the_rule_of_three() -> None:
+    """1 - 0.05 ** (1 / n), about 3 / n; of a share that is broken as often as it may be, 5 % of 4,000 samples of twenty
+    say less than there is (false alarm: 4 standard errors, 1 in 16,000)."""
+    looks = Looks(first=20, n_max=20)
+    ruling = rule([0.0] * 20, 0.0, "==", looks)
+    assert ruling.share_max == pytest.approx(1 - 0.05 ** (1 / 20))
+    assert rule([1.0] * 20, 0.0, "==", looks).share_max == 1.0
+    assert np.isnan(rule([1.0] * 20, 2.0, "<=", looks).share_max)
+    rows = np.random.default_rng(5).random((4000, 20)) < 0.2
+    too_low = np.mean([rule(row, 0.0, "<=", looks, every=True).share_max < 0.2 for row in rows])
+    assert too_low <= 0.05 + 4 * (0.05 * 0.95 / 4000) ** 0.5
+
+
 def test_undelivered_is_infinite_and_is_shown() -> None:
     looks = Looks(first=4, n_max=4)
     ruling = rule([0.1, inf, 0.1, 0.1], 1.0, "<=", looks)

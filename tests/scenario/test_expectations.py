@@ -125,3 +125,19 @@ def test_the_tables_name_each_word_once() -> None:
 )
 def test_what_would_hold_though_nothing_had_happened_is_known(text: str, holds: bool) -> None:
     assert parse_expectation(text).holds_of_nothing is holds
+
+
+@pytest.mark.parametrize(
+    ("text", "every"),
+    [
+        ("lost <= 0", True),
+        ("count(reconnect_time) >= 4", True),
+        ("max(delivery_latency) <= 950ms", True),
+        ("min(detection_time) >= 10s", True),
+        ("p99(delivery_latency) == 100ms", True),
+        ("p99(delivery_latency) <= 100ms", False),
+        ("mean(utilisation) < 0.5", False),
+    ],
+)
+def test_what_is_promised_of_every_run_and_what_in_the_mean(text: str, every: bool) -> None:
+    assert parse_expectation(text).of_every_run is every
