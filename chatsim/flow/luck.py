@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chatsim.people.streams import Streams
-from chatsim.scenario.costs import BY_TYPE, Costs
+from chatsim.scenario.costs import BY_TYPE, COLLECT, Collections, Costs
 from chatsim.scenario.distributions import Constant, Distribution
 
 FloatArray = npt.NDArray[np.float64]
@@ -90,8 +90,10 @@ class Prices:
 
     def __init__(self, costs: Costs, streams: Streams) -> None:
         laws = {}
+        self._collections = costs.collect if isinstance(costs.collect, Collections) else None
+        self._stored = 0
         for word in (*Costs.__struct_fields__,):
-            law = getattr(costs, word)
+            law = None if word == COLLECT and self._collections is not None else getattr(costs, word)
             laws[word] = law if law is not None else costs.frame if word in BY_TYPE else _NOTHING
         self._lucks = {word: Luck(streams, f"cost/{word}", [law]) for word, law in laws.items()}
         self.pace = Pace(costs, streams)
@@ -103,6 +105,17 @@ class Prices:
     def each(self, word: str, n: int) -> FloatArray:
         """What each of `n` such pieces of work costs (s)."""
         return self._lucks[word].means(np.ones(n, dtype=np.int64))
+
+    def stored(self, n: int) -> FloatArray:
+        """What each of the next `n` stored messages costs (s), the collector's pauses included."""
+        cost_s = self.each("append", n)
+        if self._collections is None:
+            return cost_s + self.each(COLLECT, n)
+        numbers = np.arange(self._stored + 1, self._stored + n + 1)
+        self._stored += n
+        for place in np.flatnonzero(numbers % self._collections.every == 0):
+            cost_s[place] += self._collections.pause_s(int(numbers[place]))
+        return cost_s
 
     def cold(self, slept_s: FloatArray) -> FloatArray:
         """Which part of `cold` a wake-up costs after so long a sleep (s)."""

@@ -156,9 +156,7 @@ class Node:
         end = int(np.searchsorted(load.at_s, until))
         user = load.user[self._next_say : end].astype(np.int64)
         group = load.group[user]
-        cost_s = self.prices.each("frame", user.size)
-        for word in ("append", "collect"):
-            cost_s += self.prices.each(word, user.size)
+        cost_s = self.prices.each("frame", user.size) + self.prices.stored(user.size)
         others = load.size[load.session[user]].astype(np.int64) - 1
         cost_s += self.prices.means("owed", others) * others
         at = load.at_s[self._next_say : end]

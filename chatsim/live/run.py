@@ -44,6 +44,7 @@ from chatsim.live.sqlite_log import hold
 from chatsim.live.stalls import StallWatch
 from chatsim.live.tls import client_context, self_signed
 from chatsim.live.tokens import Purse
+from chatsim.live.wakeful import Wakeful
 from chatsim.network.link import Link
 from chatsim.people.people import Device
 from chatsim.people.plan import Plan
@@ -109,9 +110,9 @@ def run_live(
     """Play the scenario with its `live:` overrides; the journal and the server's log go into `out_dir`.
 
     `progress` hears the share done. What is measured `closely` has a core of its own for the server and one for the
-    crowd, where there are two, and a probe of the server's speed; its journal is read when people have stopped acting:
-    the crowd's loop is never busy with it while latencies are measured, and a long run takes longer to end. Raises
-    UsageError for what the live wire cannot play, HarnessError where it failed.
+    crowd, which then never sleeps (`wakeful`), where there are two, and a probe of the server's speed; its journal is
+    read when people have stopped acting: the crowd's loop is never busy with it while latencies are measured, and a
+    long run takes longer to end. Raises UsageError for what the live wire cannot play, HarnessError where it failed.
     """
     told = scenario.with_seed(seed).with_live_overrides()
     played = told.scaled()
@@ -152,6 +153,7 @@ def run_live(
         follower = stack.enter_context(contextlib.closing(Follower(journal, purse.forged)))
         trust = None if tls is None else client_context(tls.cert)
         run = _Run(played, lives, trust, purse, admin_key, follower, data, clock, follows=not closely)
+        run.wakeful = crowd_core is not None
         with held_to(crowd_core), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run.play(progress))
         code = lives.stop()
@@ -188,6 +190,7 @@ class _Run:
         follows: bool,
     ) -> None:
         self.follows = follows
+        self.wakeful = False
         self.clock = clock
         self.data = data
         self.scenario = scenario
@@ -235,9 +238,13 @@ class _Run:
             cpu_s, crowd_s = self.lives.cpu_s(), time.process_time()
             calendar.begin()
             watch = StallWatch(loop, self.stalls.append)
+            wakeful = Wakeful(loop) if self.wakeful else None
             await self._until(scenario.duration_s, progress)
             self.utilisation = (self.lives.cpu_s() - cpu_s) / calendar.now()
             self.crowd_cpu_s = time.process_time() - crowd_s
+            if wakeful is not None:
+                wakeful.end()
+                self.crowd_cpu_s = wakeful.busy_s
             await self._settle()
             self.lasted_s = calendar.now()
         watch.end()

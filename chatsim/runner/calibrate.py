@@ -11,8 +11,6 @@ from itertools import pairwise
 from statistics import median
 from typing import Any, Final
 
-import numpy as np
-
 from chatsim.analysis.costing import Cost, Costing, costing
 from chatsim.analysis.fits import Line, Median, Shape, median_of
 from chatsim.analysis.pace import Pace
@@ -22,9 +20,6 @@ from chatsim.live.calibration.meters import machine, versions
 from chatsim.live.calibration.seen import Measured
 from chatsim.scenario.costs import FINER, WORDS
 from chatsim.store.calibration import Calibration, Estimate, Fit, LineFit, Reference
-
-PAUSES_MAX: Final = 20
-"""So many pauses of the collector are told apart."""
 
 CV_MIN: Final = 0.01
 """Less spread than this is none."""
@@ -99,16 +94,8 @@ def _bins(shape: Shape, mean_s: float) -> Any:
 
 
 def _collecting(found: Costing) -> Any:
-    """What the cycle collector takes, by stored message: mostly nothing, and else as long as one of the pauses that
-    were seen, of which those of many are put together."""
-    share = found.collected_share
-    parts = np.array_split(np.sort(found.collected), min(len(found.collected), PAUSES_MAX))
-    weigh = [part.size / len(found.collected) for part in parts]
-    pauses = [
-        {"weight": share * weight, "constant": _us(float(part.mean()))}
-        for weight, part in zip(weigh, parts, strict=True)
-    ]
-    return {"mixture": [{"weight": 1 - share, "constant": 0}, *pauses]}
+    """The cycle collector's pauses, in the order in which they were seen in a fresh server."""
+    return {"every": round(1 / found.collected_share), "pauses": [_us(took_s) for took_s in found.collected]}
 
 
 def wavering(pace: Pace) -> dict[str, Any]:

@@ -8,8 +8,9 @@ is the simulation's affair.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
+from math import fsum
 from pathlib import Path
 from typing import Final
 
@@ -49,6 +50,12 @@ PACE: Final = ("pace", "pace_hold")
 COLD_AFTER: Final = "cold_after"
 """For how long the loop sleeps until it is cold."""
 
+COLLECT: Final = "collect"
+"""The cycle collector: a distribution, drawn for each stored message, or `PAUSES`."""
+
+PAUSES: Final = ("every", "pauses")
+"""The words of the pauses themselves."""
+
 GO_WITH: Final[Mapping[str, tuple[str, ...]]] = {
     "pace": ("pace_hold",),
     "pace_hold": ("pace",),
@@ -70,6 +77,24 @@ def _shipped(word: str) -> Distribution:
     return cost
 
 
+class Collections(msgspec.Struct, frozen=True, kw_only=True):
+    """The cycle collector's pauses as they come in a fresh process: one after `every` stored messages, each as long as
+    the next of `pauses_s` (s), over and over. A collector counts what is made, so that nothing in this is drawn."""
+
+    every: int
+    pauses_s: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """What it takes for each stored message, in the mean (s)."""
+        return fsum(self.pauses_s) / len(self.pauses_s) / self.every
+
+    def pause_s(self, number: int) -> float:
+        """How long the loop stands at the stored message of this number, the first of the process being 1 (s)."""
+        turn, rest = divmod(number, self.every)
+        return 0.0 if rest or not turn else self.pauses_s[(turn - 1) % len(self.pauses_s)]
+
+
 class Costs(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds of the event loop for each kind of work, as distributions; the defaults are those of the shipped file.
 
@@ -79,7 +104,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     of one beside token and TLS, the connection's end included; `wake` when the loop was asleep and is woken, and so
     much of `cold` more as 1 - exp(-slept / `cold_after`), since caches grow cold; `flush` once in each turn that says
     something to many, which then writes all it has to say at its end; `owed` more for each recipient of a message, and
-    `settled` when she has acked it; `collect` the cycle collector, drawn for each stored message and mostly 0;
+    `settled` when she has acked it; `collect` the cycle collector, by its pauses or drawn for each stored message;
     `append_durable` instead of `append`, and `commit` and `commit_record` (a commit's time, and more of it for each
     record in it, both of the log's own thread) where `log.store` is sqlite; `tls_frame` and `tls_write` more for a
     frame and for a flush over TLS.
@@ -106,7 +131,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     flush: Distribution | None = None
     owed: Distribution | None = None
     settled: Distribution | None = None
-    collect: Distribution | None = None
+    collect: Distribution | Collections | None = None
     append_durable: Distribution | None = None
     commit: Distribution | None = None
     commit_record: Distribution | None = None
@@ -173,12 +198,16 @@ def _from_mapping(value: Mapping[str, object], folder: Path | None) -> Costs:
     """Costs by name."""
     found: list[Fault] = []
     read: dict[str, Distribution] = {}
+    collections: Collections | None = None
     known = (*WORDS, *FINER, *PACE, COLD_AFTER)
     for word, given in value.items():
         if word not in known:
             found.append(((word,), f"unknown cost {word!r}{did_you_mean(word, known)}"))
             continue
         try:
+            if word == COLLECT and isinstance(given, Mapping) and not given.keys().isdisjoint(PAUSES):
+                collections = _collections(given)
+                continue
             read[word] = read_distribution(given, units.number if word == "pace" else units.duration, folder)
         except FaultsError as faults:
             found.extend(((word, *path), text) for path, text in faults.found)
@@ -192,7 +221,32 @@ def _from_mapping(value: Mapping[str, object], folder: Path | None) -> Costs:
         found.append(((COLD_AFTER,), f"{COLD_AFTER} is one duration, like 400us: nothing is drawn here"))
     if found:
         raise FaultsError(found)
-    return Costs(**read)
+    costs = Costs(**read)
+    return costs if collections is None else msgspec.structs.replace(costs, collect=collections)
+
+
+def _collections(value: Mapping[str, object]) -> Collections:
+    """`{every: 10000, pauses: [3ms, 4ms, 20ms]}`."""
+    found: list[Fault] = [
+        ((word,), f"unknown word{did_you_mean(word, PAUSES)}") for word in value if word not in PAUSES
+    ]
+    found += [((), f"{word} is missing: say both {' and '.join(PAUSES)}") for word in PAUSES if word not in value]
+    every, given = value.get("every", 1), value.get("pauses", [0])
+    if not isinstance(every, int) or isinstance(every, bool) or every < 1:
+        found.append((("every",), f"{every} is no number of stored messages: write a whole number from 1"))
+    pauses: list[float] = []
+    if not isinstance(given, Sequence) or isinstance(given, str) or not given:
+        found.append((("pauses",), "should be a list of durations, like [3ms, 4ms, 20ms]"))
+    else:
+        for place, one in enumerate(given):
+            try:
+                pauses.append(units.duration(one))
+            except ValueError as error:
+                found.append((("pauses", place), f"{error}"))
+    if found:
+        raise FaultsError(found)
+    assert isinstance(every, int)
+    return Collections(every=every, pauses_s=tuple(pauses))
 
 
 def _from_file(name: str, folder: Path | None) -> Costs:

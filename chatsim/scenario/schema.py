@@ -12,7 +12,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from chatsim.core.config import ALGORITHMS, HandlerConfig
 from chatsim.scenario import handler
-from chatsim.scenario.costs import COLD_AFTER, FINER, GO_WITH, PACE, WORDS
+from chatsim.scenario.costs import COLD_AFTER, COLLECT, FINER, GO_WITH, PACE, PAUSES, WORDS
 from chatsim.scenario.model import MESSAGES, Scenario
 from chatsim.scenario.words import (
     DURATION_SCHEMA,
@@ -118,6 +118,14 @@ def _costs() -> dict[str, Any]:
     """Schema of the costs: `default`, 0, a file, or each by name."""
     words = dict.fromkeys((*WORDS, *FINER, *PACE), distribution_schema(DURATION_SCHEMA))
     words |= {"pace": distribution_schema({"type": "number", "minimum": 0}), COLD_AFTER: DURATION_SCHEMA}
+    pauses = {"type": "array", "items": DURATION_SCHEMA, "minItems": 1}
+    by_pauses = {
+        "type": "object",
+        "properties": {"every": {"type": "integer", "minimum": 1}, "pauses": pauses},
+        "required": list(PAUSES),
+        "additionalProperties": False,
+    }
+    words[COLLECT] = {"anyOf": [words[COLLECT], by_pauses]}
     together = {word: list(others) for word, others in GO_WITH.items()}
     named = {"type": "object", "properties": words, "dependentRequired": together, "additionalProperties": False}
     return {"anyOf": [{"const": 0}, {"type": "string", "minLength": 1}, named]}

@@ -35,7 +35,7 @@ from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Claims, Refusal, untimely
 from chatsim.people.script import SETTLE_S
 from chatsim.people.streams import Draws, Streams
-from chatsim.scenario.costs import FINER, WORDS, Costs
+from chatsim.scenario.costs import FINER, WORDS, Collections, Costs
 from chatsim.scenario.distributions import Distribution
 from chatsim.sim.commits import Commits
 from chatsim.sim.company import Company
@@ -137,7 +137,8 @@ class Node:
         self._out: list[Send | Ping | Close | Watch] = []
         # What was delivered by frames that are read at once, by whom to tell of it, session and receiver.
         self._held: dict[tuple[tuple[str, ...], str, str], list[str]] | None = None
-        told_apart = [word for word in FINER if getattr(costs, word) is not None]
+        self._collections = costs.collect if isinstance(costs.collect, Collections) else None
+        told_apart = [word for word in FINER if isinstance(getattr(costs, word), Distribution)]
         # When the log's thread has last been busy.
         self._logged_at = -inf
         self._cold_after_s = inf if costs.cold_after is None else costs.cold_after.mean
@@ -172,7 +173,8 @@ class Node:
             # So that no answer is charged and sent off in one go.
             self._write_s = draws["write"]
         self._appending = draws["append_durable"] if durable and "append_durable" in draws else draws["append"]
-        if self._collecting is not None or self._appending is not draws["append"]:
+        collects = self._collecting is not None or self._collections is not None
+        if collects or self._appending is not draws["append"]:
             self._append_s = self._appending
 
     def _take(self, handler: ChatHandler) -> None:
@@ -180,7 +182,7 @@ class Node:
         # A new life counts anew, as a new process does.
         self.departed: dict[int, int] = {}
         self.handshakes_refused: dict[str, int] = {}
-        self._posted = 0
+        self._posted = self._stored = 0
         self._receive = handler.receive
         self._wake_at = handler.wake_at
         self._armed_at = inf
@@ -223,8 +225,11 @@ class Node:
 
     def _appending_s(self) -> float:
         """What an append costs where that is drawn, or the cycle collector may run."""
-        collects_s = 0.0 if self._collecting is None else self._collecting.next()
-        return self._appending.next() + collects_s
+        cost_s = self._appending.next()
+        if self._collections is not None:
+            self._stored += 1
+            return cost_s + self._collections.pause_s(self._stored)
+        return cost_s if self._collecting is None else cost_s + self._collecting.next()
 
     def _owing_s(self, send: Send) -> float:
         """What it costs beside the writing that a message is owed to somebody, or that somebody has acked it."""

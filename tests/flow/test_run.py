@@ -38,6 +38,10 @@ SCENARIOS: dict[str, tuple[tuple[dict[str, Any], ...], dict[str, Any]]] = {
         ({},),
         {"costs": {"wake": "1ms", "flush": "2ms", "handshake": "5ms", "frame_ack": "100us", "collect": "300us"}},
     ),
+    "pauses of a collector": (
+        ({},),
+        {"costs": SLOW | {"collect": {"every": 20, "pauses": ["2ms", "3ms", "15ms"]}}},
+    ),
     "a loop that grows cold": (
         ({},),
         {"costs": SLOW | {"wake": "100us", "cold": {"exponential": {"mean": "300us"}}, "cold_after": "500us"}},

@@ -13,7 +13,7 @@ from chatsim.live.calibration.seen import Measured
 from chatsim.runner.calibrate import calibration, uncertain, words_of
 from chatsim.runner.validate import times
 from chatsim.scenario import units
-from chatsim.scenario.costs import FINER, WORDS, read_costs
+from chatsim.scenario.costs import FINER, WORDS, Collections, read_costs
 from chatsim.scenario.reading import read_distribution
 from chatsim.store.calibration import Calibration, write
 from tests.analysis.planted import COSTS_S, measured
@@ -51,8 +51,13 @@ def test_so_it_does_what_a_long_sleep_costs_and_how_long_that_is(tmp_path: Path)
 def test_the_collector_stops_as_often_and_as_long_as_it_was_seen_to(tmp_path: Path) -> None:
     write(tmp_path / "calibration.json", made(measured(cv=0.0)))
     collect = read_costs("calibration.json", tmp_path).collect
-    assert collect is not None
+    assert isinstance(collect, Collections)
     assert collect.mean == pytest.approx(2 / 40_000 * 0.006, rel=1e-3)
+    # In their order: a collector looks at more every so many times, and a fresh server has that still before it.
+    pauses = {number: collect.pause_s(number) for number in (19_999, 20_000, 20_001, 40_000, 60_000)}
+    first, second = collect.pauses_s
+    assert list(pauses.values()) == [0.0, first, 0.0, second, first]
+    assert first == pytest.approx(second / 2)
 
 
 def test_no_host_and_no_path_is_in_the_file() -> None:

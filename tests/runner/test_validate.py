@@ -177,6 +177,8 @@ def test_costs_are_multiplied_and_shares_are_not() -> None:
             "mixture": [{"weight": 0.9, "constant": 0}, {"weight": 0.1, "uniform": {"low": "1us", "high": "3us"}}]
         },
     }
+    pauses: dict[str, Any] = {"collect": {"every": 100, "pauses": ["3us", "5us"]}}
+    assert times(pauses, 2.0) == {"collect": {"every": 100, "pauses": ["6us", "10us"]}}
     assert times(words, 2.0) == {
         "frame": "20us",
         "commit": {"lognormal": {"mean": "5us", "cv": 0.4}},

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chatsim.scenario.costs import FINER, SHIPPED, WORDS, Costs, default, free, read_costs
+from chatsim.scenario.costs import FINER, SHIPPED, WORDS, Collections, Costs, default, free, read_costs
 from chatsim.scenario.distributions import Constant, Exponential, Lognormal
 from chatsim.scenario.faults import FaultsError, dotted
 from chatsim.scenario.model import Scenario
@@ -103,6 +103,11 @@ def test_a_file_beside_the_scenario(text: str, tmp_path: Path) -> None:
         ("cut.yaml", "", "cut off, so calibrate again"),
         ({"frame_mesage": "1us"}, "frame_mesage", "unknown cost"),
         ({"wake": -1}, "wake", "write -1s"),
+        ({"collect": {"every": 0, "pauses": ["1ms"]}}, "collect.every", "a whole number from 1"),
+        ({"collect": {"every": 2}}, "collect", "pauses is missing: say both every and pauses"),
+        ({"collect": {"pauses": "1ms", "every": 2}}, "collect.pauses", "a list of durations"),
+        ({"collect": {"pauses": ["1ms", 2], "every": 2}}, "collect.pauses[1]", "write 2s"),
+        ({"collect": {"pauses": ["1ms"], "evry": 2, "every": 2}}, "collect.evry", "did you mean every?"),
     ],
 )
 def test_refusals(value: Any, path: str, hint: str, tmp_path: Path) -> None:
@@ -120,6 +125,14 @@ def test_refusals(value: Any, path: str, hint: str, tmp_path: Path) -> None:
         read_costs(value, tmp_path)
     assert dotted(caught.value.found[0][0]) == path
     assert hint in caught.value.found[0][1]
+
+
+def test_a_collector_is_told_by_its_pauses() -> None:
+    collect = read_costs({"collect": {"every": 4, "pauses": ["2ms", "6ms"]}}).collect
+    assert collect == Collections(every=4, pauses_s=(0.002, 0.006))
+    assert collect.mean == pytest.approx(0.001)
+    assert [collect.pause_s(number) for number in (0, 3, 4, 8, 12)] == [0.0, 0.0, 0.002, 0.006, 0.002]
+    assert not read_costs({"collect": {"every": 4, "pauses": ["2ms"]}} | dict.fromkeys(WORDS, 0)).is_free
 
 
 def test_a_pace_is_a_number_and_is_held_for_a_time() -> None:

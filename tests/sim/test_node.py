@@ -36,7 +36,7 @@ from chatsim.network.link import Link
 from chatsim.people.people import Device, Person
 from chatsim.people.script import SETTLE_S
 from chatsim.people.streams import Streams
-from chatsim.scenario.costs import Costs, free
+from chatsim.scenario.costs import Collections, Costs, free
 from chatsim.scenario.distributions import Constant, Distribution, Uniform
 from chatsim.sim.engine import Engine
 from chatsim.sim.node import Node
@@ -82,7 +82,7 @@ class World:
         log_s: float = 0.0,
         config: HandlerConfig | None = None,
         durable: bool = False,
-        **costs_s: float | Distribution,
+        **costs_s: float | Distribution | Collections,
     ) -> None:
         self.engine = Engine(quantum_s=0.5)
         self.crowd = FakeCrowd()
@@ -555,6 +555,15 @@ def test_the_collector_stops_the_loop_at_a_stored_message() -> None:
     world.engine.run(7.0)
     assert world.got(Ack)[0][0] == pytest.approx(5.21)
     assert world.got(Heartbeat)[0][0] == pytest.approx(6.0), "nothing is stored"
+
+
+def test_the_collector_stops_the_loop_at_every_so_many_messages_and_each_time_as_long_as_then() -> None:
+    world = World(append=0.01, collect=Collections(every=2, pauses_s=(0.1, 0.3)))
+    for place in range(8):
+        world.say(5.0 + place, 0, f"{place}")
+    world.engine.run(14.0)
+    took_s = [now - (5.0 + place) for place, (now, _) in enumerate(world.got(Ack))]
+    assert took_s == pytest.approx([0.01, 0.11, 0.01, 0.31, 0.01, 0.11, 0.01, 0.31])
 
 
 def test_a_log_that_lasts_answers_after_its_commit_and_together() -> None:

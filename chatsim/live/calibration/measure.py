@@ -117,9 +117,10 @@ def measure(effort: Effort, data: Path, *, journal: bool, progress: Progress | N
             found.rounds.append(_round(crowds, [paces[place] for place in order], level, effort.load_s))
             told((number + 1) / (effort.rounds + 1))
         with home.crowd("collecting") as crowd:
-            crowd.churn(effort.churn // 10)
-            before, since = len(read_collections(home.collections)), len(home.glances("collecting"))
-            found.churned = crowd.churn(effort.churn)
+            # From its first message on: a collector counts what is made, and looks at more every third time.
+            before, warm = len(read_collections(home.collections)), crowd.churn(effort.churn // 10)
+            since = len(home.glances("collecting"))
+            found.churned = warm + crowd.churn(effort.churn)
             found.collections = read_collections(home.collections)[before:]
             found.collecting_s = fmean(one.took_s for one in home.glances("collecting")[since:])
         glances: dict[Server, list[Glance]] = {server: home.glances(server) for server in kinds}

@@ -1,0 +1,61 @@
+"""A loop that never sleeps: how busy it is, is what its turns took beyond one that found nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+
+from chatsim.live.wakeful import EMPTY, Wakeful
+
+
+class FakeLoop:
+    """Does what is asked for when it is told to, by a clock that is set."""
+
+    def __init__(self) -> None:
+        self.now = 5.0
+        self.ready: list[Callable[[], Any]] = []
+
+    def call_soon(self, call: Callable[[], Any]) -> None:
+        self.ready.append(call)
+
+    def turn(self, took_s: float) -> None:
+        self.now += took_s
+        ready, self.ready = self.ready, []
+        for call in ready:
+            call()
+
+
+def wakeful(loop: FakeLoop) -> Wakeful:
+    return Wakeful(cast("asyncio.AbstractEventLoop", loop), lambda: loop.now)
+
+
+def test_only_what_a_turn_found_to_do_is_work() -> None:
+    loop = FakeLoop()
+    made = wakeful(loop)
+    for took_s in (1e-6, 1e-6, 2e-6, 50e-6, 1e-6, 31e-6):
+        loop.turn(took_s)
+    assert made.busy_s == pytest.approx(49e-6 + 30e-6)
+
+
+def test_a_turn_is_measured_beside_the_shortest() -> None:
+    loop = FakeLoop()
+    made = wakeful(loop)
+    loop.turn(2e-6)
+    loop.turn(2e-6 * EMPTY * 0.99)
+    assert made.busy_s == 0.0
+    loop.turn(2e-6 * EMPTY * 1.01)
+    assert made.busy_s == pytest.approx(2e-6 * (EMPTY * 1.01 - 1))
+
+
+def test_it_asks_for_the_next_turn_until_it_is_ended() -> None:
+    loop = FakeLoop()
+    made = wakeful(loop)
+    assert len(loop.ready) == 1
+    loop.turn(1e-6)
+    assert len(loop.ready) == 1
+    made.end()
+    loop.turn(1e-6)
+    assert not loop.ready
