@@ -115,8 +115,13 @@ def check_jobs(jobs: int) -> None:
 
 
 def changes(texts: Sequence[str]) -> dict[str, Any]:
-    """Paths of a scenario and their new values, which are what a file would say."""
-    return {path: _value(text, value) for text, path, value in map(_parts, texts)}
+    """Paths of a scenario and their new values, which are what a file would say, in the order in which they were said
+    last: a mapping or a list is one in YAML, or JSON, in brackets."""
+    found: dict[str, Any] = {}
+    for text, path, value in map(_parts, texts):
+        found.pop(path, None)
+        found[path] = _value(text, value)
+    return found
 
 
 def grid(texts: Sequence[str]) -> dict[str, list[Any]]:
@@ -139,7 +144,11 @@ def _parts(text: str) -> tuple[str, str, str]:
 def _value(text: str, value: str) -> Any:
     from chatsim.scenario.yaml import YamlError, parse_yaml
 
+    name = f"--set {text.partition('=')[0]}"
     try:
-        return parse_yaml(value, f"--set {text.partition('=')[0]}", may_be_empty=True).value
+        found = parse_yaml(value, name, may_be_empty=True)
+        if found.problems:
+            raise YamlError(name, [*found.problems])
     except YamlError as problem:
         raise UsageError(f"{problem}") from None
+    return found.value

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from copy import deepcopy
-from typing import Any
+from typing import Any, NamedTuple
 
 from chatsim.errors import UsageError
 from chatsim.scenario.faults import did_you_mean
@@ -29,6 +29,55 @@ def changed(
         place, key, _ = _found(made, path, words, group_words)
         place[key] = deepcopy(value)
     return made
+
+
+class _Change(NamedTuple):
+    place: tuple[Any, ...]
+    path: str
+    value: Any
+
+
+def remembered(
+    read: Mapping[str, Any],
+    earlier: Mapping[str, Any],
+    changes: Mapping[str, Any],
+    *,
+    words: Collection[str],
+    group_words: Collection[str],
+) -> dict[str, Any]:
+    """What makes of the mapping that was `read`, by `changed`, what the `earlier` changes and then these made of it.
+
+    In the order in which they were said, for a later one may lie within an earlier one; what a later one replaced is
+    left out, for its path may lead nowhere any more. Raises UsageError where a path leads nowhere.
+    """
+    made = deepcopy(dict(read))
+    said: list[_Change] = []
+    for path, value in (*earlier.items(), *changes.items()):
+        into, key, above = _found(made, path, words, group_words)
+        into[key] = deepcopy(value)
+        place = (*above, key)
+        said = [each for each in said if each.place[: len(place)] != place]
+        said.append(_Change(place, path, deepcopy(value)))
+    made = deepcopy(dict(read))
+    told: dict[str, Any] = {}
+    for each in said:
+        path = each.path
+        # A group may have had another name when it was said.
+        if path in told or not _leads_to(each.place, made, path, words, group_words):
+            path = ".".join(map(str, each.place))
+        into, key, _ = _found(made, path, words, group_words)
+        into[key] = deepcopy(each.value)
+        told[path] = each.value
+    return told
+
+
+def _leads_to(
+    place: tuple[Any, ...], made: Mapping[str, Any], path: str, words: Collection[str], group_words: Collection[str]
+) -> bool:
+    try:
+        return place_of(made, path, words=words, group_words=group_words) == place
+    except UsageError:
+        return False
 
 
 def place_of(
@@ -65,15 +114,23 @@ def set_options(changes: Mapping[str, Any]) -> list[str]:
 
 
 def _said(value: Any) -> str:
-    """A value in one line of YAML: as it is where it reads as itself, and otherwise as JSON, which is YAML too."""
+    """A value in one line of YAML: as it is where it reads as itself, and otherwise as JSON, which is YAML too. It has
+    no two blanks beside each other, of which pages and lines of a log make one."""
     value = plain(value)
-    if isinstance(value, str) and value and value.isprintable():
+    if isinstance(value, str) and value.isprintable() and value == " ".join(value.split()) != "":
         try:
             if parse_yaml(value).value == value:
                 return value
         except YamlError:
             pass
-    return json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
+    # What JSON leaves as it is and YAML refuses, or takes for the end of a line.
+    text = "".join(each if each.isprintable() else _escaped(each) for each in text)
+    return text.replace("  ", f" {_escaped(' ')}")
+
+
+def _escaped(letter: str) -> str:
+    return f"\\u{ord(letter):04x}" if ord(letter) < 0x10000 else f"\\U{ord(letter):08x}"
 
 
 def _inner(place: Any, step: str, path: str) -> Any:

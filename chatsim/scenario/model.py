@@ -23,7 +23,7 @@ from chatsim.core.config import HandlerConfig
 from chatsim.errors import UsageError
 from chatsim.scenario import faults as f
 from chatsim.scenario import reading, units
-from chatsim.scenario.changes import changed, place_of
+from chatsim.scenario.changes import changed, place_of, remembered
 from chatsim.scenario.contradictions import contradictions
 from chatsim.scenario.costs import Costs, default, read_costs
 from chatsim.scenario.distributions import Constant, Distribution
@@ -258,6 +258,7 @@ class Scenario(Words):
     _folder: Path | None = PrivateAttr(default=None)
     _source: dict[str, Any] = PrivateAttr(default_factory=dict)
     _lines: dict[f.Path, int] = PrivateAttr(default_factory=dict)
+    _read: dict[str, Any] = PrivateAttr(default_factory=dict)
     _changes: dict[str, Any] | None = PrivateAttr(default_factory=dict)
     _time_scale: float = PrivateAttr(default=1.0)
     _played_scale: float = PrivateAttr(default=1.0)
@@ -280,6 +281,7 @@ class Scenario(Words):
         if made is None or found:
             raise f.FaultsError(found)
         made._path, made._folder, made._source, made._lines = path, folder, dict(mapping), dict(lines or {})
+        made._read = made._source
         return made._with_expectation_lines()
 
     @classmethod
@@ -405,12 +407,12 @@ class Scenario(Words):
         source = changed(self._source, all_changes, words=scenario_words, group_words=group_words)
         made = type(self).of(source, folder=self._folder, path=self._path, lines=self._lines)
         made._time_scale = self._time_scale
-        if self._changes is None:
-            made._changes = None
-        else:
-            # In the order in which they were said, for a later one may lie within an earlier one.
-            kept = {path: value for path, value in self._changes.items() if path not in all_changes}
-            made._changes = {path: value for path, value in (kept | all_changes).items() if path != "seed"}
+        made._read, made._changes = self._read, None
+        if self._changes is not None:
+            unseeded = {path: value for path, value in all_changes.items() if path != "seed"}
+            made._changes = remembered(
+                self._read, self._changes, unseeded, words=scenario_words, group_words=group_words
+            )
         return made if "seed" in all_changes else made.with_seed(self.seed)
 
     def _with_expectation_lines(self, at: f.Path = ("expect",)) -> "Scenario":

@@ -8,6 +8,7 @@ shell; and no path of this machine is in it.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -71,16 +72,45 @@ def command(
 
 
 def folded(parts: Sequence[str], width: int = WIDTH) -> list[str]:
-    """The same command in lines of at most `width` columns, as a shell takes them; no part is broken."""
+    """The same command in lines of at most `width` columns, as a shell takes them; a part is broken only between the
+    items of a mapping or a list, where YAML takes the end of a line for a blank."""
     lines = [parts[0]]
     for part in parts[1:]:
         # A backslash has to find room behind it.
         if len(lines[-1]) + 1 + len(part) + 2 > width:
             lines[-1] += " \\"
-            lines.append(f"    {part.strip()}")
+            lines += _broken(f"{_INDENT}{part.strip()}", width - 2)
         else:
             lines[-1] += f" {part}"
     return lines
+
+
+_INDENT: Final = 4 * " "
+
+_ITEM: Final = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^",])*(?:, |$)')
+"""What stands between two commas of a line of JSON."""
+
+
+def _broken(line: str, width: int) -> list[str]:
+    """A part of a command in lines of that width, as far as it has places to be broken at."""
+    words = shlex.split(line)
+    if len(line) <= width or words[:1] != ["--set"]:
+        return [line]
+    path, _, value = words[1].partition("=")
+    if value[:1] not in ("{", "["):
+        return [line]
+    told = [f"{path}="]
+    for item in filter(None, _ITEM.findall(value)):
+        longer = told[-1] + item
+        # What a shell has to be told otherwise takes more room.
+        room = width - (len(f"{_INDENT}--set ") if len(told) == 1 else 0)
+        if len(shlex.quote(longer.rstrip())) > room and told[-1] != f"{path}=":
+            told[-1] = told[-1].rstrip()
+            told.append(f"{_INDENT}{item}")
+        else:
+            told[-1] = longer
+    joined = "\n".join(told)
+    return f"{_INDENT}--set {shlex.quote(joined)}".split("\n")
 
 
 def _seen_from_here(path: Path) -> tuple[str, bool]:

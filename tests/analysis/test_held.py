@@ -49,4 +49,8 @@ def test_lines_are_cut_and_commands_are_not() -> None:
     assert " ".join(line.strip(" \\") for line in lines[1:]) == f"again: {' '.join(again)}"
     long = ["chatsim run s.yaml", f"--set description={'x' * 80}", "--seed 1"]
     assert shell(["x"], long, ["chatsim run t.yaml", "--seed 1"]) == "x\nagain: chatsim run t.yaml --seed 1"
+    a, b = "a" * 50, "b" * 50
+    within = ["chatsim run s.yaml", f"""--set 'tags=["{a}", "{b}"]'""", "--seed 1"]
+    lines = shell(["x"], within, ["unused"]).splitlines()
+    assert lines[2:] == [f"""    --set 'tags=["{a}",""", f"""    "{b}"]' --seed 1"""]
     assert again_html(["<b>", "--seed 1"]) == "<p>again: <code>&lt;b&gt; --seed 1</code></p>"

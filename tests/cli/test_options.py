@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,18 @@ def test_a_change_has_one_value() -> None:
     assert changes(["typing=true", "handler.rate_limit=30/min"]) == {"typing": True, "handler.rate_limit": "30/min"}
 
 
+def test_a_change_is_a_mapping_or_a_list_in_yaml_or_in_json() -> None:
+    network = {"latency": {"lognormal": {"median": "15ms", "p99": "45ms"}}, "loss": "1%"}
+    events = [{"at": "1s", "do": "drop"}]
+    said = ["network={latency: {lognormal: {median: 15ms, p99: 45ms}}, loss: 1%}", "events=[{at: 1s, do: drop}]"]
+    assert changes(said) == {"network": network, "events": events}
+    assert changes([f"network={json.dumps(network)}", f"events={json.dumps(events, indent=1)}"]) == changes(said)
+
+
+def test_of_two_changes_of_one_path_the_last_counts_where_it_was_said() -> None:
+    assert list(changes(["users=1", "groups=[]", "users=2"]).items()) == [("groups", []), ("users", 2)]
+
+
 @pytest.mark.parametrize(
     ("read", "given", "text"),
     [
@@ -37,6 +50,10 @@ def test_a_change_has_one_value() -> None:
         (grid, ["users=1", "users=2"], "users has values already"),
         (grid, ["users=[1"], "--set users"),
         (changes, ["users=[1"], "--set users"),
+        (changes, ["network={loss: 1%, latency: 0}}"], "--set network:1:.*is not YAML"),
+        (changes, ["network={loss: 1%, loss: 2%}"], "--set network:1:12: the key 'loss' is given twice"),
+        (grid, ["network={loss: 1%},{loss: 1%, loss: 2%}"], "the key 'loss' is given twice"),
+        (changes, ["costs=!x 5"], "the tag .* is not used here"),
         (number, "1", "at least 2, or auto"),
         (number, "-3", "at least 2, or auto"),
         pytest.param(number, "7" * 5000, "7{40}\\.\\.\\.: .* at least 2, or auto", id="more digits than Python reads"),

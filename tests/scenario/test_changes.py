@@ -131,6 +131,9 @@ def test_a_value_that_cannot_be_is_refused_as_in_a_file() -> None:
         ([["0s", 0], ["7s", "1/s"]], '[["0s", 0], ["7s", "1/s"]]'),
         ((1, np.int64(2)), "[1, 2]"),
         (1e-09, "1e-09"),
+        ("a  b", '"a \\u0020b"'),
+        (["a\x7f\x85\u2028\xa0", "\N{GRINNING FACE}"], '["a\\u007f\\u0085\\u2028\\u00a0", "\N{GRINNING FACE}"]'),
+        ("\U000e0001", '"\\U000e0001"'),
     ],
 )
 def test_a_value_is_said_so_that_it_reads_as_itself(value: object, said: str) -> None:
@@ -151,3 +154,24 @@ def test_changes_are_known_in_the_order_in_which_they_were_made() -> None:
     ]
     assert Scenario.of(ONE).with_(made.changes).with_seed(9).words == made.words
     assert Scenario.of(ONE).with_live_overrides().with_(users=3).changes is None
+
+
+def test_a_change_that_a_later_one_replaced_is_said_no_more() -> None:
+    made = Scenario.of(ONE).with_(events=[{"at": "1s", "do": "drop"}] * 2).with_({"events.1.at": "3s", "users": 4})
+    made = made.with_({"events": [{"at": "4s", "do": "drop"}], "groups.mobile.users": 5})
+    assert made.changes == {"events": [{"at": "4s", "do": "drop"}], "groups.mobile.users": 5}
+    assert Scenario.of(ONE).with_(made.changes).words == made.words
+
+
+def test_a_group_is_said_by_its_place_where_it_had_another_name() -> None:
+    made = Scenario.of(TWO).with_({"groups.web.name": "desks"}).with_({"groups.desks.users": 9, "groups.1.name": "x"})
+    assert made.changes == {"groups.1.users": 9, "groups.1.name": "x"}
+    made = Scenario.of(TWO).with_({"groups.web.name": "desks"}).with_({"groups.desks.users": 9})
+    assert made.changes == {"groups.web.name": "desks", "groups.desks.users": 9}
+
+
+def test_changes_stay_what_they_were_when_they_were_made() -> None:
+    network: dict[str, Any] = {"latency": {"constant": "1ms"}}
+    made = Scenario.of(ONE).with_({"groups.mobile.network": network})
+    network["latency"]["constant"] = "9s"
+    assert made.changes == {"groups.mobile.network": {"latency": {"constant": "1ms"}}}
