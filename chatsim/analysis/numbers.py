@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
-from math import nan
+from math import inf, nan
 from typing import Literal
 
 import msgspec
@@ -48,6 +48,24 @@ def unit_of(name: str) -> Literal["s", "share", "count"]:
     return "share" if name.startswith("utilisation") and not name.endswith("_count") else "count"
 
 
+def range_of(name: str) -> tuple[float, float]:
+    """The least and the most that a number can be: no time and no count is less than nothing, and no share more than
+    all. What is no number of a run may be anything."""
+    if name.partition("{")[0] not in _KNOWN:
+        return -inf, inf
+    return 0.0, 1.0 if unit_of(name) == "share" else inf
+
+
+def possible(name: str, low: float, mean: float, high: float) -> tuple[float, float]:
+    """The ends of an interval about a mean as far as the number can be there (`range_of`).
+
+    Student's interval reaches as far below a mean as above, wherever numbers end. What is cut off is nothing that the
+    true mean can be, so that the interval covers it no less often than before; the mean itself stays within.
+    """
+    least, most = range_of(name)
+    return max(low, min(least, mean)), min(high, max(most, mean))
+
+
 def names(groups: Iterable[str] = ()) -> list[str]:
     """The names of all numbers of a run whose people are in these groups, in their order."""
     return [
@@ -56,6 +74,8 @@ def names(groups: Iterable[str] = ()) -> list[str]:
         *(name_of(metric, aggregate, group) for group in groups for metric, aggregate in _OF_GROUPS),
     ]
 
+
+_KNOWN = frozenset(names())
 
 _OF_GROUPS = [(metric, aggregate) for metric in METRICS if metric not in NODE_METRICS for aggregate in AGGREGATES]
 

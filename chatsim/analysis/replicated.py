@@ -13,13 +13,14 @@ from math import isfinite, isnan, nan
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from chatsim.analysis.held import Held, again_html, shell
 from chatsim.analysis.intervals import LEVEL, t_interval
-from chatsim.analysis.numbers import Replication, name_of, named, promised, quantile_of
+from chatsim.analysis.numbers import Replication, name_of, named, possible, promised, quantile_of
 from chatsim.analysis.quantiles import smallest_n
 from chatsim.analysis.slo import Looks, Ruling, Verdict, bounded, rule, together
 from chatsim.analysis.tables import with_form, write_table
@@ -56,10 +57,11 @@ VERDICTS: Final = {
     "why": "string",
 }
 """One row for each expectation. `low` and `high` are one-sided bounds, each wrong with a probability of 5 % over all
-expectations together, or the least and the greatest of what is promised of every run (a count, `max`, `min`, `==`). In
-`infinite` of the n it was infinite: something never came; `would_do` is how many replications would probably decide, 0
-where it is decided, and inf where none would, with the reason in `why`: a quantile of fewer messages than can bound it.
-There stands too how many runs broke what every run was to keep."""
+expectations together, or the least and the greatest of what is promised of every run (a count, `max`, `min`, `==`), and
+shown no further than the number can be (`Replicated.shown`). In `infinite` of the n it was infinite: something never
+came; `would_do` is how many replications would probably decide, 0 where it is decided, and inf where none would, with
+the reason in `why`: a quantile of fewer messages than can bound it. There stands too how many runs broke what every run
+was to keep."""
 
 
 class Replicated(Held):
@@ -133,7 +135,10 @@ class Replicated(Held):
 
     def summary(self, level: float = LEVEL) -> pd.DataFrame:
         """The mean of every metric with its interval: the columns of `SUMMARY`. Raises UsageError for fewer than two
-        replications."""
+        replications.
+
+        An interval is Student's, and ends where the number can go no further: at 0, a share at 1 (`numbers.possible`).
+        """
         return self.estimates(level)[list(SUMMARY)]
 
     def estimates(self, level: float = LEVEL) -> pd.DataFrame:
@@ -145,7 +150,7 @@ class Replicated(Held):
                 interval, needed = t_interval(there, level, independent=True), self.needed(metric)
                 # What never came is infinite, however few there are.
                 bare = needed and isfinite(interval.mean)
-                low, high = (nan, nan) if bare else (interval.low, interval.high)
+                low, high = (nan, nan) if bare else possible(metric, interval.low, interval.mean, interval.high)
                 rows.append((metric, interval.mean, low, high, there.size, needed))
             elif len(self) < 2:
                 t_interval(values, level)
@@ -177,6 +182,14 @@ class Replicated(Held):
         return found
 
     @property
+    def shown(self) -> list[Ruling]:
+        """The rulings with their bounds as they are shown, not beyond what the number can be (`numbers.possible`).
+
+        A verdict is by the bounds of `rulings`; one that would come to lie on the other side of its limit stays.
+        """
+        return [_shown(e, r) for e, r in zip(self.expect, self.rulings, strict=True)]
+
+    @property
     def violations(self) -> list[tuple[int, Violation]]:
         """The invariants that did not hold, each with the seed of the first replication in which it did not."""
         first: dict[str, tuple[int, Violation]] = {}
@@ -194,14 +207,14 @@ class Replicated(Held):
         """What became of each expectation: the columns of `VERDICTS`."""
         rows = [
             (e.text, r.mean, r.low, r.high, e.limit, r.n, r.infinite, r.verdict, r.would_do, r.why)
-            for e, r in zip(self.expect, self.rulings, strict=True)
+            for e, r in zip(self.expect, self.shown, strict=True)
         ]
         return pd.DataFrame(rows, columns=list(VERDICTS)).astype(VERDICTS)
 
     def _rows(self) -> list[tuple[str, str, str, str]]:
         return [
             (e.text, mean, _span(r, low, high), r.verdict)
-            for e, r in zip(self.expect, self.rulings, strict=True)
+            for e, r in zip(self.expect, self.shown, strict=True)
             for mean, low, high in (spread(r.mean, r.low, r.high, e.limit, e.unit),)
         ]
 
@@ -248,6 +261,16 @@ class Replicated(Held):
             "<th>mean</th><th>bounds, one-sided</th><th>verdict</th></tr></thead>"
             f"<tbody>{rows}</tbody></table>{again_html(self._again)}</div>"
         )
+
+
+def _shown(expectation: Expectation, ruling: Ruling) -> Ruling:
+    name = name_of(expectation.metric, expectation.aggregate, expectation.group)
+    low, high = possible(name, ruling.low, ruling.mean, ruling.high)
+    return msgspec.structs.replace(
+        ruling,
+        low=low if expectation.holds(low) == expectation.holds(ruling.low) else ruling.low,
+        high=high if expectation.holds(high) == expectation.holds(ruling.high) else ruling.high,
+    )
 
 
 def _span(ruling: Ruling, low: str, high: str) -> str:

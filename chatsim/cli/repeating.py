@@ -42,7 +42,7 @@ class Repeated(Outcome):
     @property
     def rulings(self) -> Sequence[Ruling] | None:
         """A verdict for each expectation, None where nothing could be judged."""
-        return None if self.found is None else self.found.rulings
+        return None if self.found is None else self.found.shown
 
     @property
     def broken(self) -> Sequence[tuple[int, Broken]]:
@@ -102,7 +102,7 @@ def repeated(
 def judged_rows(found: Replicated) -> Iterator[tuple[str, str, str, str, str, str]]:
     """Each expectation with the mean over replications, its bounds, the limit, and the verdict with what there is to
     know beside it."""
-    for expectation, ruling in zip(found.expect, found.rulings, strict=True):
+    for expectation, ruling in zip(found.expect, found.shown, strict=True):
         limit, unit = expectation.limit, expectation.unit
         bounds = spread(ruling.mean, ruling.low, ruling.high, limit, unit)
         yield expectation.text, *bounds, limited(limit, unit, ruling.mean), ruling.verdict + _more(ruling)
@@ -158,7 +158,7 @@ def _document(found: Replicated) -> dict[str, Any]:
                 "why": ruling.why,
                 "unit": "" if expectation.unit == "count" else expectation.unit,
             }
-            for expectation, ruling in zip(found.expect, found.rulings, strict=True)
+            for expectation, ruling in zip(found.expect, found.shown, strict=True)
         ],
         "violations": violations(found.violations),
         "numbers": found.estimates().to_dict("records"),

@@ -97,7 +97,7 @@ def _played(play: Play, jobs: int, started_at: float) -> list[Finding]:
 
         found = replicate(scenario, play.replications, on=wire, jobs=jobs)
         took_s = time.monotonic() - started_at
-        return [*play.ruled(found.rulings, took_s), *play.broken(found.violations, took_s)]
+        return [*play.ruled(found.shown, took_s), *play.broken(found.violations, took_s)]
     from chatsim.runner import run
 
     if wire != "live":

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from math import isnan
+from math import inf, isnan
 from typing import Any
 
 import pytest
 
-from chatsim.analysis.numbers import name_of, named, names, numbers_of, quantile_of, unit_of, wanted
+from chatsim.analysis.numbers import name_of, named, names, numbers_of, quantile_of, range_of, unit_of, wanted
 from chatsim.errors import UsageError
 from chatsim.scenario.expectations import COUNTERS
 
@@ -24,6 +24,23 @@ from chatsim.scenario.expectations import COUNTERS
 )
 def test_a_name_says_the_unit(metric: str, aggregate: str | None, name: str) -> None:
     assert name_of(metric, aggregate) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "bounds"),
+    [
+        ("delivery_latency_p99_s", (0.0, inf)),
+        ("delivery_latency_p99_s{group=mobile}", (0.0, inf)),
+        ("utilisation_max", (0.0, 1.0)),
+        ("utilisation_count", (0.0, inf)),
+        ("lost", (0.0, inf)),
+        ("profit", (-inf, inf)),
+    ],
+)
+def test_no_time_and_no_count_is_less_than_nothing_and_no_share_more_than_all(
+    name: str, bounds: tuple[float, float]
+) -> None:
+    assert range_of(name) == bounds
 
 
 def test_what_had_no_sample_is_there_all_the_same() -> None:

@@ -50,6 +50,48 @@ def test_one_run_breaks_what_is_promised_of_every_run() -> None:
     assert [r.verdict for r in found.rulings] == ["fail", "pass"]
 
 
+SKEWED = [0.001] * 9 + [0.020]
+
+
+def test_no_interval_reaches_to_where_the_number_cannot_be() -> None:
+    table = replicated(SKEWED).summary().set_index("metric")
+    assert t_interval(SKEWED).low < 0.0
+    assert table.low["delivery_latency_p99_s"] == 0.0
+    assert table.high["delivery_latency_p99_s"] == t_interval(SKEWED).high
+    found = replicated(VALUES)
+    for each, busy in zip(found.replications, [1.0] * 9 + [0.9], strict=True):
+        # What is no number of a run may be anything.
+        each.numbers.update(retries=round(1.0 - busy, 1), utilisation_max=busy, profit=busy - 1.0)
+    table = found.summary().set_index("metric")
+    assert (table.low["retries"], table.high["utilisation_max"]) == (0.0, 1.0)
+    assert table.high["retries"] > 0.03
+    assert table.low["utilisation_max"] < 0.97
+    assert table.high["profit"] > 0.0
+    assert table.low["profit"] < -0.03
+
+
+def test_a_mean_lies_within_its_interval_wherever_it_is() -> None:
+    found = replicated(VALUES, numbers={"utilisation_max": 1.0 + 1e-9})
+    row = found.summary().set_index("metric").loc["utilisation_max"]
+    assert row["low"] == row["mean"] == row["high"] > 1.0
+
+
+def test_bounds_are_shown_where_the_number_can_be_and_judged_as_they_are() -> None:
+    found = replicated(SKEWED)
+    (ruling,) = found.rulings
+    assert ruling.low < 0.0
+    assert [found.verdicts().low[0], found.shown[0].low] == [0.0, 0.0]
+    assert found.shown[0].high == ruling.high == found.verdicts().high[0]
+    assert "bounds 0 s .. " in repr(found)
+    assert "<td>0 s .. " in found._repr_html_()
+
+
+def test_no_bound_is_shown_on_the_other_side_of_its_limit() -> None:
+    found = replicated(SKEWED, "p99(delivery_latency) >= 0ms")
+    assert found.verdict == "inconclusive"
+    assert found.shown == found.rulings
+
+
 @pytest.mark.parametrize(("messages", "needed"), [(298, 299), (299, 0)])
 def test_a_quantile_of_too_few_messages_has_a_mean_and_no_interval(messages: int, needed: int) -> None:
     found = replicated(VALUES, numbers={"delivery_latency_count": float(messages), "delivery_latency_max_s": 0.2})

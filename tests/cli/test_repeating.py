@@ -126,3 +126,16 @@ def test_a_report_for_machines_tells_it_with_its_bounds(tmp_path: Path) -> None:
     assert [(each["verdict"], each["replications"], each["n"]) for each in found] == [("pass", 3, 3)] * 2
     assert found[0]["low"] < found[0]["observed"] < found[0]["high"]
     assert found[0]["again"] == "chatsim replicate small.yaml -n 3 --seed 3"
+
+
+def test_no_bound_is_shown_where_the_number_cannot_be(file: Path, tmp_path: Path, capsys: Capture) -> None:
+    rare = WORDS.replace("rate: 90/min", "rate: 0.5/min").replace("p95(delivery_latency) <= LIMIT", "sent <= 50")
+    file.write_text(rare, encoding="utf-8")
+    assert main(["run", "small.yaml", "--replications", "8", "--jobs", "1", "--json", "--json-file", "found.json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert 0 == document["expectations"][0]["low"] < document["expectations"][0]["observed"]
+    assert min(number["low"] for number in document["numbers"] if isinstance(number["low"], float)) == 0
+    found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["findings"]
+    assert found[0]["low"] == 0
+    assert main(["replicate", "small.yaml", "-n", "8", "--jobs", "1", "--all"]) == 0
+    assert " -" not in capsys.readouterr().out.replace(" - ", "")

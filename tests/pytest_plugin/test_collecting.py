@@ -301,6 +301,8 @@ def test_replications_have_an_interval_and_what_they_cannot_decide_is_not_green(
             f"small.yaml:*: inconclusive: observed *, limit 40 ms, {of_what}, * would probably decide; {again}",
         ]
     )
+    # Two say so little that a bound lies where no time can be.
+    result.stdout.fnmatch_lines(["*in the mean, between 0 s and *, limit 40 ms*"])
 
 
 def test_a_run_that_proves_nothing_is_an_error_and_no_failure(pytester: pytest.Pytester) -> None:
