@@ -20,6 +20,7 @@ from chatsim.analysis.intervals import LEVEL
 from chatsim.analysis.paired import compare_paired
 from chatsim.analysis.replicated import Replicated
 from chatsim.analysis.tables import with_form, write_table
+from chatsim.scenario.units import MEAN_DIGITS, quantity
 from chatsim.verdict.again import Source, command
 from chatsim.verdict.wires import again_words
 
@@ -143,10 +144,13 @@ class Compared(Held):
         return [
             (
                 row["metric"],
-                f"{row['a']:.4g}",
-                f"{row['b']:.4g}",
-                f"{row['difference']:+.4g}",
-                f"{row['low']:+.4g} .. {row['high']:+.4g}",
+                *(quantity(row[name], "", MEAN_DIGITS) for name in ("a", "b")),
+                _signed(row["difference"]),
+                f"{_signed(row['low'])} .. {_signed(row['high'])}",
             )
             for row in self.changed().to_dict("records")
         ]
+
+
+def _signed(value: float) -> str:
+    return f"{'' if value < 0 else '+'}{quantity(value, '', MEAN_DIGITS)}"

@@ -18,6 +18,7 @@ from chatsim.cli.execute import CODES
 from chatsim.cli.interrupts import ends_as_interrupted
 from chatsim.cli.output import emit, emit_columns, emit_document
 from chatsim.cli.repeating import broken_texts, judged_rows, violations
+from chatsim.scenario.units import quantity
 
 if TYPE_CHECKING:
     from chatsim.analysis.compared import Compared
@@ -151,9 +152,9 @@ def _write(found: Replicated | Compared, csv: Path | None, parquet: Path | None)
 
 
 def text(value: Any) -> str:
-    """A number of a table, six digits of it; a dash where there is none."""
+    """A number of a table, six digits of it and all of the whole part; a dash where there is none."""
     if isinstance(value, float):
-        return "-" if isnan(value) else f"{value:.6g}"
+        return "-" if isnan(value) else quantity(value, "")
     return str(value)
 
 

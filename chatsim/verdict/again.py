@@ -68,7 +68,8 @@ def command(
     changes = set_options(sources[-1].changes)
     pairs = [shlex.join(changes[at : at + 2]) for at in range(0, len(changes), 2)]
     comment = [f" # {' and '.join(before)}"] if before else []
-    return [shlex.join(["chatsim", verb, *files]), *words, *pairs, f"--seed {seed}", *comment]
+    first = shlex.join(["chatsim", verb, *files[:1]])
+    return [first, *map(shlex.quote, files[1:]), *words, *pairs, f"--seed {seed}", *comment]
 
 
 def folded(parts: Sequence[str], width: int = WIDTH) -> list[str]:

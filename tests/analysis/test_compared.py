@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import inf, isnan, nan
 from pathlib import Path
 
@@ -145,3 +146,14 @@ def test_the_card_says_the_seed_and_how_to_see_it_again() -> None:
     # There is no option that changes the first.
     other = Compared(found.b, found.a)
     assert other.again == 'chatsim compare a.yaml s.yaml -n 10 --seed 5  # after cs.load(a).save("a.yaml")'
+
+
+def test_no_number_of_a_card_has_an_exponent() -> None:
+    many = [1_234_567.0 + 1000.0 * at for at in range(10)]
+    rare = [0.00001234 + 0.0000001 * at**2 for at in range(10)]
+    a = replicated("a", delivered=many, loop_lag_mean_s=rare)
+    more = [value + 54_321.0 + at % 3 for at, value in enumerate(many)]
+    b = replicated("b", delivered=more, loop_lag_mean_s=[2 * value for value in rare])
+    for shown in (repr(Compared(a, b)), Compared(a, b)._repr_html_()):
+        assert "+5432" in shown
+        assert not re.search(r"\de[+-]?\d", shown)

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from chatsim.cli.main import main
+from chatsim.cli.replicating import text
 from chatsim.runner.replicate import compare
 
 Capture = pytest.CaptureFixture[str]
@@ -194,3 +195,20 @@ def test_what_has_no_difference_is_no_number_that_could_differ(file: Path, capsy
     both = compare(file, file, 2, jobs=1)
     assert told == f"{both.told()} alone"
     assert f"0 of {both.summary().low.notna().sum()} numbers differ" in told
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (0.0000345812345, "0.0000345812"),
+        (1234567.8, "1234568"),
+        (0.070132345, "0.0701323"),
+        (float("inf"), "inf"),
+        (float("nan"), "-"),
+        (-0.5, "-0.5"),
+        (3, "3"),
+        ("a", "a"),
+    ],
+)
+def test_no_number_of_a_table_has_an_exponent(value: object, told: str) -> None:
+    assert text(value) == told

@@ -59,6 +59,11 @@ def test_of_two_each_has_a_file_of_its_own() -> None:
     assert told == "chatsim compare s.yaml s.yaml --set users=5 --seed 7"
     assert changed.saved() == Source("s")
     assert FILE.saved() == FILE
+    deep = Source("s", "a/folder/with/a/long/name/s.yaml")
+    assert folded(command("compare", [deep, deep], seed=7, called=("a", "b"))) == [
+        "chatsim compare a/folder/with/a/long/name/s.yaml \\",
+        "    a/folder/with/a/long/name/s.yaml --seed 7",
+    ]
 
 
 def test_a_file_is_seen_from_here_and_no_folder_of_this_machine_is_named(
