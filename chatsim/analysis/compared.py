@@ -100,6 +100,20 @@ class Compared(Held):
         """The numbers whose interval does not hold 0: those that differ, but for one in twenty by luck."""
         return self._all[(self._all.low > 0) | (self._all.high < 0)].reset_index(drop=True)
 
+    def changed_once(self) -> pd.DataFrame:
+        """Those of `changed` that say something of their own: where all users are of one group, its numbers are those
+        of all."""
+        changed = self.changed()
+        return changed[changed.metric.isin(self._told.metric)].reset_index(drop=True)
+
+    @cached_property
+    def _told(self) -> pd.DataFrame:
+        heads = self._all.metric.str.partition("{")
+        groups = heads[2][heads[1] == "{"]
+        if groups.nunique() != 1:
+            return self._all
+        return self._all[(heads[1] == "") | ~heads[0].isin(set(self._all.metric))]
+
     @property
     def again(self) -> str:
         """The command that plays both again, as `Run.again`; the changes of b are said in it, those of a are not."""
@@ -125,10 +139,10 @@ class Compared(Held):
 
     def told(self) -> str:
         """How many of the numbers that have a difference differ, and how many would by luck alone: one in twenty of
-        those that luck can move."""
-        total = int(self._all.low.notna().sum())
-        by_luck = (1 - LEVEL) * int((self._all.low < self._all.high).sum())
-        return f"{len(self.changed())} of {total} numbers differ, {by_luck:.0f} would by luck"
+        those that luck can move. Those of an only group are not counted again."""
+        total = int(self._told.low.notna().sum())
+        by_luck = (1 - LEVEL) * int((self._told.low < self._told.high).sum())
+        return f"{len(self.changed_once())} of {total} numbers differ, {by_luck:.0f} would by luck"
 
     def _repr_html_(self) -> str:
         """A card: a plain table and no script."""
@@ -148,7 +162,7 @@ class Compared(Held):
                 _signed(row["difference"]),
                 f"{_signed(row['low'])} .. {_signed(row['high'])}",
             )
-            for row in self.changed().to_dict("records")
+            for row in self.changed_once().to_dict("records")
         ]
 
 

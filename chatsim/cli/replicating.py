@@ -130,7 +130,7 @@ def add(app: typer.Typer) -> None:
         if json:
             emit_document({"pairs": replications, "numbers": found.summary().to_dict("records")})
             return
-        rows = [[text(row[name]) for name in _DIFFERENCES] for row in found.changed().to_dict("records")]
+        rows = [[text(row[name]) for name in _DIFFERENCES] for row in found.changed_once().to_dict("records")]
         emit_columns(_DIFFERENCES, rows, right=_DIFFERENCES[1:])
         emit(f"\n{found.told()} alone")
 

@@ -157,3 +157,23 @@ def test_no_number_of_a_card_has_an_exponent() -> None:
     for shown in (repr(Compared(a, b)), Compared(a, b)._repr_html_()):
         assert "+5432" in shown
         assert not re.search(r"\de[+-]?\d", shown)
+
+
+def test_the_only_group_is_told_once_and_of_several_each() -> None:
+    later = [value + 0.002 + 0.0001 * (at % 3) for at, value in enumerate(LUCK)]
+    names = ["p99_s", "p99_s{group=web}"]
+    one = Compared(
+        replicated("a", None, **dict.fromkeys(names, LUCK)), replicated("b", None, **dict.fromkeys(names, later))
+    )
+    assert one.told() == "1 of 1 numbers differ, 0 would by luck"
+    assert one.changed_once().metric.tolist() == ["p99_s"]
+    assert one.changed().metric.tolist() == names
+    assert "group=web" not in repr(one) + one._repr_html_()
+    names.append("p99_s{group=mobile}")
+    two = Compared(
+        replicated("a", None, **dict.fromkeys(names, LUCK)), replicated("b", None, **dict.fromkeys(names, later))
+    )
+    assert two.told().startswith("3 of 3 numbers differ")
+    assert two.changed_once().metric.tolist() == names
+    alone = Compared(replicated("a", None, **{names[1]: LUCK}), replicated("b", None, **{names[1]: later}))
+    assert alone.changed_once().metric.tolist() == names[1:2]

@@ -18,7 +18,12 @@ from chatsim.analysis.report.tables import SHOWN, Table, table
 from chatsim.scenario.expectations import COUNTERS, METRICS, Expectation, parse_expectation
 from chatsim.scenario.units import about, limited, spread
 
-_TOLD: Final = {name_of(metric, aggregate) for metric in METRICS for aggregate in ("mean", *SHOWN)} | set(COUNTERS)
+_OF_NODE: Final = {name_of("utilisation", aggregate) for aggregate in SHOWN if aggregate.startswith("p")}
+"""There is one node, of which a run has one value however long it is."""
+
+_TOLD: Final = (
+    {name_of(metric, aggregate) for metric in METRICS for aggregate in ("mean", *SHOWN)} | set(COUNTERS)
+) - _OF_NODE
 """The numbers that are shown where something happened, beside those that are promised."""
 
 

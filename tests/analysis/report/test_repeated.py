@@ -44,6 +44,15 @@ def found(*expectations: Ruled, verdict: str = "inconclusive", auto: bool = Fals
     )
 
 
+def test_of_the_one_node_no_quantile_is_told_for_which_no_run_is_long_enough() -> None:
+    busy = [Summed(f"utilisation_{name}", 0.2, nan, nan, 10, 299) for name in ("p50", "p90", "p99")]
+    made = msgspec.structs.replace(found(GOOD), numbers=[*busy, Summed("utilisation_mean", 0.2, 0.1, 0.3, 10, 0)])
+    assert [row[0] for row in numbers(made).rows] == ["utilisation_mean"]
+    asked = ruled("p99(utilisation) <= 50%", "inconclusive", 0.2, 0.1, 0.3, unit="share")
+    made = msgspec.structs.replace(made, expectations=[asked])
+    assert [row[0] for row in numbers(made).rows] == ["utilisation_p99", "utilisation_mean"]
+
+
 GOOD = ruled("lost == 0", "pass", 0.0, 0.0, 0.0, limit=0.0, unit="")
 BAD = ruled("p95(delivery_latency) <= 100ms", "fail", 0.12, 0.11, 0.13)
 NEVER = ruled("max(delivery_latency) <= 100ms", "fail", inf, inf, inf, infinite=2)
