@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from math import inf, nan
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -75,6 +75,9 @@ def names(groups: Iterable[str] = ()) -> list[str]:
     ]
 
 
+ONE_A_RUN: Final = frozenset({"utilisation"})
+"""Metrics of which a run has one value, however long it is: there is one node, and its quantiles are that value."""
+
 _KNOWN = frozenset(names())
 
 _OF_GROUPS = [(metric, aggregate) for metric in METRICS if metric not in NODE_METRICS for aggregate in AGGREGATES]
@@ -122,9 +125,12 @@ def wanted(metrics: Iterable[str], known: Collection[str]) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def quantile_of(name: str) -> tuple[float, str] | None:
-    """Which quantile a number is, and the name of the count of its samples; None for what is no quantile."""
+    """Which quantile a number is, and the name of the count of its samples; None for what is no quantile, as that of
+    the one value is which a run has of its node's utilisation."""
     head, brace, group = name.partition("{")
     for metric in METRICS:
+        if metric in ONE_A_RUN:
+            continue
         for aggregate in AGGREGATES:
             if head == name_of(metric, aggregate) and aggregate.startswith("p"):
                 return float(f"0.{aggregate[1:].replace('.', '')}"), f"{name_of(metric, 'count')}{brace}{group}"

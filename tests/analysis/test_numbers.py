@@ -107,7 +107,8 @@ def test_all_that_are_wanted_are_named_or_all_that_are_unknown_are_told() -> Non
     [
         ("delivery_latency_p99_s", (0.99, "delivery_latency_count")),
         ("delivery_latency_p99.9_s{group=web}", (0.999, "delivery_latency_count{group=web}")),
-        ("utilisation_p50", (0.5, "utilisation_count")),
+        ("loop_lag_p50_s", (0.5, "loop_lag_count")),
+        ("utilisation_p50", None),
         ("delivery_latency_mean_s", None),
         ("pings", None),
         ("lost", None),

@@ -104,6 +104,12 @@ def test_a_quantile_of_too_few_messages_has_a_mean_and_no_interval(messages: int
     assert found.needed("delivery_latency_max_s") == found.needed("lost") == 0
 
 
+def test_the_only_value_of_a_run_is_judged_as_its_quantile() -> None:
+    found = replicated(VALUES, "p99(utilisation) <= 0.1", numbers={"utilisation_p99": 0.08, "utilisation_count": 1.0})
+    assert found.needed("utilisation_p99") == 0
+    assert [(ruling.verdict, ruling.why) for ruling in found.rulings] == [("pass", "")]
+
+
 def test_what_never_came_is_infinite_however_few_there_are() -> None:
     found = replicated([inf, *VALUES], numbers={"delivery_latency_count": 20.0})
     row = found.summary().iloc[0]

@@ -12,18 +12,18 @@ from math import inf, isnan, nan
 from typing import Final
 
 from chatsim.analysis.kept import KeptRepeated, Ruled, Summed
-from chatsim.analysis.numbers import name_of, promised, unit_of
+from chatsim.analysis.numbers import ONE_A_RUN, name_of, promised, unit_of
 from chatsim.analysis.report.sentences import ADVICE, sentence
 from chatsim.analysis.report.tables import SHOWN, Table, table
 from chatsim.scenario.expectations import COUNTERS, METRICS, Expectation, parse_expectation
 from chatsim.scenario.units import about, limited, spread
 
-_OF_NODE: Final = {name_of("utilisation", aggregate) for aggregate in SHOWN if aggregate.startswith("p")}
-"""There is one node, of which a run has one value however long it is."""
-
-_TOLD: Final = (
-    {name_of(metric, aggregate) for metric in METRICS for aggregate in ("mean", *SHOWN)} | set(COUNTERS)
-) - _OF_NODE
+_TOLD: Final = {
+    name_of(metric, aggregate)
+    for metric in METRICS
+    for aggregate in ("mean", *SHOWN)
+    if not (metric in ONE_A_RUN and aggregate.startswith("p"))
+} | set(COUNTERS)
 """The numbers that are shown where something happened, beside those that are promised."""
 
 
