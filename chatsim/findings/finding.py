@@ -373,9 +373,11 @@ def unreadable(problem: object) -> Finding:
 
 
 def relative(path: Path, to: Path) -> str:
-    """A path as people see it from a folder: relative where it lies inside, else as it is."""
+    """A path as people see it from a folder: relative where it lies inside, else as it is. A link is what it leads to,
+    or itself where that is nothing."""
     try:
-        return path.resolve().relative_to(to.resolve()).as_posix()
+        place = path.resolve() if path.exists() else path.parent.resolve() / path.name
+        return place.relative_to(to.resolve()).as_posix()
     except (ValueError, OSError):
         return f"{path}"
 

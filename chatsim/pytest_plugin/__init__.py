@@ -8,9 +8,11 @@ collected. Collecting, playing and the fixtures stand in the modules beside this
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import warnings
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +21,7 @@ import pytest
 from chatsim.pytest_plugin.fixtures import chat_clock, chat_server, chat_sim
 from chatsim.pytest_plugin.judged import Judged
 from chatsim.pytest_plugin.options import MARKER, WIRES, Options
-from chatsim.scenario.recognise import MARKS, is_yaml, lacking, marks_of
+from chatsim.scenario.recognise import is_yaml, leads_nowhere, look_at
 
 __all__ = ["chat_clock", "chat_server", "chat_sim"]
 
@@ -78,15 +80,45 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     """
     if not is_yaml(file_path):
         return None
-    marks = marks_of(file_path)
-    lacks = lacking(marks)
+    is_scenario, lacks = look_at(file_path)
     if lacks and not parent.session.isinitpath(file_path):
         # pytest asks about the neighbours of a file that was named too, and of each such file anew.
         if any(map(parent.session.isinitpath, file_path.parents)):
             _pass_over(file_path, lacks, parent.config)
         return None
-    if marks != MARKS and not lacks:
+    if not is_scenario and not lacks:
         return None
+    return _collected(file_path, parent)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Collect what a folder has by a scenario's name and without a file behind it, too: pytest asks nobody about that,
+    and so it would look as if it were not there."""
+    report = yield
+    if isinstance(collector, pytest.Directory) and report.passed and report.result is not None:
+        ask = collector.ihook.pytest_ignore_collect
+        for path in _empty_links(collector.path):
+            if not ask(collection_path=path, config=collector.config):
+                report.result.append(_collected(path, collector))
+    return report
+
+
+def _empty_links(folder: Path) -> list[Path]:
+    """What in a folder is called YAML, and is a link to nothing."""
+    try:
+        with os.scandir(folder) as entries:
+            links = sorted(Path(entry.path) for entry in entries if entry.is_symlink())
+    except OSError:
+        # Of a folder that it cannot list pytest has said so.
+        return []
+    return [path for path in links if is_yaml(path) and leads_nowhere(path)]
+
+
+def _collected(file_path: Path, parent: pytest.Collector) -> pytest.Collector:
+    """It as a scenario file, right or wrong."""
     from chatsim.pytest_plugin.collecting import ScenarioFile
     from chatsim.pytest_plugin.playing import Plays
 

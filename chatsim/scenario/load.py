@@ -6,6 +6,7 @@ Decides where each fault stands, and which files a path names. Rule: all errors 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from os.path import realpath
 from pathlib import Path
@@ -16,7 +17,7 @@ from chatsim.errors import UsageError
 from chatsim.scenario import faults as f
 from chatsim.scenario.handler import handler_config
 from chatsim.scenario.model import Scenario
-from chatsim.scenario.recognise import MARKS, is_yaml, lacking, marks_of
+from chatsim.scenario.recognise import MARKS, is_there, is_yaml, look_at
 from chatsim.scenario.requirements import strangers
 from chatsim.scenario.yaml import Document, YamlError, YamlProblem, read_yaml
 
@@ -88,7 +89,7 @@ def discover(
 
     A file named outright always counts, a file in a folder (at any depth) when it is one by `recognise`; where nothing
     goes by a plain name, a shipped scenario may. `passed_over` is told of each file in a folder that is nearly one.
-    Raises UsageError for a folder without any, and for a name of nothing.
+    Raises UsageError for a folder without any, for one that cannot be listed, and for a name of nothing.
     """
     given = [find(path) for path in paths] or [shipped()]
     # As they were named first, by where they really are.
@@ -98,9 +99,9 @@ def discover(
         if not path.is_dir():
             found.setdefault(realpath(path), path)
             continue
-        inside = {file: marks_of(file) for file in sorted(path.rglob("*")) if is_yaml(file) and file.is_file()}
-        scenarios = [file for file, marks in inside.items() if marks == MARKS]
-        lacks = {file: f"{file} {what}" for file, marks in inside.items() if (what := lacking(marks))}
+        inside = {file: look_at(file) for file in _yaml_below(path)}
+        scenarios = [file for file, look in inside.items() if look.is_scenario]
+        lacks = {file: f"{file} {look.lacks}" for file, look in inside.items() if look.lacks}
         if not scenarios:
             needed = f"{', '.join(MARKS[:-1])} and {MARKS[-1]}"
             what = f"{path} holds no scenario: a scenario is a YAML file with {needed} at the top"
@@ -113,6 +114,19 @@ def discover(
         if place not in found:
             passed_over(sentence)
     return list(found.values())
+
+
+def _yaml_below(folder: Path) -> list[Path]:
+    """Every YAML file in a folder, at any depth, and what may be one. Raises UsageError for a folder that cannot be
+    listed."""
+    shut: list[OSError] = []
+    found = [Path(place, name) for place, _, names in os.walk(folder, onerror=shut.append) for name in names]
+    if shut:
+        # Whatever is in there would be passed over in silence.
+        cure = "make it readable, or name files and other folders"
+        told = sorted(f"{Path(problem.filename)} cannot be listed ({problem.strerror}): {cure}" for problem in shut)
+        raise UsageError("\n".join(told))
+    return [file for file in sorted(found) if is_yaml(file) and is_there(file)]
 
 
 def find(path: str | Path) -> Path:

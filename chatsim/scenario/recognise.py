@@ -1,17 +1,19 @@
 """Which YAML file is a scenario: the one answer, for folders that are searched and for what pytest finds.
 
 Decides it by the keys at its top: a file with `name`, `groups` and `expect` is one, right or wrong. One that has two of
-them is none, since many a file of other programs has as much, and yet may have been meant as one: what it lacks can be
-said. Rule: this is asked of every YAML file below everybody's tests, whole or broken, so that it is a cheap look which
-parses nothing and imports little. What a scenario may say is decided by the models.
+them, or has all and some of them misspelt, is none, since many a file of other programs has as much, and yet may have
+been meant as one: what it lacks can be said. What cannot be read may be one, and is never passed over. Rule: this is
+asked of every YAML file below everybody's tests, whole or broken, so that it is a cheap look which parses nothing and
+imports little. What a scenario may say is decided by the models.
 """
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from chatsim.scenario.yaml import BYTES_MAX
 
@@ -22,6 +24,15 @@ MARKS: Final = ("name", "groups", "expect")
 
 NEARLY: Final = 2
 """Who has so many of them may have meant one."""
+
+_ALIKE: Final = 0.75
+"""How much of a key is that of a mark which was meant: of a word of four letters, one may be wrong, or two changed."""
+
+_LONGEST: Final = 10
+"""Letters of a key that may be meant as one of them."""
+
+_LOCK: Final = ".#"
+"""What the name of an editor's lock begins with, which is a link to nothing beside the file that is being edited."""
 
 _BYTES: Final = {mark: mark.encode() for mark in MARKS}
 
@@ -44,39 +55,78 @@ def is_yaml(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def is_scenario(path: Path) -> bool:
-    """Whether a file is one, right or wrong."""
-    return marks_of(path) == MARKS
+def is_there(path: Path) -> bool:
+    """Whether a name in a folder is that of a file, or of what cannot be looked at: what is wrong with that is for the
+    reader to say."""
+    return leads_nowhere(path) or path.is_file()
 
 
-def marks_of(path: Path) -> tuple[str, ...]:
-    """Which of `MARKS` a file has, in their order; none of them where it cannot be opened.
+def leads_nowhere(path: Path) -> bool:
+    """Whether a name in a folder is that of a link to nothing, or of what cannot be looked at."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return path.is_symlink() and not path.name.startswith(_LOCK)
+    except OSError:
+        return True
+    return False
 
-    Where it has too few for anybody to ask further it may be none of them, too. Of a file that is larger than any
-    scenario its beginning decides, and the reader says what is wrong with it.
-    """
+
+class Look(NamedTuple):
+    """What a file is taken for: a scenario, right or wrong; or, by what it `lacks`, one that may have been meant as a
+    scenario (`has name and groups, but no expect`); or neither."""
+
+    is_scenario: bool
+    lacks: str = ""
+
+
+def look_at(path: Path) -> Look:
+    """Whether a file is one. Of a file that is larger than any scenario its beginning decides; of that, and of what
+    cannot be read, the reader says what is wrong."""
     try:
         with path.open("rb") as file:
             text = file.read(BYTES_MAX)
     except OSError:
-        return ()
+        return Look(is_scenario=True)
     if text.startswith(_UTF_16):
         # As some shells write what is sent to a file: the reader says what is wrong with it.
         text = text.decode("utf-16", "ignore").encode()
-    # Few files go beyond this.
-    if sum(mark in text for mark in _BYTES.values()) < NEARLY:
-        return ()
+    # Many files go no further than this; whoever has groups has a name somewhere, whatever else is misspelt.
+    if not any(mark in text for mark in _BYTES.values()):
+        return Look(is_scenario=False)
     keys = _keys(text)
-    return tuple(mark for mark, written in _BYTES.items() if written in keys)
+    marks = [mark for mark, written in _BYTES.items() if written in keys]
+    if len(marks) == len(MARKS):
+        return Look(is_scenario=True)
+    meant = _meant([mark for mark in MARKS if mark not in marks], keys)
+    if len(marks) < NEARLY and len(marks) + len(meant) < len(MARKS):
+        return Look(is_scenario=False)
+    return Look(is_scenario=False, lacks=_lacking(marks, meant))
 
 
-def lacking(marks: Collection[str]) -> str:
-    """`has name and groups, but no expect`, of a file with these marks; nothing of a scenario, and of what is not meant
-    as one."""
-    if not NEARLY <= len(marks) < len(MARKS):
-        return ""
-    (lacks,) = (mark for mark in MARKS if mark not in marks)
-    return f"has {' and '.join(marks)}, but no {lacks}"
+def _meant(marks: Iterable[str], keys: Collection[bytes]) -> dict[str, str]:
+    """The key that each of these marks is misspelt as, where there is one."""
+    # Words only, and as long, or nearly: a file of another program may have very many keys.
+    written = [key.decode(errors="ignore") for key in keys if len(key) <= _LONGEST]
+    folded = {word.lower(): word for word in sorted(written) if word.isidentifier()}
+    found: dict[str, str] = {}
+    for mark in marks:
+        near = difflib.get_close_matches(mark, folded, n=1, cutoff=_ALIKE)
+        if near:
+            found[mark] = folded[near[0]]
+    return found
+
+
+def _lacking(marks: Collection[str], meant: Mapping[str, str]) -> str:
+    """`has name and groups, but no expect`, of a file with these marks and those that are misspelt."""
+    lacks = [
+        f"{meant[mark]} where a scenario has {mark}" if mark in meant else f"no {mark}"
+        for mark in MARKS
+        if mark not in marks
+    ]
+    *first, last = lacks
+    told = f"{', '.join(first)} and {last}" if first else last
+    return f"has {' and '.join(marks)}, but {told}" if marks else f"has {told}"
 
 
 def _keys(text: bytes) -> set[bytes]:

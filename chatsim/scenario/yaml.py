@@ -74,7 +74,9 @@ def read_yaml(path: FilePath, *, may_be_empty: bool = False) -> Document:
     except IsADirectoryError:
         raise YamlError(name, [_whole("is a folder: name a file, or let the folder be searched")]) from None
     except FileNotFoundError:
-        raise YamlError(name, [_whole("there is no such file: check the path")]) from None
+        link = "is a link to nothing: mend the link, or remove it"
+        text = link if path.is_symlink() else "there is no such file: check the path"
+        raise YamlError(name, [_whole(text)]) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise YamlError(name, [_whole(f"cannot be read ({reason}): check the path and its permissions")]) from None

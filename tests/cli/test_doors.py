@@ -40,3 +40,17 @@ def test_what_a_folder_has_that_is_nearly_a_scenario_is_named_and_no_error(
     out, err = capsys.readouterr()
     assert "mine/course.yaml:1:1: expect: is required and missing" in out
     assert "passed over" not in err
+
+
+def test_what_a_folder_has_that_cannot_be_read_is_never_green(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine").mkdir()
+    Path("mine/good.yaml").write_text(GOOD, encoding="utf-8")
+    Path("mine/link.yaml").symlink_to("gone.yaml")
+    said = "mine/link.yaml:1:1: is a link to nothing: mend the link, or remove it"
+    assert main(["lint", "mine"]) == 3
+    assert capsys.readouterr().out == f"{said}\n"
+    assert main(["check", "mine"]) == 3
+    assert said in capsys.readouterr().err

@@ -314,6 +314,9 @@ def test_a_document_has_every_field_but_how_long_it_took() -> None:
 def test_paths_are_told_from_where_people_stand(tmp_path: Path) -> None:
     assert relative(tmp_path / "a" / "b.yaml", tmp_path) == "a/b.yaml"
     assert relative(tmp_path / "b.yaml", tmp_path / "a") == f"{tmp_path / 'b.yaml'}"
+    for name, leads_to in (("nowhere", "gone"), ("round", "round")):
+        (tmp_path / f"{name}.yaml").symlink_to(f"{leads_to}.yaml")
+        assert relative(tmp_path / f"{name}.yaml", tmp_path) == f"{name}.yaml"
 
 
 def test_the_command_says_what_was_changed() -> None:

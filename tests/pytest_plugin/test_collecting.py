@@ -212,6 +212,53 @@ def test_what_is_nearly_a_scenario_is_warned_of_and_no_error(words: tuple[str, .
     quiet.assert_outcomes(passed=2, warnings=0)
 
 
+def test_what_is_misspelt_twice_is_warned_of_too(pytester: pytest.Pytester) -> None:
+    write(pytester.path, "small", "lost == 0")
+    (pytester.path / "typo.yaml").write_text("nam: x\ngroup: [{name: a}]\nexpect: []\n", encoding="utf-8")
+    result = session(pytester)
+    result.assert_outcomes(passed=2, warnings=1)
+    said = "*passed over: typo.yaml has expect, but nam where a scenario has name and group where *"
+    result.stdout.fnmatch_lines([said])
+    # Whoever names it means it.
+    session(pytester, "typo.yaml").assert_outcomes(errors=1)
+
+
+@pytest.mark.parametrize("words", [(), ("inside",), ("inside/deep",), ("-n", "2")], ids=" ".join)
+def test_what_cannot_be_read_is_an_error_of_collection(words: tuple[str, ...], pytester: pytest.Pytester) -> None:
+    deep = pytester.path / "inside" / "deep"
+    write(deep, "small", "lost == 0")
+    (deep / "link.yaml").symlink_to("gone.yaml")
+    (deep / "round.yaml").symlink_to("round.yaml")
+    # Not ours.
+    (deep / "link.txt").symlink_to("gone.txt")
+    result = outside(pytester, *words)
+    assert result.ret != 0
+    result.assert_outcomes(errors=2, passed=2 * ("-n" in words))
+    assert "inside/deep/link.yaml:1:1: is a link to nothing: mend the link, or remove it" in result.stdout.str()
+    assert "inside/deep/round.yaml:1:1: cannot be read (Too many levels of symbolic links): " in result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("small.yaml",),
+        ("--ignore=link.yaml",),
+        ("--ignore-glob=*link*",),
+        ("inside",),
+    ],
+    ids=" ".join,
+)
+def test_a_link_to_nothing_that_nobody_asked_for_is_left_alone(
+    words: tuple[str, ...], pytester: pytest.Pytester
+) -> None:
+    write(pytester.path, "small", "lost == 0")
+    write(pytester.path / "inside", "other", "lost == 0")
+    (pytester.path / "link.yaml").symlink_to("gone.yaml")
+    result = outside(pytester, *words)
+    assert result.ret == 0
+    result.assert_outcomes(passed=4 if "ignore" in words[0] else 2)
+
+
 @pytest.mark.parametrize(
     ("words", "times"),
     [

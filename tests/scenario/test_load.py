@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -129,7 +132,44 @@ def test_a_folder_of_nothing_but_near_misses_is_refused_with_them(tmp_path: Path
     near = write(tmp_path, "course.yaml", "name: x\ngroups: []\nexpects: []\n")
     with pytest.raises(UsageError, match=r"holds no scenario: .* name, groups and expect") as caught:
         discover([tmp_path])
-    assert f"; {near} has name and groups, but no expect" in str(caught.value)
+    assert f"; {near} has name and groups, but expects where a scenario has expect" in str(caught.value)
+
+
+def test_what_a_folder_has_that_cannot_be_read_is_a_problem_and_not_passed_over(tmp_path: Path) -> None:
+    good = write(tmp_path, "good.yaml", EXAMPLE)
+    link = tmp_path / "deep" / "link.yml"
+    link.parent.mkdir()
+    link.symlink_to("gone.yml")
+    # Whatever else has no file behind it is nobody's scenario.
+    (tmp_path / "note.txt").symlink_to("gone.txt")
+    (tmp_path / "folder.yaml").mkdir()
+    assert discover([tmp_path]) == [link, good]
+    (problem,) = load_all(discover([tmp_path]))[1]
+    assert f"{problem}" == f"{link}:1:1: is a link to nothing: mend the link, or remove it"
+    # Nor is it called an empty folder.
+    assert discover([link.parent]) == [link]
+
+
+def test_a_folder_that_cannot_be_listed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "good.yaml", EXAMPLE)
+    shut = [write(tmp_path, f"{name}/one.yaml", EXAMPLE).parent for name in ("a", "b/c")]
+    listed = os.scandir
+
+    def scandir(folder: str) -> Iterator[os.DirEntry[str]]:
+        if Path(folder) in shut:
+            raise PermissionError(errno.EACCES, "Permission denied", folder)
+        return listed(folder)
+
+    # Permissions do not bind whoever may do all.
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(UsageError) as caught:
+        discover([tmp_path])
+    assert str(caught.value).splitlines() == [
+        f"{folder} cannot be listed (Permission denied): make it readable, or name files and other folders"
+        for folder in shut
+    ]
+    with pytest.raises(UsageError, match="cannot be listed"):
+        discover([shut[0]])
 
 
 def test_a_missing_path_is_left_to_loading(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from chatsim.scenario.load import discover, load_all
 from chatsim.scenario.model import Scenario
-from chatsim.scenario.recognise import MARKS, is_scenario, is_yaml, lacking, marks_of
+from chatsim.scenario.recognise import MARKS, is_there, is_yaml, leads_nowhere, look_at
 from chatsim.scenario.yaml import BYTES_MAX
 from tests.scenario.examples import EXAMPLE
 
@@ -18,7 +18,7 @@ SHIPPED = sorted((Path(__file__).parents[2] / "scenarios").rglob("*.yaml"))
 def looks(folder: Path, text: str | bytes) -> bool:
     path = folder / "file.yaml"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return is_scenario(path)
+    return look_at(path).is_scenario
 
 
 def indented(text: str) -> str:
@@ -38,7 +38,7 @@ def test_a_yaml_file_is_one_by_the_end_of_its_name_however_that_is_written() -> 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_every_shipped_scenario_is_one(path: Path) -> None:
-    assert is_scenario(path)
+    assert look_at(path).is_scenario
 
 
 WRITTEN = {
@@ -107,7 +107,6 @@ def test_what_has_the_three_is_one_right_or_wrong(text: str | bytes, tmp_path: P
         "- name: x\n- duration: 5s\n- groups: []\n- expect: []\n",
         "- name: x\n  groups: []\n  expect: []\n",
         "name: x\n---\ngroups: []\nexpect: []\n",
-        "names: x\ngroup: []\nexpect: []\n",
         "name\ngroups\nexpect\n",
         "{name: x, group: {groups: 5s, expect: 1}}",
         "{name: x, group: [groups, expect]}",
@@ -119,29 +118,79 @@ def test_what_has_the_three_is_one_right_or_wrong(text: str | bytes, tmp_path: P
 )
 def test_anything_else_is_left_alone(text: str, tmp_path: Path) -> None:
     assert not looks(tmp_path, text)
-    assert lacking(marks_of(tmp_path / "file.yaml")) == ""
+    assert look_at(tmp_path / "file.yaml").lacks == ""
 
 
-def test_what_cannot_be_read_is_left_alone(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "none.yaml"):
-        assert not is_scenario(path)
-        assert lacking(marks_of(path)) == ""
+OTHERS = {
+    "a workflow": "name: tests\non: push\npermissions: {}\nenv: {}\njobs: {}\n",
+    "an action": "name: x\ndescription: y\ninputs: {}\noutputs: {}\nruns: {}\n",
+    "compose": "name: x\nservices: {}\nnetworks: {}\nvolumes: {}\nconfigs: {}\nsecrets: {}\n",
+    "a manifest": "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: groups\nspec: {expect: 1}\n",
+    "OpenAPI": "openapi: 3.1.0\ninfo: {}\nservers: []\npaths: {}\ncomponents: {}\ntags: [name, groups, expect]\n",
+    "rules of Prometheus": "groups:\n  - name: x\n    rules: [{expr: up == 0}]\n",
+    "an environment": "name: x\nchannels: []\ndependencies: [expect]\nprefix: groups\n",
+    "a case of another test": "name: x\ngroup: y\ninput: 1\nexport: 2\nextends: 3\n",
+    "a case with what is expected": "name: x\ngiven: 1\nexpected: 2\n",
+    "a pipeline": "stages: [groups]\nname: x\nexcept: [main]\nonly: []\n",
+}
+
+
+@pytest.mark.parametrize("text", OTHERS.values(), ids=list(OTHERS))
+def test_of_what_other_programs_have_nothing_is_said(text: str, tmp_path: Path) -> None:
+    assert not looks(tmp_path, text)
+    assert look_at(tmp_path / "file.yaml").lacks == ""
+
+
+def test_what_cannot_be_read_may_be_one(tmp_path: Path) -> None:
+    link = tmp_path / "link.yaml"
+    link.symlink_to("gone.yaml")
+    assert look_at(link) == (True, "")
+    (problem,) = load_all([link])[1]
+    assert problem.text == "is a link to nothing: mend the link, or remove it"
+
+
+def test_what_a_name_stands_for_is_a_file_or_cannot_be_looked_at(tmp_path: Path) -> None:
+    file, folder, link, lock = (tmp_path / name for name in ("a.yaml", "b.yaml", "c.yaml", ".#a.yaml"))
+    file.touch()
+    folder.mkdir()
+    link.symlink_to(link)
+    lock.symlink_to("somebody@host.123:456")
+    assert is_there(file)
+    assert is_there(link)
+    assert not is_there(folder)
+    assert [path for path in (file, folder, link, lock) if leads_nowhere(path)] == [link]
+    # It has gone between two looks, and so has the lock of an editor whose user is at the file.
+    assert not is_there(tmp_path / "none.yaml")
+    assert not is_there(lock)
 
 
 @pytest.mark.parametrize(
     ("text", "lacks"),
     [
         ("name: x\nduration: 5s\ngroups: []\n", "has name and groups, but no expect"),
-        ("groups: []\nname: x\nexpects: []\n", "has name and groups, but no expect"),
+        ("groups: []\nname: x\nexpects: []\n", "has name and groups, but expects where a scenario has expect"),
         ("name: x\nexpect: []\n", "has name and expect, but no groups"),
         ("{duration: 5s, groups: [], expect: []}", "has groups and expect, but no name"),
         ("name: x\ngroups: []\n---\nexpect: []\n", "has name and groups, but no expect"),
+        (
+            "nam: x\ngroup: [{name: a}]\nexpect: []\n",
+            "has expect, but nam where a scenario has name and group where a scenario has groups",
+        ),
+        (
+            "Name: x\n'grups': [{name: a}]\nexpcts : []\n",
+            "has Name where a scenario has name, grups where a scenario has groups "
+            "and expcts where a scenario has expect",
+        ),
+        (
+            "{nmae: x, groups: [], expcet: []}",
+            "has groups, but nmae where a scenario has name and expcet where a scenario has expect",
+        ),
         (EXAMPLE, ""),
     ],
 )
-def test_of_what_has_two_of_the_three_it_is_known_what_it_lacks(text: str, lacks: str, tmp_path: Path) -> None:
+def test_of_what_may_be_meant_as_one_it_is_known_what_it_lacks(text: str, lacks: str, tmp_path: Path) -> None:
     assert looks(tmp_path, text) == (lacks == "")
-    assert lacking(marks_of(tmp_path / "file.yaml")) == lacks
+    assert look_at(tmp_path / "file.yaml").lacks == lacks
 
 
 def test_what_is_too_large_is_refused_and_not_passed_over(tmp_path: Path) -> None:
