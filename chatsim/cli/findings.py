@@ -1,15 +1,16 @@
 """What `run`, `check` and `baseline compare` say of what they found: a line on stderr for each broken promise, the
 reports `--junit`, `--json-file`, `--csv`, `--html`, and what GitHub Actions shows.
 
-Decides when that is said. Rule: whatever happens, it is said: a file that could not be read, a run that failed and all
-that an interrupt kept from being played is an error in the reports, so that no old one of a good day is left to be
-read. What they say stands in `chatsim.findings`.
+Decides when that is said. Rule: whatever happens, it is said: a command line or a file that could not be read, a run
+that failed and all that an interrupt kept from being played is an error in the reports, so that no old one of a good
+day is left to be read. What they say stands in `chatsim.findings`.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from os.path import realpath
 from pathlib import Path
 from types import TracebackType
@@ -54,11 +55,28 @@ class Reports:
         Raises UsageError where a file cannot be written, or would be written twice.
         """
         if self._files:
-            self._check_apart()
             from chatsim.findings.finding import Findings, unreadable
 
-            self._write(Findings([unreadable("the command has not come to its end")]), UsageError)
+            try:
+                self._check_apart()
+                self._write(Findings([unreadable("the command has not come to its end")]), UsageError)
+            except UsageError as refusal:
+                self._leave_no_old(refusal)
+                raise
         return self
+
+    def _leave_no_old(self, refusal: UsageError) -> None:
+        """Say why nothing is played in all that is there already and can be written."""
+        from chatsim.findings.finding import Findings, unreadable
+
+        places: dict[str, str] = {}
+        for name, path in self._files.items():
+            if path.exists():
+                places.setdefault(realpath(path), name)
+        self._files = {name: self._files[name] for name in places.values()}
+        # What cannot be written is told of already.
+        with suppress(UsageError):
+            self._write(Findings([unreadable(refusal)]), UsageError)
 
     def loaded(
         self,
@@ -178,13 +196,17 @@ class Reports:
             "csv": table,
             "html": page,
         }
+        refused: tuple[str, OSError] | None = None
         for name, path in self._files.items():
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(formats[name](findings), encoding="utf-8", errors="backslashreplace")
             except OSError as problem:
+                # The others are written all the same.
                 told = f"cannot write {path} ({problem.strerror}): name another file with {_FLAGS[name]}"
-                raise refusal(told) from problem
+                refused = refused or (told, problem)
+        if refused is not None:
+            raise refusal(refused[0]) from refused[1]
 
     def _tell_github(self, findings: Findings) -> None:
         """Annotations go to stderr, where GitHub reads them too: stdout is the result's."""
@@ -204,6 +226,24 @@ class Reports:
         except OSError as problem:
             # The verdict does not depend on it.
             say(f"chatsim: the summary of this step cannot be written to {place} ({problem.strerror})")
+
+
+def unread(context: Any, line: Sequence[str], why: str) -> None:
+    """Say `why` a command line cannot be read in the reports that it names, as far as they can be told: `context` is
+    that of the command where it was refused, None where that is not known."""
+    path = context.command_path.split()[1:] if context is not None else []
+    if list(line[: len(path)]) != path:
+        return
+    named = {parameter.name for parameter in context.command.params} if path else set()
+    if not named.issuperset(_FLAGS):
+        return
+    # As the command would read it, but that whatever is wrong is passed over.
+    read = context.command.make_context(
+        path[-1], list(line[len(path) :]), resilient_parsing=True, ignore_unknown_options=True
+    )
+    # It goes where it came from.
+    with suppress(ChatsimError), Reports(**{name: read.params.get(name) for name in _FLAGS}):
+        raise UsageError(why)
 
 
 def _why(error: BaseException) -> str:

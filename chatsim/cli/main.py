@@ -36,6 +36,7 @@ from chatsim.cli import (
 )
 from chatsim.cli.doors import REAL, Doors
 from chatsim.cli.execute import BROKEN, INTERRUPTED, PASSED, USAGE
+from chatsim.cli.findings import unread
 from chatsim.cli.output import emit, say
 from chatsim.cli.version import __version__
 from chatsim.errors import ChatsimError
@@ -90,7 +91,9 @@ def main(argv: Sequence[str], doors: Doors = REAL) -> int:
     except Exception as error:
         sentence = getattr(error, "format_message", None)
         if callable(sentence):
-            return _refuse(f"{sentence()} (chatsim --help shows what there is)", USAGE, error)
+            why = f"{sentence()} (chatsim --help shows what there is)"
+            unread(getattr(error, "ctx", None), argv, why)
+            return _refuse(why, USAGE, error)
         return _refuse(f"something broke that should not: {type(error).__name__}: {error}", BROKEN, error)
     if code == INTERRUPTED:
         say("chatsim: interrupted")

@@ -211,6 +211,76 @@ def test_a_wrong_wire_leaves_no_old_report(tmp_path: Path) -> None:
     assert written.verdicts == ["error"]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["check", "FILE", "--seed", "soon"], "--seed"),
+        (["check", "FILE", "--seed=-1"], "--seed"),
+        (["run", "FILE", "--attempts", "0"], "--attempts"),
+        (["run", "FILE", "--sead", "1"], "--sead"),
+        (["run"], "FILE"),
+        (["baseline", "compare", "FILE", "--repeat", "0"], "--repeat"),
+        (["baseline", "compare"], "PATH"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("first", [True, False], ids=["reports first", "reports last"])
+def test_a_command_line_that_cannot_be_read_leaves_no_old_report(
+    words: list[str], said: str, first: bool, tmp_path: Path, capsys: Capture
+) -> None:
+    written = Written(tmp_path)
+    file = write(tmp_path, expect=["lost == 0"])
+    assert main(["run", f"{file}", "--out", f"{tmp_path / 'out'}", *written.flags]) == 0
+    assert written.verdicts == ["pass"]
+    capsys.readouterr()
+    given = [word.replace("FILE", f"{file}") for word in words]
+    names = 2 if words[0] == "baseline" else 1
+    line = [*given[:names], *written.flags, *given[names:]] if first else [*given, *written.flags]
+    assert main(line) == 3
+    assert written.verdicts == ["error"]
+    (told,) = capsys.readouterr().err.splitlines()
+    assert f"chatsim: {written.whys[0]}" == told
+    assert said in told
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        # What follows an option is its value, whatever it looks like.
+        ["check", "--seed", "--junit", "FILE"],
+        ["check", "--sead", "--", "--junit", "FILE"],
+        ["chek", "--junit", "FILE"],
+        ["lint", "--junit", "FILE"],
+        ["check", "FILE", "--junit"],
+    ],
+    ids=" ".join,
+)
+def test_nothing_is_taken_for_a_report_that_a_command_would_not(words: list[str], tmp_path: Path) -> None:
+    file = write(tmp_path)
+    before = file.read_bytes()
+    assert main([word.replace("FILE", f"{file}") for word in words]) == 3
+    assert file.read_bytes() == before
+
+
+def test_reports_that_cannot_all_be_written_leave_no_old_one(tmp_path: Path, capsys: Capture) -> None:
+    written = Written(tmp_path)
+    file = write(tmp_path, expect=["lost == 0"])
+    good = ["run", f"{file}", "--out", f"{tmp_path / 'out'}", *written.flags]
+    same = f"{written.files['junit']}"
+    for wrong, cure in (
+        (["--csv", f"{tmp_path}"], "name another file with --csv"),
+        (["--csv", same], "give each report a file of its own"),
+    ):
+        assert main(good) == 0
+        capsys.readouterr()
+        assert main([*good, *wrong]) == 3
+        assert cure in capsys.readouterr().err
+        assert [case.find("error") is not None for case in written.cases] == [True]
+        assert written.document["verdict"] == "invalid"
+        assert cure in written.whys[0]
+        assert "invalid" in written.html
+
+
 def broken(scenario: Any, **flags: Any) -> Any:
     """A run that fails on the way where the scenario says so in its name."""
     if scenario.name.startswith("broken"):
