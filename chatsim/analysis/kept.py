@@ -22,7 +22,7 @@ from chatsim.journal.lives import is_elsewhere, journals
 from chatsim.journal.record import Fired, Outage, RunRecord, Sent
 from chatsim.scenario.units import duration
 from chatsim.verdict.again import Source
-from chatsim.verdict.judge import Judged
+from chatsim.verdict.judge import Judged, unproven
 from chatsim.verdict.wires import FLOW
 
 Number = float | Literal["inf", "-inf"] | None
@@ -33,7 +33,7 @@ class _Expectation(msgspec.Struct):
     text: str
     observed: Number
     limit: Number
-    verdict: Literal["pass", "fail", "inconclusive", "skipped"]
+    verdict: Literal["pass", "fail", "inconclusive", "skipped", "invalid"]
     n: int
     unit: str
     why: str = ""
@@ -244,7 +244,8 @@ def read_result(folder: Path) -> KeptResult:
         wire=found.wire,
         seed=found.seed,
         verdict=found.verdict,
-        expectations=judged,
+        # Those of old say what would have been of it.
+        expectations=judged if found.valid else unproven(judged),
         metrics={name: {key: number(value) for key, value in row.items()} for name, row in found.metrics.items()},
         counters=found.counters,
         valid=found.valid,

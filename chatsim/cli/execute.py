@@ -94,7 +94,8 @@ class Outcome:
         """Its lines in the table."""
         if self.result is not None:
             for judged in self.result.expectations:
-                observed = "" if judged.verdict == "skipped" else beside(judged.observed, judged.limit, judged.unit)
+                # A reason stands in place of a number.
+                observed = "" if judged.why else beside(judged.observed, judged.limit, judged.unit)
                 limit = limited(judged.limit, judged.unit, judged.observed)
                 yield self.scenario, self.wire, judged.text, observed, limit, judged.verdict
             for broken in self.result.violations:
@@ -104,11 +105,15 @@ class Outcome:
 
     def shortfall(self) -> str:
         """Its verdict once more in one line, with what made it so and what was observed there."""
-        whys = [
-            f"{row[2]}, observed {row[3]}" if row[3] else row[2]
-            for row in self.rows()
-            if row[-1].startswith(self.verdict)
-        ]
+        whys = (
+            [self.why]
+            if self.verdict == "invalid"
+            else [
+                f"{row[2]}, observed {row[3]}" if row[3] else row[2]
+                for row in self.rows()
+                if row[-1].startswith(self.verdict)
+            ]
+        )
         return f"{self.verdict}: {self.scenario} ({self.wire}): {'; '.join(whys)}".removesuffix(": ")
 
     def events(self) -> str:

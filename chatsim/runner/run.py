@@ -21,7 +21,7 @@ from chatsim.scenario.model import Scenario
 from chatsim.store.folder import RunFolder
 from chatsim.telemetry.prometheus import exposition
 from chatsim.verdict.invariants.catalogue import Violation
-from chatsim.verdict.judge import Judged, judge, judge_measured, verdict_of
+from chatsim.verdict.judge import Judged, judge, judge_measured, unproven, verdict_of
 from chatsim.verdict.metrics import Metrics, check_conservation, counters, summary
 from chatsim.verdict.outside import Outside
 from chatsim.verdict.stalls import Stalls, without
@@ -239,7 +239,7 @@ def _flow(scenario: Scenario, progress: Callable[[float], None] | None) -> RunRe
         wire=FLOW,
         seed=scenario.seed,
         verdict="invalid" if why else verdict_of(expectations),
-        expectations=expectations,
+        expectations=unproven(expectations) if why else expectations,
         metrics=found.summary(),
         counters=found.counters,
         trace_hash="",
@@ -308,7 +308,7 @@ def _judged(played: _Played, wire: str) -> RunResult:
         wire=wire,
         seed=scenario.seed,
         verdict=verdict,
-        expectations=expectations,
+        expectations=expectations if valid else unproven(expectations),
         metrics=summary(record),
         counters=counted if outside is None else outside.counted(counted),
         trace_hash=played.trace_hash,

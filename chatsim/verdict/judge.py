@@ -2,7 +2,8 @@
 
 Decides pass or fail, and is the one place that does. Rule: the exact value is compared with the exact limit (104 ms is
 not within 100 ms), and a metric without a sample fails. What cannot be asked of a server that is seen from outside only
-is skipped with the reason. Intervals over replications are not for single runs.
+is skipped with the reason, and of a run that proves nothing no promise passes or fails. Intervals over replications are
+not for single runs.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from chatsim.scenario.expectations import Expectation
 from chatsim.verdict.metrics import Metrics, counters
 from chatsim.verdict.outside import Outside
 
-Verdict: TypeAlias = Literal["pass", "fail", "inconclusive", "skipped"]
+Verdict: TypeAlias = Literal["pass", "fail", "inconclusive", "skipped", "invalid"]
 
 _UNITS: Final = {"s": "s", "share": "share", "count": ""}
 
@@ -78,6 +79,11 @@ def judge_measured(
 def skipped(expectation: Expectation, why: str) -> Judged:
     """One that was not judged, with the reason."""
     return Judged(expectation.text, nan, expectation.limit, "skipped", 0, _UNITS[expectation.unit], why)
+
+
+def unproven(judged: Sequence[Judged]) -> list[Judged]:
+    """The same in a run that is not valid: what was observed, and no verdict on it."""
+    return [msgspec.structs.replace(each, verdict="invalid") for each in judged]
 
 
 def verdict_of(judged: Sequence[Judged]) -> Literal["pass", "fail", "skipped"]:

@@ -67,6 +67,14 @@ def copy(played: RunResult, to: Path) -> Path:
     return to
 
 
+def test_nothing_of_a_run_of_old_that_proves_nothing_passes(played: RunResult, tmp_path: Path) -> None:
+    folder = copy(played, tmp_path / "run")
+    document = json.loads((folder / "run.json").read_text())
+    document |= {"verdict": "invalid", "valid": False, "why_invalid": "the machine slept"}
+    (folder / "run.json").write_text(json.dumps(document))
+    assert {judged.verdict for judged in read_result(folder).expectations} == {"invalid"}
+
+
 def test_a_run_of_old_is_read_without_its_scenario(played: RunResult, tmp_path: Path) -> None:
     folder = copy(played, tmp_path / "run")
     (folder / "scenario.json").unlink()

@@ -400,14 +400,27 @@ def test_twins_are_told_apart_in_every_report(tmp_path: Path, monkeypatch: pytes
     assert all(f"{file}:17" in written.html for file in files)
 
 
-def test_a_run_that_is_not_valid_is_in_error(tmp_path: Path) -> None:
+def test_a_run_that_is_not_valid_is_in_error_and_nothing_in_it_passes(tmp_path: Path, capsys: Capture) -> None:
     written = Written(tmp_path)
     words = WORDS.replace("at: 20s, do: drop", "at: 0s, do: drop").replace("users: 8", "users: 8\n    arrive_over: 50s")
-    file = write(tmp_path, expect=["lost == 0"], words=words.replace("count: 3", "share: 100%"))
-    code = main(["run", f"{file}", "--out", f"{tmp_path / 'out'}", *written.flags])
-    assert code == 4
-    assert written.verdicts == ["error"]
-    assert "touched nobody" in written.whys[0]
+    file = write(tmp_path, "idle", expect=["lost == 0", "sent == 0"], words=words.replace("count: 3", "share: 100%"))
+    other = write(tmp_path, "other", expect=["lost == 0"])
+    for command in ("run", "check"):
+        line = [command, f"{file}", "--out", f"{tmp_path / 'out'}", *written.flags]
+        assert main(line) == 4
+        assert written.verdicts == ["error", "error"]
+        assert "touched nobody" in written.whys[0]
+        rows = [row for row in capsys.readouterr().out.splitlines() if row.startswith("idle ")]
+        assert [row.split()[-1] for row in rows] == ["invalid"] * 3
+        assert main([*line, "--json"]) == 4
+        document = json.loads(capsys.readouterr().out)
+        (told,) = document.get("runs", [document])
+        assert {told["verdict"], *(judged["verdict"] for judged in told["expectations"])} == {"invalid"}
+        assert [judged["observed"] > 0 for judged in told["expectations"]] == [False, True]
+    # Among several it is named with what made it so, and not with all that it says nothing about.
+    assert main(["check", f"{file}", f"{other}", "--out", f"{tmp_path / 'out'}"]) == 4
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("invalid: idle (sim): idle: drop at 0 s touched nobody")
 
 
 def test_what_cannot_be_written_is_said_before_anything_runs(tmp_path: Path, capsys: Capture) -> None:

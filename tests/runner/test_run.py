@@ -180,7 +180,8 @@ def test_a_limit_that_a_standing_machine_broke_is_no_verdict(tmp_path: Path) -> 
     assert "would hold" in result.why_invalid
     assert expect[0] in result.why_invalid
     assert 0.4 <= result.health["stalled_max_s"] <= result.health["stalled_s"]
-    assert [judged.verdict for judged in result.expectations] == ["fail", "pass"]
+    assert [judged.verdict for judged in result.expectations] == ["invalid", "invalid"]
+    assert result.expectations[0].observed > 0.15
 
 
 def test_a_limit_that_the_server_broke_is_a_verdict_whatever_the_machine_did(tmp_path: Path) -> None:
@@ -226,7 +227,10 @@ def test_a_fault_that_touched_nobody_is_the_harness_fault(tmp_path: Path) -> Non
     assert (result.verdict, result.valid) == ("invalid", False)
     assert "drop at 10 s touched nobody" in result.why_invalid
     assert result.path is not None
-    assert json.loads((result.path / "run.json").read_text(encoding="utf-8"))["valid"] is False
+    document = json.loads((result.path / "run.json").read_text(encoding="utf-8"))
+    assert document["valid"] is False
+    # What was observed is told, and no verdict on it.
+    assert [(row["observed"], row["limit"], row["verdict"]) for row in document["expectations"]] == [(0, 0, "invalid")]
 
 
 def test_a_run_whose_sums_are_wrong_keeps_its_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,7 +302,7 @@ def test_a_broken_invariant_fails_a_run_which_is_judged_as_ever(
     assert (result.verdict, result.violations) == ("fail", [broken])
     # What proves nothing about its promises shows all the same that this one is broken.
     assert (result.valid, "touched nobody" in result.why_invalid) == (not idle, idle)
-    assert {judged.verdict for judged in result.expectations} == {"pass"}
+    assert {judged.verdict for judged in result.expectations} == {"invalid" if idle else "pass"}
     assert result.path is not None
     document = json.loads((result.path / "run.json").read_text(encoding="utf-8"))
     assert document["violations"] == [

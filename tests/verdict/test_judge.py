@@ -9,7 +9,7 @@ import pytest
 
 from chatsim.journal.record import Outage, RunRecord, Sent
 from chatsim.scenario.expectations import AGGREGATES, METRICS, parse_expectation
-from chatsim.verdict.judge import Judged, Verdict, judge, verdict_of
+from chatsim.verdict.judge import Judged, Verdict, judge, unproven, verdict_of
 
 
 def run(*latencies: float) -> RunRecord:
@@ -92,3 +92,16 @@ def test_what_was_skipped_is_no_failure_and_all_skipped_is_no_pass() -> None:
     assert of("pass", "skipped") == "pass"
     assert of("fail", "skipped") == "fail"
     assert of("skipped", "skipped") == "skipped"
+
+
+def test_a_run_that_proves_nothing_has_a_verdict_on_nothing() -> None:
+    judged = [
+        Judged("a", 1.0, 2.0, "pass", 3, "s"),
+        Judged("b", 2.0, 1.0, "fail", 1, ""),
+        Judged("c", 2.0, 1.0, "skipped", 0, "", "its inside is not seen"),
+    ]
+    assert unproven(judged) == [
+        Judged("a", 1.0, 2.0, "invalid", 3, "s"),
+        Judged("b", 2.0, 1.0, "invalid", 1, ""),
+        Judged("c", 2.0, 1.0, "invalid", 0, "", "its inside is not seen"),
+    ]

@@ -122,9 +122,7 @@ def _of_one(result: KeptResult) -> dict[str, Any]:
         "lines": [
             (
                 each.verdict,
-                each.text
-                if each.verdict == "skipped"
-                else f"{each.text}: {beside(each.observed, each.limit, each.unit)}",
+                each.text if each.why else f"{each.text}: {beside(each.observed, each.limit, each.unit)}",
             )
             for each in result.expectations
         ],
@@ -153,7 +151,9 @@ def _of_many(result: KeptRepeated) -> dict[str, Any]:
 def _count(result: Kept) -> str:
     """How many promises hold of those that were judged, and what became of the rest."""
     verdicts = [each.verdict for each in result.expectations]
-    skipped, undecided = verdicts.count("skipped"), verdicts.count("inconclusive")
+    skipped, undecided = verdicts.count("skipped") + verdicts.count("invalid"), verdicts.count("inconclusive")
+    if skipped == len(verdicts):
+        return "No promise was judged."
     more = f", {undecided} not decided" if undecided else ""
     more += f", {skipped} not judged" if skipped else ""
     return f"{verdicts.count('pass')} of {len(verdicts) - skipped} promises hold{more}."

@@ -45,6 +45,14 @@ def test_the_verdict_comes_first_and_all_else_after_it(text: str) -> None:
     assert places == sorted(places)
 
 
+def test_nothing_passes_in_a_run_that_proves_nothing(tmp_path: Path) -> None:
+    found = Page(page([kept.hostile(tmp_path / "run")]))
+    assert "No promise was judged." in found.text
+    classes = {word for _, name, value in found.attributes if name == "class" for word in value.split()}
+    assert "invalid" in classes
+    assert not {"pass", "fail"} & classes
+
+
 def test_its_pictures_are_those_that_make_sense(text: str) -> None:
     found = Page(text)
     assert found.tags.count("svg") == found.tags.count("figure") == 5
