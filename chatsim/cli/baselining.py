@@ -1,8 +1,8 @@
 """The commands `baseline save` and `baseline compare`: what runs came to once, and whether they still do.
 
 Decides what is refused, what is printed and with which code it ends. Rule: nothing is compared in silence with what it
-is not the same as: a scenario that was changed since, or was never saved, is refused with its cure before anything is
-played. Comparing is the analysis', playing the runner's affair.
+is not the same as: a scenario that was changed since, was never saved, or has gone from its folder is refused with its
+cure before anything is played. Comparing is the analysis', playing the runner's affair.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from chatsim.cli.repeating import violations
 from chatsim.cli.running import Attempts
 from chatsim.cli.version import __version__
 from chatsim.errors import HarnessError, UsageError
-from chatsim.store.baseline import PLACE, Baseline, Entry, read, write
+from chatsim.store.baseline import PLACE, Baseline, Entry, file_from, read, write
 
 if TYPE_CHECKING:
     from chatsim.analysis.baseline import Compared
@@ -66,7 +66,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
         attempts: Attempts = 1,
         seed: options.Seed = None,
     ) -> None:
-        """Play scenarios, and save every number of them. What the file has of others is kept."""
+        """Play scenarios, and save every number of them. What the file has of others is kept, unless it has gone."""
         wires = options.wires(on)
         _check_repeat(repeat, wires)
         place = PLACE if out is None else out
@@ -75,6 +75,8 @@ def add(app: typer.Typer, doors: Doors) -> None:
         scenarios = _distinct(_seeded(loaded(doors.load(paths)), seed))
         for scenario in scenarios:
             _enough(scenario, wires, repeat, 1)
+        from msgspec.structs import replace
+
         from chatsim.runner.baseline import check_sound
 
         entries = []
@@ -83,8 +85,12 @@ def add(app: typer.Typer, doors: Doors) -> None:
                 n = _repetitions(scenario, wire, repeat, None) if wire == "live" else 1
                 entry, broken = _measured(scenario, wire, n, attempts)
                 check_sound(entry, broken)
-                entries.append(entry)
-        made = _baseline(name, entries, before)
+                entries.append(replace(entry, file=file_from(place, scenario.path)))
+        vanished = _vanished(before, place, paths, scenarios, wires) if before is not None else []
+        if vanished:
+            gone = ", ".join(f"{each.scenario} ({each.wire})" for each in vanished)
+            say(f"chatsim: no more in {name}, because it has gone: {gone}")
+        made = _baseline(name, entries, before, without=vanished)
         write(place, made)
         runs = sum(len(entry.repetitions) for entry in entries)
         what = "one run" if runs == 1 else f"{runs} runs"
@@ -121,11 +127,13 @@ def add(app: typer.Typer, doors: Doors) -> None:
             words = _again(against, fail_if or [], repeat, attempts)
             given = reports.loaded(found, wires, seed, options=words, command=("baseline", "compare"))
             scenarios = _distinct(_seeded(given, seed))
-            _check_saved(scenarios, wires, saved, conditions, repeat)
+            vanished = _vanished(saved, against, paths, scenarios, wires)
+            _check_saved(scenarios, wires, saved, conditions, repeat, [_no_more(each, against) for each in vanished])
             if any(wire == "live" for wire in wires):
                 _tell_machine(saved)
             done = _compared(scenarios, wires, saved, conditions, repeat, attempts, reports)
-            # Of a folder, or of all, none is to be missed; who names files has chosen.
+            # What stood in a folder has been refused; what stood elsewhere, or nobody knows where, is not to be missed.
+            # Who names files has chosen.
             chosen = bool(paths) and not any(path.is_dir() for path in paths)
             gone = [] if chosen else _gone(saved, scenarios, wires)
             reports.left_out([_missed(each, against) for each in gone])
@@ -351,9 +359,11 @@ def _check_saved(
     saved: Baseline,
     conditions: Sequence[Condition],
     repeat: int | None,
+    vanished: Sequence[str],
 ) -> None:
-    """Raise UsageError with everything that cannot be compared."""
+    """Raise UsageError with everything that cannot be compared, what has `vanished` included."""
     wrong = [why for wire in wires for each in scenarios if (why := _unlike(each, wire, saved, conditions))]
+    wrong += vanished
     if wrong:
         raise UsageError("\n".join(wrong))
     if "live" in wires:
@@ -361,6 +371,29 @@ def _check_saved(
             entry = saved.entry(scenario.name, "live")
             assert entry is not None
             _repetitions(scenario, "live", repeat, entry, conditions)
+
+
+def _vanished(
+    saved: Baseline, place: Path, paths: Sequence[Path], scenarios: Sequence[Any], wires: Sequence[options.OwnWire]
+) -> list[Entry]:
+    """What was saved on one of these wires of a file in one of these folders, and is in none of them any more."""
+    folders = [path.resolve() for path in paths if path.is_dir()]
+    return [
+        each
+        for each in _gone(saved, scenarios, wires)
+        if (stood := each.stood(place)) is not None and any(map(stood.is_relative_to, folders))
+    ]
+
+
+def _no_more(entry: Entry, against: Path) -> str:
+    """The sentence of one that has vanished."""
+    from chatsim.findings.finding import relative
+
+    stood = entry.stood(against)
+    assert stood is not None
+    what = f"{entry.scenario} on {entry.wire} was saved of {relative(stood, Path.cwd())}, where it is no more"
+    save = f"save the folder anew (chatsim baseline save --on {entry.wire}), which leaves it out"
+    return f"{what}: put it back, or {save}"
 
 
 def _unlike(scenario: Any, wire: options.OwnWire, saved: Baseline, conditions: Sequence[Condition]) -> str:
@@ -431,11 +464,12 @@ def _measured(scenario: Any, wire: options.OwnWire, n: int, attempts: int) -> tu
     return found
 
 
-def _baseline(name: str, entries: list[Entry], before: Baseline | None) -> Baseline:
+def _baseline(name: str, entries: list[Entry], before: Baseline | None, without: Collection[Entry]) -> Baseline:
     from chatsim.runner.baseline import versions
 
     made = {(each.scenario, each.wire) for each in entries}
-    rest = [each for each in (before.entries if before else ()) if (each.scenario, each.wire) not in made]
+    left_out = made | {(each.scenario, each.wire) for each in without}
+    rest = [each for each in (before.entries if before else ()) if (each.scenario, each.wire) not in left_out]
     machine: dict[str, str | int] = {}
     if any(each.wire == "live" for each in entries):
         machine = _machine()

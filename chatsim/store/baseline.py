@@ -1,13 +1,14 @@
 """The file of a baseline: what runs came to once, so that later ones can be held against it.
 
 Decides its shape. Rule: it says of each run everything that it depends on (the scenario's words and digests, the seed,
-the versions), and holds every number of it to the last digit; no path and no name of a host is in it.
+the versions), and holds every number of it to the last digit; no path of a machine and no name of a host is in it.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
 from math import nan
+from os.path import normpath, realpath, relpath
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
@@ -40,7 +41,8 @@ class Repetition(msgspec.Struct, frozen=True):
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One scenario on one wire. `scenario_hash` and `costs_hash` are of what was played, whatever words said it;
-    `words` are there to tell what has changed since."""
+    `words` are there to tell what has changed since, and `file` is where it stood, seen from the baseline's folder, as
+    far as that is known."""
 
     scenario: str
     wire: Literal["sim", "virtual", "live"]
@@ -49,6 +51,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     costs_hash: str
     words: dict[str, Any]
     repetitions: list[Repetition]
+    file: str = ""
+
+    def stood(self, place: Path) -> Path | None:
+        """Where it stood when it was saved in the baseline at `place`; None where that is not known."""
+        return Path(normpath(realpath(place.parent) / Path(self.file))) if self.file else None
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +72,17 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     def entry(self, scenario: str, wire: str) -> Entry | None:
         """What was saved of a scenario on a wire; None where nothing was."""
         return next((each for each in self.entries if (each.scenario, each.wire) == (scenario, wire)), None)
+
+
+def file_from(place: Path, path: Path | None) -> str:
+    """How the baseline at `place` names the file of a scenario: not at all where one of them lies outside of the
+    working directory, since the way between them would be one of this machine."""
+    if path is None:
+        return ""
+    here, folder, file = Path.cwd().resolve(), Path(realpath(place.parent)), Path(realpath(path.parent), path.name)
+    if not folder.is_relative_to(here) or not file.is_relative_to(here):
+        return ""
+    return Path(relpath(file, folder)).as_posix()
 
 
 def write(path: Path, made: Baseline) -> None:

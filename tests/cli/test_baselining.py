@@ -200,13 +200,82 @@ def test_other_scenarios_of_the_file_are_kept_and_named(tmp_path: Path, capsys: 
     assert "not compared, though baseline has it: other (sim)" in capsys.readouterr().err
 
 
-def test_a_scenario_that_has_gone_from_a_folder_is_skipped_in_every_report_and_not_silently(
+def beside(folder: Path, name: str) -> Path:
+    """Another scenario, in that folder."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.yaml"
+    path.write_text(WORDS.replace("small", name), encoding="utf-8")
+    return path
+
+
+def test_a_scenario_that_has_gone_from_its_folder_is_refused_before_anything_is_played(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    other = beside(tmp_path / "mine", "other")
+    beside(tmp_path / "mine", "third")
+    baseline("save", ".", "--on", "sim,virtual")
+    assert baseline("compare", ".") == 0
+    other.unlink()
+    said = (
+        "other on sim was saved of mine/other.yaml, where it is no more: put it back, or save the folder anew (chatsim "
+        "baseline save --on sim), which leaves it out"
+    )
+    for folder in (".", "mine", f"{tmp_path / 'mine'}"):
+        capsys.readouterr()
+        assert baseline("compare", folder, "--junit", "out.xml") == 3
+        assert capsys.readouterr().err.splitlines() == [f"chatsim: {said}"]
+        assert said in Path("out.xml").read_text(encoding="utf-8")
+        assert "<failure" not in Path("out.xml").read_text(encoding="utf-8")
+    # Wherever that is done.
+    monkeypatch.chdir(tmp_path / "mine")
+    assert baseline("compare", ".", "--against", f"../{PLACE}") == 3
+    assert "other on sim was saved of other.yaml, where it is no more" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    # Who names files has chosen.
+    assert baseline("compare", "small.yaml", "mine/third.yaml") == 0
+    assert "not compared, though baseline has it: other (sim)" in capsys.readouterr().err
+    # Saving a part, or elsewhere, forgets nothing; saving its folder does, on the wires that are saved.
+    baseline("save", "small.yaml")
+    assert baseline("compare", ".") == 3
+    capsys.readouterr()
+    baseline("save", "mine")
+    assert "chatsim: no more in baseline, because it has gone: other (sim)" in capsys.readouterr().err
+    assert baseline("compare", ".") == 0
+    assert baseline("compare", ".", "--on", "virtual") == 3
+
+
+def test_what_is_in_another_folder_has_not_gone_from_this_one(tmp_path: Path, capsys: Capture) -> None:
+    for name in ("one", "two"):
+        beside(tmp_path / name, name)
+        assert baseline("save", name) == 0
+    capsys.readouterr()
+    assert baseline("compare", "two") == 0
+    assert "skipped: one is not there: name it too, or begin a new baseline without it" in capsys.readouterr().err
+    # It has another name now, which is said of the new one too.
+    file = tmp_path / "two" / "two.yaml"
+    file.write_text(WORDS.replace("small", "three"), encoding="utf-8")
+    assert baseline("compare", "two") == 3
+    first, second = capsys.readouterr().err.splitlines()
+    assert "three on sim is not in the baseline" in first
+    assert "two on sim was saved of two/two.yaml, where it is no more" in second
+
+
+def nowhere() -> None:
+    """As if the baseline did not know where its scenarios stood, as one of old or of elsewhere does not."""
+    document = json.loads(PLACE.read_text(encoding="utf-8"))
+    for entry in document["entries"]:
+        del entry["file"]
+    PLACE.write_text(json.dumps(document), encoding="utf-8")
+
+
+def test_a_scenario_of_a_place_that_is_not_known_is_skipped_in_every_report_and_not_silently(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     other = tmp_path / "other.yaml"
     other.write_text(WORDS.replace("small", "other"), encoding="utf-8")
     baseline("save", ".")
     other.unlink()
+    nowhere()
     capsys.readouterr()
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
@@ -239,6 +308,7 @@ def test_what_has_gone_hides_no_difference_and_is_none(lost: float, code: int, v
     other.write_text(WORDS.replace("small", "zoo"), encoding="utf-8")
     baseline("save", ".")
     other.unlink()
+    nowhere()
     planted(lost=lost)
     assert baseline("compare", ".", "--json-file", "out.json") == code
     assert json.loads(Path("out.json").read_text(encoding="utf-8"))["verdict"] == verdict

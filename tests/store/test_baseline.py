@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from chatsim.errors import UsageError
-from chatsim.store.baseline import Baseline, Entry, Repetition, read, write
+from chatsim.store.baseline import Baseline, Entry, Repetition, file_from, read, write
 
 
 def entry(scenario: str = "steady", wire: Any = "sim", **numbers: Any) -> Entry:
@@ -68,3 +69,20 @@ def test_where_nothing_can_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(UsageError, match="--out"):
         write(tmp_path / "file" / "b.json", baseline(entry()))
+
+
+def test_where_a_scenario_stood_is_seen_from_the_baseline_and_is_no_path_of_a_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    place = Path("results", "b.json")
+    assert file_from(place, Path("mine", "a.yaml")) == file_from(place, here / "mine" / "a.yaml") == "../mine/a.yaml"
+    for path in (None, tmp_path / "a.yaml", Path("..", "a.yaml")):
+        assert file_from(place, path) == ""
+    assert file_from(tmp_path / "b.json", Path("a.yaml")) == ""
+    made = replace(entry(), file="../mine/a.yaml")
+    monkeypatch.chdir(tmp_path)
+    assert made.stood(Path("here", "results", "b.json")) == here / "mine" / "a.yaml"
+    assert entry().stood(place) is None
