@@ -340,11 +340,11 @@ def test_replications_have_an_interval_and_what_they_cannot_decide_is_not_green(
     write(pytester.path, "small", "sent == 1", "mean(delivery_latency) <= 40ms", "lost == 0")
     result = session(pytester, "--chatsim-replications", "2", "--chatsim-seed", "7", "--chatsim-on", "virtual")
     result.assert_outcomes(failed=2, passed=2)
-    of_what = "n 2 replications, seed 7, on virtual"
+    of_what, broken = "n 2 replications, seed 7, on virtual", "broken by 2 of 2 runs"
     again = "again: chatsim replicate small.yaml -n 2 --on virtual --seed 7"
     result.stdout.fnmatch_lines(
         [
-            f"small.yaml:*: sent == 1: observed * in the mean, between * and *, limit 1, {of_what}; {again}",
+            f"small.yaml:*: sent == 1: observed * in the mean, between * and *, limit 1, {of_what}, {broken}; {again}",
             f"small.yaml:*: inconclusive: observed *, limit 40 ms, {of_what}, * would probably decide; {again}",
         ]
     )
