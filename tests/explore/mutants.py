@@ -694,10 +694,16 @@ CONTROL = Mutant("nothing", ())
 
 
 def plant(mutant: Mutant, folder: Path) -> None:
-    """Copy the package into the folder, with the mutant in it. Raises ValueError where its place is not there, once."""
-    shutil.copytree(PACKAGE, folder / "chatsim", ignore=shutil.ignore_patterns("__pycache__"))
+    """Copy the package into the folder, with the mutant in it. Raises ValueError where its place is not there, once.
+
+    What Python has made of a module comes along where nothing is planted: to make it anew takes longer than many seeds.
+    """
+    # But nothing that somebody is just writing, and that has another name when it is to be copied.
+    shutil.copytree(PACKAGE, folder / "chatsim", ignore=shutil.ignore_patterns("*.pyc.*"))
     for edit in mutant.edits:
         path = folder / "chatsim" / edit.file
+        for made in path.parent.glob(f"__pycache__/{path.stem}.*"):
+            made.unlink()
         text = path.read_text(encoding="utf-8")
         if text.count(edit.old) != 1:
             raise ValueError(f"{mutant.name}: {edit.file} has this {text.count(edit.old)} times: {edit.old}")

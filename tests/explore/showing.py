@@ -1,7 +1,7 @@
-"""Plays a scenario with whatever package of chatsim is found first, and tells what it shows: one JSON line.
+"""Plays scenarios with whatever package of chatsim is found first, and tells what they show: one JSON line.
 
-`python showing.py WIRE PATH` is started by `test_put_back` on a copy of the package with a bug in it, and so knows
-nothing of the tests and of the package that is tested.
+`python showing.py WIRE,... PATH ...` is started by `test_put_back` on a copy of the package with a bug in it, and so
+knows nothing of the tests and of the package that is tested.
 """
 
 from __future__ import annotations
@@ -26,5 +26,11 @@ def shown(wire: str, path: Path) -> list[str]:
     return [*failed, *(f"{violation}" for violation in result.violations)]
 
 
+def main(wires: str, *paths: str) -> None:
+    """Play each of them on each of the wires: to start takes longer than most of them do."""
+    found = {path: {wire: shown(wire, Path(path)) for wire in wires.split(",")} for path in paths}
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(shown(sys.argv[1], Path(sys.argv[2]))) + "\n")
+    main(*sys.argv[1:])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chatsim.verdict.invariants.catalogue import INVARIANTS
-from tests.explore.mutants import CONTROL, MUTANTS, PACKAGE, Edit, Mutant, check, check_control, found_in, plant
+from tests.explore.mutants import CONTROL, MUTANTS, PACKAGE, Edit, Mutant, check, check_control, found_in, one, plant
 
 
 @pytest.mark.slow
@@ -63,6 +63,22 @@ def test_a_place_that_is_gone_is_told(tmp_path: Path) -> None:
     lost = Mutant("lost", (Edit("core/handler.py", "no such line", ""),))
     with pytest.raises(ValueError, match=r"lost: core/handler\.py has this 0 times"):
         plant(lost, tmp_path)
+
+
+def test_what_was_made_of_a_module_comes_along_but_where_it_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "chatsim"
+    monkeypatch.setattr("tests.explore.mutants.PACKAGE", package)
+    (package / "__pycache__").mkdir(parents=True)
+    (package / "calm.py").write_text("CALM = True\n", encoding="utf-8")
+    (package / "calmer.py").write_text("CALMER = True\n", encoding="utf-8")
+    for name in ("calm.cpython-311.pyc", "calmer.cpython-311.pyc", "calmer.cpython-311.pyc.139"):
+        (package / "__pycache__" / name).write_bytes(b"")
+    plant(one("a storm", "calm.py", "True", "False"), tmp_path / "copy")
+    copied = {path.relative_to(tmp_path / "copy").as_posix() for path in (tmp_path / "copy").rglob("*.*")}
+    assert copied == {"chatsim/calm.py", "chatsim/calmer.py", "chatsim/__pycache__/calmer.cpython-311.pyc"}
+    assert (tmp_path / "copy" / "chatsim" / "calm.py").read_text(encoding="utf-8") == "CALM = False\n"
 
 
 def test_each_is_another_program() -> None:

@@ -41,16 +41,20 @@ PLAIN = one(
 )
 
 
-def played(mutant: Mutant, wire: str, names: Iterable[str], folder: Path) -> dict[str, list[str] | str]:
-    """What failed of each scenario, played with a copy of the package that has the mutant in it."""
-    found = played_files(mutant, wire, [CARRYING[name].path for name in names], folder)
-    return {Path(path).stem: failed for path, failed in found.items()}
+def played(
+    mutant: Mutant, wires: Iterable[str], names: Iterable[str], folder: Path
+) -> dict[str, dict[str, list[str] | str]]:
+    """What failed of each scenario on each wire, played with a copy of the package that has the mutant in it."""
+    found = played_files(mutant, wires, [CARRYING[name].path for name in names], folder)
+    return {wire: {Path(path).stem: failed for path, failed in of.items()} for wire, of in found.items()}
 
 
-def played_files(mutant: Mutant, wire: str, paths: Iterable[Path | None], folder: Path) -> dict[str, list[str] | str]:
+def played_files(
+    mutant: Mutant, wires: Iterable[str], paths: Iterable[Path | None], folder: Path
+) -> dict[str, dict[str, list[str] | str]]:
     plant(mutant, folder)
     done = subprocess.run(
-        [sys.executable, PLAYING, wire, *(f"{path}" for path in paths)],
+        [sys.executable, PLAYING, ",".join(wires), *(f"{path}" for path in paths)],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": f"{folder}"},
         capture_output=True,
@@ -58,7 +62,7 @@ def played_files(mutant: Mutant, wire: str, paths: Iterable[Path | None], folder
         check=True,
         timeout=600,
     )
-    found: dict[str, list[str] | str] = json.loads(done.stdout)
+    found: dict[str, dict[str, list[str] | str]] = json.loads(done.stdout)
     return found
 
 
@@ -66,8 +70,7 @@ def played_files(mutant: Mutant, wire: str, paths: Iterable[Path | None], folder
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.mutant.name.replace(" ", "-"))
 def test_what_is_broken_breaks_what_is_promised_of_it(broken: Broken, tmp_path: Path) -> None:
     names = sorted({name for _, shown in broken.breaks for name in shown})
-    for wire in broken.wires:
-        failed = played(broken.mutant, wire, names, tmp_path / wire)
+    for wire, failed in played(broken.mutant, broken.wires, names, tmp_path).items():
         for tag, shown in broken.breaks:
             for name in shown:
                 spoken = {each.text for each in telling(tag, CARRYING[name].expect)}
@@ -82,7 +85,8 @@ def test_where_nothing_is_broken_every_promise_is_kept(wire: str, tmp_path: Path
     them all there."""
     small = [name for name, scenario in CARRYING.items() if "regression" in scenario.tags]
     names = small if wire == "virtual" else list(CARRYING)
-    assert {name: failed for name, failed in played(CONTROL, wire, names, tmp_path).items() if failed} == {}
+    found = played(CONTROL, [wire], names, tmp_path)[wire]
+    assert {name: failed for name, failed in found.items() if failed} == {}
 
 
 @pytest.mark.slow
@@ -90,8 +94,8 @@ def test_tls_is_shown_by_nothing_where_nobody_speaks_it(tmp_path: Path) -> None:
     """On live alone, where it is spoken: people who insist on it do not come in, and the run shows nothing."""
     path = tmp_path / "secured.yaml"
     path.write_text(SECURED, encoding="utf-8")
-    assert played_files(CONTROL, "live", [path], tmp_path / "control") == {f"{path}": []}
-    assert played_files(PLAIN, "live", [path], tmp_path / "plain")[f"{path}"]
+    assert played_files(CONTROL, ["live"], [path], tmp_path / "control") == {"live": {f"{path}": []}}
+    assert played_files(PLAIN, ["live"], [path], tmp_path / "plain")["live"][f"{path}"]
 
 
 def test_each_requirement_of_each_scenario_is_broken_by_one() -> None:
