@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: run test test-slow coverage coverage-core check bench explore validation capacity requirements notebook notebooks readme compiled test-compiled clean
+.PHONY: run test test-slow virtual coverage coverage-core check bench explore validation capacity requirements notebook notebooks readme compiled test-compiled clean
 
 # What most of a run is spent in, and what mypyc can compile: msgspec needs its structs as Python makes them, and logs are
 # made out of one another.
@@ -22,11 +22,21 @@ test: check
 
 # What takes long by its nature, and every shipped scenario on real sockets. A run on them says that it is invalid when the
 # machine was too busy for a verdict about the handler, and is then tried again, twice at most. A broken promise is final.
-# In what faults were shrunk to a few people say a few messages: four of them at a time keep no processor busy.
+# Alone is played what promises how soon messages are there, or leaves a promised time little room. The others wait for most
+# of theirs, as does what faults were shrunk to, a few people who say a few messages: four at a time keep no processor busy.
+ALONE := authentication connection-limit crash-recovery draining flash-crowd large-session limiter many-devices restart-storm \
+	retries revocation seven-types slow-reader steady tls-everywhere token-refresh typing-presence vanished-peer capacity/one-node
+BESIDE := duplicate-sends half-open-baseline half-open-phones log-outage quiet-connections reconnect stale-sweep user-broadcast \
+	regressions/*
+
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -q -m slow -n auto --dist loadfile
-	$(BIN)/chatsim check scenarios/*.yaml scenarios/capacity --on live --attempts 3
-	printf '%s\n' scenarios/regressions/*.yaml | xargs -n 9 -P 4 $(BIN)/chatsim check --on live --attempts 3
+	$(BIN)/chatsim check $(ALONE:%=scenarios/%.yaml) --on live --attempts 3
+	printf '%s\n' $(BESIDE:%=scenarios/%.yaml) | xargs -n 2 -P 4 $(BIN)/chatsim check --on live --attempts 3
+
+# Every shipped scenario as it stands, by the real server on a clock that skips what nobody waits for.
+virtual: $(INSTALLED)
+	$(BIN)/chatsim check scenarios --on virtual
 
 # All tests once more with every line and branch counted, in whatever process: all of the core, and nine tenths of the rest.
 coverage: $(INSTALLED)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from chatsim.scenario.load import load
+
 ROOT = Path(__file__).parents[1]
 SOURCES = ("chatsim", "tests", "scenarios", "notebooks", ".ci")
 TEXTS = (".py", ".yaml", ".md", ".toml", ".json", ".ipynb", "")
@@ -137,12 +139,35 @@ def test_the_whole_core_is_covered_by_its_own_tests_each_time() -> None:
     assert judged == "$(BIN)/coverage report --include='chatsim/core/*' --fail-under=100"
 
 
+def listed(name: str) -> list[Path]:
+    """The scenarios of one list of the Makefile."""
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    found = re.search(rf"^{name} := ((?:.*\\\n)*.*)$", text, re.MULTILINE)
+    assert found is not None
+    words = found[1].replace("\\\n", " ").split()
+    return [path for word in words for path in sorted((ROOT / "scenarios").glob(f"{word}.yaml"))]
+
+
 def test_every_scenario_is_played_on_real_sockets() -> None:
-    lines = [line for line in recipe("test-slow") if "--on live" in line]
-    named = [word.strip("'") for line in lines for word in line.split() if word.strip("'").startswith("scenarios")]
-    played = [path for word in named for path in ROOT.glob(word)]
-    files = [file for path in played for file in (path.rglob("*.yaml") if path.is_dir() else [path])]
+    alone, beside = (line for line in recipe("test-slow") if "--on live" in line)
+    assert " $(ALONE:%=scenarios/%.yaml) " in alone
+    assert " $(BESIDE:%=scenarios/%.yaml) " in beside
+    files = listed("ALONE") + listed("BESIDE")
     assert sorted(files) == sorted((ROOT / "scenarios").rglob("*.yaml")), "each, and none twice"
+
+
+def test_what_promises_how_soon_messages_are_there_is_played_alone() -> None:
+    """On real sockets, where who plays beside it would be measured with it."""
+    for path in listed("BESIDE"):
+        for promise in load(path).with_live_overrides().scaled().expect:
+            soon = promise.metric.endswith("_latency") and promise.unit == "s" and promise.limit < 1.0
+            assert not soon, f"{path.name}: {promise.text}"
+
+
+def test_every_scenario_is_played_in_virtual_time() -> None:
+    assert recipe("virtual") == ["$(BIN)/chatsim check scenarios --on virtual"]
+    steps = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert any(step.startswith("make ") and "virtual" in step.split() for step in steps)
 
 
 def test_nothing_is_collected_by_neither() -> None:
