@@ -100,12 +100,13 @@ readme: $(INSTALLED)
 
 # The package once more, its hot modules compiled (this wants a C compiler): PYTHONPATH=build/compiled runs it.
 # It stands beside the sources and never among them, where a module compiled yesterday would hide what is edited today.
+# What Python keeps of its modules stays behind: somebody else may be writing it just now.
 compiled: $(COMPILED)/.made
 
 $(COMPILED)/.made: $(INSTALLED) pyproject.toml $(shell find chatsim tests scenarios -name '*.py' -o -name '*.yaml' -o -name '*.json')
 	rm -rf $(COMPILED)
 	mkdir -p $(COMPILED)
-	cp -r chatsim tests scenarios $(COMPILED)
+	tar -cf - --exclude __pycache__ chatsim tests scenarios | tar -xf - -C $(COMPILED)
 	cd $(COMPILED) && MYPYC_OPT_LEVEL=3 ../../$(BIN)/mypyc $(HOT) >build.log 2>&1 || { tail -n 5 build.log >&2; exit 1; }
 	cp pyproject.toml README.md $(COMPILED)
 	touch $@

@@ -39,7 +39,7 @@ SHELL_MUTANTS = (
         "        if outlet.queue:\n            self._soil(outlet)\n\n    # What is to be said.",
         "        outlet.queue.clear()\n\n    # What is to be said.",
         by=("written",),
-        first=45,
+        first=160,
     ),
     _one(
         "what waited is forgotten when the transport is empty",
@@ -47,7 +47,7 @@ SHELL_MUTANTS = (
         "        if outlet.queue:\n            self._soil(outlet)\n\n    # What is to be said.",
         "        assert outlet.queue is not None\n\n    # What is to be said.",
         by=("written",),
-        first=45,
+        first=160,
     ),
     _one(
         "a close drops what was queued before it",

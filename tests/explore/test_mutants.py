@@ -7,8 +7,22 @@ from pathlib import Path
 
 import pytest
 
+from chatsim.explore.play import Wire
 from chatsim.verdict.invariants.catalogue import INVARIANTS
-from tests.explore.mutants import CONTROL, MUTANTS, PACKAGE, Edit, Mutant, check, check_control, found_in, one, plant
+from tests.explore.mutants import (
+    CONTROL,
+    MUTANTS,
+    PACKAGE,
+    Edit,
+    Found,
+    Mutant,
+    check,
+    check_control,
+    explored,
+    found_in,
+    one,
+    plant,
+)
 
 
 @pytest.mark.slow
@@ -79,6 +93,29 @@ def test_what_was_made_of_a_module_comes_along_but_where_it_is_another(
     copied = {path.relative_to(tmp_path / "copy").as_posix() for path in (tmp_path / "copy").rglob("*.*")}
     assert copied == {"chatsim/calm.py", "chatsim/calmer.py", "chatsim/__pycache__/calmer.cpython-311.pyc"}
     assert (tmp_path / "copy" / "chatsim" / "calm.py").read_text(encoding="utf-8") == "CALM = False\n"
+
+
+@pytest.mark.parametrize(
+    ("found", "asked"),
+    [
+        (Found("", -1, "", 0, "10 seeds"), [(40, 50), (0, 40)]),
+        (Found("", -1, "", 1, "never reached: retried"), [(40, 50), (0, 40)]),
+        (Found("seq", 41, "", 1, "seed 41 on sim: ..."), [(40, 50)]),
+        (Found("", -1, "", 4, "the harness failed"), [(40, 50)]),
+    ],
+)
+def test_the_seeds_before_the_first_come_last(
+    found: Found, asked: list[tuple[int, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans = []
+
+    def there(wire: Wire, folder: Path, first: int, end: int) -> Found:
+        spans.append((first, end))
+        return found
+
+    monkeypatch.setattr("tests.explore.mutants.explored_there", there)
+    assert explored(Mutant("nothing", (), first=40), tmp_path, seeds=50) == found
+    assert spans == asked
 
 
 def test_each_is_another_program() -> None:
