@@ -22,12 +22,12 @@ test: check
 
 # What takes long by its nature, and every shipped scenario on real sockets. A run on them says that it is invalid when the
 # machine was too busy for a verdict about the handler, and is then tried again, twice at most. A broken promise is final.
-# Alone is played what promises how soon messages are there, or leaves a promised time little room. The others wait for most
+# Alone is played what promises how soon messages are there, or leaves what it promises little room. The others wait for most
 # of theirs, as does what faults were shrunk to, a few people who say a few messages: four at a time keep no processor busy.
-ALONE := authentication connection-limit crash-recovery draining flash-crowd large-session limiter many-devices restart-storm \
-	retries revocation seven-types slow-reader steady tls-everywhere token-refresh typing-presence vanished-peer capacity/one-node
-BESIDE := duplicate-sends half-open-baseline half-open-phones log-outage quiet-connections reconnect stale-sweep user-broadcast \
-	regressions/*
+ALONE := authentication connection-limit crash-recovery draining flash-crowd half-open-phones large-session limiter many-devices \
+	restart-storm retries revocation seven-types slow-reader steady tls-everywhere token-refresh typing-presence vanished-peer \
+	capacity/one-node
+BESIDE := duplicate-sends half-open-baseline log-outage quiet-connections reconnect stale-sweep user-broadcast regressions/*
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -q -m slow -n auto --dist loadfile

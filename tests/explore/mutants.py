@@ -158,12 +158,14 @@ MUTANTS = (
         REPLAYS,
         "return tuple(conn for conn in to if conn not in behind) if behind else to",
         "return to",
+        first=50,
     ),
     one(
         "a retry overtakes a replay",
         DELIVERY,
         "starts, behind = starts or {}, behind or {}",
         "starts, behind = starts or {}, {}",
+        first=60,
     ),
     one(
         "the rest of a replay is forgotten",
@@ -188,6 +190,7 @@ MUTANTS = (
         "core/client.py",
         "and frame.seq == place.last_seq + 1",
         "and frame.seq > place.last_seq",
+        first=170,
     ),
     one(
         "frames are counted in a fixed window",
@@ -236,6 +239,7 @@ MUTANTS = (
         "if connections >= self._connections_max or bucket.refusal(now):",
         "if bucket.refusal(now):",
         by=("bounded",),
+        first=80,
     ),
     one(
         "the doors fill at half their rates",
@@ -447,7 +451,7 @@ MUTANTS = (
         "self.due_at = acks_at if acks_at < self._again_at else self._again_at",
         "self.due_at = min(self.due_at, acks_at)",
         by=("calm",),
-        first=40,
+        first=60,
     ),
     one(
         "an ended session stays",
@@ -601,6 +605,7 @@ MUTANTS = (
         "        member.lapsed = True\n",
         "",
         by=("receivers",),
+        first=50,
     ),
     one(
         "a session that was opened for a time never ends",
@@ -629,6 +634,7 @@ MUTANTS = (
         "        self._sessions.jump(self._epoch)\n",
         "        assert self._sessions\n",
         by=("session_ends",),
+        first=100,
     ),
     *(
         one(
@@ -684,6 +690,7 @@ MUTANTS = (
         MEMBERSHIP,
         'effects += self._notices.undelivered(self._ledger.forsake(member, "left"))',
         "assert self._ledger",
+        first=100,
     ),
 )
 """All of them."""

@@ -141,6 +141,7 @@ PEER_MUTANTS = (
         "goes_on = now >= connection.flooding_from + window_s",
         "goes_on = begins or True",
         by=("flood",),
+        first=35,
     ),
     one(
         "a flood is closed after half of its time",
@@ -155,6 +156,7 @@ PEER_MUTANTS = (
         'refusal + self._close(now, connection, FLOOD, "frame flood") if goes_on else refusal',
         "refusal",
         by=("flood",),
+        first=70,
     ),
     one(
         "a flood that has ended goes on all the same",
@@ -190,6 +192,7 @@ PEER_MUTANTS = (
         "if at + self.config.violation_window_s > now]",
         "if at <= now]",
         by=("violations",),
+        first=110,
     ),
     one(
         "a binary frame is answered",
