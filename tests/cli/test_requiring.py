@@ -35,7 +35,7 @@ groups:
   - {name: gone, users: 1}
   - {name: nobody, users: 1, credentials: missing, reconnect: false}
 events:
-  - {at: 1s, do: freeze, group: asleep, for: 6s}
+  - {at: 1.8s, do: freeze, group: asleep, for: 6s}
   - {at: 2s, do: vanish, group: gone}
   - {at: 4s, do: drop, group: people, count: 1}
   - {at: 8s, do: drain_node}
