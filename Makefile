@@ -80,9 +80,11 @@ validation: $(INSTALLED)
 requirements: $(INSTALLED)
 	$(BIN)/chatsim requirements --attempts 3
 
-# Finds how many users one node carries, and writes results/capacity-report.html, .pdf and results/capacity/.
+# Finds how many users one node carries at the costs that `make validation` has measured, and writes
+# results/capacity-report.html, .pdf and results/capacity/.
 capacity: $(INSTALLED)
 	$(BIN)/chatsim capacity scenarios/capacity/one-node.yaml --target 'p99(delivery_latency) <= 100ms' \
+		--set costs=../../results/calibration.json \
 		--users 1000000 --headroom 30% --price 0.20 --memory 4GiB --egress 1Gbit/s -o results
 
 # Opens the notebooks in JupyterLab.

@@ -7,9 +7,10 @@ runner's affair, judging and drawing the analysis'.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -47,6 +48,7 @@ def add(app: typer.Typer) -> None:
         price: Annotated[float | None, typer.Option(min=0.0, metavar="P", help="What a node costs in an hour.")] = None,
         memory: Annotated[str | None, typer.Option(metavar="SIZE", help="What a node has: 4GiB.")] = None,
         egress: Annotated[str | None, typer.Option(metavar="RATE", help="What a node can send: 1Gbit/s.")] = None,
+        changes: options.Set = None,
         most: Annotated[int | None, typer.Option(min=1, metavar="N", help="The largest load that is tried.")] = None,
         quick: Annotated[
             bool, typer.Option("--quick", help="The answer alone: no knee, no factors, no failures.")
@@ -65,7 +67,7 @@ def add(app: typer.Typer) -> None:
         from chatsim.runner.capacity import capacity as find
         from chatsim.runner.desk import load
 
-        scenario = load(file)
+        scenario = load(file).with_(options.changes(changes or []))
         scenario = scenario if seed is None else scenario.with_seed(seed)
         wanted = None if target is None else _target(target)
         given: dict[str, Any] = {
@@ -78,7 +80,7 @@ def add(app: typer.Typer) -> None:
         }
         with ends_as_interrupted(), _phases() as told:
             found = find(scenario, wanted, **given, around=not quick, jobs=jobs, progress=told)
-        written = [] if out is None else _write(found, out, _command(file, found, given, quick=quick))
+        written = [] if out is None else _write(found, out, _command(file, changes or [], found, given, quick=quick))
         if json:
             from chatsim.analysis.report.capacity import document
 
@@ -126,9 +128,10 @@ def _read(flag: str, unit: Any, text: str) -> float:
         raise UsageError(f"{flag} {text}: {problem}") from None
 
 
-def _command(file: Path, found: Finding, given: dict[str, Any], *, quick: bool) -> str:
+def _command(file: Path, changes: Sequence[str], found: Finding, given: dict[str, Any], *, quick: bool) -> str:
     """What is to be typed to find the same again; a file is named without its folders, which are of one machine."""
     words = [f"chatsim capacity {file.name if file.is_absolute() else file.as_posix()}", f"--target '{found.target}'"]
+    words += [f"--set {quote(text)}" for text in changes]
     if given["users"] is not None:
         words.append(f"--users {given['users']}")
     words.append(f"--headroom {100 * given['headroom']:g}%")

@@ -1,8 +1,9 @@
 """Moments to come: FIFO lines for equal periods, one heap for the rest.
 
 Rule: `next_at` may be early, never late. An entry that lost its meaning is found so when it surfaces; where its owner
-can tell it before, those are thrown out together whenever they may be half of all, so that none are hoarded.
-What an entry means is left to its owner.
+can tell it before, those at the front go two at a time, with each that is added, and those behind one that still means
+something together, whenever they may be half of all: none are hoarded, and hardly ever are all of them looked at in one
+go. What an entry means is left to its owner.
 """
 
 from __future__ import annotations
@@ -43,8 +44,16 @@ class Line(Generic[T]):
         self._since.append(now)
         self._items.append(item)
         # Written out here: every message waits in a line, and hardly anything is ever put.
-        if self._means is not None and len(self._items) > self._sifted_at:
-            self._sift(self._means)
+        means, items = self._means, self._items
+        if means is None or len(items) <= SIFTED_MIN:
+            return
+        # Two for each that comes: so the front keeps up.
+        if not means(items[0]):
+            self.shift()
+            if not means(items[0]):
+                self.shift()
+        if len(items) > self._sifted_at:
+            self._sift(means)
 
     def put(self, since: float, item: T) -> None:
         """Wait from a moment that may lie before that of earlier entries: behind those that do not wait from later on.

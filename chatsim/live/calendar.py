@@ -55,6 +55,7 @@ class Calendar:
         self._timer_at = inf
         self._ringing = False
         self._stopped = False
+        self._looked_at = False
 
     def now(self) -> float:
         """Seconds since the start."""
@@ -74,6 +75,21 @@ class Calendar:
         if self._sampled:
             self.at(LAG_INTERVAL_S, self._sample, LAG_INTERVAL_S)
         else:
+            self._rearm()
+
+    def look(self) -> None:
+        """Do what is due by now, and by no timer's tick: somebody looks in each turn of the loop, until `unwatched`."""
+        if not self._looked_at:
+            self._looked_at = True
+            self._disarm()
+        heap = self._heap
+        if heap and not self._stopped and heap[0][0] <= self._clock() - self.started_at:
+            self._ring()
+
+    def unwatched(self) -> None:
+        """Nobody looks any more: the loop's timers do again."""
+        self._looked_at = False
+        if not self._stopped:
             self._rearm()
 
     def behind(self, now: float) -> bool:
@@ -102,9 +118,7 @@ class Calendar:
         """Nothing happens any more."""
         self._stopped = True
         self._heap.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._disarm()
 
     def fail(self, problem: Exception) -> None:
         """Something that was asked for could not be done: a fault of the harness, with which the run ends."""
@@ -118,8 +132,14 @@ class Calendar:
             self.lag_s.append(max(0.0, now - due_at))
             self.at(now + LAG_INTERVAL_S, self._sample, now + LAG_INTERVAL_S)
 
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._timer_at = inf
+
     def _rearm(self) -> None:
-        if not self._heap:
+        if not self._heap or self._looked_at:
             return
         due_at = self._heap[0][0]
         if due_at >= self._timer_at:
@@ -139,7 +159,7 @@ class Calendar:
         self._ringing = True
         heap = self._heap
         # By the clock: from a moment that came before its time the next would come earlier still, and so on.
-        limit = self.reads() + self._timer_s
+        limit = self.reads() + (0.0 if self._looked_at else self._timer_s)
         try:
             while heap and heap[0][0] <= limit:
                 moment, _, action, a, b = heapq.heappop(heap)

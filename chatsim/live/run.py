@@ -38,7 +38,7 @@ from chatsim.live.metrics import connections, frames_out
 from chatsim.live.mischief import Mischief, check_events
 from chatsim.live.node import Node
 from chatsim.live.notes import read as read_notes
-from chatsim.live.pauses import no_full_collections
+from chatsim.live.pauses import no_collections, no_full_collections
 from chatsim.live.speed import Glance
 from chatsim.live.sqlite_log import hold
 from chatsim.live.stalls import StallWatch
@@ -238,12 +238,14 @@ class _Run:
             cpu_s, crowd_s = self.lives.cpu_s(), time.process_time()
             calendar.begin()
             watch = StallWatch(loop, self.stalls.append)
-            wakeful = Wakeful(loop) if self.wakeful else None
-            await self._until(scenario.duration_s, progress)
+            wakeful = Wakeful(loop, calendar.look) if self.wakeful else None
+            with no_collections() if self.wakeful else contextlib.nullcontext():
+                await self._until(scenario.duration_s, progress)
             self.utilisation = (self.lives.cpu_s() - cpu_s) / calendar.now()
             self.crowd_cpu_s = time.process_time() - crowd_s
             if wakeful is not None:
                 wakeful.end()
+                calendar.unwatched()
                 self.crowd_cpu_s = wakeful.busy_s
             await self._settle()
             self.lasted_s = calendar.now()

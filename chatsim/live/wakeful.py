@@ -1,9 +1,10 @@
 """A loop that never sleeps, and how busy it is all the same.
 
 Decides which of its time counts as work. Rule: whoever writes to a process that sleeps on the same machine has to wake
-it, which takes the writer longer than the write itself; a crowd that is measured against must cost the server nothing
-of the kind, so that it looks for what has come over and over again, as the crowd of a calibration does. Turns in which
-there was nothing to do are none of its work.
+it, which takes the writer longer than the write itself; and timers of a loop ring by the millisecond, so that what is
+to happen at moments of its own happens in clumps, which are read in one turn. A crowd that a server is measured with
+must do neither, so that it looks for what has come and for what is due over and over again, as the crowd of a
+calibration does. Turns in which there was nothing to do are none of its work.
 """
 
 from __future__ import annotations
@@ -22,8 +23,15 @@ class Wakeful:
     """Keeps the loop awake until it is ended. `busy_s` is for how long it had something to do (s), of what it looked
     at on the way: a turn that found nothing takes a few microseconds, one that did at least some ten."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        look: Callable[[], object],
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """`look` is called in each turn, and does what is due."""
         self._loop = loop
+        self._look = look
         self._clock = clock
         self._shortest_s = inf
         self._ended = False
@@ -44,4 +52,5 @@ class Wakeful:
         if took_s > EMPTY * self._shortest_s:
             self.busy_s += took_s - self._shortest_s
         if not self._ended:
+            self._look()
             self._loop.call_soon(self._turn)

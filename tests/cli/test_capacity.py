@@ -71,6 +71,17 @@ def test_the_answer_comes_first_and_the_report_is_written(capsys: Capture, tmp_p
     }
 
 
+def test_words_of_the_scenario_may_be_changed_and_stand_in_the_command(capsys: Capture, tmp_path: Path) -> None:
+    (tmp_path / "here.yaml").write_text("{frame: 40ms, frame_status: 0s, verify: 0s, recipient: 0s, write: 0s}")
+    assert asked("--quick", "--json", "--most", "30") == 0
+    usual = json.loads(capsys.readouterr().out)
+    assert asked("--quick", "--json", "--most", "30", "--set", "costs=here.yaml", "-o", "out") == 0
+    slower = json.loads(capsys.readouterr().out)
+    assert slower["high"] < usual["high"]
+    page = (tmp_path / "out" / "capacity-report.html").read_text(encoding="utf-8")
+    assert "--set costs=here.yaml --headroom 30% --most 30 --seed 1 --quick" in page
+
+
 def test_one_document_and_the_code_of_its_outcome(capsys: Capture) -> None:
     assert asked("--json", "--quick", "--target", "p99(delivery_latency) <= 1ms", "--most", "30") == 1
     none = json.loads(capsys.readouterr().out)
@@ -91,6 +102,8 @@ def test_one_document_and_the_code_of_its_outcome(capsys: Capture) -> None:
         (["--memory", "4ms"], "--memory 4ms:"),
         (["--most", "1"], "fewer than the smallest load"),
         (["--jobs", "0"], "--jobs 0"),
+        (["--set", "costs=nowhere.json"], "neither `default` nor a file beside the scenario"),
+        (["--set", "costs"], "--set costs"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_sentence(words: list[str], says: str, capsys: Capture) -> None:

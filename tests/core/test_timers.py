@@ -88,6 +88,28 @@ def test_a_heap_forgets_what_is_not_alive_and_keeps_the_order_of_the_rest() -> N
     assert (len(heap), drain(heap, 6.0)) == (len(alive), alive)
 
 
+def test_a_front_that_means_nothing_goes_with_what_comes() -> None:
+    """Never is all of it looked at in one go, which would keep a loop for milliseconds: two are asked for each that is
+    added, where what comes later loses its meaning later, as messages that are acked do."""
+    asked, alive = [0], 300
+    newest = 0
+
+    def means(number: int) -> bool:
+        asked[0] += 1
+        return number > newest - alive
+
+    line: Line[int] = Line(10.0, means)
+    most = 0
+    for number in range(20_000):
+        newest, before = number, asked[0]
+        line.add(number / 1000, number)
+        assert len(line) <= 2 * alive + 1
+        if number > 4 * alive:
+            most = max(most, asked[0] - before)
+    assert most == 2
+    assert line.first == newest - alive + 1
+
+
 def test_what_is_put_in_its_place_is_not_hoarded_either() -> None:
     line: Line[bool] = Line(10.0, lambda means: means)
     line.add(1000.0, True)

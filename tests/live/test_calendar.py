@@ -140,3 +140,30 @@ def test_a_calendar_that_is_not_sampled_wakes_nobody_for_it() -> None:
         return calendar
 
     assert not asyncio.run(run()).lag_s
+
+
+def test_whoever_looks_does_what_is_due_and_nothing_before_its_time() -> None:
+    async def run() -> tuple[list[str], list[str], list[str]]:
+        loop, now = asyncio.get_running_loop(), [100.0]
+        calendar = Calendar(loop, sampled=False, clock=lambda: now[0], timer_s=1.0)
+        heard: list[str] = []
+        for moment, word in ((0.25, "a"), (0.5, "b"), (0.75, "c")):
+            calendar.at(moment, lambda _now, word, _: heard.append(word), word)
+        ended = asyncio.Event()
+        calendar.at(0.75, lambda *_: ended.set())
+        calendar.begin()
+        # No timer of the loop rings any more, though all is due within a tick of it.
+        calendar.look()
+        await asyncio.sleep(0.01)
+        early = [*heard]
+        now[0] = 100.5
+        calendar.look()
+        on_time = [*heard]
+        now[0] = 100.75
+        calendar.unwatched()
+        await ended.wait()
+        calendar.stop()
+        calendar.look()
+        return early, on_time, heard
+
+    assert asyncio.run(run()) == ([], ["a", "b"], ["a", "b", "c"])

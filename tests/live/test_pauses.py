@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chatsim.live.pauses import no_full_collections
+from chatsim.live.pauses import no_collections, no_full_collections
 
 EAGER = (10, 1, 1)
 """Thresholds under which a few hundred lasting objects bring about a full collection."""
@@ -67,3 +67,22 @@ def test_what_was_frozen_before_stays_frozen() -> None:
         assert gc.get_freeze_count() > 0
     finally:
         gc.unfreeze()
+
+
+def test_nothing_is_collected_inside(collected: list[int]) -> None:
+    with no_collections():
+        collected.clear()
+        fill()
+        assert not collected
+    fill()
+    assert collected, "it goes on"
+
+
+def test_who_did_not_collect_before_does_not_afterwards() -> None:
+    gc.disable()
+    try:
+        with no_collections():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

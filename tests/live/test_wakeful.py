@@ -28,8 +28,8 @@ class FakeLoop:
             call()
 
 
-def wakeful(loop: FakeLoop) -> Wakeful:
-    return Wakeful(cast("asyncio.AbstractEventLoop", loop), lambda: loop.now)
+def wakeful(loop: FakeLoop, look: Callable[[], object] = lambda: None) -> Wakeful:
+    return Wakeful(cast("asyncio.AbstractEventLoop", loop), look, lambda: loop.now)
 
 
 def test_only_what_a_turn_found_to_do_is_work() -> None:
@@ -50,12 +50,31 @@ def test_a_turn_is_measured_beside_the_shortest() -> None:
     assert made.busy_s == pytest.approx(2e-6 * (EMPTY * 1.01 - 1))
 
 
-def test_it_asks_for_the_next_turn_until_it_is_ended() -> None:
-    loop = FakeLoop()
-    made = wakeful(loop)
-    assert len(loop.ready) == 1
-    loop.turn(1e-6)
-    assert len(loop.ready) == 1
+def test_it_looks_in_each_turn_and_asks_for_the_next_until_it_is_ended() -> None:
+    loop, looks = FakeLoop(), [0]
+
+    def look() -> None:
+        looks[0] += 1
+
+    made = wakeful(loop, look)
+    for turns in (1, 2, 3):
+        assert (len(loop.ready), looks[0]) == (1, turns)
+        loop.turn(1e-6)
     made.end()
     loop.turn(1e-6)
     assert not loop.ready
+    assert looks[0] == 4
+
+
+def test_what_looking_takes_is_work() -> None:
+    loop = FakeLoop()
+
+    due = [0.0, 0.0, 80e-6]
+
+    def look() -> None:
+        loop.now += due.pop(0) if due else 0.0
+
+    made = wakeful(loop, look)
+    for _ in range(6):
+        loop.turn(1e-6)
+    assert made.busy_s == pytest.approx(80e-6, rel=0.01)

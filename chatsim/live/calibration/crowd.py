@@ -7,11 +7,9 @@ the server's CPU time is read, so that each of them has its own where the server
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import select
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import msgspec
@@ -22,6 +20,7 @@ from chatsim.live.calibration.line import Address, Line, ack, frame, knock
 from chatsim.live.calibration.loads import CHURN, MANY_SESSIONS, PING_INTERVAL_S, PINGED, SPREAD, Load
 from chatsim.live.calibration.meters import Meter
 from chatsim.live.calibration.seen import Grown, Seen
+from chatsim.live.pauses import no_collections
 
 ANSWER_S_MAX = 5.0
 """How long the last answers of a load may take."""
@@ -164,7 +163,7 @@ class Crowd:
 
         Raises HarnessError where what must come back does not.
         """
-        with _nobody_collects():
+        with no_collections():
             if load.say == "nothing":
                 self.settle()
                 return self._watched(0, 0, lambda: self._wait(ops * gap_s))
@@ -395,7 +394,7 @@ class Crowd:
         users = [f"door{number % 40}" for number in range(ops)]
         tokens = [[self._token(load, user) for load in loads] for user in users]
         spent: list[list[Seen]] = [[] for _ in loads]
-        with _nobody_collects():
+        with no_collections():
             self.settle()
             due_at = time.perf_counter()
             for number, of_user in enumerate(tokens):
@@ -503,15 +502,3 @@ def _in_and_out(address: Address, token: str, wanted: bytes) -> None:
         made.close()
     if not came.startswith(wanted):
         raise HarnessError(f"The server answered a handshake with {came[:120]!r} instead of {wanted!r}.")
-
-
-@contextlib.contextmanager
-def _nobody_collects() -> Iterator[None]:
-    """No collection of the crowd's own garbage makes it late meanwhile."""
-    on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if on:
-            gc.enable()

@@ -38,7 +38,7 @@ from chatsim.live.notes import read as read_notes
 from chatsim.live.speed import Glance
 from chatsim.live.tls import Files, client_context, self_signed
 
-LEVELS: Final = (0.2, 0.5)
+LEVELS: Final = (0.3, 0.7)
 """How busy the loads keep the server, by turns; what it can do at more is to be predicted, and not calibrated on."""
 
 REMEMBERED: Final[tuple[Server, ...]] = ("plain", "tls")
