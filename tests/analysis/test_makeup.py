@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import exp
 
+import msgspec
 import pytest
 
 from chatsim.analysis.makeup import ASIDE, BY_NAME, makeup
@@ -101,7 +102,8 @@ def test_a_message_that_is_acked_at_once_is_all_that_chat_is_made_of() -> None:
         "wake": 1, "frame": 1, "append": 1, "owed": 8, "frame_ack": 7, "settled": 8, "flush": 1, "write": 16,
         "recipient": 16,
     }  # fmt: skip
-    made = makeup(BY_NAME["talked 120"], seen(frames=10 * 121, heard=10 * 241))
+    many = msgspec.structs.replace(BY_NAME["talked 8"], listeners=120, heard=241, heard_least=121.0)
+    made = makeup(many, seen(frames=10 * 121, heard=10 * 241))
     assert made is not None
     # In each of 20 stretches of 50 ms 32 notices are written at once, and one write has the others.
     assert (made["flush"], made["write"]) == pytest.approx((1 + 2, 121 + 33 * 2))
