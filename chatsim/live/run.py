@@ -152,8 +152,10 @@ def run_live(
         stack.callback(lives.stop)
         follower = stack.enter_context(contextlib.closing(Follower(journal, purse.forged)))
         trust = None if tls is None else client_context(tls.cert)
-        run = _Run(played, lives, trust, purse, admin_key, follower, data, clock, follows=not closely)
-        run.wakeful = crowd_core is not None
+        run = _Run(
+            played, lives, trust, purse, admin_key, follower, data, clock,
+            follows=not closely, wakeful=crowd_core is not None,
+        )  # fmt: skip
         with held_to(crowd_core), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run.play(progress))
         code = lives.stop()
@@ -188,9 +190,11 @@ class _Run:
         clock: _Clock | None,
         *,
         follows: bool,
+        wakeful: bool,
     ) -> None:
+        """Who `follows` reads the journal while people act; who is `wakeful` has a core of her own and never sleeps."""
         self.follows = follows
-        self.wakeful = False
+        self.wakeful = wakeful
         self.clock = clock
         self.data = data
         self.scenario = scenario

@@ -7,7 +7,6 @@ unknown metric is refused before anything runs; its right side is a change with 
 
 from __future__ import annotations
 
-import operator
 import re
 from typing import Final, Literal, TypeAlias
 
@@ -15,7 +14,7 @@ import msgspec
 
 from chatsim.errors import UsageError
 from chatsim.scenario import units
-from chatsim.scenario.expectations import Aggregate, Expectation, Unit, parse_expectation
+from chatsim.scenario.expectations import HOLDS, Aggregate, Expectation, Unit, parse_expectation
 from chatsim.scenario.faults import FaultsError
 
 Operator: TypeAlias = Literal["<=", "<", ">=", ">"]
@@ -23,8 +22,6 @@ Operator: TypeAlias = Literal["<=", "<", ">=", ">"]
 _FORM: Final = re.compile(r"(?P<left>[^<>]*?[^<>\s])\s*(?P<op><=|>=|<|>)\s*(?P<change>[^<>=]+)")
 _CHANGE: Final = re.compile(rf"(?P<sign>[+-])\s*(?P<size>{units.NUMBER})\s*(?P<unit>\S*)")
 _EXAMPLE: Final = "'p95(delivery_latency) > +10%', 'sent < -5%' or 'lost > +0'"
-
-_HOLDS: Final = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt}
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +43,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
 
     def holds(self, saved: float, observed: float) -> bool:
         """Whether the exact values have changed so far; infinity is compared as it is."""
-        return bool(_HOLDS[self.op](observed, self.limit(saved)))
+        return bool(HOLDS[self.op](observed, self.limit(saved)))
 
 
 def parse_condition(text: str) -> Condition:

@@ -104,7 +104,7 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
 
     def holds(self, observed: float) -> bool:
         """Whether an observed value, in the unit of the limit, keeps the promise."""
-        return bool(_HOLDS[self.op](observed, self.limit))
+        return bool(HOLDS[self.op](observed, self.limit))
 
     @property
     def of_every_run(self) -> bool:
@@ -125,13 +125,14 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, limit=self.limit * time_scale)
 
 
-_HOLDS: Final = {
+HOLDS: Final = {
     "<=": operator.le,
     "<": operator.lt,
     ">=": operator.ge,
     ">": operator.gt,
     "==": operator.eq,
 }
+"""Whether what was observed, a number or an array of them, keeps a limit."""
 
 
 def parse_expectation(text: object, line: int = 0) -> Expectation:

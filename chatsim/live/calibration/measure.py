@@ -117,7 +117,7 @@ def measure(effort: Effort, data: Path, *, journal: bool, progress: Progress | N
             found.rounds.append(_round(crowds, [paces[place] for place in order], level, effort.load_s))
             told((number + 1) / (effort.rounds + 1))
         with home.crowd("collecting") as crowd:
-            # From its first message on: a collector counts what is made, and looks at more every third time.
+            # From its first message on: a collector counts what is made, and looks at more every few times.
             before, warm = len(read_collections(home.collections)), crowd.churn(effort.churn // 10)
             since = len(home.glances("collecting"))
             found.churned = warm + crowd.churn(effort.churn)
