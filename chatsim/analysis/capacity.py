@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 
 from chatsim.analysis.searching import LOADS_MAX
-from chatsim.analysis.slo import Looks, Verdict, rule, together
-from chatsim.scenario.expectations import Expectation, Operator
+from chatsim.analysis.slo import Looks, Operator, Verdict, rule, together
+from chatsim.scenario.expectations import Expectation
 from chatsim.scenario.model import Scenario
 
 BUSY_MAX: Final = 0.97

@@ -24,15 +24,23 @@ from chatsim.analysis.arrays import FloatArray, numbers
 from chatsim.analysis.intervals import LEVEL, one_sided_bounds
 from chatsim.analysis.quantiles import Side, smallest_n
 from chatsim.errors import UsageError
-from chatsim.scenario.expectations import HOLDS, Operator
 
 Verdict: TypeAlias = Literal["pass", "fail", "inconclusive"]
+Operator: TypeAlias = Literal["<=", "<", ">=", ">", "=="]
 
 FIRST: Final = 10
 """Replications before the first look: fewer have bounds so wide that little is decided."""
 
 N_MAX: Final = 80
 """Replications at the last look, where nobody says otherwise: three doublings."""
+
+_KEEPS: Final[dict[Operator, np.ufunc]] = {
+    "<=": np.less_equal,
+    "<": np.less,
+    ">=": np.greater_equal,
+    ">": np.greater,
+    "==": np.equal,
+}
 
 _POWER: Final = 0.95
 """How probably the number of replications that would do does."""
@@ -191,7 +199,7 @@ def _look(values: FloatArray, limit: float, op: Operator, alpha: float, every: b
         return Ruling("fail", nan, nan, nan, n, alpha, infinite, empty, every=every)
     values = numbers(values, "replications")
     if every:
-        broken = n - int(np.sum(HOLDS[op](values, limit)))
+        broken = n - int(np.sum(_KEEPS[op](values, limit)))
         ends = float(values.min()), float(values.max())
         verdict: Verdict = "fail" if broken else "pass"
         return Ruling(verdict, _mean(values), *ends, n, alpha, infinite, every=True, broken=broken)

@@ -132,7 +132,7 @@ HOLDS: Final = {
     ">": operator.gt,
     "==": operator.eq,
 }
-"""Whether what was observed, a number or an array of them, keeps a limit."""
+"""Whether what was observed keeps a limit."""
 
 
 def parse_expectation(text: object, line: int = 0) -> Expectation:

@@ -11,9 +11,8 @@ from math import inf, nan
 import numpy as np
 import pytest
 
-from chatsim.analysis.slo import Looks, Verdict, bounded, rule, together
+from chatsim.analysis.slo import Looks, Operator, Verdict, bounded, rule, together
 from chatsim.errors import UsageError
-from chatsim.scenario.expectations import Operator
 from tests.analysis.mm1 import MEAN_WAIT, replication_means
 
 
