@@ -49,13 +49,14 @@ class Arriving(NamedTuple):
 
 class Says(NamedTuple):
     """Messages under way to the node: when they are meant to be sent (s), by whom, how long the ways there and of the
-    ack take, and what the node spends on each but for its writes (s)."""
+    ack take, what the node spends on each but for its writes, and how much of that behind its answer (s)."""
 
     at: FloatArray
     user: IntArray
     up_s: FloatArray
     down_s: FloatArray
     cost_s: FloatArray
+    owing_s: FloatArray
 
     def take(self, where: npt.NDArray[np.int64]) -> Says:
         """Some of them."""
@@ -112,7 +113,7 @@ class Node:
         self._phases = dice(streams, "pings")
         self._next_say = 0
         none, nothing = np.empty(0, dtype=np.int64), np.empty(0)
-        self.says = Says(nothing, none, nothing, nothing, nothing)
+        self.says = Says(nothing, none, nothing, nothing, nothing, nothing)
         self.pairs = Pairs(none, none, nothing, nothing)
         self.joins = Arriving(none, *(nothing for _ in range(5)))
         self.knocks = self._knocking()
@@ -158,9 +159,9 @@ class Node:
         group = load.group[user]
         cost_s = self.prices.each("frame", user.size) + self.prices.stored(user.size)
         others = load.size[load.session[user]].astype(np.int64) - 1
-        cost_s += self.prices.means("owed", others) * others
+        owing_s = self.prices.means("owed", others) * others
         at = load.at_s[self._next_say : end]
-        new = Says(at, user, ways["say"].draw(group), ways["ack"].draw(group), cost_s)
+        new = Says(at, user, ways["say"].draw(group), ways["ack"].draw(group), cost_s + owing_s, owing_s)
         self._next_say = end
         return Says(*joined(self.says, new)) if self.says.at.size else new  # type: ignore[arg-type]
 

@@ -62,14 +62,15 @@ class Turns:
         """In which turn each piece of work shares its writes, or a number of its own where it shares none."""
         return np.where(self.collected, self.turn, self.turn.size + np.arange(self.turn.size))
 
-    def spend(self, flushes: IntArray, flush_s: FloatArray, answers: BoolArray) -> FloatArray:
+    def spend(self, flushes: IntArray, flush_s: FloatArray, telling_s: FloatArray, answers: BoolArray) -> FloatArray:
         """What the ends of turns cost each piece of work in line (s), of which each writes to so many connections.
 
-        `flush_s` is what an end costs, `answers` says who has one to answer besides many to tell.
+        `flush_s` is what an end costs, `answers` says who has one to answer besides many to tell, and `telling_s` what
+        those cost beside the writes.
         """
         ends_s = np.zeros(self.turn.size)
         ends_s[self.leads] = flush_s[self.leads]
-        early_s = self._write_s[self.line] * np.maximum(flushes - 1, 0) + ends_s
+        early_s = self._write_s[self.line] * np.maximum(flushes - 1, 0) + telling_s + ends_s
         self._early_s[self.line] = np.where(answers, early_s, 0.0)
         own = np.where(self.collected, flushes, 0)
         # The answer is written before.

@@ -7,6 +7,7 @@ Names are left to `chatsim.telemetry`.
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from chatsim.core.handler import ChatHandler
 from chatsim.errors import HarnessError
@@ -15,7 +16,7 @@ from chatsim.live.gate import Gate
 from chatsim.telemetry.figures import Shell, families
 from chatsim.telemetry.prometheus import exposition
 
-_FRAMES_OUT = re.compile(rb"(?m)^chatsim_frames_out_total (\S+)$")
+_FRAMES = re.compile(rb"(?m)^chatsim_frames_(in|out)_total (\S+)$")
 _CONNECTIONS = re.compile(rb"(?m)^(chatsim_connections|chatsim_sockets) (\S+)$")
 
 
@@ -36,10 +37,10 @@ def connections(exposition: bytes) -> tuple[int, int]:
         raise HarnessError("The server's metrics do not tell how many connections it has.") from None
 
 
-def frames_out(exposition: bytes) -> int:
-    """How many frames a node had written by a scrape, once a receiver; 0 where the text does not tell."""
-    found = _FRAMES_OUT.search(exposition)
-    return int(float(found[1])) if found else 0
+def frames(exposition: bytes, way: Literal["in", "out"]) -> int:
+    """How many frames a node had read (in) or written (out), once a receiver, by a scrape; 0 where the text does not
+    tell."""
+    return int(float(dict(_FRAMES.findall(exposition)).get(way.encode(), b"0")))
 
 
 def shell_of(driver: Driver, gate: Gate) -> Shell:

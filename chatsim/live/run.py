@@ -34,7 +34,7 @@ from chatsim.live.cores import cores, held_to
 from chatsim.live.crowd import Crowd
 from chatsim.live.follower import SLACK_S, Follower
 from chatsim.live.lives import Lives
-from chatsim.live.metrics import connections, frames_out
+from chatsim.live.metrics import connections, frames
 from chatsim.live.mischief import Mischief, check_events
 from chatsim.live.node import Node
 from chatsim.live.notes import read as read_notes
@@ -205,7 +205,7 @@ class _Run:
         self.plan = Plan(scenario, self.streams)
         self.purse = purse
         self.admin_key = admin_key
-        self.utilisation = self.crowd_cpu_s = self.lasted_s = 0.0
+        self.utilisation = self.crowd_cpu_s = self.crowd_wrote_s = self.lasted_s = 0.0
         self.stalls: list[Stall] = []
         self.glances: list[Glance] = []
         self.settled = False
@@ -250,7 +250,7 @@ class _Run:
             if wakeful is not None:
                 wakeful.end()
                 calendar.unwatched()
-                self.crowd_cpu_s = wakeful.busy_s
+                self.crowd_cpu_s, self.crowd_wrote_s = wakeful.busy_s, wakeful.wrote_s
             await self._settle()
             self.lasted_s = calendar.now()
         watch.end()
@@ -383,7 +383,9 @@ class _Run:
             "send_late_max_s": max(self.crowd.late_s, default=0.0),
             "crowd_loop_lag_p99_s": lag_s,
             "crowd_cpu_s": self.crowd_cpu_s,
-            "frames_out": frames_out(self.exposition),
+            "crowd_wrote_s": self.crowd_wrote_s,
+            "frames_in": frames(self.exposition, "in"),
+            "frames_out": frames(self.exposition, "out"),
             "lasted_s": self.lasted_s,
             "stalled_s": stalls.total_s,
             "stalled_max_s": stalls.longest_s,

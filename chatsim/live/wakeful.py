@@ -21,7 +21,8 @@ EMPTY: Final = 5.0
 
 class Wakeful:
     """Keeps the loop awake until it is ended. `busy_s` is for how long it had something to do (s), of what it looked
-    at on the way: a turn that found nothing takes a few microseconds, one that did at least some ten."""
+    at on the way: a turn that found nothing takes a few microseconds, one that did at least some ten. `wrote_s` is the
+    part of it that what was due took, the rest is what had come."""
 
     def __init__(
         self,
@@ -36,7 +37,7 @@ class Wakeful:
         self._shortest_s = inf
         self._ended = False
         self._at = clock()
-        self.busy_s = 0.0
+        self.busy_s = self.wrote_s = 0.0
         self._turn()
 
     def end(self) -> None:
@@ -53,4 +54,7 @@ class Wakeful:
             self.busy_s += took_s - self._shortest_s
         if not self._ended:
             self._look()
+            looked_s = self._clock() - now
+            if looked_s > self._shortest_s:
+                self.wrote_s += looked_s
             self._loop.call_soon(self._turn)

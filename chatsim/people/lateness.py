@@ -17,11 +17,13 @@ FloatArray = npt.NDArray[np.float64]
 
 class Lateness(NamedTuple):
     """`late_s` is how late (s; below 0: early) the message was that was meant for `meant_at` (s, ascending), both of
-    shape (n,); `each_s` is how long every message that it writes, and every frame that it reads, keeps it busy (s)."""
+    shape (n,); `reads_s` and `writes_s` are how long every frame that it reads, and each that it writes, keeps it busy
+    (s)."""
 
     meant_at: FloatArray
     late_s: FloatArray
-    each_s: float = 0.0
+    reads_s: float = 0.0
+    writes_s: float = 0.0
 
     def moments(self, meant_at: FloatArray) -> FloatArray:
         """When those are written that are meant for these moments (s, ascending)."""

@@ -394,12 +394,13 @@ class Crowd:
 
 class BusyCrowd(Crowd):
     """A crowd that is one process, as the live one is: it does one thing after the other, in the order in which they
-    come. A person has read what she is sent when its turn comes, and answers then.
+    come. A person has read what she is sent when its turn comes, and answers then; acks of many people that are due at
+    one moment leave one after the other.
 
-    `each_s` is how long a message that it writes, and a frame that it reads, keeps it busy (s).
+    `reads_s` and `writes_s` are how long a frame that it reads, and one that it writes, keeps it busy (s).
     """
 
-    each_s = 0.0
+    reads_s = writes_s = 0.0
     _free_at = 0.0
 
     def _turn(self, now: float, takes_s: float) -> float:
@@ -409,15 +410,15 @@ class BusyCrowd(Crowd):
         return start_at
 
     def transmit(self, now: float, device: Device, frame: ClientFrame) -> None:
-        """As in any crowd; what is to be written is never kept waiting, since who told when had that measured."""
-        if frame.__class__ is Say:
-            self._turn(now, self.each_s)
-        super().transmit(now, device, frame)
+        """As in any crowd, when its turn comes; a message is never kept waiting, since who told when had that
+        measured."""
+        start_at = self._turn(now, self.writes_s)
+        super().transmit(now if frame.__class__ is Say else start_at, device, frame)
 
     def deliver(self, now: float, pipes: Sequence[Pipe], frame: ServerFrame) -> None:
         """A frame reached the devices, each of which comes to it in turn."""
         for pipe in pipes:
-            self.engine.at(self._turn(now, self.each_s), super().deliver, (pipe,), frame)
+            self.engine.at(self._turn(now, self.reads_s), super().deliver, (pipe,), frame)
 
     def pinged(self, now: float, pipes: Sequence[Pipe], _: Any) -> None:
         """A ping reached the devices."""

@@ -162,6 +162,8 @@ class Node:
         """Where costs are told apart more finely, the rough ones are looked up and no longer plain numbers."""
         draws = self._draws
         self._turn = Turn()
+        # What the turn has cost that is spent between the answer and the writes to many (s).
+        self._telling_s = 0.0
         self._company, self._awaited = Company(), False
         self._waking, self._chilling = draws.get("wake"), draws.get("cold")
         self._flushing, self._collecting = draws.get("flush"), draws.get("collect")
@@ -345,9 +347,7 @@ class Node:
         assert self._held is not None
         for (to, session, user), message_ids in self._held.items():
             send = Send(to, Delivered(session=session, user=user, message_ids=tuple(message_ids)))
-            self._charge(to)
-            if self._owes:
-                self._cost += self._owing_s(send)
+            self._charge(send)
             self._out.append(send)
         self._held.clear()
 
@@ -528,6 +528,7 @@ class Node:
         self.knocking.clear()
         self._parting.clear()
         self._turn.clear()
+        self._telling_s = 0.0
         self._company.clear()
         self._awaited = False
         if self.commits is not None:
@@ -580,9 +581,7 @@ class Node:
             if kind is Send:
                 if self._held is not None and self._keeps(effect):  # type: ignore[arg-type]
                     continue
-                self._charge(effect.to)  # type: ignore[union-attr, arg-type]
-                if self._owes:
-                    self._cost += self._owing_s(effect)  # type: ignore[arg-type]
+                self._charge(effect)  # type: ignore[arg-type]
                 self._out.append(effect)  # type: ignore[arg-type]
             elif isinstance(effect, Append):
                 self._append(start_at, effect.record)
@@ -604,11 +603,18 @@ class Node:
                 self._closing(start_at, effect)
                 self._out.append(effect)
 
-    def _charge(self, to: tuple[str, ...]) -> None:
-        recipient = self._recipient_s
-        self._cost += recipient * len(to) if isinstance(recipient, float) else sum(recipient.next() for _ in to)
+    def _charge(self, send: Send) -> None:
+        recipient, to = self._recipient_s, send.to
+        cost_s = recipient * len(to) if isinstance(recipient, float) else sum(recipient.next() for _ in to)
+        if self._owes:
+            cost_s += self._owing_s(send)
+        if self._flushing is not None and len(to) > 1:
+            # Whom many are told of has her ack by then; and writes are paid for at the turn's end.
+            self._telling_s += cost_s
+            return
+        self._cost += cost_s
         if self._flushing is not None:
-            return  # writes are paid for at the turn's end
+            return
         write, turn, pipes = self._write_s, self.loop.turn, self.pipes
         # The connections written to in one turn of the loop are flushed once each.
         flushed = 0
@@ -675,7 +681,8 @@ class Node:
         """All that was ready when the turn began is done: what it says is written."""
         if len(self._turn) and life == self._life:
             assert self._flushing is not None
-            self._flush(self._flushing.next())
+            telling_s, self._telling_s = self._telling_s, 0.0
+            self._flush(telling_s + self._flushing.next())
 
     def _flush(self, cost_s: float) -> None:
         """Write what the turn says; that costs so much beside the writes themselves (s)."""

@@ -17,6 +17,7 @@ TURN = np.array([0, 0, 0, 0, 1])
 MANY = np.array([False, True, True, False, False])
 FLUSHES = np.array([1, 21, 20, 1, 1])
 ANSWERS = np.array([True, True, True, True, True])
+TELLING_S = np.array([0.0, 0.02, 0.02, 0.0, 0.0])
 END = np.array([1.0, 3.0, 5.0, 6.0, 9.0])
 
 
@@ -24,7 +25,7 @@ def worked(pace: float = 1.0) -> tuple[Turns, np.ndarray, np.ndarray, np.ndarray
     """Two rounds, in the second of which it is known what was written in the first."""
     made = Turns(np.full(LINE.size, WRITE_S))
     made.leave(LINE, TURN, END, pace, MANY)
-    spent = made.spend(FLUSHES, np.full(LINE.size, FLUSH_S), ANSWERS)
+    spent = made.spend(FLUSHES, np.full(LINE.size, FLUSH_S), TELLING_S, ANSWERS)
     return (made, spent, *made.leave(LINE, TURN, END, pace, MANY))
 
 
@@ -39,10 +40,10 @@ def test_what_is_for_many_is_written_at_the_turns_end_and_only_that_costs_one() 
 
 
 def test_what_is_for_one_alone_leaves_at_once_until_there_is_something_for_many() -> None:
-    """The second answers before the twenty writes and the turn's end that it pays for; those behind it wait."""
+    """The second answers before what the twenty cost and the turn's end that it pays for; those behind it wait."""
     for pace in (1.0, 2.0):
         _, _, _, answered = worked(pace)
-        assert answered == pytest.approx([1.0, 3.0 - pace * (20 * WRITE_S + FLUSH_S), 6.0, 6.0, 9.0])
+        assert answered == pytest.approx([1.0, 3.0 - pace * (20 * WRITE_S + 0.02 + FLUSH_S), 6.0, 6.0, 9.0])
 
 
 def test_writes_are_shared_from_the_first_frame_for_many_on() -> None:

@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from websockets.exceptions import InvalidStatus
 
 from chatsim.errors import HarnessError
-from chatsim.live.metrics import connections, frames_out
+from chatsim.live.metrics import connections, frames
 from tests.live.running import Running, on_loop, running, token
 
 
@@ -64,8 +64,9 @@ def test_a_scrape_tells_how_many_connections_the_handler_knows_and_how_many_the_
         async with running() as server, server.peer("ann"), server.peer("bob"):
             text = (await server.request("GET", "/metrics")).content
             assert connections(text) == (2, 2)
-            assert frames_out(text) == (await scraped(server))["chatsim_frames_out_total"] >= 2, "both were welcomed"
-            assert frames_out(b"chatsim_sockets 2.0") == 0
+            assert frames(text, "out") == (await scraped(server))["chatsim_frames_out_total"] >= 2, "both were welcomed"
+            assert frames(text, "in") == (await scraped(server))["chatsim_frames_in_total"]
+            assert frames(b"chatsim_sockets 2.0", "out") == 0
             # A handler that has forgotten one.
             assert connections(text.replace(b"chatsim_connections 2.0", b"chatsim_connections 1.0")) == (1, 2)
 

@@ -78,3 +78,13 @@ def test_what_looking_takes_is_work() -> None:
     for _ in range(6):
         loop.turn(1e-6)
     assert made.busy_s == pytest.approx(80e-6, rel=0.01)
+    assert made.wrote_s == pytest.approx(80e-6)
+
+
+def test_what_had_come_is_work_and_none_of_what_was_due() -> None:
+    loop = FakeLoop()
+    made = wakeful(loop)
+    for took_s in (1e-6, 1e-6, 90e-6):
+        loop.turn(took_s)
+    assert made.busy_s == pytest.approx(89e-6)
+    assert made.wrote_s == 0.0

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from chatsim.errors import UsageError
-from chatsim.live.metrics import frames_out
+from chatsim.live.metrics import frames
 from chatsim.people.lateness import ON_TIME, Lateness
 from chatsim.runner.calibrate import calibration
 from chatsim.runner.run import RunResult, play, run
@@ -26,8 +26,8 @@ from chatsim.runner.validate import (
     Lived,
     Pair,
     Validator,
-    crowd_s,
     differences,
+    lateness,
     load_of,
     pairs,
     sight,
@@ -82,7 +82,7 @@ class Wire:
             result.path, result.late_s = path, (late.moments(meant_at) - meant_at).tolist()
         result.health["crowd_cpu_s"] = self.crowd_share * scenario.duration_s
         assert result.path is not None
-        result.health["frames_out"] = frames_out((result.path / "metrics.prom").read_bytes())
+        result.health["frames_out"] = frames((result.path / "metrics.prom").read_bytes(), "out")
         result.glances = list(enumerate(self.glances_s))
         if self.why:
             result.valid, result.why_invalid, result.busy = False, self.why, True
@@ -111,7 +111,7 @@ def test_a_pair_has_the_pace_of_its_own_time_and_not_that_of_the_calibration(
 ) -> None:
     calibrated = made()
     calibrated.costs |= {"pace": {"uniform": {"low": 0.1, "high": 1.9}}, "pace_hold": "1s"}
-    lived = Lived(sight(play(small)), 1.0, 0.0, ON_TIME, {}, glances_s=glances_of(cv))
+    lived = Lived(sight(play(small)), 1.0, ON_TIME, {}, glances_s=glances_of(cv))
     costs = Validator(calibrated, EFFORT).wavers([lived]).costs
     assert ("pace" in costs, "pace_hold" in costs) == (wavers, wavers)
     assert costs.get("pace") != calibrated.costs["pace"]
@@ -261,7 +261,7 @@ def test_a_server_that_breaks_what_must_hold_validates_nothing(
 
 @pytest.mark.parametrize(
     ("shares", "played", "counts"),
-    [([0.001], 1, 0.001), ([0.1, 0.01], 2, 0.01), ([0.3, 0.05, 0.2], 3, 0.05)],
+    [([0.001], 1, 0.001), ([0.1, 0.002], 2, 0.002), ([0.3, 0.05, 0.2], 3, 0.05)],
 )
 def test_a_run_from_which_the_host_took_time_is_played_again(
     small: Scenario, tmp_path: Path, shares: list[float], played: int, counts: float
@@ -285,10 +285,11 @@ def test_a_crowd_that_is_busy_all_the_time_is_not_judged(small: Scenario) -> Non
 
 def test_what_a_crowd_takes_is_shared_by_what_it_wrote_and_read(small: Scenario) -> None:
     result = play(small)
-    assert crowd_s(result) == 0.0, "nobody has told"
-    sent = len(result.record.sent)
-    result.health |= {"crowd_cpu_s": 2.0, "frames_out": 3 * sent}
-    assert crowd_s(result) == pytest.approx(0.5 / sent)
+    assert lateness(result) == ON_TIME, "nobody has told"
+    result.health |= {"crowd_cpu_s": 2.0, "crowd_wrote_s": 0.5, "frames_in": 100, "frames_out": 300}
+    told = lateness(result)
+    assert told.reads_s == pytest.approx(0.005)
+    assert told.writes_s == pytest.approx(0.005)
 
 
 def test_the_way_is_what_is_left_beside_the_costs() -> None:
@@ -314,7 +315,7 @@ def test_a_crowd_that_takes_its_time_reads_one_thing_after_the_other(small: Scen
     each_s = 0.0005
     validator = Validator(made(), EFFORT)
     whole = small.with_({"warmup": "0s"})
-    sights = validator.simulated(whole, 1.0), validator.simulated(whole, 1.0, each_s)
+    sights = validator.simulated(whole, 1.0), validator.simulated(whole, 1.0, ON_TIME._replace(reads_s=each_s))
     apart_s = [
         np.diff(np.sort(np.concatenate([seen.moments[m] + seen.latencies[m] for m in seen.latencies])))
         for seen in sights

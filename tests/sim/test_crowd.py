@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from chatsim.core.client import ClientConfig
 from chatsim.core.config import HandlerConfig
-from chatsim.core.frames import Heartbeat
+from chatsim.core.frames import Heartbeat, HeartbeatIn
 from chatsim.core.handler import ChatHandler
 from chatsim.core.tokens import Claims
 from chatsim.network.link import Link
@@ -39,7 +39,9 @@ class Fixed:
 class World:
     """Ann and Bob in one session, 100 ms away from a free node; `refused` names those whose tokens are no good."""
 
-    def __init__(self, *refused: str, config: HandlerConfig | None = None, each_s: float = 0.0) -> None:
+    def __init__(
+        self, *refused: str, config: HandlerConfig | None = None, reads_s: float = 0.0, writes_s: float = 0.0
+    ) -> None:
         self.engine = Engine(quantum_s=0.5)
         handler = ChatHandler(config or HandlerConfig(), epoch=EPOCH, seed=1)
         self.node = Node(self.engine, handler, Streams(1), free(), Constant(value=0.0), ())
@@ -51,9 +53,9 @@ class World:
             return None if user in refused else Claims(sub=user, exp=EPOCH + now + 3600.0, sessions=("s",))
 
         knocks = {"g": Knock(claims)}
-        self.crowd = (BusyCrowd if each_s else Crowd)(self.engine, self.node, self._links, knocks)
+        self.crowd = (BusyCrowd if reads_s or writes_s else Crowd)(self.engine, self.node, self._links, knocks)
         if isinstance(self.crowd, BusyCrowd):
-            self.crowd.each_s = each_s
+            self.crowd.reads_s, self.crowd.writes_s = reads_s, writes_s
         people = self.crowd.people
         self.ann, self.bob = (
             people.add(name, "g", "s", devices=1, seed=number, config=ClientConfig())
@@ -273,7 +275,7 @@ def test_a_request_under_way_when_the_node_ends_is_not_the_next_ones() -> None:
 
 def test_a_crowd_that_is_one_process_reads_one_thing_after_the_other() -> None:
     """Three messages leave the crowd, and come back to it, at once: it comes to each answer in turn."""
-    world = World(each_s=0.05)
+    world = World(reads_s=0.05)
     body = Raw(b'"hi"')
     for _ in range(3):
         world.at(5.0, lambda now: world.crowd.people.say(now, world.ann, now, body))
@@ -288,8 +290,23 @@ def test_a_crowd_that_is_one_process_reads_one_thing_after_the_other() -> None:
     assert device.joined
 
 
+def test_a_crowd_that_is_one_process_writes_what_is_due_one_after_the_other_but_a_message_when_it_was_written() -> None:
+    world = World(writes_s=0.05)
+    world.run(9.0)
+    people = world.crowd.people
+    came: list[tuple[float, str]] = []
+    world.crowd._arrived = lambda now, pipe, frame: came.append((now, type(frame).__name__))
+    for person in (world.ann, world.bob):
+        world.at(10.0, lambda now, one: world.crowd.transmit(now, one.devices[0], HeartbeatIn()), person)
+    world.at(10.0, lambda now: people.say(now, world.ann, now, Raw(b'"hi"')))
+    world.run(10.5)
+    at = {name: [now for now, kind in came if kind == name] for name in ("HeartbeatIn", "Say")}
+    assert at["HeartbeatIn"] == pytest.approx([10.1, 10.15])
+    assert at["Say"] == pytest.approx([10.1])
+
+
 def test_a_busy_crowd_answers_pings_and_comes_to_a_close_behind_what_came_before_it() -> None:
-    world = World(each_s=0.05, config=HandlerConfig(ping_interval_s=1.0, pong_timeout_s=0.9))
+    world = World(reads_s=0.05, config=HandlerConfig(ping_interval_s=1.0, pong_timeout_s=0.9))
     world.run(9.0)
     assert world.crowd.people.outages == [], "every pong was in time"
     pipe = world.crowd.pipes[world.bob.devices[0].number]
@@ -303,7 +320,7 @@ def test_a_busy_crowd_answers_pings_and_comes_to_a_close_behind_what_came_before
 
 
 def test_a_busy_crowd_reads_what_came_before_its_connection_is_found_cut() -> None:
-    world = World(each_s=0.05)
+    world = World(reads_s=0.05)
     world.run(9.0)
     pipe = world.crowd.pipes[world.bob.devices[0].number]
     told: list[str] = []
