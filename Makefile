@@ -70,7 +70,7 @@ bench: $(INSTALLED) $(if $(shell command -v cc),compiled)
 explore: $(INSTALLED)
 	$(BIN)/python -m tests.explore
 
-# Measures this machine and plays every pair live and in simulation: under half an hour on two cores that nobody else uses.
+# Measures this machine and plays every pair live and in simulation: an hour on two cores that nobody else uses.
 # Leaves results/calibration.json, and results/validation.html and .csv whatever they say.
 validation: $(INSTALLED)
 	$(BIN)/chatsim calibrate --journal -o results/calibration.json

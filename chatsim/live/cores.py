@@ -1,7 +1,8 @@
 """On which cores of the machine a server and its crowd run, where what they take is measured.
 
-Rule: each has one of its own where there are two. Left to itself a system may put two processes that are half idle on
-one core, and then each waits for the other, which no server did and no model knows of.
+Rule: each has one of its own where there are two, and what else the machine does waits for the server where that is
+allowed. Left to itself a system may put two processes that are half idle on one core, or chores of its own on the
+server's, and then one waits for the other, which no server did and no model knows of.
 """
 
 from __future__ import annotations
@@ -31,3 +32,19 @@ def held_to(core: int | None) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
+
+
+@contextmanager
+def ahead() -> Iterator[None]:
+    """This thread, and whatever it starts meanwhile, runs before all that is not of real time (sched(7)); where the
+    system has no such thing, or allows it to others only, as before."""
+    try:
+        before = os.sched_getscheduler(0), os.sched_getparam(0)
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(os.sched_get_priority_min(os.SCHED_FIFO)))
+    except (AttributeError, OSError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, *before)

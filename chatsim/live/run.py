@@ -30,7 +30,7 @@ from chatsim.journal.lives import of_life
 from chatsim.journal.record import RunRecord
 from chatsim.live.admin import Admin
 from chatsim.live.calendar import Calendar
-from chatsim.live.cores import cores, held_to
+from chatsim.live.cores import ahead, cores, held_to
 from chatsim.live.crowd import Crowd
 from chatsim.live.follower import SLACK_S, Follower
 from chatsim.live.lives import Lives
@@ -110,9 +110,10 @@ def run_live(
     """Play the scenario with its `live:` overrides; the journal and the server's log go into `out_dir`.
 
     `progress` hears the share done. What is measured `closely` has a core of its own for the server and one for the
-    crowd, which then never sleeps (`wakeful`), where there are two, and a probe of the server's speed; its journal is
-    read when people have stopped acting: the crowd's loop is never busy with it while latencies are measured, and a
-    long run takes longer to end. Raises UsageError for what the live wire cannot play, HarnessError where it failed.
+    crowd, which then never sleeps (`wakeful`), where there are two, a server that runs `ahead` of what else the machine
+    does, and a probe of its speed; its journal is read when people have stopped acting: the crowd's loop is never busy
+    with it while latencies are measured, and a long run takes longer to end. Raises UsageError for what the live wire
+    cannot play, HarnessError where it failed.
     """
     told = scenario.with_seed(seed).with_live_overrides()
     played = told.scaled()
@@ -132,7 +133,7 @@ def run_live(
         tls = stack.enter_context(self_signed()) if played.tls else None
 
         def make(life: int, port: int) -> Node:
-            with held_to(server_core):
+            with held_to(server_core), ahead() if closely else contextlib.nullcontext():
                 return Node(
                     told.handler,
                     secret=secret,

@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 
-from chatsim.live.cores import cores, held_to
+import pytest
+
+from chatsim.live.cores import ahead, cores, held_to
 
 
 def test_a_core_is_given_back() -> None:
@@ -37,3 +39,24 @@ def test_server_and_crowd_have_different_cores() -> None:
     free = os.sched_getaffinity(0)
     assert (pair is None) == (len(free) == 1)
     assert pair is None or (len(set(pair)) == 2 and set(pair) <= free)
+
+
+def test_who_is_started_meanwhile_runs_ahead_where_that_is_allowed_and_as_before_where_it_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def allowed(pid: int, policy: int, param: os.sched_param) -> None:
+        asked.append((policy, param.sched_priority))
+
+    def refused(pid: int, policy: int, param: os.sched_param) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    before = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
+    monkeypatch.setattr(os, "sched_setscheduler", allowed)
+    with ahead():
+        assert asked == [(os.SCHED_FIFO, os.sched_get_priority_min(os.SCHED_FIFO))]
+    assert asked[1:] == [before]
+    monkeypatch.setattr(os, "sched_setscheduler", refused)
+    with ahead():
+        pass
