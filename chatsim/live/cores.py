@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 
 def cores() -> tuple[int, int] | None:
@@ -21,23 +21,23 @@ def cores() -> tuple[int, int] | None:
 
 
 @contextmanager
-def held_to(core: int | None) -> Iterator[None]:
-    """This thread, and whatever it starts meanwhile, runs on this core only (None: where it likes)."""
+def held_to(core: int | None, *, ahead: bool = False) -> Iterator[None]:
+    """This thread, and whatever it starts meanwhile, runs on this core only (None: where it likes), and there `ahead`
+    of all that is not of real time (sched(7)) where the system has that and allows it."""
     if core is None:
         yield
         return
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
-        yield
+        with _ahead() if ahead else nullcontext():
+            yield
     finally:
         os.sched_setaffinity(0, before)
 
 
 @contextmanager
-def ahead() -> Iterator[None]:
-    """This thread, and whatever it starts meanwhile, runs before all that is not of real time (sched(7)); where the
-    system has no such thing, or allows it to others only, as before."""
+def _ahead() -> Iterator[None]:
     try:
         before = os.sched_getscheduler(0), os.sched_getparam(0)
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(os.sched_get_priority_min(os.SCHED_FIFO)))

@@ -30,7 +30,7 @@ from chatsim.journal.lives import of_life
 from chatsim.journal.record import RunRecord
 from chatsim.live.admin import Admin
 from chatsim.live.calendar import Calendar
-from chatsim.live.cores import ahead, cores, held_to
+from chatsim.live.cores import cores, held_to
 from chatsim.live.crowd import Crowd
 from chatsim.live.follower import SLACK_S, Follower
 from chatsim.live.lives import Lives
@@ -133,7 +133,7 @@ def run_live(
         tls = stack.enter_context(self_signed()) if played.tls else None
 
         def make(life: int, port: int) -> Node:
-            with held_to(server_core), ahead() if closely else contextlib.nullcontext():
+            with held_to(server_core, ahead=True):
                 return Node(
                     told.handler,
                     secret=secret,

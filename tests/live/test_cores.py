@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from chatsim.live.cores import ahead, cores, held_to
+from chatsim.live.cores import cores, held_to
 
 
 def test_a_core_is_given_back() -> None:
@@ -52,11 +52,16 @@ def test_who_is_started_meanwhile_runs_ahead_where_that_is_allowed_and_as_before
     def refused(pid: int, policy: int, param: os.sched_param) -> None:
         raise PermissionError(1, "Operation not permitted")
 
+    core = min(os.sched_getaffinity(0))
     before = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
     monkeypatch.setattr(os, "sched_setscheduler", allowed)
-    with ahead():
+    with held_to(core, ahead=True):
         assert asked == [(os.SCHED_FIFO, os.sched_get_priority_min(os.SCHED_FIFO))]
     assert asked[1:] == [before]
     monkeypatch.setattr(os, "sched_setscheduler", refused)
-    with ahead():
-        pass
+    with held_to(core, ahead=True):
+        assert os.sched_getaffinity(0) == {core}
+    del asked[:]
+    monkeypatch.setattr(os, "sched_setscheduler", allowed)
+    with held_to(None, ahead=True):
+        assert not asked, "who shares a core with the crowd is not to keep it away"

@@ -32,7 +32,7 @@ from chatsim.live.calibration.loads import BY_NAME, CONFIGS, DOORS, LOADS, Load,
 from chatsim.live.calibration.meters import Meter
 from chatsim.live.calibration.seen import Measured, Seen
 from chatsim.live.calibration.watched import read as read_collections
-from chatsim.live.cores import ahead, cores, held_to
+from chatsim.live.cores import cores, held_to
 from chatsim.live.node import PROGRAM, Node
 from chatsim.live.notes import read as read_notes
 from chatsim.live.speed import Glance
@@ -212,7 +212,7 @@ class Home:
         key = _private_key() if algorithm == "ES256" else secrets.token_urlsafe(48).encode()
         with contextlib.ExitStack() as stack:
             files = stack.enter_context(self_signed()) if server == "tls" else None
-            with held_to(self.core), ahead():
+            with held_to(self.core, ahead=True):
                 node = stack.enter_context(self._node(server, key, files))
             url = urlsplit(node.url)
             assert url.hostname is not None
