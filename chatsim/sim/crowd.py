@@ -400,7 +400,8 @@ class BusyCrowd(Crowd):
     `reads_s` and `writes_s` are how long a frame that it reads, and one that it writes, keeps it busy (s).
     """
 
-    reads_s = writes_s = 0.0
+    reads_s = 0.0
+    writes_s = 0.0
     _free_at = 0.0
 
     def _turn(self, now: float, takes_s: float) -> float:
