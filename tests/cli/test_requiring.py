@@ -180,3 +180,18 @@ def test_the_page_that_is_kept_has_every_requirement_and_its_scenarios() -> None
     for tag, known in REQUIREMENTS.items():
         carrying = ", ".join(scenario.name for scenario in shipped if tag in scenario.requirements)
         assert f"| **{tag}** | {known.title} | {carrying} |" in page, "make requirements renews it"
+
+
+def test_the_page_that_is_kept_shows_values_of_each_scenario_on_each_wire() -> None:
+    page = (ROOT / "results" / "requirements.md").read_text(encoding="utf-8")
+    assert "play it again" not in page
+    shown: dict[str, list[list[str]]] = {}
+    for line in page.splitlines():
+        if " | `" in line:
+            scenario, _, *values = (cell.strip() for cell in line.strip("|").split(" | "))
+            shown.setdefault(scenario, []).append(values)
+    shipped = [load(path) for path in discover([ROOT / "scenarios"])]
+    assert shown.keys() == {scenario.name for scenario in shipped if scenario.requirements}
+    # A live run may promise other numbers, so that not every line has one of every wire.
+    holes = {name for name, rows in shown.items() if not all(any(values) for values in zip(*rows, strict=True))}
+    assert not holes
