@@ -44,6 +44,7 @@ from chatsim.people.streams import Streams
 from chatsim.people.strikes import Order
 from chatsim.people.ways import both_ways
 from chatsim.scenario import events as ev
+from chatsim.scenario.expectations import Expectation
 from chatsim.scenario.model import Scenario
 from chatsim.scenario.units import quantity
 from chatsim.verdict.heard import Heard
@@ -61,13 +62,16 @@ _GONE: Final = frozenset({1001, ABNORMAL, 1011, 1012})
 """Ends of a connection that say nothing of the one whose it was: the server, or what is before it, is not there."""
 _TURNED_AWAY = 503
 
+_REFUSALS: Final = frozenset({"errors", "rate_limited"})
+"""Counters of what a server answers a message with that it does not take."""
+
 
 class RemoteOutcome(msgspec.Struct):
     """What came of a run on somebody else's server: `outside` says what is not known of it, `notes` are sentences for
     whoever reads the verdict, `health` is how well the crowd did, `stalls` when the machine did not run it.
 
-    `unanswered` says which messages were left without an answer that no promise counts ("": none): where none is
-    broken, that proves nothing."""
+    `unanswered` says which messages were left without an answer that no promise counts, `took_none` that not one was
+    acked, though nobody promised that ("": neither): where no promise is broken, that proves nothing."""
 
     scenario: Scenario
     record: RunRecord
@@ -76,6 +80,7 @@ class RemoteOutcome(msgspec.Struct):
     valid: bool
     why_invalid: str
     unanswered: str
+    took_none: str
     busy: bool
     health: dict[str, Any]
     stalls: Stalls
@@ -197,7 +202,7 @@ class _Run:
         self.absence = Absence()
         self.settled = False
         self.ended_at = 0.0
-        self.away = self.unanswered = ""
+        self.away = self.unanswered = self.none = ""
         self.moved_at = 0.0
         self.open: set[tuple[str, str]] = set()
         self.counted = 0
@@ -246,7 +251,7 @@ class _Run:
             crowd.people.finish()
             # While they are still there: who is not cannot have heard everything.
             self.record, self.outside = self._record()
-            self.away, self.unanswered = self._went_away(), self._left_unanswered()
+            self.away, self.unanswered, self.none = self._went_away(), self._left_unanswered(), self._took_none()
         finally:
             await self.mischief.end()
             await crowd.end()
@@ -328,12 +333,16 @@ class _Run:
         )
 
     def _is_there(self, user: str) -> bool:
-        return any(map(self._is_heard, self.devices[user]))
+        return any(map(self._is_in, self.devices[user]))
 
-    def _is_heard(self, device: Device) -> bool:
-        """Whether the device reads what it is sent."""
+    def _is_in(self, device: Device) -> bool:
+        """Whether the device is in its session, and reads what it is sent."""
+        return device.joined and self._reads(device)
+
+    def _reads(self, device: Device) -> bool:
+        """Whether the device is connected, and reads what it is sent: in its session or not, it may be answered."""
         peer = self.crowd.peers.get(device.number)
-        return peer is not None and device.joined and not peer.vanished and peer.frozen_until <= self.calendar.now()
+        return peer is not None and not peer.vanished and peer.frozen_until <= self.calendar.now()
 
     def _is_unacked(self) -> bool:
         return any(d.client.unacked for d in self.crowd.people.devices if d.number in self.crowd.peers)
@@ -376,7 +385,7 @@ class _Run:
         receipts = people.receipts
         owed = heard.owed(receipts, self._deaf(), scenario.handler.retention_s)
         accepted = {(row.user, row.id): row.message_id for row in people.sent if row.message_id in owed}
-        unanswered = {(device.user.name, id_) for id_, device in people.asking.items() if self._is_heard(device)}
+        unanswered = {(device.user.name, id_) for id_, device in people.asking.items() if self._reads(device)}
         record = RunRecord(
             sent=list(people.sent),
             accepted=accepted,
@@ -425,12 +434,13 @@ class _Run:
         untouched = {device.number for device in self._untouched()}
         asking = [device for device in self.crowd.people.asking.values() if device.number in untouched]
         cut_off = [device for device in asking if self._is_cut_off(device)]
-        unheard = [device for device in asking if self._is_heard(device)]
+        unheard = [device for device in asking if self._reads(device)]
         if unheard or cut_off:
             self.settled = False
-        if any(promise.metric == "ack_latency" for promise in self.scenario.expect):
-            # They have taken for ever there.
-            unheard = []
+        promises = [each for each in self.scenario.expect if each.metric == "ack_latency" and each.aggregate != "count"]
+        groups = {promise.group for promise in promises}
+        # They have taken for ever there.
+        unheard = [device for device in unheard if not groups & {None, device.user.group}]
         found = len(cut_off) + len(unheard)
         if not found:
             return ""
@@ -440,6 +450,18 @@ class _Run:
             f"{self.target.shown} left {found} of {len(self.crowd.people.sent)} messages without an answer, "
             f"until {self.ended_at:.1f} s{whose}"
         )
+
+    def _took_none(self) -> str:
+        """That not one message was acked of those whose writers were let in, in one sentence; nothing where one was, or
+        where it is promised that all are refused, and all are."""
+        people, written = self.crowd.people, self.heard.written
+        here = {device.user.name for device in people.devices if self._reads(device)}
+        asked = [row.id for row in people.sent if row.id in written or row.user in here]
+        if self.heard.acked or not asked:
+            return ""
+        if any(map(_is_of_refusals, self.scenario.expect)) and not any(id_ in people.asking for id_ in asked):
+            return ""
+        return f"{self.target.shown} acked none of {len(asked)} messages"
 
     def _is_cut_off(self, device: Device) -> bool:
         """Whether she wants to be there, and it is as if there were no server."""
@@ -456,7 +478,7 @@ class _Run:
         for outage in self.crowd.people.outages:
             deaf[outage.user] = max(deaf.get(outage.user, 0.0), outage.joined_at)
         for user, devices in self.devices.items():
-            if not all(self._is_heard(device) for device in devices):
+            if not all(self._is_in(device) for device in devices):
                 deaf[user] = inf
         return deaf
 
@@ -489,7 +511,17 @@ class _Run:
             "not_known": self.outside.unknown(),
         }
         return RemoteOutcome(
-            self.scenario, self.record, self.outside, notes, not why, why, self.unanswered, busy, health, stalls
+            self.scenario,
+            self.record,
+            self.outside,
+            notes,
+            not why,
+            why,
+            self.unanswered,
+            self.none,
+            busy,
+            health,
+            stalls,
         )
 
     def _notes(self) -> Iterator[str]:
@@ -498,6 +530,13 @@ class _Run:
         yield f"handler: is what {self.target.shown} is believed to be configured with{told}"
         if self.scenario.time_scale != 1.0:
             yield f"time_scale {self.scenario.time_scale:g} was not applied: the server lives at its own pace"
+
+
+def _is_of_refusals(promise: Expectation) -> bool:
+    """Whether a promise says that messages are refused, or that none is accepted, and does not only allow that."""
+    if promise.metric == "accepted":
+        return promise.holds_of_nothing and not promise.holds(1.0)
+    return promise.metric in _REFUSALS and not promise.holds_of_nothing
 
 
 def differences(welcome: Welcome, believed: HandlerConfig) -> Iterator[str]:

@@ -284,9 +284,11 @@ def _play_remote(scenario: Scenario, target: Target, progress: Callable[[float],
     excuse = _excuse(there.scenario, there.record, there.stalls, there.outside)
     if excuse:
         played.valid, played.why, played.busy = False, excuse, True
-    elif there.unanswered and verdict_of(judge(there.scenario.expect, there.record, there.outside)) != "fail":
+        return played
+    nothing = there.unanswered or there.took_none
+    if nothing and verdict_of(judge(there.scenario.expect, there.record, there.outside)) != "fail":
         # A promise that is broken stays so; one that seems kept may not have been asked.
-        played.valid, played.why = False, there.unanswered
+        played.valid, played.why = False, nothing
     return played
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -380,6 +381,29 @@ def test_what_was_never_answered_proves_nothing_and_hides_no_broken_promise(
     out, err = capsys.readouterr()
     assert code == ends, out + err
     assert ("messages without an answer" in out + err) == (ends == 4)
+
+
+class Closed(Foreign):
+    """Answers every message with a refusal."""
+
+    async def say(self, connection: Any, user: str, frame: dict[str, Any]) -> None:
+        error = {"type": "error", "code": "no_such_session", "message": "no", "id": frame["id"]}
+        await connection.send(json.dumps(error))
+
+
+@pytest.mark.parametrize(
+    ("promise", "ends"), [("duplicates == 0", 4), ("connections_peak <= 1", 1), ("errors >= 9", 0)]
+)
+def test_a_server_that_refuses_every_message_is_not_green_unless_that_is_promised(
+    promise: str, ends: int, folder: Path, capsys: Capture
+) -> None:
+    talk, _, _ = TALK.partition("expect:")
+    (folder / "talk.yaml").write_text(f"{talk}expect: [{promise}]\n", encoding="utf-8")
+    with foreign(Closed()) as server:
+        code = main(["check", "talk.yaml", "--on", server.url, "--secret-file", "secret", *AGAIN])
+    out, err = capsys.readouterr()
+    assert code == ends, out + err
+    assert (re.search(r"acked none of \d+ messages", out + err) is not None) == (ends == 4)
 
 
 def test_the_command_of_the_readme_passes(folder: Path, capsys: Capture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http
+import json
 import re
 from contextlib import AbstractContextManager
 from typing import Any
@@ -287,12 +288,84 @@ def test_what_was_never_answered_proves_nothing_unless_a_promise_counts_it() -> 
     assert not outcome.health["settled"]
     counted, _, _ = play("mute", "duplicates == 0", "p50(ack_latency) <= 10s")
     assert counted.unanswered == ""
+    counted, _, _ = play("mute", "duplicates == 0", "p50(ack_latency, group=people) <= 10s")
+    assert counted.unanswered == ""
+
+
+@pytest.mark.usefixtures("hasty")
+def test_what_was_not_answered_to_one_group_is_not_counted_by_a_promise_about_another() -> None:
+    groups = [{"name": name, "users": 2, "messages": {"arrivals": "periodic", "rate": "8/s"}} for name in ("a", "b")]
+    outcome, _, _ = play("mute", "p50(ack_latency, group=a) <= 10s", groups=groups)
+    sent = outcome.record.sent
+    theirs = sum(row.group == "b" for row in sent)
+    assert f"left {theirs} of {len(sent)} messages without an answer" in outcome.unanswered
+    outcome, _, _ = play("mute", "count(ack_latency) >= 1", groups=groups)
+    assert f"left {len(sent)} of {len(sent)} messages without an answer" in outcome.unanswered
 
 
 @pytest.mark.usefixtures("hasty")
 def test_who_was_struck_by_an_event_is_not_asked_for_answers() -> None:
     outcome, _, _ = play("mute", "duplicates == 0", events=[{"at": "500ms", "do": "drop"}])
     assert outcome.unanswered == ""
+    # Though one that has acked nothing at all has shown nothing.
+    assert outcome.took_none
+
+
+class Deaf(Foreign):
+    """Welcomes people, and never answers a join."""
+
+    async def act(self, connection: Any, user: str, claims: dict[str, Any], frame: dict[str, Any]) -> None:
+        if frame["type"] != "status":
+            await super().act(connection, user, claims, frame)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("events", [[], [{"at": "500ms", "do": "drop"}]])
+def test_who_was_never_let_into_her_session_was_not_answered(events: list[dict[str, Any]]) -> None:
+    with foreign(Deaf()) as server:
+        outcome = run_remote(scenario("duplicates == 0", "p50(ack_latency) <= 10s", events=events), at(server.url))
+    assert verdicts(outcome) == {"duplicates == 0": "pass", "p50(ack_latency) <= 10s": "fail"}
+    sent = len(outcome.record.sent)
+    assert outcome.took_none == f"{server.url} acked none of {sent} messages"
+    with foreign(Deaf()) as server:
+        outcome = run_remote(scenario("duplicates == 0", events=events), at(server.url))
+    if not events:
+        assert f"left {sent} of {sent} messages without an answer" in outcome.unanswered
+        assert not outcome.health["settled"]
+    assert outcome.took_none
+
+
+class Closed(Foreign):
+    """Answers every message with a refusal."""
+
+    async def say(self, connection: Any, user: str, frame: dict[str, Any]) -> None:
+        error = {"type": "error", "code": "no_such_session", "message": "no", "id": frame["id"]}
+        await connection.send(json.dumps(error))
+
+
+@pytest.mark.parametrize(
+    ("promises", "proves"),
+    [
+        (["duplicates == 0", "connections_peak == 6"], False),
+        (["duplicates == 0", "accepted <= 10"], False),
+        (["duplicates == 0", "errors <= 100"], False),
+        (["duplicates == 0", "errors >= 10"], True),
+        (["duplicates == 0", "accepted == 0"], True),
+    ],
+)
+def test_a_server_that_takes_nothing_proves_nothing_unless_that_is_promised(promises: list[str], proves: bool) -> None:
+    with foreign(Closed()) as server:
+        outcome = run_remote(scenario(*promises), at(server.url))
+    assert set(verdicts(outcome).values()) == {"pass"}
+    assert outcome.unanswered == ""
+    sent = len(outcome.record.sent)
+    assert outcome.took_none == ("" if proves else f"{server.url} acked none of {sent} messages")
+
+
+def test_who_is_not_let_in_is_asked_for_no_ack() -> None:
+    outcome, _, _ = play("", "auth_refused == 6", group={"credentials": "forged"})
+    assert outcome.record.sent
+    assert outcome.took_none == ""
 
 
 # Our own server, which tells its senders everything.
