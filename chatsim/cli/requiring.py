@@ -30,8 +30,6 @@ PLACE: Final = Path("results/requirements.md")
 ALL: Final = "sim,virtual,live"
 
 _CODES: Final = {"pass": PASSED, "fail": FAILED, "error": BROKEN}
-_UNPLAYED: Final = ("description", "tags", "requirements")
-"""Words that change nothing of what is played or promised."""
 
 
 def add(app: typer.Typer, doors: Doors) -> None:
@@ -114,6 +112,7 @@ def _played(play: Play, outcome: Outcome) -> list[Finding]:
 def _kept(play: Play, runs: Path) -> list[Finding]:
     """What the newest run of it says that was left there."""
     from chatsim.analysis.kept import read_result
+    from chatsim.scenario.versions import differing
     from chatsim.store.document import plain
 
     found = list(_folders(play, runs))
@@ -125,8 +124,7 @@ def _kept(play: Play, runs: Path) -> list[Finding]:
         return play.unjudged(f"{problem}")
     seed = play.scenario.seed if play.seed is None else play.seed
     now = plain(play.scenario.with_seed(seed).words)
-    changed = [word for word in {**result.words, **now} if result.words.get(word) != now.get(word)]
-    changed = [word for word in changed if word not in _UNPLAYED]
+    changed = differing(result.words, now, live=play.wire == "live")
     if changed:
         why = f"the run that was kept is of another version of it ({', '.join(changed)} differ): play it again"
         return play.unjudged(why, verdict="skipped")

@@ -20,13 +20,11 @@ from chatsim.errors import BrokenPromiseError, HarnessError
 from chatsim.runner.replication import seed_of
 from chatsim.runner.run import RunResult, play, run
 from chatsim.scenario.model import Scenario
+from chatsim.scenario.versions import differing
 from chatsim.store.baseline import Entry, Repetition
 from chatsim.store.document import plain
 from chatsim.verdict.invariants.catalogue import Violation
 from chatsim.verdict.metrics import Metrics
-
-UNPLAYED: Final = ("description", "tags", "requirements", "expect", "live")
-"""Words that change nothing of what is played in virtual time; live, `live:` counts."""
 
 _PACKAGES: Final = ("numpy", "simpy", "msgspec")
 
@@ -47,9 +45,7 @@ def changes(entry: Entry, scenario: Scenario) -> str:
     if (scenario_hash, costs_hash) == (entry.scenario_hash, entry.costs_hash):
         return ""
     now = plain(scenario.words)
-    unplayed = UNPLAYED if entry.wire != "live" else UNPLAYED[:-1]
-    words = [word for word in {**entry.words, **now} if entry.words.get(word) != now.get(word)]
-    words = [word for word in words if word not in unplayed]
+    words = differing(entry.words, now, live=entry.wire == "live", beside=("expect",))
     if words:
         return ", ".join(words)
     what = "what is in its words" if scenario_hash != entry.scenario_hash else "the costs"

@@ -23,10 +23,8 @@ import numpy as np
 from chatsim.analysis.numbers import Replication
 from chatsim.errors import HarnessError, UsageError
 from chatsim.scenario.model import Scenario
+from chatsim.scenario.versions import unplayed
 from chatsim.store.document import encode, plain
-
-_UNPLAYED = ("description", "tags", "requirements", "live")
-"""Words that change nothing of what is played in virtual time."""
 
 
 @lru_cache(maxsize=1)
@@ -44,7 +42,7 @@ def key_of(scenario: Scenario, wire: str) -> str:
     """The name of a run of this scenario with its seed. The same for the same scenario said otherwise (`60s`, `1min`),
     whatever file it stands in; the contents of files that it names count."""
     blank: dict[str, Any] = {"description": "", "tags": (), "requirements": (), "live": {}}
-    assert blank.keys() == set(_UNPLAYED)
+    assert blank.keys() == set(unplayed(live=False))
     expect = tuple(msgspec.structs.replace(expectation, line=0) for expectation in scenario.expect)
     played = scenario.model_copy(update=blank | {"expect": expect})
     return blake2b("\n".join((code_digest(), wire, repr(played))).encode(), digest_size=16).hexdigest()

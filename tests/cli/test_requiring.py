@@ -104,6 +104,16 @@ def test_a_run_of_another_version_shows_nothing(tmp_path: Path, capsys: Capture)
     assert "of another version of it (expect differ): play it again" in capsys.readouterr().err
 
 
+def test_overrides_of_live_say_nothing_of_another_wire(tmp_path: Path, capsys: Capture) -> None:
+    path = write(tmp_path)
+    assert main(["run", f"{path}"]) == 0
+    path.write_text(path.read_text(encoding="utf-8").replace("0.1}", "0.2}"), encoding="utf-8")
+    assert main(["requirements", f"{path}", "--on", "sim", "--from", "results/runs"]) == 1
+    out, err = capsys.readouterr()
+    assert "of another version" not in err
+    assert out.count("1 of 1 pass") == len(REQUIREMENTS) - 1
+
+
 def test_a_broken_promise_is_a_gap_and_1(tmp_path: Path, capsys: Capture) -> None:
     path = write(tmp_path, limit="0ms")
     assert main(["requirements", f"{path}", "--on", "sim", "--json"]) == 1
