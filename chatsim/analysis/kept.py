@@ -90,6 +90,24 @@ class _Kind(msgspec.Struct):
     replications: int | None = None
 
 
+class _Label(msgspec.Struct):
+    scenario: str
+    wire: str
+    seed: int
+    replications: int | None = None
+
+
+class Label(msgspec.Struct, frozen=True):
+    """Which run a folder tells of: the `words` of its scenario (empty where they were not kept), its wire (the URL of
+    somebody else's server), and how many runs they are that were judged together, 0 where it is one."""
+
+    scenario: str
+    wire: str
+    seed: int
+    replications: int
+    words: dict[str, Any]
+
+
 class _Ruled(msgspec.Struct):
     text: str
     observed: Number
@@ -213,6 +231,12 @@ def read(folder: Path) -> Run:
     """
     found = read_result(folder)
     return Run(found, Source(found.scenario, f"{folder / 'scenario.json'}") if found.words else None)
+
+
+def label(folder: Path) -> Label:
+    """Which run a folder tells of, without what came of it; as `read`."""
+    found = _decoded(folder / "run.json", _Label)
+    return Label(found.scenario, found.wire, found.seed, found.replications or 0, _words(folder))
 
 
 def read_any(folder: Path) -> KeptResult | KeptRepeated:

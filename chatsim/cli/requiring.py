@@ -7,7 +7,6 @@ that is never written there by itself. What is a gap stands in `chatsim.findings
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -110,32 +109,41 @@ def _played(play: Play, outcome: Outcome) -> list[Finding]:
 
 
 def _kept(play: Play, runs: Path) -> list[Finding]:
-    """What the newest run of it says that was left there."""
-    from chatsim.analysis.kept import read_result
+    """What the newest run of it says that was left there; one of another version, of another seed or on another wire is
+    none of it, nor are many that were judged together."""
+    from chatsim.analysis.kept import label, read_result
     from chatsim.scenario.versions import differing
     from chatsim.store.document import plain
 
-    found = list(_folders(play, runs))
-    if not found:
-        return []
-    try:
-        result = read_result(found[-1])
-    except ChatsimError as problem:
-        return play.unjudged(f"{problem}")
     seed = play.scenario.seed if play.seed is None else play.seed
     now = plain(play.scenario.with_seed(seed).words)
-    changed = differing(result.words, now, live=play.wire == "live")
-    if changed:
-        why = f"the run that was kept is of another version of it ({', '.join(changed)} differ): play it again"
-        return play.unjudged(why, verdict="skipped")
-    return play.judged(result)
+    why = ""
+    for folder in _folders(play, runs):
+        try:
+            kept = label(folder)
+            if kept.wire != play.wire:
+                # The address of somebody else's server may read like the name of a wire.
+                continue
+            if kept.replications:
+                why = why or f"{kept.replications} runs of it were judged together, and no single one was kept: play it"
+                continue
+            changed = differing(kept.words, now, live=play.wire == "live")
+            if not changed:
+                return play.judged(read_result(folder))
+        except ChatsimError as problem:
+            # It is newer than what is behind it, and nobody knows what it would say.
+            return play.unjudged(f"{problem}")
+        why = why or f"the run that was kept is of another version of it ({', '.join(changed)} differ): play it again"
+    return play.unjudged(why, verdict="skipped") if why else []
 
 
-def _folders(play: Play, runs: Path) -> Iterator[Path]:
-    """The folders of its runs, the newest last."""
+def _folders(play: Play, runs: Path) -> list[Path]:
+    """The folders that may be of its runs, the newest first."""
     from chatsim.store.folder import safe_name
 
-    yield from sorted(path for path in runs.glob(f"{safe_name(play.scenario.name)}/[0-9]*-{play.wire}-*"))
+    found = runs.glob(f"{safe_name(play.scenario.name)}/[0-9]*-{play.wire}-*")
+    # The second of a second, and the tenth, are behind the first.
+    return sorted(found, key=lambda path: (path.name.partition("-")[0], len(path.name), path.name), reverse=True)
 
 
 def _write(path: Path, text: str) -> None:

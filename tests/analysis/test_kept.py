@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from chatsim.analysis.kept import Violated, read, read_result
+from chatsim.analysis.kept import Violated, label, read, read_result
 from chatsim.analysis.results import Run
 from chatsim.errors import ChatsimError
 from chatsim.runner.run import RunResult, run
@@ -38,6 +38,13 @@ def folder_of(played: RunResult) -> Path:
 @pytest.mark.parametrize("name", ["messages", "connections", "events", "attempts", "series"])
 def test_its_tables_are_those_of_the_run(played: RunResult, name: str) -> None:
     pd.testing.assert_frame_equal(getattr(read(folder_of(played)), name), getattr(Run(played, None), name))
+
+
+def test_its_label_says_which_run_it_is(played: RunResult) -> None:
+    found = label(folder_of(played))
+    assert (found.scenario, found.wire, found.seed) == (played.scenario, played.wire, played.seed)
+    assert found.replications == 0
+    assert found.words == read_result(folder_of(played)).words != {}
 
 
 def test_its_verdicts_are_those_of_the_run(played: RunResult) -> None:

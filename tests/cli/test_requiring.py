@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,12 @@ def write(folder: Path, *, limit: str = "100ms", tags: str = TAGS) -> Path:
     return path
 
 
+def older(folder: Path) -> Path:
+    """The only run that was kept there was kept a while ago."""
+    [found] = folder.glob("results/runs/all/*")
+    return found.rename(found.with_name("20260101T000000Z-sim-1"))
+
+
 @pytest.fixture(autouse=True)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -112,6 +119,60 @@ def test_overrides_of_live_say_nothing_of_another_wire(tmp_path: Path, capsys: C
     out, err = capsys.readouterr()
     assert "of another version" not in err
     assert out.count("1 of 1 pass") == len(REQUIREMENTS) - 1
+
+
+SHOWN = len(REQUIREMENTS) - 1
+"""TLS is not shown in simulation."""
+
+
+@pytest.mark.parametrize("words", [["--seed", "9"], ["--replications", "2"]])
+def test_an_older_run_that_fits_is_taken_before_a_newer_one_that_does_not(
+    words: list[str], tmp_path: Path, capsys: Capture
+) -> None:
+    path = write(tmp_path)
+    assert main(["run", f"{path}"]) == 0
+    older(tmp_path)
+    main(["run", f"{path}", *words])
+    capsys.readouterr()
+    assert main(["requirements", f"{path}", "--on", "sim", "--from", "results/runs"]) == 1
+    out, err = capsys.readouterr()
+    assert out.count("1 of 1 pass") == SHOWN
+    assert err.count("gap") == 1
+    if "--seed" in words:
+        assert main(["requirements", f"{path}", "--on", "sim", "--from", "results/runs", "--seed", "9"]) == 1
+        assert capsys.readouterr().out.count("1 of 1 pass") == SHOWN
+
+
+def test_the_newest_of_those_that_fit_is_taken(tmp_path: Path, capsys: Capture) -> None:
+    """It is so of runs of one second too, whose folders are numbered."""
+    path = write(tmp_path)
+    assert main(["run", f"{path}"]) == 0
+    found = older(tmp_path)
+    shutil.copytree(found, found.with_name(f"{found.name}-10"))
+    shutil.copytree(found, found.with_name(f"{found.name}-9"))
+    for name in (found.name, f"{found.name}-9"):
+        (found.with_name(name) / "run.json").write_text("{", encoding="utf-8")
+    assert main(["requirements", f"{path}", "--on", "sim", "--from", "results/runs"]) == 1
+    assert capsys.readouterr().out.count("1 of 1 pass") == SHOWN
+
+
+def test_many_runs_that_were_judged_together_are_no_run(tmp_path: Path, capsys: Capture) -> None:
+    path = write(tmp_path)
+    main(["run", f"{path}", "--replications", "2"])
+    assert main(["requirements", f"{path}", "--on", "sim", "--from", "results/runs"]) == 1
+    assert "(all: 2 runs of it were judged together, and no single one was kept: play it)" in capsys.readouterr().err
+
+
+def test_a_run_on_somebody_elses_server_is_none_of_live(tmp_path: Path, capsys: Capture) -> None:
+    path = write(tmp_path)
+    assert main(["run", f"{path}"]) == 0
+    found = older(tmp_path)
+    theirs = found.rename(found.with_name("20260101T000000Z-ws-chat-live-1.example-1"))
+    document = theirs / "run.json"
+    told = json.loads(document.read_text(encoding="utf-8"))
+    document.write_text(json.dumps(told | {"wire": "ws://chat-live-1.example"}), encoding="utf-8")
+    assert main(["requirements", f"{path}", "--on", "live", "--from", "results/runs"]) == 1
+    assert "shown by no scenario on live (all: it was not played)" in capsys.readouterr().err
 
 
 def test_a_broken_promise_is_a_gap_and_1(tmp_path: Path, capsys: Capture) -> None:
