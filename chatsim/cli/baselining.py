@@ -18,7 +18,7 @@ import typer
 
 from chatsim.cli import options
 from chatsim.cli.doors import Doors
-from chatsim.cli.execute import CODES, broken_text, loaded
+from chatsim.cli.execute import CODES, broken_text, distinct, loaded
 from chatsim.cli.findings import Csv, Html, JsonFile, Junit, Reports
 from chatsim.cli.helping import App
 from chatsim.cli.interrupts import ends_as_interrupted
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = ("scenario", "wire", "compared", "saved", "observed", "limit", "verdict")
 _ROWS_MAX: Final = 20
+_WHOSE: Final = "a baseline"
 """Differences of one scenario that the table shows; the JSON document has them all."""
 
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH", help="Scenario files and folders of them.")]
@@ -72,7 +73,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
         place = PLACE if out is None else out
         check_file(place, "--out")
         before = read(place) if place.exists() else None
-        scenarios = _distinct(_seeded(loaded(doors.load(paths)), seed))
+        scenarios = distinct(_seeded(loaded(doors.load(paths)), seed), _WHOSE)
         for scenario in scenarios:
             _enough(scenario, wires, repeat, 1)
         from msgspec.structs import replace
@@ -126,7 +127,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
             found = doors.load(paths)
             words = _again(against, fail_if or [], repeat, attempts)
             given = reports.loaded(found, wires, seed, options=words, command=("baseline", "compare"))
-            scenarios = _distinct(_seeded(given, seed))
+            scenarios = distinct(_seeded(given, seed), _WHOSE)
             vanished = _vanished(saved, against, paths, scenarios, wires)
             _check_saved(scenarios, wires, saved, conditions, repeat, [_no_more(each, against) for each in vanished])
             if any(wire == "live" for wire in wires):
@@ -339,14 +340,6 @@ def _finding(play: Play, each: Compared, line: int, seed: int, took_s: float) ->
 def _check_repeat(repeat: int | None, wires: Sequence[options.OwnWire]) -> None:
     if repeat is not None and "live" not in wires:
         raise UsageError("--repeat is for live: in virtual time the same seed gives the same run, however often")
-
-
-def _distinct(scenarios: Sequence[Any]) -> Sequence[Any]:
-    names = [scenario.name for scenario in scenarios]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise UsageError(f"two scenarios are called {twice}: a baseline knows them by their names, so rename one")
-    return scenarios
 
 
 def _seeded(scenarios: Sequence[Any], seed: int | None) -> Sequence[Any]:

@@ -197,3 +197,12 @@ def loaded(found: tuple[Sequence[Scenario], Sequence[object]]) -> Sequence[Scena
     if not scenarios:
         raise UsageError("nothing to run: no scenario file (*.yaml) was found there; name one that exists")
     return scenarios
+
+
+def distinct(scenarios: Sequence[Any], whose: str) -> Sequence[Any]:
+    """The scenarios, of which no two may have one name. Raises UsageError where they do; `whose` are the names."""
+    names = [scenario.name for scenario in scenarios]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"two scenarios are called {twice}: {whose} knows them by their names, so rename one")
+    return scenarios

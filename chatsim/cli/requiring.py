@@ -14,7 +14,7 @@ import typer
 
 from chatsim.cli import options
 from chatsim.cli.doors import Doors
-from chatsim.cli.execute import BROKEN, FAILED, PASSED, USAGE, Outcome, loaded
+from chatsim.cli.execute import BROKEN, FAILED, PASSED, USAGE, Outcome, distinct, loaded
 from chatsim.cli.output import emit, emit_columns, emit_document, say
 from chatsim.cli.places import check_file
 from chatsim.cli.running import Attempts, play
@@ -65,7 +65,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
         place = PLACE if out is None and is_whole else out
         if place is not None:
             check_file(place, "--out")
-        scenarios = loaded(doors.load(paths or []))
+        scenarios = distinct(loaded(doors.load(paths or [])), "the matrix")
         from chatsim.findings.finding import Play
         from chatsim.findings.matrix import matrix
 
@@ -92,7 +92,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
             if place is not None:
                 emit(f"\nwritten to {place}")
         for gap in made.gaps:
-            say(f"chatsim: gap: {gap}")
+            say(f"chatsim: gap: {' '.join(gap.split())}")
         raise typer.Exit(_CODES[made.verdict])
 
 

@@ -19,6 +19,8 @@ _WIRES: Final = {
     "live": "a server process and real sockets on this machine, over TLS where the scenario wants it",
 }
 
+_MARKUP: Final = str.maketrans({"&": "&amp;", "<": "&lt;", "*": "&#42;", "_": "&#95;", "[": "&#91;"})
+
 _HEAD: Final = (
     "# What was required, and what shows it\n\n"
     "Written by `make requirements`: every scenario that says in its `requirements:` what it carries, on each wire. "
@@ -58,7 +60,7 @@ def _gaps(matrix: Matrix) -> Iterator[str]:
 
 def _overview(matrix: Matrix) -> Iterator[list[str]]:
     for tag, title, scenarios, *told, _ in rows(matrix):
-        yield [f"**{_plain(tag)}**", title, scenarios, *told]
+        yield [f"**{_plain(tag)}**", title, _plain(scenarios), *told]
 
 
 def _evidence(row: Row, wires: Sequence[str]) -> Iterator[str]:
@@ -70,7 +72,7 @@ def _evidence(row: Row, wires: Sequence[str]) -> Iterator[str]:
     told = [proof for proof in row.proofs if proof.why]
     if told:
         yield ""
-        yield from (f"- {proof.scenario} on {proof.wire}: {_plain(proof.why)}" for proof in told)
+        yield from (f"- {_plain(proof.scenario)} on {proof.wire}: {_plain(proof.why)}" for proof in told)
 
 
 def _values(row: Row, wires: Sequence[str]) -> Iterator[list[str]]:
@@ -81,7 +83,7 @@ def _values(row: Row, wires: Sequence[str]) -> Iterator[list[str]]:
                 for finding in proof.evidence:
                     found.setdefault(finding.expectation, {})[proof.wire] = _value(finding)
         for text, values in found.items():
-            yield [scenario, f"`{text}`", *(values.get(wire, "") for wire in wires)]
+            yield [_plain(scenario), f"`{text}`", *(values.get(wire, "") for wire in wires)]
 
 
 def _value(finding: Finding) -> str:
@@ -99,7 +101,7 @@ def _told(proofs: Sequence[Proof]) -> str:
 
 
 def _title(row: Row) -> str:
-    return f"{row.requirement}: {row.title}" if row.title else row.requirement
+    return _plain(f"{row.requirement}: {row.title}" if row.title else row.requirement)
 
 
 def _table(head: Sequence[str], body: Iterator[list[str]]) -> Iterator[str]:
@@ -111,4 +113,4 @@ def _table(head: Sequence[str], body: Iterator[list[str]]) -> Iterator[str]:
 
 def _plain(text: str) -> str:
     """One line in which Markdown finds no markup of its own."""
-    return " ".join(text.split()).replace("<", "&lt;").replace("*", "&#42;").replace("_", "&#95;")
+    return " ".join(text.split()).translate(_MARKUP)

@@ -208,12 +208,14 @@ def test_a_run_that_is_damaged_is_4(tmp_path: Path, capsys: Capture) -> None:
         (["--on", "sim,moon"], "there is no such wire"),
         (["--from", "nowhere"], "is no folder"),
         (["-o", "all.yaml/x.md"], "cannot write to"),
+        (["copy.yaml"], "two scenarios are called all: the matrix knows them by their names, so rename one"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_runs(
     words: list[str], why: str, tmp_path: Path, capsys: Capture
 ) -> None:
     path = write(tmp_path)
+    shutil.copy(path, tmp_path / "copy.yaml")
     assert main(["requirements", f"{path}", *words]) == 3
     out, err = capsys.readouterr()
     assert (out, why in err) == ("", True)

@@ -55,3 +55,18 @@ def test_no_gap_is_said_too() -> None:
 def test_the_same_findings_are_the_same_page() -> None:
     made = [matrix([scenario("a", "retry")], ("sim",), found("a", "sim")) for _ in range(2)]
     assert markdown(made[0]) == markdown(made[1])
+
+
+def test_what_people_call_their_own_is_no_markup() -> None:
+    tag = "ours\n## typing: who is typing\n<script>*a* [b](c) | d_e</script> & more"
+    name = "a_b_c"
+    made = matrix([scenario(name, tag)], ("sim",), found(name, "sim", "fail", "pass"))
+    text = markdown(made)
+    heading = (
+        "## ours ## typing: who is typing &lt;script>&#42;a&#42; &#91;b](c) | d&#95;e&lt;/script> &amp; more\n\n"
+        "| scenario | expectation | sim |"
+    )
+    assert heading in text
+    assert "| a&#95;b&#95;c | `retries == 3` | **3: fail** |" in text
+    assert "<script>" not in text
+    assert text.count("\n## ") == len(made.rows)
