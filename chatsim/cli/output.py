@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final, TextIO
+from typing import Any, Final, Literal, TextIO
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 
 from chatsim.store.document import encode
@@ -27,6 +28,9 @@ STYLES: Final = {
 
 _PIPE_WIDTH: Final = 180
 """Columns of a table that goes into a file or a pipe: wide enough that no line is folded in practice."""
+
+_COLUMN_MAX: Final = 60
+"""Up to how many letters a column of one table is as wide as the same one of another."""
 
 
 def emit(text: str) -> None:
@@ -54,13 +58,37 @@ def emit_columns(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
         table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    _print(_console(), table, rows)
+
+
+def emit_groups(groups: Sequence[tuple[str, Sequence[Sequence[str]]]], *, right: Collection[int] = ()) -> None:
+    """Write several tables of one shape to stdout, each indented under its title, and their columns below each other
+    where there is room; numbers of columns to the `right`, and a verdict in the last, as `emit_columns` has it."""
+    console = _console()
+    columns = zip(*(row for _, rows in groups for row in rows), strict=True)
+    widths = [min(max(map(len, cells)), _COLUMN_MAX) for cells in columns]
+    roomy = sum(widths) + 2 * len(widths) < console.width
+    for title, rows in groups:
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for place, width in enumerate(widths):
+            justify: Literal["left", "right"] = "right" if place in right else "left"
+            table.add_column(justify=justify, overflow="fold", min_width=width if roomy else None)
+        emit(title)
+        if rows:
+            _print(console, table, rows, indent=2)
+
+
+def _console() -> Console:
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
+
+
+def _print(console: Console, table: Table, rows: Iterable[Sequence[str]], indent: int = 0) -> None:
     for row in rows:
         style = STYLES.get(row[-1].partition(" ")[0], "")
         last = _literal(row[-1])
         table.add_row(*(_literal(value) for value in row[:-1]), f"[{style}]{last}[/]" if style else last)
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
     with console.capture() as captured:
-        console.print(table)
+        console.print(Padding.indent(table, indent) if indent else table)
     emit("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")))
 
 

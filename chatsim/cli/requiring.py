@@ -15,7 +15,7 @@ import typer
 from chatsim.cli import options
 from chatsim.cli.doors import Doors
 from chatsim.cli.execute import BROKEN, FAILED, PASSED, USAGE, Outcome, distinct, loaded
-from chatsim.cli.output import emit, emit_columns, emit_document, say
+from chatsim.cli.output import emit, emit_columns, emit_document, emit_groups, say
 from chatsim.cli.places import check_file
 from chatsim.cli.running import Attempts, play
 from chatsim.errors import ChatsimError, HarnessError, UsageError
@@ -86,8 +86,10 @@ def add(app: typer.Typer, doors: Doors) -> None:
         if json:
             emit_document(made.to_dict())
         else:
-            from chatsim.findings.requirements_page import rows
+            from chatsim.findings.requirements_page import evidence, rows
 
+            emit_groups(list(evidence(made)), right=(3,))
+            emit("")
             emit_columns(("requirement", "what it is", "scenarios", *wires, "verdict"), rows(made))
             if place is not None:
                 emit(f"\nwritten to {place}")

@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
 class Proof(msgspec.Struct, frozen=True):
     """What one scenario says of one requirement on one wire: the verdict on the scenario as a whole, the findings that
-    speak of the requirement, and why it is no pass where it is none."""
+    speak of the requirement, and why it is no pass where it is none. `decisive` is the one of them that has the
+    verdict, and would not have passed if nobody had come (None: nothing of the kind is promised about it)."""
 
     scenario: str
     wire: str
     verdict: Verdict
     evidence: tuple[Finding, ...]
     why: str = ""
+    decisive: Finding | None = None
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -110,7 +112,7 @@ def _row(
 def _proof(tag: str, scenario: Scenario, wire: str, found: Sequence[Finding]) -> Proof:
     if not found:
         return Proof(scenario.name, wire, "skipped", (), "it was not played")
-    spoken = {each.text for each in telling(tag, _expected(scenario, wire))}
+    spoken = {each.text: each.holds_of_nothing for each in telling(tag, _expected(scenario, wire))}
     evidence = tuple(finding for finding in found if finding.expectation in spoken)
     verdict = min((finding.verdict for finding in found), key=VERDICTS.index)
     if verdict in ("fail", "inconclusive"):
@@ -118,7 +120,12 @@ def _proof(tag: str, scenario: Scenario, wire: str, found: Sequence[Finding]) ->
         why = "; ".join(f"{each.expectation}: {each.told}" for each in broken)
     else:
         why = next((finding.why for finding in found if finding.verdict in ("error", "skipped")), "")
-    return Proof(scenario.name, wire, verdict, evidence if verdict not in ("error", "skipped") else (), why)
+    if verdict in ("error", "skipped"):
+        return Proof(scenario.name, wire, verdict, (), why)
+    # What holds of nothing shows something beside what does not, and is no proof alone.
+    hollow = {text for text, holds_of_nothing in spoken.items() if holds_of_nothing and verdict == "pass"}
+    deciding = (each for each in evidence if each.verdict == verdict and each.expectation not in hollow)
+    return Proof(scenario.name, wire, verdict, evidence, why, next(deciding, None))
 
 
 def _expected(scenario: Scenario, wire: str) -> Any:

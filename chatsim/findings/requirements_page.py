@@ -35,7 +35,25 @@ def rows(matrix: Matrix) -> Iterator[list[str]]:
     for row in matrix.rows:
         verdict = "fail" if row.gaps else "pass"
         told = [_told(row.on(wire)) for wire in matrix.wires]
-        yield [row.requirement, row.title, ", ".join(row.scenarios), *told, verdict]
+        yield [_one_line(row.requirement), row.title, ", ".join(row.scenarios), *told, verdict]
+
+
+def evidence(matrix: Matrix) -> Iterator[tuple[str, list[list[str]]]]:
+    """Each requirement with its title, and a line for each of its scenarios on each wire: the two names, what decides
+    (an expectation, or why there is none), what was observed, and the verdict on the scenario."""
+    for row in matrix.rows:
+        proofs = [_line(proof) for name in row.scenarios for proof in row.proofs if proof.scenario == name]
+        why = "" if proofs else " (not shown on these wires)" if row.scenarios else " (no scenario carries it)"
+        yield f"{_one_line(_title(row))}{why}", proofs
+
+
+def _line(proof: Proof) -> list[str]:
+    found = proof.decisive
+    if found is not None:
+        value = beside(found.observed, found.limit, found.unit)
+        return [proof.scenario, proof.wire, found.expectation, value, proof.verdict]
+    why = _one_line(proof.why) or "promises nothing about it that would not hold if nobody had come"
+    return [proof.scenario, proof.wire, why, "", proof.verdict if proof.why else ""]
 
 
 def markdown(matrix: Matrix) -> str:
@@ -44,7 +62,7 @@ def markdown(matrix: Matrix) -> str:
     lines += [f"- `{wire}`: {_WIRES.get(wire, wire)}" for wire in matrix.wires]
     lines += ["", *_gaps(matrix), *_table(("requirement", "what it is", "scenarios", *matrix.wires), _overview(matrix))]
     for row in matrix.rows:
-        lines += ["", f"## {_title(row)}", "", *_evidence(row, matrix.wires)]
+        lines += ["", f"## {_plain(_title(row))}", "", *_evidence(row, matrix.wires)]
     return "\n".join(lines) + "\n"
 
 
@@ -101,7 +119,7 @@ def _told(proofs: Sequence[Proof]) -> str:
 
 
 def _title(row: Row) -> str:
-    return _plain(f"{row.requirement}: {row.title}" if row.title else row.requirement)
+    return f"{row.requirement}: {row.title}" if row.title else row.requirement
 
 
 def _table(head: Sequence[str], body: Iterator[list[str]]) -> Iterator[str]:
@@ -113,4 +131,8 @@ def _table(head: Sequence[str], body: Iterator[list[str]]) -> Iterator[str]:
 
 def _plain(text: str) -> str:
     """One line in which Markdown finds no markup of its own."""
-    return " ".join(text.split()).translate(_MARKUP)
+    return _one_line(text).translate(_MARKUP)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -111,6 +111,17 @@ def test_a_run_of_another_version_shows_nothing(tmp_path: Path, capsys: Capture)
     assert "of another version of it (expect differ): play it again" in capsys.readouterr().err
 
 
+def test_the_evidence_stands_before_the_summary(tmp_path: Path, capsys: Capture) -> None:
+    path = write(tmp_path)
+    assert main(["requirements", f"{path}", "--on", "sim"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    place = lines.index("3.1: secure authentication")
+    assert lines[place + 1].split() == ["all", "sim", "auth_refused", "==", "1", "1", "pass"]
+    summary = lines[lines.index("") + 1 :]
+    assert summary[0].split() == ["requirement", "what", "it", "is", "scenarios", "sim", "verdict"]
+    assert len(summary) == 1 + len(REQUIREMENTS)
+
+
 def test_overrides_of_live_say_nothing_of_another_wire(tmp_path: Path, capsys: Capture) -> None:
     path = write(tmp_path)
     assert main(["run", f"{path}"]) == 0

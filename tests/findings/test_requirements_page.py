@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chatsim.findings.finding import Finding
 from chatsim.findings.matrix import matrix
-from chatsim.findings.requirements_page import markdown, rows
+from chatsim.findings.requirements_page import evidence, markdown, rows
 from tests.findings.test_matrix import found, scenario
 
 
@@ -13,6 +13,34 @@ def test_a_line_says_how_many_of_its_scenarios_pass_on_each_wire() -> None:
     made = matrix(both, ("sim", "live"), [*found("a", "sim"), *found("b", "sim", "fail", "pass")])
     [line] = [line for line in rows(made) if line[0] == "retry"]
     assert line == ["retry", "three retries, 30 s apart", "a, b", "1 of 2 pass", "not shown", "fail"]
+
+
+def test_each_scenario_has_what_decides_on_each_wire_under_its_requirement() -> None:
+    both = [scenario("a", "retry", expect=("lost == 0", "retries == 3")), scenario("b", "retry")]
+    ran = [
+        *found("a", "sim")[::-1],
+        *found("a", "live", "pass", "fail"),
+        *found("b", "sim", "fail", "pass"),
+        *found("b", "live", "error", "error", why="no\nroom"),
+    ]
+    shown = dict(evidence(matrix(both, ("sim", "live"), ran)))
+    assert shown["retry: three retries, 30 s apart"] == [
+        ["a", "sim", "retries == 3", "3", "pass"],
+        # What fails is not what speaks of the requirement.
+        ["a", "live", "lost == 0: observed 3", "", "fail"],
+        ["b", "sim", "retries == 3", "3", "fail"],
+        ["b", "live", "no room", "", "error"],
+    ]
+    assert shown["typing: who is typing (no scenario carries it)"] == []
+
+
+def test_what_would_hold_of_nothing_decides_nothing() -> None:
+    ran = found("a", "sim")
+    hollow = scenario("a", "failure handling", "8.1")
+    shown = dict(evidence(matrix([hollow], ("sim",), ran)))
+    [line] = shown["failure handling: whatever breaks, nothing acked is lost"]
+    assert line == ["a", "sim", "promises nothing about it that would not hold if nobody had come", "", ""]
+    assert shown["8.1: TLS (not shown on these wires)"] == []
 
 
 def test_the_page_has_each_value_beside_its_expectation() -> None:
