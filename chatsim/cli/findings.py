@@ -22,6 +22,7 @@ from chatsim.cli.doors import Scenario, Wire
 from chatsim.cli.execute import Outcome, loaded
 from chatsim.cli.output import say
 from chatsim.errors import ChatsimError, HarnessError, UsageError
+from chatsim.scenario.paths import exists
 
 if TYPE_CHECKING:
     from chatsim.findings.finding import Finding, Findings, Play
@@ -71,7 +72,7 @@ class Reports:
 
         places: dict[str, str] = {}
         for name, path in self._files.items():
-            if path.exists():
+            if exists(path):
                 places.setdefault(realpath(path), name)
         self._files = {name: self._files[name] for name in places.values()}
         # What cannot be written is told of already.

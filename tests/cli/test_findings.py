@@ -432,6 +432,18 @@ def test_what_cannot_be_written_is_said_before_anything_runs(tmp_path: Path, cap
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("flag", ["--junit", "--json-file", "--csv", "--html"])
+def test_a_report_where_nobody_may_look_is_refused_with_the_flag(flag: str, tmp_path: Path, capsys: Capture) -> None:
+    # As in a folder without permission, which does not bind whoever may do all: it cannot even be asked for.
+    place = tmp_path / ("x" * 300)
+    file = write(tmp_path)
+    assert main(["check", f"{file}", "--out", f"{tmp_path / 'out'}", flag, f"{place}"]) == 3
+    assert capsys.readouterr().err.splitlines() == [
+        f"chatsim: cannot write {place} (File name too long): name another file with {flag}"
+    ]
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("again", ["same", "./same", "deep/../same"])
 def test_no_report_overwrites_another(
     again: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
