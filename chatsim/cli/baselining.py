@@ -28,6 +28,7 @@ from chatsim.cli.repeating import violations
 from chatsim.cli.running import Attempts
 from chatsim.cli.version import __version__
 from chatsim.errors import HarnessError, UsageError
+from chatsim.scenario.paths import is_folder
 from chatsim.store.baseline import PLACE, Baseline, Entry, file_from, read, write
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
             done = _compared(scenarios, wires, saved, conditions, repeat, attempts, reports)
             # What stood in a folder has been refused; what stood elsewhere, or nobody knows where, is not to be missed.
             # Who names files has chosen.
-            chosen = bool(paths) and not any(path.is_dir() for path in paths)
+            chosen = bool(paths) and not any(map(is_folder, paths))
             gone = [] if chosen else _gone(saved, scenarios, wires)
             reports.left_out([_missed(each, against) for each in gone])
             verdict = reports.verdict
@@ -370,7 +371,7 @@ def _vanished(
     saved: Baseline, place: Path, paths: Sequence[Path], scenarios: Sequence[Any], wires: Sequence[options.OwnWire]
 ) -> list[Entry]:
     """What was saved on one of these wires of a file in one of these folders, and is in none of them any more."""
-    folders = [path.resolve() for path in paths if path.is_dir()]
+    folders = [path.resolve() for path in filter(is_folder, paths)]
     return [
         each
         for each in _gone(saved, scenarios, wires)

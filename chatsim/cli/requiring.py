@@ -19,6 +19,7 @@ from chatsim.cli.output import emit, emit_columns, emit_document, emit_groups, s
 from chatsim.cli.places import check_file
 from chatsim.cli.running import Attempts, play
 from chatsim.errors import ChatsimError, HarnessError, UsageError
+from chatsim.scenario.paths import is_folder
 
 if TYPE_CHECKING:
     from chatsim.findings.finding import Finding, Play
@@ -75,7 +76,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
             outcomes = play(doors, pairs, seed, runs, attempts)
             found = [finding for each in zip(plays, outcomes, strict=True) for finding in _played(*each)]
         else:
-            if not kept.is_dir():
+            if not is_folder(kept):
                 raise UsageError(f"{kept} is no folder: name the one that runs were written to, such as results/runs")
             found = [finding for each in plays for finding in _kept(each, kept)]
         made = matrix([_any(each) for each in scenarios], wires, found)

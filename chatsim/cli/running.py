@@ -25,6 +25,7 @@ from chatsim.cli.interrupts import ends_as_interrupted
 from chatsim.cli.output import STYLES, emit, emit_document, emit_table
 from chatsim.cli.repeating import repeated
 from chatsim.errors import HarnessError, TargetError, UsageError
+from chatsim.scenario.paths import exists, is_folder
 from chatsim.store.folder import RUNS, make_place
 from chatsim.verdict.result import Result
 from chatsim.verdict.wires import played_as
@@ -95,7 +96,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
             server = remote.Server(secret_file, key_file, audience, issuer, admin_key_file, ca_file, insecure)
             wire, target = _wire(on, fidelity, server)
             many = _many(replications, wire, jobs)
-            if file.is_dir():
+            if is_folder(file):
                 raise UsageError(f"{file} is a folder: run takes one file, check takes folders")
             found, problems = doors.load([file])
             changed = [_changed(scenario, changes or ()) for scenario in found]
@@ -172,7 +173,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
 def _refuse_as_file(paths: Sequence[Path]) -> None:
     """Refuse what was meant as the file of `--json`, as the other reports have theirs. Raises UsageError."""
     for path in paths:
-        if path.suffix == ".json" and not path.exists():
+        if path.suffix == ".json" and not exists(path):
             raise UsageError(f"there is no scenario {path}: --json prints the document, --json-file {path} writes it")
 
 

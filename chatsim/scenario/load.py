@@ -17,6 +17,7 @@ from chatsim.errors import UsageError
 from chatsim.scenario import faults as f
 from chatsim.scenario.handler import handler_config
 from chatsim.scenario.model import Scenario
+from chatsim.scenario.paths import exists, is_folder
 from chatsim.scenario.recognise import MARKS, is_there, is_yaml, look_at
 from chatsim.scenario.requirements import strangers
 from chatsim.scenario.yaml import Document, YamlError, YamlProblem, read_yaml
@@ -96,7 +97,7 @@ def discover(
     found: dict[str, Path] = {}
     nearly: dict[str, str] = {}
     for path in given:
-        if not path.is_dir():
+        if not is_folder(path):
             found.setdefault(realpath(path), path)
             continue
         inside = {file: look_at(file) for file in _yaml_below(path)}
@@ -135,7 +136,7 @@ def find(path: str | Path) -> Path:
     Raises UsageError with the nearest name for a plain name of neither.
     """
     given = Path(path)
-    if given.exists() or is_yaml(given) or len(given.parts) != 1:
+    if exists(given) or is_yaml(given) or len(given.parts) != 1:
         return given
     names = _shipped()
     if given.name not in names:

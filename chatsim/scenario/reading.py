@@ -17,6 +17,7 @@ import msgspec
 from chatsim.scenario import distributions as d
 from chatsim.scenario import units
 from chatsim.scenario.faults import Fault, FaultsError, did_you_mean
+from chatsim.scenario.paths import is_file
 
 Quantity: TypeAlias = Callable[[object], float]
 """Reads one quantity of the place's unit; raises ValueError."""
@@ -255,7 +256,7 @@ def find_file(name: object, folder: Path | None) -> Path:
     if not isinstance(name, str) or not name or "\0" in name:
         raise FaultsError([(("file",), "file takes a path, relative to the scenario's folder")])
     path = (folder or Path()) / name
-    if not path.is_file():
+    if not is_file(path):
         raise FaultsError([(("file",), f"{path} is not a file: paths are relative to the scenario's folder")])
     return path
 

@@ -218,6 +218,7 @@ def test_a_run_that_is_damaged_is_4(tmp_path: Path, capsys: Capture) -> None:
     [
         (["--on", "sim,moon"], "there is no such wire"),
         (["--from", "nowhere"], "is no folder"),
+        (["--from", "x" * 300], "is no folder"),
         (["-o", "all.yaml/x.md"], "cannot write to"),
         (["copy.yaml"], "two scenarios are called all: the matrix knows them by their names, so rename one"),
     ],

@@ -246,6 +246,23 @@ def test_run_takes_no_folder_and_only_known_wires(tmp_path: Path, capsys: Captur
     assert "say sim, virtual or live" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words", [["check"], ["check", "--json"], ["run"], ["lint"], ["baseline", "save"]], ids=" ".join
+)
+def test_a_scenario_where_nobody_may_look_is_refused_in_a_sentence(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    # As in a folder without permission, which does not bind whoever may do all: it cannot even be asked for.
+    for path, why in (
+        ("x" * 300 + ".yaml", "cannot be read (File name too long): check the path and its permissions"),
+        ("x" * 300 + ".json", "there is no "),
+    ):
+        assert main([*words, path]) == 3
+        out, err = capsys.readouterr()
+        assert why in out + err
+
+
 def test_the_demonstration_simulates_all_and_serves_one(capsys: Capture) -> None:
     fakes = Fakes([FakeScenario("steady"), FakeScenario(LIVE_DEMO)])
     assert main(["demo"], fakes.doors()) == 0

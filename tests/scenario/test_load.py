@@ -172,6 +172,17 @@ def test_a_folder_that_cannot_be_listed_is_refused(tmp_path: Path, monkeypatch: 
         discover([shut[0]])
 
 
+@pytest.mark.parametrize("name", ["x" * 300 + ".yaml", "x" * 300 + "/one.yaml"])
+def test_what_nobody_may_look_at_is_left_to_loading_which_says_why(name: str, tmp_path: Path) -> None:
+    # As a file in a folder without permission, which does not bind whoever may do all: it cannot even be asked for.
+    path = tmp_path / name
+    assert discover([path]) == [path]
+    (problem,) = load_all([path])[1]
+    assert problem.text == "cannot be read (File name too long): check the path and its permissions"
+    with pytest.raises(UsageError, match="there is no file and no shipped scenario xxx"):
+        find("x" * 300)
+
+
 def test_a_missing_path_is_left_to_loading(tmp_path: Path) -> None:
     assert discover([tmp_path / "none"]) == [tmp_path / "none"]
 

@@ -106,3 +106,5 @@ def test_files_are_looked_for_beside_the_scenario(tmp_path: Path) -> None:
     assert read_numbers("n.txt", units.duration, tmp_path) == (0.002,)
     with pytest.raises(FaultsError):
         find_file("a\0b", tmp_path)
+    with pytest.raises(FaultsError):
+        find_file("x" * 300, tmp_path)
