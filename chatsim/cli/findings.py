@@ -22,7 +22,7 @@ from chatsim.cli.doors import Scenario, Wire
 from chatsim.cli.execute import Outcome, loaded
 from chatsim.cli.output import say
 from chatsim.errors import ChatsimError, HarnessError, UsageError
-from chatsim.scenario.paths import exists
+from chatsim.scenario.paths import exists, is_file, is_folder
 
 if TYPE_CHECKING:
     from chatsim.findings.finding import Finding, Findings, Play
@@ -51,7 +51,8 @@ class Reports:
         return self._environ.get("GITHUB_ACTIONS") == "true"
 
     def __enter__(self) -> Reports:
-        """Write that nothing is known yet, which is what is left where the process is killed.
+        """Write that nothing is known yet, which is what is left where the process is killed; but nothing into a pipe
+        or a device, of which all is read that it gets.
 
         Raises UsageError where a file cannot be written, or would be written twice.
         """
@@ -60,7 +61,8 @@ class Reports:
 
             try:
                 self._check_apart()
-                self._write(Findings([unreadable("the command has not come to its end")]), UsageError)
+                kept = {name: path for name, path in self._files.items() if not _is_read_as_it_comes(path)}
+                _write(kept, Findings([unreadable("the command has not come to its end")]), UsageError)
             except UsageError as refusal:
                 self._leave_no_old(refusal)
                 raise
@@ -77,7 +79,7 @@ class Reports:
         self._files = {name: self._files[name] for name in places.values()}
         # What cannot be written is told of already.
         with suppress(UsageError):
-            self._write(Findings([unreadable(refusal)]), UsageError)
+            _write(self._files, Findings([unreadable(refusal)]), UsageError)
 
     def loaded(
         self,
@@ -145,7 +147,7 @@ class Reports:
         self._give_up(error)
         findings = Findings(self._found)
         try:
-            self._write(findings, HarnessError)
+            _write(self._files, findings, HarnessError)
         except HarnessError as problem:
             if error is None:
                 raise
@@ -185,30 +187,6 @@ class Reports:
             if first != _FLAGS[name]:
                 raise UsageError(f"{first} and {_FLAGS[name]} both name {path}: give each report a file of its own")
 
-    def _write(self, findings: Findings, refusal: type[ChatsimError]) -> None:
-        from chatsim.findings.junit import junit
-        from chatsim.findings.page import page
-        from chatsim.findings.table import table
-        from chatsim.store.document import encode
-
-        formats = {
-            "junit": junit,
-            "json_file": lambda found: f"{encode(found.to_dict())}\n",
-            "csv": table,
-            "html": page,
-        }
-        refused: tuple[str, OSError] | None = None
-        for name, path in self._files.items():
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(formats[name](findings), encoding="utf-8", errors="backslashreplace")
-            except OSError as problem:
-                # The others are written all the same.
-                told = f"cannot write {path} ({problem.strerror}): name another file with {_FLAGS[name]}"
-                refused = refused or (told, problem)
-        if refused is not None:
-            raise refusal(refused[0]) from refused[1]
-
     def _tell_github(self, findings: Findings) -> None:
         """Annotations go to stderr, where GitHub reads them too: stdout is the result's."""
         from chatsim.findings.github import SUMMARY_BYTES_MAX, annotated, summary
@@ -227,6 +205,39 @@ class Reports:
         except OSError as problem:
             # The verdict does not depend on it.
             say(f"chatsim: the summary of this step cannot be written to {place} ({problem.strerror})")
+
+
+def _write(files: Mapping[str, Path], findings: Findings, refusal: type[ChatsimError]) -> None:
+    """Write them as these reports, by the names of `_FLAGS`. Raises `refusal` where one cannot be written."""
+    from chatsim.findings.junit import junit
+    from chatsim.findings.page import page
+    from chatsim.findings.table import table
+    from chatsim.store.document import encode
+
+    formats = {
+        "junit": junit,
+        "json_file": lambda found: f"{encode(found.to_dict())}\n",
+        "csv": table,
+        "html": page,
+    }
+    refused: tuple[str, OSError] | None = None
+    for name, path in files.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(formats[name](findings), encoding="utf-8", errors="backslashreplace")
+        except OSError as problem:
+            # The others are written all the same.
+            told = f"cannot write {path} ({problem.strerror}): name another file with {_FLAGS[name]}"
+            refused = refused or (told, problem)
+    if refused is not None:
+        raise refusal(refused[0]) from refused[1]
+
+
+def _is_read_as_it_comes(path: Path) -> bool:
+    """Whether what is written there is somebody's at once, and cannot be written anew: a pipe, a terminal, a device. Of
+    one that cannot be written, and of a socket, which has no path to write to, the attempt tells at once."""
+    is_kept = is_file(path) or is_folder(path)
+    return exists(path) and not is_kept and not path.is_socket() and os.access(path, os.W_OK)
 
 
 def unread(context: Any, line: Sequence[str], why: str) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from socket import AF_UNIX, socket
 from typing import Any
 from xml.etree import ElementTree
 
@@ -469,6 +471,42 @@ def test_a_killed_command_leaves_no_old_report(tmp_path: Path) -> None:
     doors = Doors(load=REAL.load, run=seen)
     assert main(["run", f"{file}", "--out", f"{tmp_path / 'out'}", *written.flags], doors) == 0
     assert written.verdicts == ["pass"]
+
+
+@pytest.fixture(params=["a name", "a number"])
+def pipe(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path, int]]:
+    """A pipe with a name, or one as a shell makes it for `>(...)`: its path, and where it is read without waiting."""
+    if request.param == "a name":
+        path = tmp_path / "pipe"
+        os.mkfifo(path)
+        ends = [os.open(path, os.O_RDONLY | os.O_NONBLOCK)]
+    else:
+        ends = list(os.pipe())
+        os.set_blocking(ends[0], False)
+        path = Path(f"/dev/fd/{ends[1]}")
+    yield path, ends[0]
+    for end in ends:
+        os.close(end)
+
+
+@pytest.mark.parametrize(("more", "code", "found"), [([], 0, "pass"), (["--seed", "soon"], 3, "error")])
+def test_a_pipe_gets_one_report_and_nothing_before_it(
+    more: list[str], code: int, found: str, pipe: tuple[Path, int], tmp_path: Path
+) -> None:
+    path, end = pipe
+    file = write(tmp_path, expect=["lost == 0"])
+    assert main(["run", f"{file}", "--out", f"{tmp_path / 'out'}", "--junit", f"{path}", *more]) == code
+    (case,) = ElementTree.fromstring(os.read(end, 1 << 16)).iter("testcase")
+    assert (case.find("error") is None) == (found == "pass")
+
+
+def test_what_reports_cannot_be_written_to_is_known_before_anything_runs(tmp_path: Path, capsys: Capture) -> None:
+    file = write(tmp_path)
+    with socket(AF_UNIX) as listening:
+        listening.bind(f"{tmp_path / 'socket'}")
+        assert main(["run", f"{file}", "--out", f"{tmp_path / 'out'}", "--csv", f"{tmp_path / 'socket'}"]) == 3
+    assert "name another file with --csv" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture
