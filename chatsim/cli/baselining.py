@@ -120,7 +120,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
         from chatsim.scenario.conditions import parse_condition
 
         # Within the reports, so that whatever is refused is said in them too.
-        with Reports(junit=junit, json_file=json_file, csv=csv, html=html) as reports:
+        with Reports([*paths, against], junit=junit, json_file=json_file, csv=csv, html=html) as reports:
             wires = options.wires(on)
             _check_repeat(repeat, wires)
             conditions = [parse_condition(text) for text in fail_if or []]

@@ -23,6 +23,7 @@ from chatsim.cli.execute import Outcome, loaded
 from chatsim.cli.output import say
 from chatsim.errors import ChatsimError, HarnessError, UsageError
 from chatsim.scenario.paths import exists, is_file, is_folder
+from chatsim.scenario.recognise import is_yaml
 
 if TYPE_CHECKING:
     from chatsim.findings.finding import Finding, Findings, Play
@@ -38,9 +39,13 @@ _FLAGS: Final = {"junit": "--junit", "json_file": "--json-file", "csv": "--csv",
 class Reports:
     """The reports of one command; as a context manager it writes them at the end, whatever ends it."""
 
-    def __init__(self, environ: Mapping[str, str] = os.environ, **files: Path | None) -> None:
-        """`files` are the paths by the names of `_FLAGS`, None where one is not wanted; `environ` tells whether this is
-        a step of GitHub Actions."""
+    def __init__(
+        self, reads: Sequence[Path] | None = None, environ: Mapping[str, str] = os.environ, **files: Path | None
+    ) -> None:
+        """`files` are the paths by the names of `_FLAGS`, None where one is not wanted; `reads` are those of what the
+        command reads, as `discover` takes them, None where that is not known; `environ` tells whether this is a step of
+        GitHub Actions."""
+        self._reads = reads
         self._files = {name: path for name, path in files.items() if path is not None}
         self._environ = environ
         self._plays: list[Play] = []
@@ -54,12 +59,13 @@ class Reports:
         """Write that nothing is known yet, which is what is left where the process is killed; but nothing into a pipe
         or a device, of which all is read that it gets.
 
-        Raises UsageError where a file cannot be written, or would be written twice.
+        Raises UsageError where a file cannot be written, or would be written twice, or is somebody's work.
         """
         if self._files:
             from chatsim.findings.finding import Findings, unreadable
 
             try:
+                self._check_free()
                 self._check_apart()
                 kept = {name: path for name, path in self._files.items() if not _is_read_as_it_comes(path)}
                 _write(kept, Findings([unreadable("the command has not come to its end")]), UsageError)
@@ -179,6 +185,33 @@ class Reports:
         if not self._found:
             self._found.append(unreadable(why))
 
+    def _check_free(self) -> None:
+        """Raise UsageError where a report would overwrite what is read, or what may be a scenario all the same: where
+        its name was forgotten, the next word is taken for it. Nothing is written there then."""
+        there = {name: path for name, path in self._files.items() if is_file(path)}
+        read = self._read() if there else []
+        taken: dict[str, str] = {}
+        for name, path in there.items():
+            if any(map(path.samefile, read)):
+                taken[name] = "which this command reads"
+            elif is_yaml(path) or is_yaml(Path(realpath(path))):
+                taken[name] = "a YAML file that is there already"
+        self._files = {name: path for name, path in self._files.items() if name not in taken}
+        for name, what in taken.items():
+            flag = _FLAGS[name]
+            raise UsageError(f"{flag} names {there[name]}, {what}: give {flag} a file of its own")
+
+    def _read(self) -> list[Path]:
+        """The files that the command reads and that are there."""
+        from chatsim.scenario.load import discover
+
+        found: list[Path] = []
+        # Each by itself: what is wrong with one of them is told when it is read.
+        for paths in [] if self._reads is None else [[path] for path in self._reads] or [[]]:
+            with suppress(UsageError):
+                found += filter(is_file, discover(paths))
+        return found
+
     def _check_apart(self) -> None:
         """Raise UsageError where one report would overwrite another."""
         flags: dict[str, str] = {}
@@ -253,8 +286,12 @@ def unread(context: Any, line: Sequence[str], why: str) -> None:
     read = context.command.make_context(
         path[-1], list(line[len(path) :]), resilient_parsing=True, ignore_unknown_options=True
     )
+    reads = [read.params.get("file"), *(read.params.get("paths") or ()), read.params.get("against")]
     # It goes where it came from.
-    with suppress(ChatsimError), Reports(**{name: read.params.get(name) for name in _FLAGS}):
+    with (
+        suppress(ChatsimError),
+        Reports([path for path in reads if path], **{name: read.params.get(name) for name in _FLAGS}),
+    ):
         raise UsageError(why)
 
 

@@ -92,7 +92,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
         insecure: remote.Insecure = False,
     ) -> None:
         """Run one scenario and judge it."""
-        with Reports(junit=junit, json_file=json_file, csv=csv, html=html) as reports:
+        with Reports([file], junit=junit, json_file=json_file, csv=csv, html=html) as reports:
             server = remote.Server(secret_file, key_file, audience, issuer, admin_key_file, ca_file, insecure)
             wire, target = _wire(on, fidelity, server)
             many = _many(replications, wire, jobs)
@@ -141,7 +141,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
         insecure: remote.Insecure = False,
     ) -> None:
         """Run many scenarios and judge them all."""
-        with Reports(junit=junit, json_file=json_file, csv=csv, html=html) as reports:
+        with Reports(paths or (), junit=junit, json_file=json_file, csv=csv, html=html) as reports:
             server = remote.Server(secret_file, key_file, audience, issuer, admin_key_file, ca_file, insecure)
             wire, target = _wire(on, fidelity, server)
             many = _many(replications, wire, jobs)

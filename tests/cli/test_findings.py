@@ -459,6 +459,58 @@ def test_no_report_overwrites_another(
     assert not (tmp_path / "same").exists()
 
 
+@pytest.mark.parametrize("flag", ["--junit", "--json-file", "--csv", "--html"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "check vic.yaml good.yaml FLAG vic.yaml",
+        "run vic.yaml FLAG ./vic.yaml",
+        "check . FLAG link.out",
+        "check . FLAG twin.out",
+        "check plain.txt FLAG plain.txt",
+        # Nothing is read of it, but whoever forgets a name after the option has the next one taken for it.
+        "check FLAG vic.yaml good.yaml",
+        "check FLAG vic.yaml",
+        "check good.yaml FLAG values.YML",
+        # Nor does one that cannot be read, or that is refused for another reason.
+        "check plain.txt --seed soon FLAG plain.txt",
+        "check FLAG vic.yaml --seed soon good.yaml",
+        "check empty plain.txt FLAG plain.txt",
+        "check vic.yaml FLAG vic.yaml --html vic.yaml",
+        "baseline compare good.yaml --against base.json FLAG base.json",
+    ],
+)
+def test_no_report_overwrites_what_is_read(
+    flag: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    vic, good = write(tmp_path, "vic", ["lost == 0"]), write(tmp_path, "good", ["lost == 0"])
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link.out").symlink_to(vic)
+    (tmp_path / "twin.out").hardlink_to(good)
+    (tmp_path / "plain.txt").write_bytes(vic.read_bytes())
+    (tmp_path / "values.YML").write_text("a: 1\n")
+    (tmp_path / "base.json").write_text("{}")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    assert main(line.replace("FLAG", flag).split()) == 3
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+    assert not (tmp_path / "results").exists()
+    (told,) = capsys.readouterr().err.splitlines()
+    if "soon" not in line:
+        assert told.startswith(f"chatsim: {flag} names ")
+        assert told.endswith(f": give {flag} a file of its own")
+
+
+def test_what_is_refused_so_leaves_no_old_report_elsewhere(tmp_path: Path, capsys: Capture) -> None:
+    written = Written(tmp_path)
+    file = write(tmp_path, expect=["lost == 0"])
+    good = ["run", f"{file}", "--out", f"{tmp_path / 'out'}", *written.flags]
+    assert main(good) == 0
+    assert main([*good, "--csv", f"{file}"]) == 3
+    assert written.document["verdict"] == "invalid"
+    assert written.whys == [f"--csv names {file}, which this command reads: give --csv a file of its own"]
+
+
 def test_a_killed_command_leaves_no_old_report(tmp_path: Path) -> None:
     written = Written(tmp_path)
 
