@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Generator
+from os.path import realpath
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ import pytest
 from chatsim.pytest_plugin.fixtures import chat_clock, chat_server, chat_sim
 from chatsim.pytest_plugin.judged import Judged
 from chatsim.pytest_plugin.options import MARKER, WIRES, Options
+from chatsim.scenario.paths import exists
 from chatsim.scenario.recognise import is_yaml, leads_nowhere, look_at
 
 __all__ = ["chat_clock", "chat_server", "chat_sim"]
@@ -81,6 +83,8 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     if not is_yaml(file_path):
         return None
     is_scenario, lacks = look_at(file_path)
+    if (is_scenario or lacks) and _is_found_elsewhere(file_path, parent):
+        return None
     if lacks and not parent.session.isinitpath(file_path):
         # pytest asks about the neighbours of a file that was named too, and of each such file anew.
         if any(map(parent.session.isinitpath, file_path.parents)):
@@ -101,9 +105,29 @@ def pytest_make_collect_report(
     if isinstance(collector, pytest.Directory) and report.passed and report.result is not None:
         ask = collector.ihook.pytest_ignore_collect
         for path in _empty_links(collector.path):
-            if not ask(collection_path=path, config=collector.config):
+            ignored = ask(collection_path=path, config=collector.config)
+            if not ignored and not _is_found_elsewhere(path, collector):
                 report.result.append(_collected(path, collector))
     return report
+
+
+def _is_found_elsewhere(path: Path, parent: pytest.Collector) -> bool:
+    """Whether pytest, which follows every link and knows no loop, has this file by a way without links, or with fewer
+    rounds, too; whoever names it means it."""
+    is_named = parent.session.isinitpath
+    real = Path(realpath(path)) if exists(path) else Path(realpath(path.parent), path.name)
+    if real == path or is_named(path):
+        return False
+    tops = [folder for folder in path.parents if is_named(folder)]
+    ways = [realpath(folder) for folder in path.parents if any(map(folder.is_relative_to, tops))]
+    if len(set(ways)) < len(ways):
+        return True
+    ask = parent.ihook.pytest_ignore_collect
+    for top in filter(is_named, real.parents):
+        below = [place for place in (real, *real.parents) if top in place.parents]
+        if not any(ask(collection_path=place, config=parent.config) for place in below):
+            return True
+    return False
 
 
 def _empty_links(folder: Path) -> list[Path]:

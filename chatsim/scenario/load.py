@@ -7,7 +7,7 @@ Decides where each fault stands, and which files a path names. Rule: all errors 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from os.path import realpath
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from chatsim.errors import UsageError
 from chatsim.scenario import faults as f
 from chatsim.scenario.handler import handler_config
 from chatsim.scenario.model import Scenario
-from chatsim.scenario.paths import exists, is_folder
+from chatsim.scenario.paths import exists, is_folder, is_link
 from chatsim.scenario.recognise import MARKS, is_there, is_yaml, look_at
 from chatsim.scenario.requirements import strangers
 from chatsim.scenario.yaml import Document, YamlError, YamlProblem, read_yaml
@@ -121,13 +121,33 @@ def _yaml_below(folder: Path) -> list[Path]:
     """Every YAML file in a folder, at any depth, and what may be one. Raises UsageError for a folder that cannot be
     listed."""
     shut: list[OSError] = []
-    found = [Path(place, name) for place, _, names in os.walk(folder, onerror=shut.append) for name in names]
+    found = list(_names_below(folder, shut.append))
     if shut:
         # Whatever is in there would be passed over in silence.
         cure = "make it readable, or name files and other folders"
         told = sorted(f"{Path(problem.filename)} cannot be listed ({problem.strerror}): {cure}" for problem in shut)
         raise UsageError("\n".join(told))
     return [file for file in sorted(found) if is_yaml(file) and is_there(file)]
+
+
+def _names_below(folder: Path, onerror: Callable[[OSError], None]) -> Iterator[Path]:
+    """What is in a folder at any depth and is no folder, those that links lead to included: each once, by a way without
+    links where there is one."""
+    searched: set[str] = set()
+    ways = [folder]
+    while ways:
+        links: list[Path] = []
+        for way in ways:
+            for place, folders, names in os.walk(way, onerror=onerror):
+                real = realpath(place)
+                if real in searched:
+                    folders.clear()
+                    continue
+                searched.add(real)
+                inside = (Path(place, name) for name in folders)
+                links += (path for path in inside if is_link(path))
+                yield from (Path(place, name) for name in names)
+        ways = sorted(links)
 
 
 def find(path: str | Path) -> Path:

@@ -26,6 +26,14 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def is_link(path: Path) -> bool:
+    """Whether a link is there, wherever it leads."""
+    try:
+        return path.is_symlink()
+    except OSError:
+        return False
+
+
 def is_file(path: Path) -> bool:
     """Whether a file is there, or a link to one."""
     try:

@@ -260,6 +260,39 @@ def test_a_link_to_nothing_that_nobody_asked_for_is_left_alone(
 
 
 @pytest.mark.parametrize(
+    ("words", "files"),
+    [
+        (("here",), ("here/a.yaml", "here/deep/b.yaml", "here/out/c.yaml")),
+        ((".",), ("here/a.yaml", "here/deep/b.yaml", "there/c.yaml")),
+        ((), ("here/a.yaml", "here/deep/b.yaml", "there/c.yaml")),
+        (("here/again/a.yaml",), ("here/again/a.yaml",)),
+        (("here/before",), ("here/before/b.yaml",)),
+    ],
+)
+def test_what_is_found_behind_links_is_what_a_check_finds(
+    words: tuple[str, ...], files: tuple[str, ...], pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = pytester.path / "here", pytester.path / "there"
+    for folder, name in ((here, "a"), (here / "deep", "b"), (there, "c")):
+        write(folder, name, "lost == 0")
+        (folder / "course.yaml").write_text(NEARLY, encoding="utf-8")
+    (here / "again").symlink_to(".")
+    (here / "before").symlink_to("deep")
+    (here / "out").symlink_to(there)
+    (here / "link.yaml").symlink_to("a.yaml")
+    (here / "none.yaml").symlink_to("gone.yaml")
+    told: list[str] = []
+    monkeypatch.chdir(pytester.path)
+    found = [f"{path}" for path in discover(words or ["."], passed_over=told.append)]
+    result = outside(pytester, "--collect-only", "-q", *words)
+    assert [line.partition("::")[0] for line in result.outlines if line.endswith("::lost == 0")] == list(files)
+    broken = ["here/none.yaml"] if len(files) > 1 else []
+    assert sorted(found) == sorted([*files, *broken])
+    assert result.stdout.str().count("link to nothing") == len(broken)
+    assert result.stdout.str().count("passed over: ") == len(told)
+
+
+@pytest.mark.parametrize(
     ("words", "times"),
     [
         (("inside/a.yaml", "inside/b.yaml"), 0),

@@ -115,6 +115,22 @@ def test_folders_are_searched_for_what_looks_like_a_scenario(tmp_path: Path, mon
         discover([write(tmp_path, "empty/x.yaml", "a: 1").parent])
 
 
+def test_links_to_folders_are_followed_and_each_folder_is_searched_once(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    first, second = write(here, "a.yaml", EXAMPLE), write(here, "deep/b.yaml", EXAMPLE)
+    write(there, "c/c.yaml", EXAMPLE)
+    # To itself, to a neighbour that comes after it, to another folder, and from there back.
+    (here / "again").symlink_to(".")
+    (here / "before").symlink_to("deep")
+    (here / "out").symlink_to(there)
+    (there / "back").symlink_to(here)
+    (there / "c" / "up").symlink_to("..")
+    assert discover([here]) == [first, second, here / "out" / "c" / "c.yaml"]
+    # What has a place of its own there is called by it.
+    assert discover([tmp_path]) == [first, second, there / "c" / "c.yaml"]
+    assert discover([here / "before"]) == [here / "before" / "b.yaml"]
+
+
 def test_what_is_nearly_a_scenario_is_passed_over_and_named(tmp_path: Path) -> None:
     good = write(tmp_path, "b/good.yaml", EXAMPLE)
     near = write(tmp_path, "b/course.yaml", "name: x\nduration: 5s\ngroups: []\n")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chatsim.scenario.paths import exists, is_file, is_folder
+from chatsim.scenario.paths import exists, is_file, is_folder, is_link
 
 
 def looks(path: Path) -> tuple[bool, bool, bool]:
@@ -21,6 +21,7 @@ def test_it_says_what_stands_there(tmp_path: Path) -> None:
     file.touch()
     link.symlink_to(folder)
     assert looks(file) == (True, False, True)
+    assert (is_link(file), is_link(link)) == (False, True)
     assert looks(folder) == looks(link) == (True, True, False)
     assert looks(tmp_path / "none") == looks(file / "below") == (False, False, False)
 
@@ -41,3 +42,4 @@ def test_what_cannot_be_looked_at_is_not_there(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "stat", stat)
     assert looks(shut) == (True, True, False)
     assert looks(shut / "file") == (False, False, False)
+    assert not is_link(shut / "file")
