@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, TextIO
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from chatsim.store.document import encode
 
@@ -85,16 +86,11 @@ def _console() -> Console:
 def _print(console: Console, table: Table, rows: Iterable[Sequence[str]], indent: int = 0) -> None:
     for row in rows:
         style = STYLES.get(row[-1].partition(" ")[0], "")
-        last = _literal(row[-1])
-        table.add_row(*(_literal(value) for value in row[:-1]), f"[{style}]{last}[/]" if style else last)
+        # As they are: rich would find markup in them.
+        table.add_row(*map(Text, row[:-1]), Text(row[-1], style))
     with console.capture() as captured:
         console.print(Padding.indent(table, indent) if indent else table)
     emit("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")))
-
-
-def _literal(text: str) -> str:
-    """Text in which rich finds no markup."""
-    return text.replace("[", r"\[")
 
 
 def _write(stream: TextIO, text: str) -> None:

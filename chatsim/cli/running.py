@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from chatsim.cli import options, remote
 from chatsim.cli.doors import Doors, Runner, Scenario, Wire
@@ -315,7 +316,7 @@ class _Display:
 
     def begins(self, scenario: Scenario, wire: Wire) -> Told:
         """Name the run that begins; the answer is to be told how far it is."""
-        name = f"{scenario.name} ({wire})".replace("[", r"\[")
+        name = f"{scenario.name} ({wire})"
         done = sum(task.completed for task in self._bars.tasks if task.id == self._all)
 
         def told(share: float) -> None:
@@ -328,16 +329,15 @@ class _Display:
     def ends(self, outcome: Outcome, took_s: float, *, again: bool) -> None:
         """Print the run's line, and count it unless it is to be played again."""
         self._bars.update(self._all, completed=self._done + (not again))
-        style = STYLES[outcome.verdict]
-        name = outcome.scenario.replace("[", r"\[")
-        more = f", again: {outcome.why}".replace("[", r"\[") if again else ""
-        self._bars.console.print(f"[{style}]{outcome.verdict:12}[/] {name} ({outcome.wire}) {took_s:.1f} s{more}")
+        more = f", again: {outcome.why}" if again else ""
+        told = f" {outcome.scenario} ({outcome.wire}) {took_s:.1f} s{more}"
+        self._bars.console.print(Text.assemble((f"{outcome.verdict:12}", STYLES[outcome.verdict]), told))
 
 
 @contextmanager
 def _display(total: int) -> Iterator[_Display]:
     """The display for so many runs, on stderr."""
     console = Console(stderr=True, highlight=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         yield _Display(bars, total)

@@ -263,6 +263,17 @@ def test_a_scenario_where_nobody_may_look_is_refused_in_a_sentence(
         assert why in out + err
 
 
+@pytest.mark.parametrize("word", ["ws://127.0.0.1:1/[/x]", "[bold]", "a\\[/x]", ":smile:"])
+def test_whatever_a_name_or_an_address_has_in_it_is_shown_as_it_is(word: str, capsys: Capture) -> None:
+    def answer(scenario: FakeScenario, on: Wire, seed: int | None) -> FakeResult:
+        return FakeResult(scenario.name, word)
+
+    assert main(["check", "x.yaml"], Fakes([FakeScenario(word)], answer=answer).doors()) == 0
+    out, err = capsys.readouterr()
+    assert f"{word} ({word}) " in err
+    assert out.splitlines()[1].split()[:2] == [word, word]
+
+
 def test_the_demonstration_simulates_all_and_serves_one(capsys: Capture) -> None:
     fakes = Fakes([FakeScenario("steady"), FakeScenario(LIVE_DEMO)])
     assert main(["demo"], fakes.doors()) == 0
