@@ -11,6 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from io import FileIO, TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -102,6 +103,7 @@ def main(argv: Sequence[str], doors: Doors = REAL) -> int:
 
 def entry() -> None:
     """The installed command."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         # A name that this terminal cannot show is shown escaped: it must not cost the result.
         if hasattr(stream, "reconfigure"):
@@ -114,6 +116,19 @@ def entry() -> None:
     # All is said: whatever is still cleaned up, Ctrl-C ends it without a word.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(code)
+
+
+def _open_what_is_closed() -> None:
+    """Let a stream that a shell has closed (`>&-`) go to nowhere: Python has none then, and the next file that is
+    opened would have its number, and get what is written there."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free.
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or TextIOWrapper(FileIO(1, "w"), encoding="utf-8")
+    sys.stderr = sys.stderr or TextIOWrapper(FileIO(2, "w"), encoding="utf-8")
 
 
 def _refuse(sentence: str, code: int, error: BaseException) -> int:

@@ -116,6 +116,20 @@ def test_a_reader_that_went_away_is_no_failure() -> None:
     assert "BrokenPipe" not in done.stderr
 
 
+@pytest.mark.parametrize("closed", [(1,), (2,), (1, 2), (0, 1, 2)])
+@pytest.mark.parametrize(("argv", "code"), [(["run", "x.yaml"], 0), (["run", "x.yaml", "--seed", "soon"], 3)])
+def test_a_stream_that_is_closed_is_no_failure(argv: list[str], code: int, closed: tuple[int, ...]) -> None:
+    said = f"import sys; from chatsim.cli.main import entry; sys.argv = ['chatsim', *{argv}]; "
+    said += "import chatsim.cli.main as it; from tests.cli.fakes import Fakes; whole = it.main; "
+    said += "it.main = lambda argv: whole(argv, Fakes().doors()); entry()"
+    ends = " ".join(f"{number}>&-" for number in closed)
+    line = ["sh", "-c", f'exec "$@" {ends}', "sh", sys.executable, "-c", said]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == code
+    assert "broke" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_module_runs_like_the_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "chatsim", "--version"], capture_output=True, text=True, cwd=ROOT, check=True
