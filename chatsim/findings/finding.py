@@ -19,6 +19,7 @@ import msgspec
 
 from chatsim.scenario.changes import set_options
 from chatsim.scenario.units import about, beside, limited, spread
+from chatsim.verdict.again import as_word
 from chatsim.verdict.result import Broken, Ruling, Shown
 from chatsim.verdict.wires import FLOW, again_words
 
@@ -239,7 +240,7 @@ class Play(msgspec.Struct, frozen=True, kw_only=True):
     def again(self) -> str:
         """The command that plays it once more."""
         command = self.command or (("run",) if self.replications is None else ("replicate",))
-        words = ["chatsim", *command, self.source or self.scenario.name]
+        words = ["chatsim", *command, as_word(self.source or self.scenario.name)]
         words += [] if self.replications is None else ["-n", f"{self.replications}"]
         words += [*again_words(self.wire), *self.options, *set_options(self.scenario.changes or {})]
         return shlex.join([*words, "--seed", f"{self._seed}"])

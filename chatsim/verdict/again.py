@@ -64,12 +64,17 @@ def command(
         else:
             file, there = _seen_from_here(Path(source.file))
             before += [] if there else [f"in the folder of {json.dumps(file)}"]
-        files.append(file)
+        files.append(as_word(file))
     changes = set_options(sources[-1].changes)
     pairs = [shlex.join(changes[at : at + 2]) for at in range(0, len(changes), 2)]
     comment = [f" # {' and '.join(before)}"] if before else []
     first = shlex.join(["chatsim", verb, *files[:1]])
     return [first, *map(shlex.quote, files[1:]), *words, *pairs, f"--seed {seed}", *comment]
+
+
+def as_word(file: str) -> str:
+    """A file as it stands on a command line, where a dash before its name would make an option of it."""
+    return f"./{file}" if file.startswith("-") else file
 
 
 def folded(parts: Sequence[str], width: int = WIDTH) -> list[str]:

@@ -199,6 +199,8 @@ def test_replications_are_a_finding_for_each_expectation() -> None:
         ("live", {"seed": 9}, "chatsim run small.yaml --on live --seed 9"),
         ("virtual", {"file": "my chats/a.yaml"}, "chatsim run 'my chats/a.yaml' --on virtual --seed 1"),
         ("flow", {}, "chatsim run small.yaml --fidelity flow --seed 1"),
+        # A word with a dash before it is an option.
+        ("sim", {"file": "-x.yaml"}, "chatsim run ./-x.yaml --seed 1"),
         (
             "sim",
             {"command": ("baseline", "compare"), "options": ("--fail-if", "lost > +0")},

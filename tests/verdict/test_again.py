@@ -50,6 +50,11 @@ def test_what_stands_in_no_file_is_to_be_saved_and_a_shell_takes_the_rest_for_a_
     assert shlex.split(told, comments=True) == ["chatsim", "run", "s.yaml", "--seed", "7"]
 
 
+def test_a_file_is_taken_for_no_option() -> None:
+    assert line(Source("s", "-s.yaml")) == "chatsim run ./-s.yaml --seed 7"
+    assert line(Source("-s")) == 'chatsim run ./-s.yaml --seed 7  # after cs.load(scenario).save("-s.yaml")'
+
+
 def test_of_two_each_has_a_file_of_its_own() -> None:
     told = line(Source("s"), Source("s"), called=("a", "b"), verb="compare")
     saved = 'after cs.load(a).save("a.yaml") and after cs.load(b).save("b.yaml")'
