@@ -35,6 +35,8 @@ Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write
 
 _FLAGS: Final = {"junit": "--junit", "json_file": "--json-file", "csv": "--csv", "html": "--html"}
 
+_DASH: Final = Path("-")
+
 
 class Reports:
     """The reports of one command; as a context manager it writes them at the end, whatever ends it."""
@@ -187,19 +189,20 @@ class Reports:
 
     def _check_free(self) -> None:
         """Raise UsageError where a report would overwrite what is read, or what may be a scenario all the same: where
-        its name was forgotten, the next word is taken for it. Nothing is written there then."""
-        there = {name: path for name, path in self._files.items() if is_file(path)}
+        its name was forgotten, the next word is taken for it. Nothing is written there then, nor into a file that is
+        called as other programs call stdout."""
+        taken = {name: "which stands for no file" for name, path in self._files.items() if path == _DASH}
+        there = {name: path for name, path in self._files.items() if is_file(path) and name not in taken}
         read = self._read() if there else []
-        taken: dict[str, str] = {}
         for name, path in there.items():
             if any(map(path.samefile, read)):
                 taken[name] = "which this command reads"
             elif is_yaml(path) or is_yaml(Path(realpath(path))):
                 taken[name] = "a YAML file that is there already"
-        self._files = {name: path for name, path in self._files.items() if name not in taken}
+        files, self._files = self._files, {name: path for name, path in self._files.items() if name not in taken}
         for name, what in taken.items():
             flag = _FLAGS[name]
-            raise UsageError(f"{flag} names {there[name]}, {what}: give {flag} a file of its own")
+            raise UsageError(f"{flag} names {files[name]}, {what}: give {flag} a file of its own")
 
     def _read(self) -> list[Path]:
         """The files that the command reads and that are there."""

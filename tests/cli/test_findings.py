@@ -501,6 +501,16 @@ def test_no_report_overwrites_what_is_read(
         assert told.endswith(f": give {flag} a file of its own")
 
 
+@pytest.mark.parametrize("flag", ["--junit", "--json-file", "--csv", "--html"])
+def test_a_dash_is_no_report(flag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = write(tmp_path, expect=["lost == 0"])
+    assert main(["check", f"{file}", flag, "-"]) == 3
+    said = f"chatsim: {flag} names -, which stands for no file: give {flag} a file of its own"
+    assert capsys.readouterr().err.splitlines() == [said]
+    assert list(tmp_path.iterdir()) == [file]
+
+
 def test_what_is_refused_so_leaves_no_old_report_elsewhere(tmp_path: Path, capsys: Capture) -> None:
     written = Written(tmp_path)
     file = write(tmp_path, expect=["lost == 0"])
