@@ -84,6 +84,9 @@ class Server:
             if not admin_key.isascii():
                 raise UsageError(f"--admin-key-file {self.admin_key_file} holds no key that a header could carry")
         found = target(on, self._minter(), ca=self.ca_file, insecure=self.insecure, admin_key=admin_key)
+        if "?" in on:
+            why = f"what {found.shown} has after its ? may be a secret, and is in no line that plays it again"
+            say(f"chatsim: {why}: add it there")
         if self.insecure:
             say(f"chatsim: --insecure: the certificate of {found.host} is not checked; whoever answers gets the tokens")
         return found

@@ -249,6 +249,17 @@ def test_what_does_not_go_together_is_refused(words: list[str], why: str, folder
         assert why in capsys.readouterr().err
 
 
+def test_a_query_is_in_no_line_that_plays_it_again_and_that_is_said(folder: Path, capsys: Capture) -> None:
+    with foreign(Foreign()) as server:
+        url = server.url
+    words = ["run", "talk.yaml", "--on", f"{url}?key=hidden", "--secret-file", "secret", "--junit", "o.xml"]
+    assert main(words) == 4
+    out, err = capsys.readouterr()
+    said = f"chatsim: what {url} has after its ? may be a secret, and is in no line that plays it again: add it there"
+    assert err.splitlines()[0] == said
+    assert "hidden" not in out + err + (folder / "o.xml").read_text(encoding="utf-8")
+
+
 def test_insecure_says_what_it_does_and_a_private_key_signs(folder: Path, capsys: Capture) -> None:
     from chatsim.live.tls import self_signed, server_context
 
