@@ -122,7 +122,7 @@ def test_over_replications_it_is_told_with_the_run_that_shows_it(folder: Path) -
     assert failed["invariant given_up"]["again"] == "chatsim run scenarios/retries.yaml --seed 6"
     done = python(folder, "chatsim", "replicate", "scenarios/retries.yaml", "-n", "2", "--jobs", "1")
     assert done.returncode == 1
-    assert re.search(r"retries == 120 +80 .*fail\n", done.stdout)
+    assert re.search(r"retries == 120 +80 .*fail \(broken by 2 of 2 runs\)\n", done.stdout)
     assert re.search(r"invariant given_up at [\d.]+ s: A message is given up when .* fail", done.stdout)
 
 
