@@ -10,7 +10,7 @@ from contextlib import suppress
 from math import nan
 from os.path import normpath, realpath, relpath
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -50,7 +50,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     scenario_hash: str
     costs_hash: str
     words: dict[str, Any]
-    repetitions: list[Repetition]
+    repetitions: Annotated[list[Repetition], msgspec.Meta(min_length=1)]
     file: str = ""
 
     def stood(self, place: Path) -> Path | None:

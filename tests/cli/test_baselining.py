@@ -445,6 +445,32 @@ def test_live_is_judged_over_repetitions_and_refused_where_they_are_too_few(caps
     assert ",fail," in Path("out.csv").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("live")
+@pytest.mark.parametrize("conditions", [[], ["--fail-if", "lost > +0"]])
+def test_a_number_that_was_not_saved_is_refused_before_anything_is_played(
+    conditions: list[str], capsys: Capture
+) -> None:
+    repeated(6)
+    document = json.loads(PLACE.read_text(encoding="utf-8"))
+    # As of a release that did not count it; in one repetition is enough.
+    document["entries"][0]["repetitions"][5]["numbers"] = {"delivery_latency_p95_s": 0.01}
+    PLACE.write_text(json.dumps(document), encoding="utf-8")
+    assert baseline("compare", "small.yaml", "--on", "live", *conditions) == 3
+    out, err = capsys.readouterr()
+    told = "small on live was saved without lost: save it (chatsim baseline save --on live) anew"
+    assert (out, told in err, "played" in err) == ("", True, False)
+
+
+@pytest.mark.parametrize("words", [["compare", "small.yaml"], ["save", "small.yaml"]])
+def test_a_baseline_of_no_repetition_is_none(words: list[str], capsys: Capture) -> None:
+    baseline("save", "small.yaml")
+    repeated(0)
+    capsys.readouterr()
+    assert baseline(*words) == 3
+    out, err = capsys.readouterr()
+    assert (out, "is no baseline that can be read" in err, "save anew" in err) == ("", True, True)
+
+
 def live_entry(n: int, **numbers: float) -> Entry:
     found = [Repetition(place, {"lost": 0.0, "sent": 20.0, **numbers}) for place in range(n)]
     return Entry(scenario="small", wire="live", seed=1, scenario_hash="", costs_hash="", words={}, repetitions=found)
