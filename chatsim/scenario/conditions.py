@@ -8,6 +8,7 @@ unknown metric is refused before anything runs; its right side is a change with 
 from __future__ import annotations
 
 import re
+from math import isfinite
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -53,6 +54,8 @@ def parse_condition(text: str) -> Condition:
         raise UsageError(f"--fail-if {text!r} is no condition: write a metric and its change, such as {_EXAMPLE}")
     said = _subject(text, match["left"])
     change, relative = _change(text, match["change"].strip(), said.unit)
+    if not isfinite(change):
+        raise UsageError(f"--fail-if {text!r}: nothing changes by as much, so that it would never fail; give a limit")
     op: Operator = match["op"]  # type: ignore[assignment]
     return Condition(
         text=" ".join(text.split()),

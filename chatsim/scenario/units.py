@@ -59,7 +59,9 @@ def duration(value: object, *, signed: bool = False) -> float:
         raise ValueError(_unknown_unit(value, unit, "a duration", SECONDS))
     if number < 0 and not signed:
         raise ValueError(f"{value!s} is negative: a duration is 0 or more")
-    return number / _PARTS_PER_SECOND[unit] if unit in _PARTS_PER_SECOND else number * SECONDS[unit]
+    if unit in _PARTS_PER_SECOND:
+        return number / _PARTS_PER_SECOND[unit]
+    return _finite(number * SECONDS[unit], value, "a duration", "30s, 100ms, 5min or 2h")
 
 
 def rate(value: object) -> float:
@@ -104,7 +106,7 @@ def size(value: object) -> float:
         raise ValueError(_unknown_unit(value, unit, "a size", BYTES))
     if number < 0:
         raise ValueError(f"{value!s} is negative: a size is 0 or more")
-    return number * BYTES[unit] if unit else number
+    return _finite(number * BYTES[unit], value, "a size", "64KiB, 1MiB or a number of bytes") if unit else number
 
 
 def whole_bytes(value: object) -> int:
@@ -124,7 +126,7 @@ def bandwidth(value: object) -> float:
         raise ValueError(_unknown_unit(value, unit, "a bandwidth", BITS))
     if number <= 0:
         raise ValueError(f"{value!s} lets nothing pass: leave bandwidth out for no limit, or use the event `partition`")
-    return number * BITS[unit]
+    return _finite(number * BITS[unit], value, "a bandwidth", "5Mbit/s or 64kbit/s")
 
 
 def number(value: object) -> float:
@@ -166,9 +168,14 @@ def _split(value: object, what: str, examples: str) -> tuple[float, str]:
         if match is None:
             raise ValueError(f"{value!r} is not {what}: write {examples}")
         found, unit = float(match[1]), match[2]
+    return _finite(found, value, what, examples), unit
+
+
+def _finite(found: float, value: object, what: str, examples: str) -> float:
+    """What was said as a number; its unit may have made too much of it."""
     if not math.isfinite(found):
         raise ValueError(f"{str(value)[:40]} is not {what}: it must be finite; write {examples}")
-    return found, unit
+    return found
 
 
 def _to_float(value: int | float) -> float:
