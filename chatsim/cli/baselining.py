@@ -21,13 +21,13 @@ from chatsim.cli.doors import Doors
 from chatsim.cli.execute import CODES, broken_text, distinct, loaded
 from chatsim.cli.findings import Csv, Html, JsonFile, Junit, Reports
 from chatsim.cli.helping import App
-from chatsim.cli.interrupts import ends_as_interrupted
 from chatsim.cli.output import emit, emit_columns, emit_document, say
 from chatsim.cli.places import check_file
 from chatsim.cli.repeating import violations
 from chatsim.cli.running import Attempts
 from chatsim.cli.version import __version__
 from chatsim.errors import HarnessError, UsageError
+from chatsim.runner.interrupts import ends_as_interrupted
 from chatsim.scenario.paths import is_folder
 from chatsim.store.baseline import PLACE, Baseline, Entry, file_from, read, write
 

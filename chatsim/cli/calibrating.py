@@ -19,10 +19,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from chatsim.cli.execute import INCONCLUSIVE, PASSED
-from chatsim.cli.interrupts import ends_as_interrupted
 from chatsim.cli.output import emit, emit_columns, emit_document, say
 from chatsim.cli.version import __version__
 from chatsim.errors import UsageError
+from chatsim.runner.interrupts import ends_as_interrupted
 
 if TYPE_CHECKING:
     from chatsim.live.calibration.seen import Measured

@@ -17,9 +17,9 @@ import typer
 
 from chatsim.cli import options
 from chatsim.cli.execute import FAILED, INCONCLUSIVE, PASSED
-from chatsim.cli.interrupts import ends_as_interrupted
 from chatsim.cli.output import emit, emit_columns, emit_document
 from chatsim.errors import UsageError
+from chatsim.runner.interrupts import ends_as_interrupted
 from chatsim.scenario import units
 
 if TYPE_CHECKING:

@@ -20,10 +20,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from chatsim.cli.execute import FAILED, INTERRUPTED, PASSED
 from chatsim.cli.finds import tell
-from chatsim.cli.interrupts import ends_as_interrupted
 from chatsim.cli.output import emit, say
 from chatsim.cli.places import check_file, check_folder
 from chatsim.errors import HarnessError, UsageError
+from chatsim.runner.interrupts import ends_as_interrupted
 from chatsim.scenario import units
 
 if TYPE_CHECKING:

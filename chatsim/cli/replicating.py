@@ -15,9 +15,9 @@ import typer
 
 from chatsim.cli import options
 from chatsim.cli.execute import CODES
-from chatsim.cli.interrupts import ends_as_interrupted
 from chatsim.cli.output import emit, emit_columns, emit_document
 from chatsim.cli.repeating import broken_texts, judged_rows, violations
+from chatsim.runner.interrupts import ends_as_interrupted
 from chatsim.scenario.units import quantity
 
 if TYPE_CHECKING:

@@ -22,10 +22,10 @@ from chatsim.cli.doors import Doors, Runner, Scenario, Wire
 from chatsim.cli.doors import Progress as Told
 from chatsim.cli.execute import PASSED, Outcome, document, execute, loaded, worst
 from chatsim.cli.findings import Csv, Html, JsonFile, Junit, Reports
-from chatsim.cli.interrupts import ends_as_interrupted
 from chatsim.cli.output import STYLES, emit, emit_document, emit_table
 from chatsim.cli.repeating import repeated
 from chatsim.errors import HarnessError, TargetError, UsageError
+from chatsim.runner.interrupts import ends_as_interrupted
 from chatsim.scenario.paths import exists, is_folder
 from chatsim.store.folder import RUNS, make_place
 from chatsim.verdict.result import Result

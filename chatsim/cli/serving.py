@@ -61,6 +61,7 @@ class Options(msgspec.Struct, kw_only=True):
     clock_ahead: float | None = None
     stalls: Path | None = None
     speed: Path | None = None
+    held: bool = False
 
 
 def add(app: typer.Typer) -> None:
@@ -102,6 +103,8 @@ def add(app: typer.Typer) -> None:
         stalls: Annotated[Path | None, typer.Option(hidden=True)] = None,
         # For whoever measures: a new file that says how fast it was.
         speed: Annotated[Path | None, typer.Option(hidden=True)] = None,
+        # For whoever starts it as a part of her own: it ends when nobody holds the other end of its stdin any more.
+        held: Annotated[bool, typer.Option("--held", hidden=True)] = False,
     ) -> None:
         """Serve chat on one port: WebSocket at /ws, HTTP beside it."""
         options = Options(
@@ -125,12 +128,13 @@ def add(app: typer.Typer) -> None:
             clock_ahead=clock_ahead,
             stalls=stalls,
             speed=speed,
+            held=held,
         )
         from chatsim.live.server import run
 
         settings = settings_of(options)
         with _log(options, settings):
-            run(settings, ready=announcer(settings, options))
+            run(settings, ready=announcer(settings, options), held=options.held)
 
 
 def _log(options: Options, settings: ServerSettings) -> AbstractContextManager[None]:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from chatsim.cli.execute import FAILED, INCONCLUSIVE, INTERRUPTED, PASSED
-from chatsim.cli.interrupts import ends_as_interrupted
 from chatsim.cli.output import emit, emit_columns, say
 from chatsim.cli.places import check_folder
 from chatsim.errors import UsageError
+from chatsim.runner.interrupts import ends_as_interrupted
 
 if TYPE_CHECKING:
     from chatsim.analysis.report.validated import Shown

@@ -1,6 +1,7 @@
 """The real server as a child process: started, watched, stopped.
 
-Decides how it is told what to do (flags and files) and how it ends: asked first, killed as a last resort.
+Decides how it is told what to do (flags and files) and how it ends: asked first, killed as a last resort, and by itself
+where whoever started it is there no more.
 Rule: the child is the very command that people run, so what is measured is what is shipped. What it does is its own
 affair.
 """
@@ -98,7 +99,7 @@ class Node:
             folder = Path(name)
             _write_private(folder / "secret", secret)
             (folder / "handler.yaml").write_bytes(msgspec.json.encode(config_words(config)))
-            flags = ["--host", "127.0.0.1", "--port", f"{port}", "--time-scale", repr(time_scale)]
+            flags = ["--held", "--host", "127.0.0.1", "--port", f"{port}", "--time-scale", repr(time_scale)]
             flags += ["--ephemeral"] if data is None else ["--data", f"{data}"]
             flags += ["--secret-file", f"{folder / 'secret'}", "--config", f"{folder / 'handler.yaml'}"]
             if journal is not None:
@@ -115,8 +116,9 @@ class Node:
             if tls is not None:
                 flags += ["--tls-cert", f"{tls.cert}", "--tls-key", f"{tls.key}"]
             with log.open("wb") as stderr:
+                # Nothing is ever written to its stdin: that ends when this process does, whatever ends it.
                 self._process = subprocess.Popen(
-                    [*program, "serve", *flags], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr
+                    [*program, "serve", *flags], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr
                 )
             try:
                 self.url = self._listening()
@@ -176,8 +178,9 @@ class Node:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                stream.close()
         return process.returncode
 
     def _listening(self) -> str:

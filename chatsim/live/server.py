@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import resource
 import secrets
 import signal
@@ -161,17 +162,33 @@ class _Server(uvicorn.Server):
         self._started()
 
 
-def run(settings: ServerSettings, *, ready: Callable[[str], None]) -> dict[str, Any]:
-    """`serve` on a new uvloop until SIGTERM or SIGINT; returns the driver's statistics."""
+def run(settings: ServerSettings, *, ready: Callable[[str], None], held: bool = False) -> dict[str, Any]:
+    """`serve` on a new uvloop until SIGTERM or SIGINT, and one that is `held` by a pipe at stdin until nobody holds the
+    other end; returns the driver's statistics."""
 
     async def until_told() -> dict[str, Any]:
         stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, stop.set)
+        if held:
+            _when_let_go(loop, stop.set)
         return await serve(settings, ready=ready, stop=stop)
 
     with _spared_collector(), _every_descriptor(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(until_told())
+
+
+def _when_let_go(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:
+    """Do it when stdin ends: who is killed can tell nobody, and the system closes what she held."""
+    stdin = 0
+
+    def look() -> None:
+        if not os.read(stdin, 4096):
+            loop.remove_reader(stdin)
+            action()
+
+    loop.add_reader(stdin, look)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,8 @@
 
 Decides who plays. Rule: a scenario is played once on each wire and in each session, however many expectations it has
 and over however many workers of pytest-xdist they are dealt: the first worker that needs the run plays it, the others
-wait for it and read what it found. No two live runs go on at the same time, because each would disturb the other.
+wait for it and read what it found. No two live runs go on at the same time, because each would disturb the other. Who
+is told to end while she plays ends as by Ctrl-C, and leaves no server and no folder behind.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import pytest
 
 from chatsim.errors import ChatsimError, UsageError
 from chatsim.findings.finding import Finding, Play
+from chatsim.runner.interrupts import ends_as_interrupted
 
 
 class Plays:
@@ -44,7 +46,8 @@ class Plays:
         said = f"{path}\n{play.wire}\n{play.scenario.seed}\n{play.replications}"
         key = sha256(said.encode("utf-8", "surrogateescape")).hexdigest()
         if key not in self._found:
-            self._found[key] = self._of_anybody(play, key)
+            with ends_as_interrupted():
+                self._found[key] = self._of_anybody(play, key)
         return self._found[key]
 
     def _of_anybody(self, play: Play, key: str) -> list[Finding]:

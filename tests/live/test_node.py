@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import subprocess
 import sys
+import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -63,6 +69,34 @@ def test_the_real_server_listens_over_tls_and_ends_with_0(tmp_path: Path) -> Non
         with pytest.raises(HarnessError, match="ended with 0"):
             node.check()
     assert read_header(journal).config == config.scaled(0.5)
+
+
+STARTER = """
+import sys, time
+from pathlib import Path
+from chatsim.core.config import HandlerConfig
+from chatsim.live.node import Node
+
+folder = Path(sys.argv[1])
+with Node(HandlerConfig(), secret=b"0" * 32, journal=folder / "journal.jsonl", log=folder / "server.log") as node:
+    print(node.url, flush=True)
+    time.sleep(3600)
+"""
+"""Whoever starts a server, and says where it listens."""
+
+
+def test_a_server_ends_when_whoever_started_it_was_killed(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", STARTER, f"{tmp_path}"], stdout=subprocess.PIPE, text=True) as starter:
+        assert starter.stdout is not None
+        url = urlsplit(starter.stdout.readline())
+        os.kill(starter.pid, signal.SIGKILL)
+    # In good order: what it had to write down is written.
+    patience = time.monotonic() + 30.0
+    while "ended" not in (tmp_path / "server.log").read_text(encoding="utf-8"):
+        assert time.monotonic() < patience
+        time.sleep(0.05)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((f"{url.hostname}", url.port or 0))
 
 
 def stand_in(tmp_path: Path, program: str) -> Node:

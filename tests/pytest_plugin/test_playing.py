@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -12,7 +18,7 @@ from chatsim.findings.finding import Play
 from chatsim.pytest_plugin.playing import Plays, played
 from chatsim.scenario.load import load
 from chatsim.scenario.model import Scenario
-from tests.pytest_plugin.sessions import GOOD, WORDS, outside, write
+from tests.pytest_plugin.sessions import GOOD, PLUGIN, WORDS, outside, write
 
 
 def play(folder: Path, **changes: Any) -> Play:
@@ -74,6 +80,35 @@ def test_what_breaks_is_an_error_with_its_reason(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("CHATSIM_DEBUG", "1")
     with pytest.raises(TypeError):
         played(Play(scenario=made, wire="sim"), 1)
+
+
+def test_a_live_session_that_is_told_to_end_leaves_no_server_and_no_folder(tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    write(tmp_path, "long", words=WORDS.replace("duration: 20s", "duration: 1h\ntls: true"))
+    told = [sys.executable, "-m", "pytest", *PLUGIN, "long.yaml", "--chatsim-on", "live"]
+    environ = os.environ | {"TMPDIR": f"{temporary}", "PYTHONPATH": f"{Path(__file__).parents[2]}"}
+    with subprocess.Popen(told, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, text=True) as session:
+        port = _port_of_server(temporary, session)
+        session.terminate()
+        out, _ = session.communicate(timeout=60)
+    assert (session.returncode, list(temporary.iterdir())) == (pytest.ExitCode.INTERRUPTED, [])
+    assert "KeyboardInterrupt" in out
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+
+
+def _port_of_server(folder: Path, session: subprocess.Popen[str]) -> int:
+    """Where the server of a live run under way listens."""
+    patience = time.monotonic() + 60.0
+    while True:
+        for log in folder.glob("chatsim-live-*/**/server.log"):
+            found = re.search(r"127\.0\.0\.1:(\d+)", log.read_text(encoding="utf-8"))
+            if found is not None:
+                return int(found[1])
+        assert session.poll() is None
+        assert time.monotonic() < patience
+        time.sleep(0.05)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from chatsim.cli.interrupts import ends_as_interrupted
+from chatsim.runner.interrupts import ends_as_interrupted
 
 ROOT = Path(__file__).parents[2]
 
