@@ -27,7 +27,6 @@ from chatsim.cli.repeating import violations
 from chatsim.cli.running import Attempts
 from chatsim.cli.version import __version__
 from chatsim.errors import HarnessError, UsageError
-from chatsim.runner.interrupts import ends_as_interrupted
 from chatsim.scenario.paths import is_folder
 from chatsim.store.baseline import PLACE, Baseline, Entry, file_from, read, write
 
@@ -453,7 +452,7 @@ def _measured(scenario: Any, wire: options.OwnWire, n: int, attempts: int) -> tu
     from chatsim.runner.progress import bar
 
     started_at = time.monotonic()
-    with ends_as_interrupted(), bar("repetitions") as told:
+    with bar("repetitions") as told:
         found = measured(scenario, wire, n, attempts=attempts, progress=lambda done: told(done, n))
     times = f" {n} times" if n > 1 else ""
     say(f"played{times} {scenario.name} ({wire}) {time.monotonic() - started_at:.1f} s")

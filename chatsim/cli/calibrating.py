@@ -22,7 +22,6 @@ from chatsim.cli.execute import INCONCLUSIVE, PASSED
 from chatsim.cli.output import emit, emit_columns, emit_document, say
 from chatsim.cli.version import __version__
 from chatsim.errors import UsageError
-from chatsim.runner.interrupts import ends_as_interrupted
 
 if TYPE_CHECKING:
     from chatsim.live.calibration.seen import Measured
@@ -70,7 +69,7 @@ def add(app: typer.Typer, measure: Measure = _measure) -> None:
             raise UsageError(f"-o {out}: cannot be written: name a file in a folder that can be")
         from chatsim.runner.calibrate import calibration, uncertain
 
-        with ends_as_interrupted(), _display() as told:
+        with _display() as told:
             measured = measure(quick, folder, journal=journal, progress=told)
         made_at = time.strftime("%Y-%m-%d", time.gmtime())
         made = calibration(measured, chatsim=__version__, made_at=made_at, quick=quick, journal=journal)

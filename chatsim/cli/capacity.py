@@ -19,7 +19,6 @@ from chatsim.cli import options
 from chatsim.cli.execute import FAILED, INCONCLUSIVE, PASSED
 from chatsim.cli.output import emit, emit_columns, emit_document
 from chatsim.errors import UsageError
-from chatsim.runner.interrupts import ends_as_interrupted
 from chatsim.scenario import units
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def add(app: typer.Typer) -> None:
             "egress_bytes": None if egress is None else _read("--egress", units.bandwidth, egress) / 8,
             "most": MOST if most is None else most,
         }
-        with ends_as_interrupted(), _phases() as told:
+        with _phases() as told:
             found = find(scenario, wanted, **given, around=not quick, jobs=jobs, progress=told)
         written = [] if out is None else _write(found, out, _command(file, changes or [], found, given, quick=quick))
         if json:

@@ -23,7 +23,6 @@ from chatsim.cli.finds import tell
 from chatsim.cli.output import emit, say
 from chatsim.cli.places import check_file, check_folder
 from chatsim.errors import HarnessError, UsageError
-from chatsim.runner.interrupts import ends_as_interrupted
 from chatsim.scenario import units
 
 if TYPE_CHECKING:
@@ -73,17 +72,16 @@ def add(app: typer.Typer) -> None:
         from chatsim.explore.reach import judged
         from chatsim.explore.report import page
 
-        with ends_as_interrupted():
-            with _display(seeds) as told:
-                totals = campaign(
-                    first, seeds, on=on, jobs=min(jobs, seeds), for_s=for_s, clock=time.monotonic, progress=told
-                )
-            emit(_summary(totals))
-            if early := _early(totals, seeds, judged=bool(judged(totals))):
-                emit(early)
-            interrupted = totals.interrupted
-            if totals.failures:
-                interrupted |= tell(totals.failures[0], out, shrink=shrink and not interrupted)
+        with _display(seeds) as told:
+            totals = campaign(
+                first, seeds, on=on, jobs=min(jobs, seeds), for_s=for_s, clock=time.monotonic, progress=told
+            )
+        emit(_summary(totals))
+        if early := _early(totals, seeds, judged=bool(judged(totals))):
+            emit(early)
+        interrupted = totals.interrupted
+        if totals.failures:
+            interrupted |= tell(totals.failures[0], out, shrink=shrink and not interrupted)
         if report is not None:
             _write(page(totals), report)
         if interrupted:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from os.path import realpath
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import typer
 
@@ -33,13 +33,19 @@ JsonFile = Annotated[Path | None, typer.Option("--json-file", metavar="FILE", he
 Csv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write a row for each expectation.")]
 Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page with one table.")]
 
+STOPPED: Final = "it was not played to its end, because the command was interrupted"
+"""Of what an interrupt kept from being played."""
+
 _FLAGS: Final = {"junit": "--junit", "json_file": "--json-file", "csv": "--csv", "html": "--html"}
 
 _DASH: Final = Path("-")
 
 
 class Reports:
-    """The reports of one command; as a context manager it writes them at the end, whatever ends it."""
+    """The reports of one command; as a context manager it writes them at the end, whatever ends it. `begun` is how many
+    have written that nothing is known yet, so that no old ones are left."""
+
+    begun: ClassVar[int] = 0
 
     def __init__(
         self, reads: Sequence[Path] | None = None, environ: Mapping[str, str] = os.environ, **files: Path | None
@@ -74,6 +80,7 @@ class Reports:
             except UsageError as refusal:
                 self._leave_no_old(refusal)
                 raise
+        Reports.begun += 1
         return self
 
     def _leave_no_old(self, refusal: UsageError) -> None:
@@ -277,8 +284,9 @@ def _is_read_as_it_comes(path: Path) -> bool:
 
 
 def unread(context: Any, line: Sequence[str], why: str) -> None:
-    """Say `why` a command line cannot be read in the reports that it names, as far as they can be told: `context` is
-    that of the command where it was refused, None where that is not known."""
+    """Say `why` nothing comes of a command line, which could not be read or was interrupted, in the reports that it
+    names, as far as they can be told: `context` is that of the command that ended there, None where that is not known.
+    """
     path = context.command_path.split()[1:] if context is not None else []
     if list(line[: len(path)]) != path:
         return
@@ -300,7 +308,7 @@ def unread(context: Any, line: Sequence[str], why: str) -> None:
 
 def _why(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
-        return "it was not played to its end, because the command was interrupted"
+        return STOPPED
     if isinstance(error, ChatsimError):
         return f"{error}"
     return f"something broke that should not: {type(error).__name__}: {error}"

@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from io import FileIO, TextIOWrapper
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,10 +37,11 @@ from chatsim.cli import (
 )
 from chatsim.cli.doors import REAL, Doors
 from chatsim.cli.execute import BROKEN, INTERRUPTED, PASSED, USAGE
-from chatsim.cli.findings import unread
+from chatsim.cli.findings import STOPPED, Reports, unread
 from chatsim.cli.output import emit, say
 from chatsim.cli.version import __version__
 from chatsim.errors import ChatsimError
+from chatsim.runner.interrupts import ends_as_interrupted, let_through
 
 
 def build(doors: Doors) -> typer.Typer:
@@ -82,8 +83,15 @@ def build(doors: Doors) -> typer.Typer:
 
 def main(argv: Sequence[str], doors: Doors = REAL) -> int:
     """Run one command line (without the program's name) and return the exit code."""
-    command = typer.main.get_command(build(doors))
+    with ends_as_interrupted():
+        return _main(argv, doors)
+
+
+def _main(argv: Sequence[str], doors: Doors) -> int:
+    begun = Reports.begun
     try:
+        let_through()
+        command = typer.main.get_command(build(doors))
         code = command.main(args=list(argv), prog_name="chatsim", standalone_mode=False)
     except ChatsimError as error:
         return _refuse(str(error), error.exit_code, error)
@@ -98,7 +106,21 @@ def main(argv: Sequence[str], doors: Doors = REAL) -> int:
         return _refuse(f"something broke that should not: {type(error).__name__}: {error}", BROKEN, error)
     if code == INTERRUPTED:
         say("chatsim: interrupted")
+        if Reports.begun == begun:
+            # Else it stands in them already.
+            unread(_context(typer.main.get_command(build(doors)), argv), argv, STOPPED)
     return code if isinstance(code, int) else PASSED
+
+
+def _context(command: Any, argv: Sequence[str]) -> Any:
+    """The context of the innermost command that a line begins with, as far as one is named."""
+    context = command.make_context("chatsim", [], resilient_parsing=True)
+    for word in argv:
+        command = getattr(command, "commands", {}).get(word)
+        if command is None:
+            break
+        context = command.make_context(word, [], parent=context, resilient_parsing=True)
+    return context
 
 
 def entry() -> None:
@@ -115,6 +137,9 @@ def entry() -> None:
         code = INTERRUPTED
     # All is said: whatever is still cleaned up, Ctrl-C ends it without a word.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # After `-m`, Python ends itself by SIGINT, and not with this code, where the last text that was evaluated was
+    # interrupted (libraries evaluate one for each named tuple): let the last one be another.
+    exec("")
     sys.exit(code)
 
 

@@ -17,7 +17,6 @@ from chatsim.cli import options
 from chatsim.cli.execute import CODES
 from chatsim.cli.output import emit, emit_columns, emit_document
 from chatsim.cli.repeating import broken_texts, judged_rows, violations
-from chatsim.runner.interrupts import ends_as_interrupted
 from chatsim.scenario.units import quantity
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def add(app: typer.Typer) -> None:
         scenario = load(file).with_(options.changes(changes or []))
         scenario = scenario if seed is None else scenario.with_seed(seed)
         precision = None if width is None else Precision(relative=width)
-        with ends_as_interrupted(), bar("replications") as told:
+        with bar("replications") as told:
             total = n if isinstance(n, int) else 0
             found = play(
                 scenario,
@@ -116,7 +115,7 @@ def add(app: typer.Typer) -> None:
         _check_files(csv, parquet)
         first, second = load(a), load(b).with_(options.changes(changes or []))
         first = first if seed is None else first.with_seed(seed)
-        with ends_as_interrupted(), bar("replications") as told:
+        with bar("replications") as told:
             found = play(
                 first,
                 second,

@@ -25,7 +25,6 @@ from chatsim.cli.findings import Csv, Html, JsonFile, Junit, Reports
 from chatsim.cli.output import STYLES, emit, emit_document, emit_table
 from chatsim.cli.repeating import repeated
 from chatsim.errors import HarnessError, TargetError, UsageError
-from chatsim.runner.interrupts import ends_as_interrupted
 from chatsim.scenario.paths import exists, is_folder
 from chatsim.store.folder import RUNS, make_place
 from chatsim.verdict.result import Result
@@ -217,7 +216,7 @@ def _repeat(
     """Run each many times, with the display of `play`. Raises UsageError where the results could not be written."""
     make_place(out)
     outcomes: list[Outcome] = []
-    with ends_as_interrupted(), _display(len(scenarios)) as display:
+    with _display(len(scenarios)) as display:
         for scenario in scenarios:
             started_at = time.monotonic()
             told = display.begins(scenario, wire)
@@ -246,7 +245,7 @@ def play(
     make_place(out)
     outcomes: list[Outcome] = []
     runner: Runner = doors.run if target is None else _on(doors, target)
-    with ends_as_interrupted(), _display(len(plays)) as display:
+    with _display(len(plays)) as display:
         for scenario, wire in plays:
             for left in reversed(range(attempts)):
                 started_at = time.monotonic()

@@ -18,7 +18,6 @@ from chatsim.cli import options
 from chatsim.cli.output import emit, emit_columns, emit_document, say
 from chatsim.cli.replicating import text, too_few
 from chatsim.errors import UsageError
-from chatsim.runner.interrupts import ends_as_interrupted
 
 if TYPE_CHECKING:
     from chatsim.analysis.swept import Sweep
@@ -76,7 +75,6 @@ def add(app: typer.Typer) -> None:
         place = KEPT / safe_name(scenario.name) if keep is None else keep
         done = [0, 0]
         with ExitStack() as stack:
-            stack.enter_context(ends_as_interrupted())
             caught = stack.enter_context(warnings.catch_warnings(record=True))
             warnings.simplefilter("always", DamagedFileWarning)
             if dask is not None:

@@ -17,7 +17,6 @@ from chatsim.cli.execute import FAILED, INCONCLUSIVE, INTERRUPTED, PASSED
 from chatsim.cli.output import emit, emit_columns, say
 from chatsim.cli.places import check_folder
 from chatsim.errors import UsageError
-from chatsim.runner.interrupts import ends_as_interrupted
 
 if TYPE_CHECKING:
     from chatsim.analysis.report.validated import Shown
@@ -62,8 +61,7 @@ def add(app: typer.Typer, play: Play = _play) -> None:
                 f"{costs} was measured on servers that write no journal, as those of live runs do: calibrate --journal"
             )
         names = [name for given in pairs or [] for name in given.split(",") if name]
-        with ends_as_interrupted():
-            shown = play(calibration, names, quick, told=_told)
+        shown = play(calibration, names, quick, told=_told)
         _write(out, shown)
         _show(shown)
         emit(f"written to {out / 'validation.html'} and {out / 'validation.csv'}")

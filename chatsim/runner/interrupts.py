@@ -1,7 +1,8 @@
 """What ends a run from outside: Ctrl-C, and the signals of whoever stops processes.
 
 Decides that SIGTERM and SIGHUP end a run as Ctrl-C does: with everything cleaned up, and exit code 130. Rule: a signal
-that whoever started us had ignored stays ignored. `serve` is none of this: a signal drains it, which is its good end.
+that whoever started us had ignored stays ignored. `serve` is none of this once it listens: a signal drains it, which is
+its good end.
 """
 
 from __future__ import annotations
@@ -14,6 +15,23 @@ from types import FrameType
 from typing import Final
 
 ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
+
+_waiting: Final[set[signal.Signals]] = set()
+"""What this process has wait."""
+
+
+def hold_back() -> None:
+    """Have these signals wait until `let_through`: while much is imported nobody could answer them yet, and importing
+    itself may swallow what is raised in its midst."""
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    _waiting.update(set(ENDING) - blocked)
+
+
+def let_through() -> None:
+    """Hear what was held back: where one of them came, it is heard now."""
+    numbers = set(_waiting)
+    _waiting.clear()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
 
 
 @contextmanager

@@ -64,6 +64,95 @@ def test_ctrl_c_before_anything_is_there_is_one_sentence_too(module: str) -> Non
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "chatsim: interrupted\n")
 
 
+IMPORTED = """
+import signal, sys
+
+class Ending:
+    def find_spec(self, name, path=None, target=None):
+        if name == "{module}":
+            signal.raise_signal({number})
+
+sys.meta_path.insert(0, Ending())
+from chatsim.__main__ import entry
+entry()
+"""
+"""The command, which is told to end while it imports something."""
+
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+
+
+def as_usual() -> None:
+    # Whoever started the tests may ignore some of them, as nohup does.
+    for number in (signal.SIGINT, *ENDING):
+        signal.signal(number, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize("number", ENDING)
+@pytest.mark.parametrize("module", ["chatsim.cli.main", "chatsim.cli.exploring", "chatsim.scenario.load"])
+def test_who_is_told_to_end_before_anything_is_played_says_so_in_the_reports(
+    module: str, number: signal.Signals, tmp_path: Path
+) -> None:
+    (tmp_path / "long.yaml").write_text(SCENARIO, encoding="utf-8")
+    report = tmp_path / "out.xml"
+    # Of a good day.
+    report.write_text("<testsuites/>", encoding="utf-8")
+    program = IMPORTED.format(module=module, number=int(number))
+    done = subprocess.run(
+        [sys.executable, "-c", program, "check", "long.yaml", "--junit", "out.xml"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": f"{ROOT}"},
+        preexec_fn=as_usual,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr.splitlines()[-1]) == (130, "", "chatsim: interrupted")
+    assert "Traceback" not in done.stderr
+    assert "because the command was interrupted" in report.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "words", [["--version"], ["check", "--help"], ["baseline", "compare"], ["baseline"], ["no", "such"], []]
+)
+def test_who_is_told_to_end_is_so_whatever_she_was_to_do(words: list[str], tmp_path: Path) -> None:
+    program = IMPORTED.format(module="chatsim.cli.main", number=int(signal.SIGTERM))
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": f"{ROOT}"},
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "chatsim: interrupted\n")
+
+
+EVALUATED = f"""
+import signal, sys
+
+class Ending:
+    def find_spec(self, name, path=None, target=None):
+        if name == "chatsim.scenario.load":
+            eval("signal.raise_signal({int(signal.SIGTERM)})")
+
+sys.meta_path.insert(0, Ending())
+"""
+"""What makes Python believe that it was ended by SIGINT."""
+
+
+def test_a_module_ends_with_its_code_wherever_it_was_interrupted(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(EVALUATED, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "chatsim", "check", "none.yaml", "--csv", "out.csv"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, "chatsim: interrupted\n")
+
+
 def interrupted(number: int, wire: str, folder: Path, *, ignoring: tuple[int, ...] = ()) -> tuple[int, str, list[Path]]:
     """Exit code, stderr, and what is left of a run that was ended so."""
     file, out, temporary = folder / "long.yaml", folder / "out", folder / "temporary"
