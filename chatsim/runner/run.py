@@ -17,6 +17,7 @@ from chatsim.errors import TargetError, UnbalancedError, UsageError
 from chatsim.journal.record import RunRecord
 from chatsim.people.lateness import ON_TIME, Lateness
 from chatsim.runner.wreck import kept
+from chatsim.scenario.expectations import SOMETHING
 from chatsim.scenario.model import Scenario
 from chatsim.store.folder import RunFolder
 from chatsim.telemetry.prometheus import exposition
@@ -300,11 +301,16 @@ def _judged(played: _Played, wire: str) -> RunResult:
         valid, why = False, problem
     outside = played.outside
     expectations = judge(scenario.expect, record, outside)
+    counted = counters(record)
+    if valid and verdict_of(expectations) == "pass":
+        # Of somebody else's server it is heard by the crowd alone.
+        peak = counted["connections_peak"] if outside is None else outside.bounds["connections_peak"].low
+        why = "" if peak else _unattended(scenario)
+        valid = not why
     verdict: Verdict = verdict_of(expectations) if valid else "invalid"
     if played.violations:
         # Whatever the machine did beside it, the handler has broken a promise, and would be no better the next time.
         verdict, busy = "fail", False
-    counted = counters(record)
     return RunResult(
         scenario=scenario.name,
         wire=wire,
@@ -340,6 +346,16 @@ def _excuse(scenario: Scenario, record: RunRecord, stalls: Stalls, outside: Outs
     return (
         f"the machine did not run the server or the crowd for {stalls.total_s * 1000:.0f} ms in all, "
         f"{stalls.longest_s * 1000:.0f} ms at a time; without that, {' and '.join(broken)} would hold"
+    )
+
+
+def _unattended(scenario: Scenario) -> str:
+    """Why promises that were kept though nobody got in prove nothing, in one sentence; nothing where they do."""
+    if not scenario.is_vacuous:
+        return ""
+    return (
+        f"{scenario.name}: nobody got in, and all that is promised holds where nothing happens: "
+        f"{SOMETHING}, or mend what keeps them out"
     )
 
 

@@ -125,6 +125,9 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, limit=self.limit * time_scale)
 
 
+SOMETHING: Final = "promise that something happens, such as sent >= 1 or auth_refused == 3"
+"""The cure where every promise holds of nothing."""
+
 HOLDS: Final = {
     "<=": operator.le,
     "<": operator.lt,

@@ -351,6 +351,11 @@ class Scenario(Words):
         """The group of that name, which must exist."""
         return next(group for group in self.groups if group.name == name)
 
+    @property
+    def is_vacuous(self) -> bool:
+        """Whether all that it promises would hold though nothing had happened, so that alone it shows nothing."""
+        return all(each.holds_of_nothing for each in self.expect)
+
     def with_live_overrides(self) -> "Scenario":
         """The scenario for wall-clock runs: `live:` merged in deeply; its `time_scale` is kept, and not yet applied."""
         if not self.live:

@@ -321,6 +321,14 @@ expect: [lost == 0, undelivered == 0, duplicates == 0, errors == 0]
 """
 
 
+def test_where_nobody_got_in_what_holds_of_nothing_proves_nothing(folder: Path, capsys: Capture) -> None:
+    words = "name: forgers\nduration: 1s\ngroups: [{name: all, users: 2, credentials: forged, reconnect: false}]\n"
+    (folder / "forgers.yaml").write_text(f"{words}expect: [lost == 0, errors == 0]\n", encoding="utf-8")
+    with serve(folder) as url:
+        assert main(["run", "forgers.yaml", "--on", url, "--secret-file", "secret"]) == 4
+    assert "nobody got in" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_our_own_server_in_a_process_of_its_own(tls: bool, folder: Path, capsys: Capture) -> None:
     from chatsim.live.tls import self_signed

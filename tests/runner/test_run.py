@@ -233,6 +233,34 @@ def test_a_fault_that_touched_nobody_is_the_harness_fault(tmp_path: Path) -> Non
     assert [(row["observed"], row["limit"], row["verdict"]) for row in document["expectations"]] == [(0, 0, "invalid")]
 
 
+NOTHING = ("lost == 0", "duplicates == 0", "errors == 0")
+
+
+def forgers(*expect: str) -> Scenario:
+    """Nobody of them gets in."""
+    group = {"name": "g", "users": 3, "credentials": "forged", "reconnect": False}
+    return scenario(expect=expect, groups=[group], duration="10s", live={"time_scale": 0.1})
+
+
+@pytest.mark.parametrize("wire", ["sim", "virtual", "live"])
+@pytest.mark.parametrize(
+    ("expect", "verdict"),
+    [
+        (NOTHING, "invalid"),
+        ((*NOTHING, "auth_refused == 3"), "pass"),
+        # A promise that is broken stays so.
+        ((*NOTHING, "auth_refused == 0"), "fail"),
+    ],
+)
+def test_where_nobody_got_in_what_holds_of_nothing_proves_nothing(
+    wire: str, expect: tuple[str, ...], verdict: str, tmp_path: Path
+) -> None:
+    result = run(forgers(*expect), on=wire, out=tmp_path)
+    assert result.counters["connections_peak"] == 0
+    assert (result.verdict, result.valid) == (verdict, verdict != "invalid")
+    assert ("nobody got in" in result.why_invalid) == (verdict == "invalid")
+
+
 def test_a_run_whose_sums_are_wrong_keeps_its_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(record: object) -> None:
         raise UnbalancedError("the sums are wrong: please send the journal")
