@@ -124,7 +124,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
             _check_repeat(repeat, wires)
             conditions = [parse_condition(text) for text in fail_if or []]
             saved = read(against)
-            found = doors.load(paths)
+            found = doors.load(paths, reports.noticed)
             words = _again(against, fail_if or [], repeat, attempts)
             given = reports.loaded(found, wires, seed, options=words, command=("baseline", "compare"))
             scenarios = distinct(_seeded(given, seed), _WHOSE)

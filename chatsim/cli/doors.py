@@ -17,6 +17,7 @@ from chatsim.verdict.result import Result
 
 if TYPE_CHECKING:
     from chatsim.live.target import Target
+    from chatsim.scenario.load import Notice
 
 Wire: TypeAlias = str
 """sim, virtual, live or flow, or what the server of somebody else is called."""
@@ -49,18 +50,42 @@ class RemoteRunner(Protocol):
     ) -> Result: ...
 
 
-Loader: TypeAlias = Callable[[Sequence[Path]], tuple[Sequence[Scenario], Sequence[object]]]
-"""Files and folders in, scenarios and problems out; `str(problem)` is one line."""
+Noticed: TypeAlias = "Callable[[Notice], None]"
+"""Hears which files were passed over; on stderr it is said already."""
 
 
-def _load(paths: Sequence[Path]) -> tuple[Sequence[Scenario], Sequence[object]]:
+def _unheard(notice: Notice) -> None:
+    pass
+
+
+class Loader(Protocol):
+    """Files and folders in, scenarios and problems out; `str(problem)` is one line."""
+
+    def __call__(
+        self, paths: Sequence[Path], noticed: Noticed = ...
+    ) -> tuple[Sequence[Scenario], Sequence[object]]: ...
+
+
+def _load(paths: Sequence[Path], noticed: Noticed = _unheard) -> tuple[Sequence[Scenario], Sequence[object]]:
     """Every scenario of the files and folders (the shipped ones without a path), and every problem of all of them.
 
-    What may have been meant as a scenario, and is none, is named on stderr: it is not ours to call it wrong.
+    What may have been meant as a scenario, and is none, is named on stderr, and so is a scenario that would pass if
+    nobody had come: it is not ours to call either wrong.
     """
-    from chatsim.scenario.load import discover, load_all
+    from chatsim.scenario.expectations import SOMETHING
+    from chatsim.scenario.load import Notice, discover, load_all
 
-    return load_all(discover(list(paths), passed_over=lambda sentence: say(f"chatsim: passed over: {sentence}")))
+    def pass_over(file: Path, lacks: str) -> None:
+        text = f"passed over: {file} {lacks}"
+        say(f"chatsim: {text}")
+        noticed(Notice(f"{file}", 1, text))
+
+    scenarios, problems = load_all(discover(list(paths), passed_over=pass_over))
+    for each in scenarios:
+        if each.is_vacuous:
+            where = f"{each.path}:{each.line_of(('expect',))}"
+            say(f"chatsim: {where}: all that {each.name} promises would hold if nobody had come: {SOMETHING}")
+    return scenarios, problems
 
 
 def _run(scenario: Any, *, on: Wire, seed: int | None, out: Path | None, progress: Progress | None) -> Result:

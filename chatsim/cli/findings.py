@@ -27,6 +27,7 @@ from chatsim.scenario.recognise import is_yaml
 
 if TYPE_CHECKING:
     from chatsim.findings.finding import Finding, Findings, Play
+    from chatsim.scenario.load import Notice
 
 Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit test case for each.")]
 JsonFile = Annotated[Path | None, typer.Option("--json-file", metavar="FILE", help="Write what was found as JSON.")]
@@ -58,10 +59,7 @@ class Reports:
         self._environ = environ
         self._plays: list[Play] = []
         self._found: list[Finding] = []
-
-    @property
-    def _on_github(self) -> bool:
-        return self._environ.get("GITHUB_ACTIONS") == "true"
+        self._notices: list[Notice] = []
 
     def __enter__(self) -> Reports:
         """Write that nothing is known yet, which is what is left where the process is killed; but nothing into a pipe
@@ -95,6 +93,10 @@ class Reports:
         # What cannot be written is told of already.
         with suppress(UsageError):
             _write(self._files, Findings([unreadable(refusal)]), UsageError)
+
+    def noticed(self, notice: Notice) -> None:
+        """Something that is no fault of a file, and yet may not be what was meant."""
+        self._notices.append(notice)
 
     def loaded(
         self,
@@ -168,7 +170,7 @@ class Reports:
                 raise
             # What ended the command is the graver news.
             say(f"chatsim: {problem}")
-        if self._on_github:
+        if on_github(self._environ):
             self._tell_github(findings)
 
     def _tell(self, error: BaseException | None) -> None:
@@ -232,11 +234,9 @@ class Reports:
 
     def _tell_github(self, findings: Findings) -> None:
         """Annotations go to stderr, where GitHub reads them too: stdout is the result's."""
-        from chatsim.findings.github import SUMMARY_BYTES_MAX, annotated, summary
+        from chatsim.findings.github import SUMMARY_BYTES_MAX, summary
 
-        root = self._environ.get("GITHUB_WORKSPACE")
-        for line in annotated(findings, Path(root) if root else None):
-            say(line)
+        annotate(findings, self._notices, self._environ)
         place = self._environ.get("GITHUB_STEP_SUMMARY")
         if not place:
             return
@@ -281,6 +281,20 @@ def _is_read_as_it_comes(path: Path) -> bool:
     one that cannot be written, and of a socket, which has no path to write to, the attempt tells at once."""
     is_kept = is_file(path) or is_folder(path)
     return exists(path) and not is_kept and not path.is_socket() and os.access(path, os.W_OK)
+
+
+def on_github(environ: Mapping[str, str]) -> bool:
+    """Whether this is a step of GitHub Actions."""
+    return environ.get("GITHUB_ACTIONS") == "true"
+
+
+def annotate(findings: Findings, notices: Sequence[Notice], environ: Mapping[str, str]) -> None:
+    """Say on stderr what GitHub shows beside the files."""
+    from chatsim.findings.github import annotated
+
+    root = environ.get("GITHUB_WORKSPACE")
+    for line in annotated(findings, Path(root) if root else None, notices):
+        say(line)
 
 
 def unread(context: Any, line: Sequence[str], why: str) -> None:

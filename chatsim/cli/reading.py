@@ -5,13 +5,20 @@ Rule: nothing is run, and nothing heavy is imported. What is wrong with a file i
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
 import typer
 
 from chatsim.cli import options
 from chatsim.cli.doors import Doors
 from chatsim.cli.execute import PASSED, USAGE
+from chatsim.cli.findings import annotate, on_github
 from chatsim.cli.output import emit, emit_document, say
 from chatsim.errors import UsageError
+
+if TYPE_CHECKING:
+    from chatsim.scenario.load import Notice
 
 
 def add(app: typer.Typer, doors: Doors) -> None:
@@ -20,7 +27,12 @@ def add(app: typer.Typer, doors: Doors) -> None:
     @app.command()
     def lint(paths: options.Paths = None) -> None:
         """Print every error of every scenario file, and run nothing."""
-        scenarios, problems = doors.load(options.paths(paths, "lint"))
+        notices: list[Notice] = []
+        scenarios, problems = doors.load(options.paths(paths, "lint"), notices.append)
+        if notices and on_github(os.environ):
+            from chatsim.findings.finding import Findings
+
+            annotate(Findings([]), notices, os.environ)
         for problem in problems:
             emit(str(problem))
         if not scenarios and not problems:

@@ -98,7 +98,7 @@ def add(app: typer.Typer, doors: Doors) -> None:
             many = _many(replications, wire, jobs)
             if is_folder(file):
                 raise UsageError(f"{file} is a folder: run takes one file, check takes folders")
-            found, problems = doors.load([file])
+            found, problems = doors.load([file], reports.noticed)
             changed = [_changed(scenario, changes or ()) for scenario in found]
             scenarios = reports.loaded((changed, problems), wire, seed, many, server.words())
             outcomes = (
@@ -147,7 +147,8 @@ def add(app: typer.Typer, doors: Doors) -> None:
             many = _many(replications, wire, jobs)
             if json:
                 _refuse_as_file(paths or ())
-            scenarios = reports.loaded(doors.load(options.paths(paths, "check")), wire, seed, many, server.words())
+            given = doors.load(options.paths(paths, "check"), reports.noticed)
+            scenarios = reports.loaded(given, wire, seed, many, server.words())
             outcomes = (
                 _repeat(scenarios, wire, many, seed, out, jobs, reports)
                 if many is not None

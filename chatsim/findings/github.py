@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from chatsim.findings.finding import Finding, Findings, relative
+from chatsim.scenario.load import Notice
 
 ANNOTATIONS_MAX: Final = 10
-"""Errors of one step that GitHub shows."""
+"""Errors and warnings of one step that GitHub shows."""
 
 SUMMARY_BYTES_MAX: Final = 1024 * 1024 - 1024
 """A summary of a step may have 1 MiB; some of it is left for the newline of whoever writes next."""
@@ -22,33 +23,40 @@ SUMMARY_BYTES_MAX: Final = 1024 * 1024 - 1024
 _COLUMNS: Final = ("verdict", "scenario", "wire", "expectation", "observed", "limit", "n", "where")
 
 
-def annotated(findings: Findings, root: Path | None = None) -> list[str]:
-    """The lines, at most `ANNOTATIONS_MAX`, the last of them saying how many more there are.
+def annotated(findings: Findings, root: Path | None = None, notices: Sequence[Notice] = ()) -> list[str]:
+    """The lines, at most `ANNOTATIONS_MAX`, the last of them saying how many more there are; `notices`, which fail
+    nothing, come after what was found.
 
     Files are named as seen from `root`, the checkout, because GitHub knows no other.
     """
-    told = findings.told
+    told: list[Finding | Notice] = [*findings.told, *notices]
     if len(told) <= ANNOTATIONS_MAX:
-        return [_annotation(finding, root) for finding in told]
+        return [_annotation(each, root) for each in told]
     kept, rest = told[: ANNOTATIONS_MAX - 1], told[ANNOTATIONS_MAX - 1 :]
-    more = f"and {len(rest)} more: all of them are in the summary of this step and in the log"
+    # What was noticed is no finding, which the summary has alone.
+    where = "in the log" if notices else "in the summary of this step and in the log"
+    more = f"and {len(rest)} more: all of them are {where}"
     # The first of the rest is the worst of them.
-    return [*(_annotation(finding, root) for finding in kept), f"::{_level(rest[0])} title=chatsim::{_data(more)}"]
+    return [*(_annotation(each, root) for each in kept), f"::{_level(rest[0])} title=chatsim::{_data(more)}"]
 
 
-def _annotation(finding: Finding, root: Path | None) -> str:
+def _annotation(told: Finding | Notice, root: Path | None) -> str:
     places = []
-    if finding.file:
-        file = finding.file if root is None else relative(Path(finding.file), root)
-        places = [f"file={_property(file)}", f"line={max(1, finding.line)}"]
-        places += [f"col={finding.column}"] if finding.column else []
-    title = f"{finding.scenario} ({finding.wire})" if finding.wire else finding.scenario
-    return f"::{_level(finding)} {','.join([*places, f'title={_property(title)}'])}::{_data(finding.sentence)}"
+    if told.file:
+        file = told.file if root is None else relative(Path(told.file), root)
+        places = [f"file={_property(file)}", f"line={max(1, told.line)}"]
+    if isinstance(told, Notice):
+        title, sentence = "chatsim", told.text
+    else:
+        places += [f"col={told.column}"] if told.file and told.column else []
+        title = f"{told.scenario} ({told.wire})" if told.wire else told.scenario
+        sentence = told.sentence
+    return f"::{_level(told)} {','.join([*places, f'title={_property(title)}'])}::{_data(sentence)}"
 
 
-def _level(finding: Finding) -> str:
-    """What has gone fails nothing."""
-    return "warning" if finding.gone else "error"
+def _level(told: Finding | Notice) -> str:
+    """What has gone fails nothing, and neither does what was noticed."""
+    return "warning" if isinstance(told, Notice) or told.gone else "error"
 
 
 def _data(text: str) -> str:

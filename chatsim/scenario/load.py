@@ -37,6 +37,14 @@ class Problem(NamedTuple):
         return f"{where}{self.path}: {self.text}" if self.path else f"{where}{self.text}"
 
 
+class Notice(NamedTuple):
+    """What is no fault of a file, and yet may not be what was meant: that it was passed over; a line counts from 1."""
+
+    file: str
+    line: int
+    text: str
+
+
 class ScenarioErrors(UsageError):  # noqa: N818 - several errors are one exception
     """The problems of one or more files, one line each."""
 
@@ -83,37 +91,38 @@ def load_handler(path: str | Path) -> HandlerConfig:
 
 
 def discover(
-    paths: Iterable[str | Path] = (), *, passed_over: Callable[[str], None] = lambda sentence: None
+    paths: Iterable[str | Path] = (), *, passed_over: Callable[[Path, str], None] = lambda file, lacks: None
 ) -> list[Path]:
     """The scenario files among files and folders, each once however often and however it is named; without a path the
     shipped ones.
 
     A file named outright always counts, a file in a folder (at any depth) when it is one by `recognise`; where nothing
-    goes by a plain name, a shipped scenario may. `passed_over` is told of each file in a folder that is nearly one.
+    goes by a plain name, a shipped scenario may. `passed_over` is told of each file in a folder that is nearly one, and
+    what it lacks.
     Raises UsageError for a folder without any, for one that cannot be listed, and for a name of nothing.
     """
     given = [find(path) for path in paths] or [shipped()]
     # As they were named first, by where they really are.
     found: dict[str, Path] = {}
-    nearly: dict[str, str] = {}
+    nearly: dict[str, tuple[Path, str]] = {}
     for path in given:
         if not is_folder(path):
             found.setdefault(realpath(path), path)
             continue
         inside = {file: look_at(file) for file in _yaml_below(path)}
         scenarios = [file for file, look in inside.items() if look.is_scenario]
-        lacks = {file: f"{file} {look.lacks}" for file, look in inside.items() if look.lacks}
+        lacks = {file: look.lacks for file, look in inside.items() if look.lacks}
         if not scenarios:
             needed = f"{', '.join(MARKS[:-1])} and {MARKS[-1]}"
             what = f"{path} holds no scenario: a scenario is a YAML file with {needed} at the top"
-            raise UsageError("; ".join((what, *lacks.values())))
+            raise UsageError("; ".join((what, *(f"{file} {each}" for file, each in lacks.items()))))
         for file in scenarios:
             found.setdefault(realpath(file), file)
-        nearly |= {realpath(file): sentence for file, sentence in lacks.items()}
-    for place, sentence in nearly.items():
+        nearly |= {realpath(file): (file, each) for file, each in lacks.items()}
+    for place, (file, each) in nearly.items():
         # Whoever names a file means it.
         if place not in found:
-            passed_over(sentence)
+            passed_over(file, each)
     return list(found.values())
 
 

@@ -93,7 +93,7 @@ class Fakes:
     paths: list[Path] = field(default_factory=list)
     loads: int = 0
 
-    def load(self, paths: Sequence[Path]) -> tuple[Sequence[FakeScenario], Sequence[str]]:
+    def load(self, paths: Sequence[Path], noticed: object = None) -> tuple[Sequence[FakeScenario], Sequence[str]]:
         self.loads += 1
         self.paths.extend(paths)
         return self.scenarios, self.problems

@@ -252,7 +252,7 @@ def refused(*_: object, **__: object) -> Result:
 )
 def test_all_together_has_a_place_of_its_own(words: list[str], places: set[str], tmp_path: Path) -> None:
     path = write(tmp_path)
-    doors = Doors(load=lambda paths: load_all([path]), run=refused)
+    doors = Doors(load=lambda paths, noticed=None: load_all([path]), run=refused)
     assert main(["requirements", *words], doors) == 1
     assert {f"{found.relative_to(tmp_path)}" for found in tmp_path.rglob("*.md")} == places
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chatsim.findings.finding import VERDICTS, Finding, Findings, unreadable
 from chatsim.findings.github import ANNOTATIONS_MAX, SUMMARY_BYTES_MAX, annotated, summary
-from chatsim.scenario.load import Problem
+from chatsim.scenario.load import Notice, Problem
 from tests.findings.examples import finding
 
 
@@ -61,6 +61,22 @@ def test_at_most_ten_and_the_last_says_how_many_more(bad: int, lines: int, more:
     told = annotated(Findings(finding(line=line) for line in range(bad)))
     assert len(told) == lines <= ANNOTATIONS_MAX
     assert (f"and {more} more" in told[-1]) == (more is not None)
+
+
+@pytest.mark.parametrize(
+    ("bad", "noticed", "errors", "more"), [(0, 2, 0, 0), (8, 2, 8, 0), (8, 3, 8, 2), (12, 1, 10, 4)]
+)
+def test_what_was_noticed_is_a_warning_after_what_was_found_and_ten_are_all(
+    bad: int, noticed: int, errors: int, more: int
+) -> None:
+    notices = [Notice(f"/checkout/mine/{place}.yaml", 1, f"passed over: {place}.yaml") for place in range(noticed)]
+    told = annotated(Findings(finding(line=line) for line in range(bad)), Path("/checkout"), notices)
+    levels = [line.partition(" ")[0] for line in told]
+    assert levels == ["::error"] * errors + ["::warning"] * (len(told) - errors)
+    assert len(told) == min(bad + noticed, ANNOTATIONS_MAX)
+    assert (f"and {more} more: all of them are in the log" in told[-1]) == (more > 0)
+    if errors < 9:
+        assert told[errors] == "::warning file=mine/0.yaml,line=1,title=chatsim::passed over: 0.yaml"
 
 
 def test_what_has_gone_is_a_warning() -> None:

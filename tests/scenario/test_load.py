@@ -135,12 +135,12 @@ def test_what_is_nearly_a_scenario_is_passed_over_and_named(tmp_path: Path) -> N
     good = write(tmp_path, "b/good.yaml", EXAMPLE)
     near = write(tmp_path, "b/course.yaml", "name: x\nduration: 5s\ngroups: []\n")
     write(tmp_path, "b/other.yaml", "name: x\n")
-    told: list[str] = []
-    assert discover([tmp_path, good], passed_over=told.append) == [good]
-    assert told == [f"{near} has name and groups, but no expect"]
+    told: list[tuple[Path, str]] = []
+    assert discover([tmp_path, good], passed_over=lambda *each: told.append(each)) == [good]
+    assert told == [(near, "has name and groups, but no expect")]
     # Whoever names a file means it.
     told.clear()
-    assert discover([tmp_path, near], passed_over=told.append) == [good, near]
+    assert discover([tmp_path, near], passed_over=lambda *each: told.append(each)) == [good, near]
     assert told == []
 
 
