@@ -101,17 +101,16 @@ class Compared(Held):
         return self._all[(self._all.low > 0) | (self._all.high < 0)].reset_index(drop=True)
 
     def changed_once(self) -> pd.DataFrame:
-        """Those of `changed` that say something of their own: where all users are of one group, its numbers are those
-        of all."""
+        """Those of `changed` that say something of their own: where all users of both are of one group, its numbers are
+        those of all."""
         changed = self.changed()
         return changed[changed.metric.isin(self._told.metric)].reset_index(drop=True)
 
     @cached_property
     def _told(self) -> pd.DataFrame:
-        heads = self._all.metric.str.partition("{")
-        groups = heads[2][heads[1] == "{"]
-        if groups.nunique() != 1:
+        if len(_groups(self.a)) != 1 or _groups(self.a) != _groups(self.b):
             return self._all
+        heads = self._all.metric.str.partition("{")
         return self._all[(heads[1] == "") | ~heads[0].isin(set(self._all.metric))]
 
     @property
@@ -164,6 +163,11 @@ class Compared(Held):
             )
             for row in self.changed_once().to_dict("records")
         ]
+
+
+def _groups(one: Replicated) -> set[str]:
+    """The groups that have numbers of their own."""
+    return {group for _, brace, group in (name.partition("{") for name in map(str, one.frame.columns)) if brace}
 
 
 def _signed(value: float) -> str:

@@ -175,5 +175,12 @@ def test_the_only_group_is_told_once_and_of_several_each() -> None:
     )
     assert two.told().startswith("3 of 3 numbers differ")
     assert two.changed_once().metric.tolist() == names
+    others = ["p99_s", "p99_s{group=web}", "p99_s{group=tv}"]
+    for mine, its in ((names, others), (names[:2], others), (others, names[:2])):
+        shared = Compared(
+            replicated("a", None, **dict.fromkeys(mine, LUCK)), replicated("b", None, **dict.fromkeys(its, later))
+        )
+        # The only one that both have, and not all of whoever has another.
+        assert shared.changed_once().metric.tolist() == names[:2]
     alone = Compared(replicated("a", None, **{names[1]: LUCK}), replicated("b", None, **{names[1]: later}))
     assert alone.changed_once().metric.tolist() == names[1:2]
