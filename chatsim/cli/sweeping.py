@@ -67,6 +67,7 @@ def add(app: typer.Typer) -> None:
         from chatsim.runner.sweep import DamagedFileWarning
         from chatsim.runner.sweep import sweep as play
         from chatsim.store.folder import safe_name
+        from chatsim.verdict.wires import played_as
 
         if out is not None:
             check_form(out)
@@ -105,7 +106,9 @@ def add(app: typer.Typer) -> None:
         if out is not None:
             write_table(table, out)
         if json:
-            emit_document({"scenario": scenario.name, "wire": on, "rows": table.to_dict("records")})
+            emit_document(
+                {"scenario": scenario.name, "wire": played_as(on, fidelity), "rows": table.to_dict("records")}
+            )
             return
         _show(table, None if everything or metrics else promised(scenario.expect))
         if out is not None:

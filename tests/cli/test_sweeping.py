@@ -76,6 +76,12 @@ def test_json_is_one_document_of_the_metrics_that_are_wanted(capsys: Capture) ->
     assert [(row["users"], row["metric"], row["n"]) for row in document["rows"]] == [(2, "ack_latency_mean_s", 2)]
 
 
+def test_json_names_the_wire_as_all_else_does(file: Path, capsys: Capture) -> None:
+    file.write_text(WORDS.replace("LIMIT", "200ms").replace("lost == 0", "sent > 1"), encoding="utf-8")
+    assert swept("--set", "users=2", "--metric", "sent", "--fidelity", "flow", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["wire"] == "flow"
+
+
 def test_what_is_damaged_is_said_and_played_again(capsys: Capture) -> None:
     assert swept("--set", "users=2", "--keep", "kept") == 0
     first = capsys.readouterr().out
