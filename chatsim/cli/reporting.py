@@ -6,6 +6,7 @@ report is `analysis`'.
 
 from __future__ import annotations
 
+from os.path import realpath
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,8 @@ def add(app: typer.Typer) -> None:
         from chatsim.analysis.report.build import page
         from chatsim.analysis.report.pdf import document
 
+        if pdf is not None and realpath(pdf) == realpath(out):
+            raise UsageError(f"{pdf} is where the page goes: name another file with --pdf")
         found = [read_any(run) for run in runs]
         made = [(out, "--out", page(found).encode("utf-8"))]
         if pdf is not None:

@@ -58,6 +58,22 @@ def test_what_is_no_run_is_three_and_a_damaged_one_is_four(tmp_path: Path, capsy
     assert call("report") == 3
 
 
+def test_one_file_for_both_is_three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    _, sim, _ = kept.runs()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link.pdf").symlink_to("a.pdf")
+    for words in (
+        ["-o", "a.pdf", "--pdf", tmp_path / "a.pdf"],
+        ["--pdf", "report.html"],
+        ["-o", "a.pdf", "--pdf", "link.pdf"],
+    ):
+        assert call("report", sim, *words) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("is where the page goes: name another file with --pdf") == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["link.pdf"]
+
+
 def test_where_nothing_can_be_written_is_three(tmp_path: Path, capsys: Capture) -> None:
     _, sim, _ = kept.runs()
     taken = tmp_path / "taken"
