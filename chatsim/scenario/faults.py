@@ -45,7 +45,9 @@ def near(word: object, known: Iterable[str]) -> list[str]:
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
-    """A hint in brackets that names the nearest known word, or else all of them."""
+    """A hint in brackets that names the nearest known word, or else all of them; none where none is known."""
     names = list(known)
     meant = near(word, names)
-    return f" (did you mean {meant[0]}?)" if meant else f" (known: {', '.join(names)})"
+    if meant:
+        return f" (did you mean {meant[0]}?)"
+    return f" (known: {', '.join(names)})" if names else ""

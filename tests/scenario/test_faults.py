@@ -34,3 +34,7 @@ def test_several_faults_are_one_usage_error_and_one_value_error() -> None:
 )
 def test_did_you_mean(word: object, hint: str) -> None:
     assert did_you_mean(word, ["rate", "ping_interval"]) == hint
+
+
+def test_where_nothing_is_known_there_is_no_hint() -> None:
+    assert did_you_mean("rate", []) == ""

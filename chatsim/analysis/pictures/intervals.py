@@ -33,7 +33,8 @@ def differences(
     table = compared.summary() if isinstance(compared, Compared) else compared
     canvas.needs(table, SUMMARY, "the comparison")
     if metrics is None:
-        told = table["metric"].map(_is_told)
+        # Mapped, an empty column would stay one of texts.
+        told = np.array([_is_told(name) for name in table["metric"]], dtype=bool)
         rows = table[told & ((table["low"] > 0) | (table["high"] < 0))]
     else:
         rows = table.set_index("metric").loc[wanted(metrics, list(table["metric"]))].reset_index()

@@ -58,7 +58,7 @@ def ecdf(
         return _curves({"all": messages}, column, limit_s, ax, limits_s)
     canvas.needs(messages, [by], "the table of messages")
     parts = {str(name): part for name, part in messages.groupby(by, sort=True)}
-    return _curves(parts or {"all": messages}, column, limit_s, ax, limits_s)
+    return _curves(parts, column, limit_s, ax, limits_s)
 
 
 def overlaid(
@@ -232,7 +232,8 @@ def _curves(
     limits_s: Mapping[str, float] | None = None,
 ) -> Axes:
     limits = limits_s or {}
-    for name in limits:
+    # Where there is no curve at all, that is what there is to be said.
+    for name in limits if parts else ():
         canvas.one_of(name, parts, "curve")
     found = {name: samples(part, column) for name, part in parts.items()}
     found = {name: values for name, values in found.items() if values.size}

@@ -49,6 +49,8 @@ def heatmap(
     parameters, the first two that vary where they are left out; `at` fixes the others. Raises UsageError with the
     nearest name.
     """
+    if (empty := _of_nothing(sweep, ax)) is not None:
+        return empty
     metric = _named(sweep, metric)
     varied, points = _points(sweep, metric, at or {}, [name for name in (x, y) if name is not None])
     canvas.number(limit, "limit", unit_of(metric))
@@ -91,6 +93,8 @@ def along(
 ) -> Axes:
     """The mean of a metric with its interval, over one parameter; a mean without one is hollow, and infinite means are
     marked at the top."""
+    if (empty := _of_nothing(sweep, ax)) is not None:
+        return empty
     metric = _named(sweep, metric)
     varied, points = _points(sweep, metric, at or {}, [] if x is None else [x])
     canvas.number(limit, "limit", unit_of(metric))
@@ -162,6 +166,16 @@ def verdict(low: float, high: float, limit: float, op: Op) -> str:
     if op == "<=":
         return "holds" if high <= limit else "broken" if low > limit else "undecided"
     return "holds" if low >= limit else "broken" if high < limit else "undecided"
+
+
+def _of_nothing(sweep: pd.DataFrame, ax: Axes | None) -> Axes | None:
+    """The picture of a sweep without a point, which knows no metric; None for any other."""
+    canvas.needs(sweep, NUMBERS, "the sweep")
+    if not sweep.empty:
+        return None
+    with canvas.drawn_on(ax) as ax:
+        canvas.nothing(ax, "no point was played")
+        return ax
 
 
 def _named(sweep: pd.DataFrame, metric: str) -> str:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from chatsim.analysis import frames
+from chatsim.analysis.compared import SUMMARY
 from chatsim.analysis.results import Run
 from chatsim.runner.desk import load, simulate
 
@@ -84,6 +85,12 @@ def sweep(
     rows = [(users, limit, metric, *numbers, 10) for (users, limit), numbers in values.items()]
     names = ["groups.mobile.users", "handler.rate_limit", *SWEEP]
     return pd.DataFrame(rows, columns=names).astype(SWEEP)
+
+
+def compared(*rows: tuple[str, float, float, float, float]) -> pd.DataFrame:
+    """A comparison: each number's name, the mean of a, the difference, and its interval."""
+    made = [(name, a, a + between, between, low, high, 10, 1.0, 0) for name, a, between, low, high in rows]
+    return pd.DataFrame(made, columns=list(SUMMARY)).astype(SUMMARY)
 
 
 def labels(ax: Axes) -> list[str]:

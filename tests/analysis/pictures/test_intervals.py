@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from math import inf
 
-import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 
-from chatsim.analysis.compared import SUMMARY, Compared
+from chatsim.analysis.compared import Compared
 from chatsim.analysis.pictures import differences
 from chatsim.analysis.pictures.intervals import ROWS_MAX
 from chatsim.errors import UsageError
 from tests.analysis.pictures import tables
 from tests.analysis.test_compared import LUCK, replicated
-
-
-def compared(*rows: tuple[str, float, float, float, float]) -> pd.DataFrame:
-    made = [(name, a, a + between, between, low, high, 10, 1.0, 0) for name, a, between, low, high in rows]
-    return pd.DataFrame(made, columns=list(SUMMARY)).astype(SUMMARY)
 
 
 def drawn(ax: Axes) -> dict[str, list[float]]:
@@ -27,7 +21,7 @@ def drawn(ax: Axes) -> dict[str, list[float]]:
 
 
 def test_differences_are_shares_of_the_first_mean() -> None:
-    table = compared(("sent", 200.0, 20.0, 10.0, 30.0), ("delivery_latency_p99_s", 0.1, -0.02, -0.05, 0.01))
+    table = tables.compared(("sent", 200.0, 20.0, 10.0, 30.0), ("delivery_latency_p99_s", 0.1, -0.02, -0.05, 0.01))
     ax = differences(table, ["sent", "delivery_latency_p99_s"], ax=tables.axes())
     assert drawn(ax) == {"differs": [10.0], "luck explains it": [pytest.approx(-20.0)]}
     assert [text.get_text() for text in ax.get_yticklabels()] == ["sent", "delivery_latency_p99_s"]
@@ -46,14 +40,16 @@ def test_without_names_what_differs_is_shown() -> None:
 
 
 def test_what_has_no_share_is_named() -> None:
-    table = compared(("lost", 0.0, 3.0, 1.0, 5.0), ("undelivered", 1.0, inf, inf, inf), ("sent", 10.0, 1.0, 0.5, 1.5))
+    table = tables.compared(
+        ("lost", 0.0, 3.0, 1.0, 5.0), ("undelivered", 1.0, inf, inf, inf), ("sent", 10.0, 1.0, 0.5, 1.5)
+    )
     assert tables.labels(differences(table, ax=tables.axes())) == ["not drawn: lost, undelivered", "differs"]
     only = differences(table.iloc[:1], ax=tables.axes())
     assert tables.words(only) == ["no share of a, or no interval: lost"]
 
 
 def test_of_many_the_surest_are_shown_and_the_rest_is_named() -> None:
-    table = compared(*[(f"number{n:02}", 10.0, 1.0, 1.0 - n / 100, 1.0 + n / 100) for n in range(1, 26)])
+    table = tables.compared(*[(f"number{n:02}", 10.0, 1.0, 1.0 - n / 100, 1.0 + n / 100) for n in range(1, 26)])
     ax = differences(table, ax=tables.axes())
     names = [text.get_text() for text in ax.get_yticklabels()]
     assert names == [f"number{n:02}" for n in range(1, ROWS_MAX + 1)]
@@ -61,14 +57,18 @@ def test_of_many_the_surest_are_shown_and_the_rest_is_named() -> None:
 
 
 def test_numbers_are_named_as_expectations_write_them_too() -> None:
-    table = compared(("delivery_latency_p95_s", 0.1, 0.02, 0.01, 0.03), ("sent", 200.0, 20.0, 10.0, 30.0))
+    table = tables.compared(("delivery_latency_p95_s", 0.1, 0.02, 0.01, 0.03), ("sent", 200.0, 20.0, 10.0, 30.0))
     ax = differences(table, ["p95(delivery_latency)"], ax=tables.axes())
     assert [text.get_text() for text in ax.get_yticklabels()] == ["delivery_latency_p95_s"]
 
 
 def test_no_difference_says_so_and_wrong_names_are_refused() -> None:
-    same = compared(("sent", 200.0, 0.0, -1.0, 1.0))
+    same = tables.compared(("sent", 200.0, 0.0, -1.0, 1.0))
     assert tables.words(differences(same, ax=tables.axes())) == ["no number differs"]
+    nothing = Compared(replicated("a", sent=LUCK), replicated("b", sent=LUCK)).changed()
+    assert tables.words(differences(nothing, ax=tables.axes())) == ["no number differs"]
+    with pytest.raises(UsageError, match=r"there is no metric sent$"):
+        differences(nothing, ["sent"])
     with pytest.raises(UsageError, match=r"no metric sents \(did you mean sent\?\)"):
         differences(same, ["sents"])
     with pytest.raises(UsageError, match="the comparison has no column a"):
@@ -77,6 +77,8 @@ def test_no_difference_says_so_and_wrong_names_are_refused() -> None:
 
 def test_every_difference_has_its_unit() -> None:
     names = ["delivery_latency_p99_s{group=web}", "utilisation_max", "utilisation_count", "drain_time_max_s"]
-    table = compared(*[(name, 4.0, by, by, by) for name, by in zip(names, [0.00353612, -0.25, 3.0, 2.0], strict=True)])
+    table = tables.compared(
+        *[(name, 4.0, by, by, by) for name, by in zip(names, [0.00353612, -0.25, 3.0, 2.0], strict=True)]
+    )
     ax = differences(table, names, ax=tables.axes())
     assert tables.words(ax)[:4] == ["+3.536 ms", "-25 %", "+3", "+2 s"]
