@@ -68,6 +68,9 @@ def heatmap(
         per = 1.0 if unit is None else unit.per_s
         shown = np.ma.masked_invalid(means * per)
         image = ax.imshow(shown, origin="lower", aspect="auto", cmap="cividis_r", interpolation="nearest")
+        if shown.count():
+            # Before anything is coloured by it: a bar takes no range without a width, and would choose one itself.
+            image.set_clim(*_range(float(shown.min()), float(shown.max())))
         ax.grid(visible=False)
         ax.set_facecolor(canvas.PALE)
         _cells(ax, means * per, image)
@@ -77,7 +80,9 @@ def heatmap(
         ax.set(xlabel=_said(x, 60), ylabel=_said(y, 40))
         label = canvas.plain_text(_axis(metric, unit), 60)
         if shown.count():
-            ax.figure.colorbar(image, ax=ax, label=label)
+            bar = ax.figure.colorbar(image, ax=ax, label=label)
+            if (shown == np.round(shown)).all():
+                canvas.whole(bar.ax)
         canvas.below(ax, extra=handles)
         return ax
 
@@ -217,6 +222,13 @@ def _cells(ax: Axes, means: npt.NDArray[np.float64], image: AxesImage) -> None:
         ink = max(("white", "black"), key=lambda colour: contrast(to_rgb(colour), ground))
         margin = {"boxstyle": "round,pad=0.25", "facecolor": ground, "edgecolor": "none"}
         ax.text(column, row, text, ha="center", va="center", fontsize=7.5, color=ink, bbox=margin)
+
+
+def _range(least: float, most: float) -> tuple[float, float]:
+    """The ends of the colours; where all means are equal, from 0 to what they are, or to 1 where that is 0."""
+    if most - least > 1e-9 * max(abs(least), abs(most)):
+        return least, most
+    return min(0.0, least), max(0.0, most) if least or most else 1.0
 
 
 def contrast(one: tuple[float, float, float], other: tuple[float, float, float]) -> float:

@@ -144,6 +144,31 @@ def test_a_number_is_read_on_its_cell_and_no_hatching_runs_through_it() -> None:
         assert contrast(to_rgb(text.get_color()), ground) > 4.5
 
 
+@pytest.mark.parametrize(
+    ("metric", "mean", "ends", "ticks"),
+    [
+        ("lost", 0.0, (0.0, 1.0), [0.0, 1.0]),
+        ("lost", 3.0, (0.0, 3.0), [0.0, 1.0, 2.0, 3.0]),
+        ("delivery_latency_p99_s", 0.04, (0.0, 40.0), None),
+    ],
+)
+def test_where_all_are_equal_the_bar_is_one_of_what_can_be_and_a_number_stands_on_its_cell(
+    metric: str, mean: float, ends: tuple[float, float], ticks: list[float] | None
+) -> None:
+    ax = heatmap(tables.sweep(dict.fromkeys(POINTS, (mean, mean, mean)), metric), metric, ax=tables.axes())
+    ax.figure.canvas.draw()
+    [image], bar = ax.images, ax.figure.axes[1]
+    assert image.get_clim() == bar.get_ylim() == ends
+    if ticks is not None:
+        assert [tick for tick in bar.get_yticks() if ends[0] <= tick <= ends[1]] == ticks
+    shown = [text.get_bbox_patch() for text in ax.texts if text.get_text() != "no\nsample"]
+    assert len(shown) == 5
+    cell = to_rgb(image.to_rgba(np.array([ends[1] if mean else 0.0]))[0][:3])
+    for margin in shown:
+        assert margin is not None
+        assert to_rgb(margin.get_facecolor()[:3]) == pytest.approx(cell)
+
+
 def test_contrast_is_that_of_the_standard() -> None:
     assert contrast(to_rgb("white"), to_rgb("black")) == pytest.approx(21.0)
     assert contrast(to_rgb("#777777"), to_rgb("white")) == pytest.approx(4.48, abs=0.01)
