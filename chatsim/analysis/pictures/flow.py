@@ -5,12 +5,14 @@ Decides what is counted together. Rule: counts stand for whole intervals, whose 
 
 from __future__ import annotations
 
+from math import floor, log10
 from typing import Final
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from chatsim.analysis.arrays import FloatArray
 from chatsim.analysis.pictures import canvas
 from chatsim.core.codes import REPLACED
 from chatsim.errors import UsageError
@@ -18,6 +20,12 @@ from chatsim.scenario.units import quantity
 
 APART_S: Final = 10.0
 """Two herds are two where nobody comes back for so long."""
+
+SHORTEST_S: Final = 1e-9
+"""No clock of a run tells less, and no count of less fits its whole number."""
+
+BINS_MAX: Final = 10_000
+"""So many intervals are drawn: a picture has fewer columns than that."""
 
 TAKEN_OVER: Final = f"close {REPLACED}"
 """How a connection ends whose device has come back on a newer one."""
@@ -84,18 +92,21 @@ def herd(
 
     `connections` is `run.connections`; intervals lie on multiples of `bin_s`; `from_s` and `to_s` choose the time (s).
     Without them it is that of the greatest herd, where several lie more than ten seconds apart. The busiest interval
-    is named. Raises UsageError with the nearest name of a column, or for an interval that is none.
+    is named. Raises UsageError with the nearest name of a column, or for an interval that is none or makes too many.
     """
     canvas.needs(connections, ["user", "opened_at_s", "closed_at_s", "end"], "the table of connections")
     for name, value in (("bin_s", bin_s), ("from_s", from_s), ("to_s", to_s)):
         canvas.number(value, name)
-    if not bin_s > 0:
-        raise UsageError(f"bin_s={bin_s:g}: an interval is longer than 0 s, such as 0.1")
+    if not SHORTEST_S <= bin_s < np.inf:
+        raise UsageError(
+            f"bin_s={bin_s:g}: an interval is longer than 0 s, a nanosecond at least, and has an end, such as 0.1"
+        )
     back = returns(connections)
     everybody = back.size
     if from_s is None and to_s is None and everybody:
         back = max(np.split(back, np.flatnonzero(np.diff(back) > APART_S) + 1), key=len)
     back = back[(back >= (-np.inf if from_s is None else from_s)) & (back < (np.inf if to_s is None else to_s))]
+    _check_few(back, bin_s)
     with canvas.drawn_on(ax) as ax:
         if not back.size:
             canvas.nothing(ax, "nobody came back")
@@ -123,6 +134,19 @@ def herd(
         ax.set(xlabel=canvas.TIME, ylabel=f"reconnections (count per {every})")
         canvas.below(ax)
         return ax
+
+
+def _check_few(back: FloatArray, bin_s: float) -> None:
+    """Refuse more intervals than a picture can show. Raises UsageError with the shortest that are few enough."""
+    if not back.size or back[-1] - back[0] <= bin_s * BINS_MAX:
+        return
+    span_s = float(back[-1] - back[0])
+    power = 10.0 ** floor(log10(span_s / BINS_MAX))
+    enough = next(step * power for step in (1, 2, 5, 10) if span_s <= step * power * BINS_MAX)
+    raise UsageError(
+        f"bin_s={bin_s:g} makes more than {BINS_MAX:,} intervals in {span_s:.4g} s: give {enough:g} or more, or choose "
+        "less of the time with from_s and to_s"
+    )
 
 
 def returns(connections: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

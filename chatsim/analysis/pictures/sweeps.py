@@ -107,11 +107,13 @@ def along(
     if x is None:
         raise UsageError("no parameter of this sweep varies: name one with x=")
     _check_fixed(points, varied, (x,))
+    numeric = pd.api.types.is_numeric_dtype(points[x])
+    if numeric:
+        points = points.sort_values(x, kind="stable")
     with canvas.drawn_on(ax) as ax:
         low, mean, high = (points[name].to_numpy(dtype=np.float64) for name in ("low", "mean", "high"))
         unit = canvas.Unit(np.concatenate([low, mean, high]), limit) if unit_of(metric) == "s" else None
         per = 1.0 if unit is None else unit.per_s
-        numeric = pd.api.types.is_numeric_dtype(points[x])
         places = points[x].to_numpy(dtype=np.float64) if numeric else np.arange(len(points), dtype=np.float64)
         fine = np.isfinite(mean)
         bare = fine & np.isnan(low)

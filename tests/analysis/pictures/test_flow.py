@@ -79,8 +79,22 @@ def test_what_is_wrong_is_refused() -> None:
         herd(tables.connections().rename(columns={"opened_at_s": "opened_at"}))
     with pytest.raises(UsageError, match="no column vain"):
         load_over_time(tables.series(1), tables.events().drop(columns="vain"))
-    with pytest.raises(UsageError, match="longer than 0 s"):
-        herd(tables.connections(), bin_s=0)
+    for bin_s in (0, -1.0, 5e-324, inf):
+        with pytest.raises(UsageError, match="longer than 0 s"):
+            herd(tables.connections(), bin_s=bin_s)
+
+
+def test_more_intervals_than_a_picture_holds_are_refused_with_the_shortest_that_can_be() -> None:
+    lost = [(f"u{n}", 0.0, 10.0, "connection gone") for n in range(3)]
+    back = [(f"u{n}", at, inf, None) for n, at in enumerate([10.0, 12.0, 17.0])]
+    table = tables.connections(*lost, *back)
+    for bin_s in (1e-9, 1e-7, 0.0005):
+        with pytest.raises(UsageError, match=r"more than 10,000 intervals in 7 s: give 0\.001 or more, or choose"):
+            herd(table, bin_s=bin_s)
+    assert tables.labels(herd(table, bin_s=0.001, ax=tables.axes()))[0] == "came back (3 of 3)"
+    # All at one moment are in one interval, however short.
+    alone = herd(table, bin_s=1e-7, from_s=11.0, to_s=13.0, ax=tables.axes())
+    assert tables.labels(alone)[0] == "came back (1 of 3)"
 
 
 def test_what_is_no_number_and_no_table_is_refused() -> None:

@@ -97,6 +97,14 @@ def test_words_are_places_in_their_order() -> None:
     assert ax.get_ylabel() == "lost (count)"
 
 
+def test_numbers_are_drawn_in_their_order_whatever_that_of_the_grid_was() -> None:
+    points = {(users, "30/min"): (float(users), users - 1.0, users + 1.0) for users in (12, 6, 9)}
+    (bars,) = along(tables.sweep(points, "lost"), "lost", ax=tables.axes()).containers
+    data, _, (spans,) = bars.lines  # type: ignore[attr-defined]
+    assert data.get_xdata().tolist() == data.get_ydata().tolist() == [6.0, 9.0, 12.0]
+    assert [point[1] for point in spans.get_segments()[0]] == [5.0, 7.0]
+
+
 def test_a_metric_is_named_as_an_expectation_writes_it_too() -> None:
     sweep, at = tables.sweep(POINTS), {"handler.rate_limit": "30/min"}
     name, promise = "delivery_latency_p99_s", "p99(delivery_latency)"
