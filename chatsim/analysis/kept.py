@@ -230,7 +230,7 @@ def read(folder: Path) -> Run:
     Raises UsageError where it is none, HarnessError where it is damaged.
     """
     found = read_result(folder)
-    return Run(found, Source(found.scenario, f"{folder / 'scenario.json'}") if found.words else None)
+    return Run(found, Source.at(found.scenario, folder / "scenario.json") if found.words else None)
 
 
 def label(folder: Path) -> Label:

@@ -146,8 +146,9 @@ class Run(Held):
 
     @property
     def again(self) -> str:
-        """The command that runs it again, seen from here, with what `with_` changed; no path of this machine is in it.
-        What has to be done before, such as saving a scenario that stands in no file, is its comment."""
+        """The command that runs it again, seen from here, with what `with_` changed; no path of this machine is in it
+        where there is one from here. What has to be done before, such as saving a scenario that stands in no file, is
+        its comment."""
         return " ".join(self._again)
 
     @property

@@ -209,7 +209,8 @@ def _read(path: Path) -> Scenario:
         raise ScenarioErrors([*problems, Problem(str(path), 1, 1, "", what)])
     lines = {at: place.line for at, place in document.places.items()}
     try:
-        scenario = Scenario.of(document.value, folder=path.parent, path=path, lines=lines)
+        here = None if path.is_absolute() else Path.cwd()
+        scenario = Scenario.of(document.value, folder=path.parent, path=path, seen_from=here, lines=lines)
     except f.FaultsError as faults:
         raise ScenarioErrors(_in_order(problems + _placed(path, faults, document))) from None
     if _is_shipped(path):

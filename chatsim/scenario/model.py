@@ -255,6 +255,7 @@ class Scenario(Words):
     live: dict[str, Any] = Field(default_factory=dict)
 
     _path: Path | None = PrivateAttr(default=None)
+    _seen_from: Path | None = PrivateAttr(default=None)
     _folder: Path | None = PrivateAttr(default=None)
     _source: dict[str, Any] = PrivateAttr(default_factory=dict)
     _lines: dict[f.Path, int] = PrivateAttr(default_factory=dict)
@@ -270,17 +271,20 @@ class Scenario(Words):
         *,
         folder: Path | None = None,
         path: Path | None = None,
+        seen_from: Path | None = None,
         lines: Mapping[f.Path, int] | None = None,
     ) -> "Scenario":
         """The scenario of a mapping in the words of a scenario file, `live:` tried out as well.
 
-        `folder` is where its files are looked for, `lines` the line of each path. Raises FaultsError with every fault.
+        `folder` is where its files are looked for, `lines` the line of each path, `seen_from` the working directory
+        where `path` is relative. Raises FaultsError with every fault.
         """
         made, found = cls._checked(mapping, folder)
         found += _live_faults(mapping, folder, found)
         if made is None or found:
             raise f.FaultsError(found)
         made._path, made._folder, made._source, made._lines = path, folder, dict(mapping), dict(lines or {})
+        made._seen_from = seen_from
         made._read = made._source
         return made._with_expectation_lines()
 
@@ -297,6 +301,11 @@ class Scenario(Words):
     def path(self) -> Path | None:
         """The file that this was read from."""
         return self._path
+
+    @property
+    def seen_from(self) -> Path | None:
+        """The working directory in which `path` was read, where it is relative."""
+        return self._seen_from
 
     @property
     def words(self) -> dict[str, Any]:
@@ -363,6 +372,7 @@ class Scenario(Words):
         made, found = self._checked(merged(self._source), self._folder)
         assert made is not None, f"the overrides were tried out when the scenario was made: {found}"
         made._path, made._folder, made._lines = self._path, self._folder, self._lines
+        made._seen_from = self._seen_from
         made._source = merged(self._source)
         # A run of the file would merge them only where it is live.
         made._changes = None
@@ -410,7 +420,7 @@ class Scenario(Words):
         all_changes = {**(changes or {}), **words}
         scenario_words, group_words = _words_of(type(self)), _words_of(Group)
         source = changed(self._source, all_changes, words=scenario_words, group_words=group_words)
-        made = type(self).of(source, folder=self._folder, path=self._path, lines=self._lines)
+        made = type(self).of(source, folder=self._folder, path=self._path, seen_from=self._seen_from, lines=self._lines)
         made._time_scale = self._time_scale
         made._read, made._changes = self._read, None
         if self._changes is not None:

@@ -2,7 +2,7 @@
 
 Decides what stands in that line: the scenario's file seen from here, the changes that were made to its words, wire and
 seed. Rule: who executes it sees the same once more; what has to be done before stands behind it as a comment of the
-shell; and no path of this machine is in it.
+shell; and no path of this machine is in it, but that of a file that was named from elsewhere and has none from here.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from os.path import realpath, relpath
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,18 +30,25 @@ WIDTH: Final = 80
 
 class Source(msgspec.Struct, frozen=True):
     """Where a scenario is to be had: its `file` (None: it stands in none), `changes` of the words that stand there, by
-    their paths, and its `name`."""
+    their paths, and its `name`. A relative file was named in the working directory `seen_from` (None: the one that is
+    now)."""
 
     name: str
     file: str | None = None
     changes: Mapping[str, Any] = {}
+    seen_from: Path | None = None
 
     @classmethod
     def of(cls, scenario: Scenario) -> Source:
         """That of a scenario that was loaded, or made of words."""
         if scenario.path is None or scenario.changes is None:
             return cls(scenario.name)
-        return cls(scenario.name, f"{scenario.path}", scenario.changes)
+        return cls(scenario.name, f"{scenario.path}", scenario.changes, scenario.seen_from)
+
+    @classmethod
+    def at(cls, name: str, path: Path) -> Source:
+        """That of a file as it is named here and now."""
+        return cls(name, f"{path}", seen_from=None if path.is_absolute() else Path.cwd())
 
     def saved(self) -> Source:
         """That of the same scenario where its changes cannot be said, so that it has to be saved."""
@@ -62,7 +70,7 @@ def command(
             # Loaded first, for it may be the words of one that were played.
             before.append(f"after cs.load({name}).save({json.dumps(file)})")
         else:
-            file, there = _seen_from_here(Path(source.file))
+            file, there = _seen_from_here(Path(source.file), source.seen_from)
             before += [] if there else [f"in the folder of {json.dumps(file)}"]
         files.append(as_word(file))
     changes = set_options(sources[-1].changes)
@@ -119,11 +127,11 @@ def _broken(line: str, width: int) -> list[str]:
     return f"{_INDENT}--set {shlex.quote(joined)}".split("\n")
 
 
-def _seen_from_here(path: Path) -> tuple[str, bool]:
+def _seen_from_here(path: Path, seen_from: Path | None) -> tuple[str, bool]:
     """The path from the working directory or the folder above it, or the name of a shipped one; elsewhere the bare
-    name, and that it is not to be found by it."""
+    name, and that it is not to be found by it. A relative one leads there as it is, or from here."""
     if not path.is_absolute():
-        return path.as_posix(), True
+        return (path if seen_from is None else _led_to(path, seen_from)).as_posix(), True
     here = Path.cwd()
     for base, up in ((here, ""), (here.parent, "../")):
         # What lies below the root alone has nothing in common with here.
@@ -131,3 +139,13 @@ def _seen_from_here(path: Path) -> tuple[str, bool]:
             return up + path.relative_to(base).as_posix(), True
     name = shipped_name(path)
     return (path.name, False) if name is None else (name, True)
+
+
+def _led_to(path: Path, seen_from: Path) -> Path:
+    """The path that leads from here to where this one led from there; an absolute one where only the root is common."""
+    here = Path.cwd()
+    if here == seen_from:
+        return path
+    there = Path(realpath((seen_from / path).parent), path.name)
+    apart = there.parts[:2] != here.parts[:2]
+    return there if apart else Path(relpath(there, here))

@@ -63,6 +63,10 @@ def test_it_is_played_again_from_the_scenario_in_its_folder(
     folder = copy(played, tmp_path / "run")
     monkeypatch.chdir(tmp_path)
     assert read(folder).again == "chatsim run run/scenario.json --seed 1"
+    kept = read(Path("run"))
+    assert kept.again == "chatsim run run/scenario.json --seed 1"
+    monkeypatch.chdir(folder)
+    assert kept.again == "chatsim run scenario.json --seed 1"
     (folder / "scenario.json").unlink()
     assert read(folder).again.startswith("chatsim run s.yaml --seed 1  # after")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +204,26 @@ def test_the_line_that_plays_a_changed_scenario_again_plays_the_same(
     assert document["trace_hash"] == shown.result.trace_hash
     assert document["counters"] == shown.result.counters
     assert document["seed"] == 5
+
+
+@pytest.mark.parametrize("when", ["loaded", "changed", "played"])
+def test_the_line_is_true_wherever_one_has_gone_since(
+    when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path)
+    steps: dict[str, Callable[[Any], Any]] = {
+        "loaded": lambda _: load(SMALL.save("t.yaml").name),
+        "changed": lambda made: made.with_(duration="16s"),
+        "played": simulate,
+    }
+    shown: Any = None
+    for name, step in steps.items():
+        shown = step(shown)
+        if name == when:
+            monkeypatch.chdir("sub")
+    assert shown.again == "chatsim run ../t.yaml --set duration=16s --seed 1"
+    assert executed(shown.again, tmp_path, capsys)["trace_hash"] == shown.result.trace_hash
 
 
 def test_the_line_of_a_scenario_that_stands_in_no_file_is_true_when_it_has_been_saved(

@@ -90,6 +90,26 @@ def test_a_file_is_seen_from_here_and_no_folder_of_this_machine_is_named(
     assert line(Source("x", f"{here}/x.yaml")) == 'chatsim run x.yaml --seed 7  # in the folder of "x.yaml"'
 
 
+def test_a_file_that_was_named_from_elsewhere_is_led_to_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sub" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("sub/deep")
+    monkeypatch.chdir(tmp_path)
+    sources = [Source.at("t", Path(file)) for file in ("t.yaml", "sub/t.yaml", "./sub/../t.yaml", "link/../t.yaml")]
+    assert [line(source).split()[2] for source in sources] == [source.file for source in sources]
+    places = {
+        "sub": ["../t.yaml", "t.yaml", "../t.yaml", "t.yaml"],
+        "sub/deep": ["../../t.yaml", "../t.yaml", "../../t.yaml", "../t.yaml"],
+        # The shell goes by where a link leads.
+        "link": ["../../t.yaml", "../t.yaml", "../../t.yaml", "../t.yaml"],
+        "/": [f"{tmp_path}/t.yaml", f"{tmp_path}/sub/t.yaml", f"{tmp_path}/t.yaml", f"{tmp_path}/sub/t.yaml"],
+    }
+    for folder, files in places.items():
+        monkeypatch.chdir(tmp_path / folder)
+        assert [line(source).split()[2] for source in sources] == files
+
+
 def test_where_a_scenario_comes_from_is_known() -> None:
     steady = load(shipped() / "steady.yaml")
     made = steady.with_(users=5).with_seed(9)
