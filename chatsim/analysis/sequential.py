@@ -8,6 +8,7 @@ the answer depends on the values in the order of their replications alone, howev
 from __future__ import annotations
 
 from math import ceil, isinf
+from numbers import Integral, Real
 from typing import Final
 
 import msgspec
@@ -26,14 +27,18 @@ FIRST: Final = 3
 """Replications before the first look, as in the paper."""
 
 
+RELATIVE: Final = 0.05
+"""The share of the mean where nobody says how narrow."""
+
+
 class Precision(msgspec.Struct, frozen=True, kw_only=True):
     """How narrow the interval shall be: half its width at most `relative` of the mean, or at most `absolute`.
 
-    `relative` is a share, `absolute` is in the metric's unit; where both are given, either will do. `n_max` is when to
-    give up. Raises UsageError for what can never be reached.
+    `relative` is a share, `absolute` is in the metric's unit; where both are given, either will do, and where neither
+    is, `relative` is 0.05. `n_max` is when to give up. Raises UsageError for what can never be reached.
     """
 
-    relative: float | None = 0.05
+    relative: float | None = None
     absolute: float | None = None
     level: float = LEVEL
     first: int = FIRST
@@ -41,15 +46,17 @@ class Precision(msgspec.Struct, frozen=True, kw_only=True):
     n_max: int = 1000
 
     def __post_init__(self) -> None:
-        wanted = [width for width in (self.relative, self.absolute) if width is not None]
-        if not wanted or not all(width > 0 for width in wanted):
+        if self.relative is None and self.absolute is None:
+            msgspec.structs.force_setattr(self, "relative", RELATIVE)
+        if not all(width is None or (_is_real(width) and width > 0) for width in (self.relative, self.absolute)):
             raise UsageError("A precision is a positive share or width: give relative=0.05, or absolute= in the unit.")
-        if not 0 < self.level < 1:
-            raise UsageError(f"The level is {self.level}: give a number between 0 and 1.")
-        if not (2 <= self.first <= self.n_max and self.ahead >= 0):
+        if not (_is_real(self.level) and 0 < self.level < 1):
+            raise UsageError(f"The level is {self.level!r}: give a number between 0 and 1.")
+        whole = all(isinstance(number, Integral) for number in (self.first, self.ahead, self.n_max))
+        if not (whole and 2 <= self.first <= self.n_max and self.ahead >= 0):
             raise UsageError(
-                f"The first look is at {self.first} replications of at most {self.n_max}, {self.ahead} ahead: "
-                "give at least 2 for the first, no more than n_max, and nothing negative."
+                f"The first look is at {self.first!r} replications of at most {self.n_max!r}, {self.ahead!r} ahead: "
+                "give whole numbers, at least 2 for the first, no more than n_max, and nothing negative."
             )
 
     def look_ahead(self, n: int) -> int:
@@ -98,6 +105,10 @@ def stopping(replications: npt.ArrayLike, precision: Precision) -> Stop:
         return Stop(interval, reached, 0, is_capped=True)
     more = end - n if reached else _guess(interval, precision)
     return Stop(interval, reached, min(more, precision.n_max - n))
+
+
+def _is_real(number: object) -> bool:
+    return isinstance(number, Real)
 
 
 def _narrow(values: FloatArray, precision: Precision) -> npt.NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,20 +97,32 @@ def test_it_gives_up_at_the_most() -> None:
 def test_an_absolute_width_is_for_means_near_zero() -> None:
     around_zero = np.random.default_rng(2).normal(0.0, 1.0, 400)
     assert not stopping(around_zero, Precision()).is_done
-    stop = stopping(around_zero, Precision(relative=None, absolute=0.25))
+    stop = stopping(around_zero, Precision(absolute=0.25))
     assert stop.interval is not None
     assert stop.interval.half_width <= 0.25
-    assert stopping(around_zero, Precision(absolute=0.25)).interval == stop.interval
     assert stopping(np.zeros(8), Precision()).is_done
+
+
+def test_an_absolute_width_alone_counts_alone_and_either_does_where_both_are_given() -> None:
+    far_from_zero = 100.0 + np.random.default_rng(2).normal(0.0, 1.0, 400)
+    narrow = stopping(far_from_zero, Precision(absolute=0.25))
+    assert narrow.interval is not None
+    assert narrow.interval.n > 8
+    assert narrow.interval.half_width <= 0.25
+    assert (Precision().relative, Precision(absolute=0.25).relative) == (0.05, None)
+    # A share of 5 % is there at the first look.
+    both = stopping(far_from_zero, Precision(relative=0.05, absolute=0.25))
+    assert both == stopping(far_from_zero, Precision())
+    assert both.reached_n == 3
 
 
 def test_large_values_close_together_do_not_cancel() -> None:
     values = 1e9 + np.random.default_rng(3).random(30)
-    stop = stopping(values, Precision(relative=None, absolute=0.2))
+    stop = stopping(values, Precision(absolute=0.2))
     assert stop.is_done
     assert stop.interval is not None
     assert stop.interval.half_width <= 0.2
-    assert not stopping(values, Precision(relative=None, absolute=0.02)).is_done
+    assert not stopping(values, Precision(absolute=0.02)).is_done
 
 
 def test_an_infinite_replication_ends_it_and_is_shown() -> None:
@@ -127,17 +140,21 @@ def test_an_infinite_replication_ends_it_and_is_shown() -> None:
     "wrong",
     [
         {"relative": 0.0},
-        {"relative": None},
+        {"relative": "x"},
         {"absolute": -1.0},
+        {"absolute": "1ms"},
+        {"relative": 0.05, "absolute": float("nan")},
         {"level": 95.0},
+        {"level": "95%"},
+        {"first": 3.5},
         {"first": 1},
         {"n_max": 2},
         {"ahead": -1},
     ],
 )
-def test_what_is_no_precision_is_refused(wrong: dict[str, float]) -> None:
+def test_what_is_no_precision_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="give"):
-        Precision(**wrong)  # type: ignore[arg-type]
+        Precision(**wrong)
 
 
 def test_a_mean_of_zero_has_no_relative_precision_and_asks_for_as_many_again() -> None:
