@@ -1,8 +1,9 @@
 """A scenario with some of its words changed: `duration`, `handler.rate_limit`, `groups.mobile.users`, `events.0.at`.
 
 Decides which place of a scenario a path means. Rule: a path is the words of a scenario file with dots between, where a
-group goes by its name and an event or an expectation by its place from 0; a word of groups alone (`users`) is meant for
-the only group. What is put there is read as a file is, by the models; and it can be said again on a command line.
+group goes by its name, dots in it and all, and an event or an expectation by its place from 0, as a group does whose
+place is nobody's name; a word of groups alone (`users`) is meant for the only group. What is put there is read as a
+file is, by the models; and it can be said again on a command line.
 """
 
 from __future__ import annotations
@@ -44,11 +45,12 @@ def remembered(
     *,
     words: Collection[str],
     group_words: Collection[str],
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """What makes of the mapping that was `read`, by `changed`, what the `earlier` changes and then these made of it.
 
     In the order in which they were said, for a later one may lie within an earlier one; what a later one replaced is
-    left out, for its path may lead nowhere any more. Raises UsageError where a path leads nowhere.
+    left out, for its path may lead nowhere any more. None where no path leads to a place: another group's name is in
+    the way. Raises UsageError where a path leads nowhere.
     """
     made = deepcopy(dict(read))
     said: list[_Change] = []
@@ -61,14 +63,27 @@ def remembered(
     made = deepcopy(dict(read))
     told: dict[str, Any] = {}
     for each in said:
-        path = each.path
-        # A group may have had another name when it was said.
-        if path in told or not _leads_to(each.place, made, path, words, group_words):
-            path = ".".join(map(str, each.place))
-        into, key, _ = _found(made, path, words, group_words)
+        # A group may have had another name when it was said, and one may be called what is another's place.
+        paths = (each.path, ".".join(map(str, each.place)), _by_names(made, each.place))
+        fits = (p for p in paths if p not in told and _leads_to(each.place, made, p, words, group_words))
+        found = next(fits, None)
+        if found is None:
+            return None
+        into, key, _ = _found(made, found, words, group_words)
         into[key] = deepcopy(each.value)
-        told[path] = each.value
+        told[found] = each.value
     return told
+
+
+def _by_names(made: Mapping[str, Any], place: tuple[Any, ...]) -> str:
+    """The path to a place by the names that stand there."""
+    steps: list[str] = []
+    at: Any = made
+    for key in place:
+        there = isinstance(at, dict) or (isinstance(at, list) and key < len(at))
+        at = (at.get(key) if isinstance(at, dict) else at[key]) if there else None
+        steps.append(str(at["name"] if isinstance(key, int) and isinstance(at, dict) and "name" in at else key))
+    return ".".join(steps)
 
 
 def _leads_to(
@@ -101,11 +116,14 @@ def _found(
     elif steps[0] not in words:
         raise UsageError(f"{path}: a scenario has no {steps[0]}{did_you_mean(steps[0], [*words, *group_words])}")
     place: Any = made
-    above = []
-    for step in steps[:-1]:
-        above.append(_key(place, step, path))
-        place = _inner(place, step, path)
-    return place, _key(place, steps[-1], path), above
+    above: list[Any] = []
+    while True:
+        key, taken = _key(place, steps, path)
+        if taken == len(steps):
+            return place, key, above
+        above.append(key)
+        place = _inner(place, key, ".".join(steps[:taken]), path)
+        steps = steps[taken:]
 
 
 def set_options(changes: Mapping[str, Any]) -> list[str]:
@@ -133,9 +151,8 @@ def _escaped(letter: str) -> str:
     return f"\\u{ord(letter):04x}" if ord(letter) < 0x10000 else f"\\U{ord(letter):08x}"
 
 
-def _inner(place: Any, step: str, path: str) -> Any:
+def _inner(place: Any, key: Any, step: str, path: str) -> Any:
     """What stands at a step of a path: a mapping or a list, made where there is nothing yet."""
-    key = _key(place, step, path)
     if isinstance(place, dict) and place.get(key) is None:
         place[key] = {}
     found = place[key]
@@ -144,17 +161,25 @@ def _inner(place: Any, step: str, path: str) -> Any:
     return found
 
 
-def _key(place: Any, step: str, path: str) -> Any:
-    """The key of a mapping, or the place in a list."""
+def _key(place: Any, steps: list[str], path: str) -> tuple[Any, int]:
+    """The key of a mapping, or the place in a list, and how many steps name it: as many as make a name, for a name may
+    have dots."""
+    step = steps[0]
     if isinstance(place, dict):
-        return step
-    if step.isdecimal() and int(step) < len(place):
-        return int(step)
+        return step, 1
     names = [entry["name"] for entry in place if isinstance(entry, dict) and "name" in entry]
-    if step in names:
-        return names.index(step)
+    for taken in range(len(steps), 0, -1):
+        name = ".".join(steps[:taken])
+        if name in names:
+            return next(at for at, entry in enumerate(place) if _is_called(entry, name)), taken
+    if step.isdecimal() and int(step) < len(place):
+        return int(step), 1
     known = names or [str(number) for number in range(len(place))]
     raise UsageError(f"{path}: there is no {step} among them{did_you_mean(step, known)}")
+
+
+def _is_called(entry: Any, name: str) -> bool:
+    return isinstance(entry, dict) and entry.get("name") == name
 
 
 def _only_group(made: Mapping[str, Any], path: str) -> str:

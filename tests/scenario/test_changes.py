@@ -175,3 +175,54 @@ def test_changes_stay_what_they_were_when_they_were_made() -> None:
     made = Scenario.of(ONE).with_({"groups.mobile.network": network})
     network["latency"]["constant"] = "9s"
     assert made.changes == {"groups.mobile.network": {"latency": {"constant": "1ms"}}}
+
+
+def called(*names: str) -> dict[str, Any]:
+    """A scenario of groups of these names, the first of 5 users, the second of 6."""
+    return ONE | {
+        "groups": [{"name": name, "users": 5 + at} for at, name in enumerate(names)],
+        "live": {},
+        "events": [],
+    }
+
+
+def users(played: Scenario) -> dict[str, int]:
+    return {group.name: group.users for group in played.groups}
+
+
+def test_a_name_goes_before_a_place() -> None:
+    played = Scenario.of(called("1", "0"))
+    made = played.with_({"groups.1.users": 9})
+    assert users(made) == {"1": 9, "0": 6}
+    assert played.place_of("groups.0.users") == ("groups", 1, "users")
+    assert users(Scenario.of(called("a", "0")).with_({"groups.1.users": 9})) == {"a": 5, "0": 9}
+
+
+def test_a_name_may_have_dots_and_the_longest_is_meant() -> None:
+    played = Scenario.of(called("a.b", "a"))
+    made = played.with_({"groups.a.b.users": 9, "groups.a.users": 7, "groups.a.b.network.latency": {"constant": "1ms"}})
+    assert users(made) == {"a.b": 9, "a": 7}
+    assert made.group("a.b").network.latency.mean == 0.001
+    assert Scenario.of(called("a.b")).with_(users=9).group("a.b").users == 9
+    with pytest.raises(UsageError, match=r"there is no a among them \(known: a\.b, web\)"):
+        Scenario.of(called("a.b", "web")).with_({"groups.a.c.users": 9})
+
+
+@pytest.mark.parametrize("names", [("a.b", "a"), ("1", "0"), ("0.users", "x"), ("5.5", "5")])
+def test_changes_of_any_names_are_read_back_as_the_same(names: tuple[str, str]) -> None:
+    first, second = names
+    played = Scenario.of(called(*names))
+    renamed = played.with_({f"groups.{second}.name": "other"}).with_({"groups.other.users": 9})
+    both = renamed.with_({f"groups.{first}.users": 8, "groups.other.name": "more"})
+    for made in (played.with_({f"groups.{first}.users": 8}), renamed, both):
+        assert made.changes is not None
+        assert Scenario.of(called(*names)).with_(made.changes).words == made.words
+
+
+def test_nothing_is_said_where_another_name_is_in_the_way_of_every_path() -> None:
+    for third, changes in (("z", {"groups.0.users": 9, "groups.a.users.name": "y"}), ("0.users", None)):
+        made = Scenario.of(called("a", "a.users", third)).with_({"groups.a.users.name": "x"})
+        made = made.with_({"groups.a.users": 9}).with_({"groups.x.name": "y"})
+        assert users(made) == {"a": 9, "y": 6, third: 7}
+        # At first `groups.a.users` is the group of that name, and so may be `groups.0.users`.
+        assert made.changes == (changes and {"groups.0.users": 9, "groups.1.name": "y"})
