@@ -95,7 +95,7 @@ def t_interval(replications: npt.ArrayLike, level: float = LEVEL, *, independent
     return Interval(mean, mean - reach, mean + reach, values.size, level)
 
 
-def one_sided_bounds(replications: npt.ArrayLike, alpha: float) -> tuple[float, float]:
+def one_sided_bounds(replications: npt.ArrayLike, alpha: float, *, independent: bool = False) -> tuple[float, float]:
     """Lower and upper bound of the mean, each wrong with the probability alpha alone; both inf where a value is.
 
     Student's, and farther out on the side to which values are skewed, by Hall's cubic transformation (Journal of the
@@ -104,7 +104,7 @@ def one_sided_bounds(replications: npt.ArrayLike, alpha: float) -> tuple[float, 
     are normal, however few; of values as skewed as an exponential's few say little about their tail, and ten of them
     with an alpha of 5 % are wrong in 9 % of cases, forty in 6 %. Raises UsageError as `t_interval` does.
     """
-    values = _replications(replications)
+    values = _replications(replications, independent)
     between(alpha, 0.0, 0.5, "The error probability of a bound")
     if np.isinf(values).any():
         return inf, inf

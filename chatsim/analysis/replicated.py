@@ -173,7 +173,7 @@ class Replicated(Held):
         found = []
         for place, each in enumerate(self.expect):
             observed = [r.observed[place] for r in self.replications]
-            ruling = rule(observed, each.limit, each.op, self.looks, every=each.of_every_run)
+            ruling = rule(observed, each.limit, each.op, self.looks, every=each.of_every_run, independent=True)
             quantile = quantile_of(name_of(each.metric, each.aggregate, each.group))
             # Who hands in numbers without their counts answers for them.
             if quantile is not None and quantile[1] in self.numbers:

@@ -83,11 +83,12 @@ class Stop(msgspec.Struct, frozen=True):
         return self.more == 0
 
 
-def stopping(replications: npt.ArrayLike, precision: Precision) -> Stop:
+def stopping(replications: npt.ArrayLike, precision: Precision, *, independent: bool = False) -> Stop:
     """Whether these replications, one number each in their order, shape (n,), are enough.
 
     Those beyond the stop do not count, so that the answer is the same for any number of them run at a time. An infinite
-    value ends it at once, for then no precision can be reached. Raises UsageError.
+    value ends it at once, for then no precision can be reached. Raises UsageError, and as `t_interval` for such as are
+    not known to be `independent`.
     """
     values = numbers(replications, "replications")[: precision.n_max]
     n = values.size
@@ -97,10 +98,11 @@ def stopping(replications: npt.ArrayLike, precision: Precision) -> Stop:
     narrow = _narrow(values[: infinite[0]] if infinite.size else values, precision)
     reached, end = _confirmed(narrow, precision)
     if end <= narrow.size and reached:
-        return Stop(t_interval(values[:end], precision.level), reached, 0)
+        return Stop(t_interval(values[:end], precision.level, independent=independent), reached, 0)
     if infinite.size:
-        return Stop(t_interval(values[: max(int(infinite[0]) + 1, 2)], precision.level), 0, 0, is_capped=True)
-    interval = t_interval(values, precision.level)
+        counted = values[: max(int(infinite[0]) + 1, 2)]
+        return Stop(t_interval(counted, precision.level, independent=independent), 0, 0, is_capped=True)
+    interval = t_interval(values, precision.level, independent=independent)
     if n == precision.n_max:
         return Stop(interval, reached, 0, is_capped=True)
     more = end - n if reached else _guess(interval, precision)

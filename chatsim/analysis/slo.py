@@ -137,13 +137,22 @@ class Ruling(msgspec.Struct, frozen=True):
         return f"a quantile of {self.samples} samples in a run, where {self.needed} would do: make the runs longer"
 
 
-def rule(replications: npt.ArrayLike, limit: float, op: Operator, looks: Looks, *, every: bool = False) -> Ruling:
+def rule(
+    replications: npt.ArrayLike,
+    limit: float,
+    op: Operator,
+    looks: Looks,
+    *,
+    every: bool = False,
+    independent: bool = False,
+) -> Ruling:
     """The verdict on one number per replication, in their order, shape (n,): that of the first look which decides.
 
     Values beyond that look do not count, so that the verdict is the same however many were run at once. Infinity
     counts as it is; nan is a replication without a sample, and fails. What is promised of `every` run, and `==` always
     is, fails where one of the first look breaks it, and passes where none does: how many may do so all the same,
-    `Ruling.share_max` says. Raises UsageError for fewer replications than the first look needs.
+    `Ruling.share_max` says. Raises UsageError for fewer replications than the first look needs, and as `t_interval` for
+    such as are not known to be `independent`.
     """
     values = np.asarray(replications, dtype=np.float64)
     if isnan(limit):
@@ -157,7 +166,7 @@ def rule(replications: npt.ArrayLike, limit: float, op: Operator, looks: Looks, 
         if n > values.size:
             assert ruling is not None
             return msgspec.structs.replace(ruling, more=n - values.size)
-        ruling = _look(values[:n], limit, op, looks.alpha(n), every or op == "==")
+        ruling = _look(values[:n], limit, op, looks.alpha(n), every or op == "==", independent)
         if ruling.verdict != "inconclusive":
             return ruling
     assert ruling is not None
@@ -191,7 +200,7 @@ def together(verdicts: Iterable[Verdict]) -> Verdict:
     return "fail" if "fail" in found else "inconclusive" if "inconclusive" in found else "pass"
 
 
-def _look(values: FloatArray, limit: float, op: Operator, alpha: float, every: bool) -> Ruling:
+def _look(values: FloatArray, limit: float, op: Operator, alpha: float, every: bool, independent: bool) -> Ruling:
     n = values.size
     empty = int(np.isnan(values).sum())
     infinite = int(np.isinf(values).sum())
@@ -203,10 +212,11 @@ def _look(values: FloatArray, limit: float, op: Operator, alpha: float, every: b
         ends = float(values.min()), float(values.max())
         verdict: Verdict = "fail" if broken else "pass"
         return Ruling(verdict, _mean(values), *ends, n, alpha, infinite, every=True, broken=broken)
-    low, high = one_sided_bounds(values, alpha)
+    low, high = one_sided_bounds(values, alpha, independent=independent)
     if infinite and op in (">=", ">"):
         # One infinite value would carry the mean of all others over a lower limit, so it counts as the greatest other.
-        low, _ = one_sided_bounds(np.minimum(values, max(limit, values[np.isfinite(values)].max(initial=limit))), alpha)
+        finite = np.minimum(values, max(limit, values[np.isfinite(values)].max(initial=limit)))
+        low, _ = one_sided_bounds(finite, alpha, independent=independent)
     verdict = _verdict(low, high, limit, op)
     would_do = _would_do(values, limit, alpha) if verdict == "inconclusive" else 0
     return Ruling(verdict, _mean(values), low, high, n, alpha, infinite, would_do=would_do)

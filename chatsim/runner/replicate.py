@@ -135,7 +135,7 @@ def _until(runs: _Runs, precision: Precision, metrics: list[str]) -> Replicated:
         found = runs.judged(_one_look(runs))
         for metric in metrics:
             _check_samples(found, metric)
-        more = [stopping(found.values(metric), precision).more for metric in metrics]
+        more = [stopping(found.values(metric), precision, independent=True).more for metric in metrics]
         if not any(more):
             return found
         runs.extend_to(len(runs.found) + max(more))

@@ -157,5 +157,12 @@ def test_what_is_no_precision_is_refused(wrong: dict[str, Any]) -> None:
         Precision(**wrong)
 
 
+def test_a_series_is_refused_unless_its_values_are_known_to_be_independent() -> None:
+    rising = [float(value) for value in range(40)]
+    with pytest.raises(UsageError, match="not independent of each other"):
+        stopping(rising, Precision())
+    assert stopping(rising, Precision(), independent=True).more
+
+
 def test_a_mean_of_zero_has_no_relative_precision_and_asks_for_as_many_again() -> None:
     assert stopping([-1.0, 1.0, -1.0, 1.0], Precision()).more == 4

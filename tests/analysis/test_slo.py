@@ -211,6 +211,9 @@ def test_too_few_are_refused_with_the_number_that_would_do() -> None:
         rule([1.0] * 10, nan, "<=", Looks())
     with pytest.raises(UsageError, match="is -inf"):
         rule([-inf] * 10, 1.0, "<=", Looks())
+    with pytest.raises(UsageError, match="not independent of each other"):
+        rule(np.arange(40.0), 1.0, "<=", Looks(first=40, n_max=40))
+    assert rule(np.arange(40.0), 1.0, "<=", Looks(first=40, n_max=40), independent=True).verdict == "fail"
 
 
 @pytest.mark.parametrize("wrong", [{"first": 1}, {"n_max": 9}, {"level": 0.5}, {"level": 95.0}, {"expectations": 0}])
