@@ -20,6 +20,7 @@ import pandas as pd
 
 from chatsim.analysis.held import Held, again_html, shell
 from chatsim.analysis.intervals import LEVEL, t_interval
+from chatsim.analysis.missed import Missed
 from chatsim.analysis.numbers import Replication, name_of, named, possible, promised, quantile_of
 from chatsim.analysis.quantiles import smallest_n
 from chatsim.analysis.slo import Looks, Ruling, Verdict, bounded, rule, together
@@ -66,7 +67,8 @@ was to keep."""
 
 class Replicated(Held):
     """Replications of one scenario. `expect` are its promises, `looks` at how many replications each was judged, and
-    `source` is where the scenario is to be had (None: in no file)."""
+    `source` is where the scenario is to be had (None: in no file). `missed` are the metrics that were to be precise and
+    had not become so when that was given up."""
 
     _what = "a replicated scenario"
 
@@ -85,6 +87,7 @@ class Replicated(Held):
         self.replications = tuple(found)
         self.expect = tuple(expect)
         self.looks = looks
+        self.missed: tuple[Missed, ...] = ()
 
     def __len__(self) -> int:
         return len(self.replications)
@@ -247,6 +250,8 @@ class Replicated(Held):
             f"{self.verdict.upper()}  {self.scenario} on {self.wire}, {len(self)} replications from seed {self.seed}"
         ]
         lines += [f"  {'fail':12} {text}" for text in self._broken()]
+        for each in self.missed:
+            lines += [f"  {'imprecise':12} {each.metric}", f"  {'':12} {each.text}"]
         for text, mean, span, verdict in self._rows():
             lines += [f"  {verdict:12} {text}", f"  {'':12} {mean} in the mean, bounds {span}"]
         return shell(lines, self._again, self._command(Source(SAVED)))
@@ -254,6 +259,7 @@ class Replicated(Held):
     def _repr_html_(self) -> str:
         """A card: plain tables and no script."""
         broken = "".join(f"<p>does not hold: {escape(text)}</p>" for text in self._broken())
+        broken += "".join(f"<p>not precise: {escape(each.metric)} {escape(each.text)}</p>" for each in self.missed)
         rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in self._rows())
         return (
             f"<div><p><b>{self.verdict.upper()}</b> {escape(self.scenario)} on {escape(self.wire)}, "

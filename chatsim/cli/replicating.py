@@ -15,7 +15,7 @@ import typer
 
 from chatsim.cli import options
 from chatsim.cli.execute import CODES
-from chatsim.cli.output import emit, emit_columns, emit_document
+from chatsim.cli.output import emit, emit_columns, emit_document, say
 from chatsim.cli.repeating import broken_texts, judged_rows, violations
 from chatsim.scenario.units import quantity
 
@@ -84,6 +84,9 @@ def add(app: typer.Typer) -> None:
                 progress=lambda done: told(done, total),
             )
         _write(found, csv, parquet)
+        if found.missed:
+            imprecise = "; ".join(f"{each.metric} {each.text}" for each in found.missed)
+            say(f"chatsim: the precision was not reached: {imprecise}")
         if json:
             emit_document(_document(found))
         else:
@@ -201,5 +204,17 @@ def _document(found: Replicated) -> dict[str, Any]:
         "verdict": found.verdict,
         "expectations": found.verdicts().to_dict("records"),
         "violations": violations(found.violations),
+        "missed": [
+            {
+                "metric": each.metric,
+                "n": each.interval.n,
+                "relative": each.relative,
+                "absolute": each.interval.half_width,
+                "asked_relative": each.asked.relative,
+                "asked_absolute": each.asked.absolute,
+                "why": each.text,
+            }
+            for each in found.missed
+        ],
         "numbers": found.estimates().to_dict("records"),
     }

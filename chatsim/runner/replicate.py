@@ -13,6 +13,7 @@ from typing import Final, Literal
 from joblib import Parallel
 
 from chatsim.analysis.compared import Compared
+from chatsim.analysis.missed import Missed
 from chatsim.analysis.numbers import Replication, name_of, names, quantile_of, wanted
 from chatsim.analysis.quantiles import smallest_n
 from chatsim.analysis.replicated import Replicated
@@ -45,7 +46,8 @@ def replicate(
     is decided, 80 times at most. `jobs` is how many processes play, -1 one for each processor.
 
     `metrics` is a list of names; without it the metrics of the expectations are meant. An expectation of a quantile
-    that a run has too few messages for is not decided, however many are played. `progress` hears how many are done.
+    that a run has too few messages for is not decided, however many are played; what is not precise after `n_max` is in
+    `missed` of what is returned. `progress` hears how many are done.
     Raises UsageError for what cannot be played, and for a quantile that shall be precise and has too few messages;
     HarnessError where a run fails or is not valid, with its seed.
     """
@@ -135,10 +137,16 @@ def _until(runs: _Runs, precision: Precision, metrics: list[str]) -> Replicated:
         found = runs.judged(_one_look(runs))
         for metric in metrics:
             _check_samples(found, metric)
-        more = [stopping(found.values(metric), precision, independent=True).more for metric in metrics]
-        if not any(more):
+        stops = {metric: stopping(found.values(metric), precision, independent=True) for metric in metrics}
+        more = max(stop.more for stop in stops.values())
+        if not more:
+            found.missed = tuple(
+                Missed(metric, precision, stop.interval, stop.reached_n)
+                for metric, stop in stops.items()
+                if stop.is_capped and stop.interval is not None
+            )
             return found
-        runs.extend_to(len(runs.found) + max(more))
+        runs.extend_to(len(runs.found) + more)
 
 
 def _check_samples(found: Replicated, metric: str) -> None:

@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 
 from chatsim.analysis.intervals import t_interval
+from chatsim.analysis.missed import Missed
 from chatsim.analysis.numbers import Replication
 from chatsim.analysis.replicated import SUMMARY, VERDICTS, Replicated
+from chatsim.analysis.sequential import Precision
 from chatsim.analysis.slo import Looks
 from chatsim.errors import UsageError
 from chatsim.scenario.expectations import parse_expectation
@@ -150,6 +152,17 @@ def test_a_metric_goes_by_its_name_or_the_nearest_is_told() -> None:
 def test_numbers_that_rise_by_luck_have_an_interval_all_the_same() -> None:
     # A test that errs once in a million analyses does so here and there; a sweep has thousands.
     assert replicated(sorted(VALUES * 4)).summary().n.tolist() == [40, 40]
+
+
+def test_a_precision_that_was_not_reached_is_shown_and_changes_no_verdict() -> None:
+    found = replicated(VALUES)
+    assert "precise" not in repr(found) + found._repr_html_()
+    found.missed = (Missed("delivery_latency_p99_s", Precision(relative=0.0001), t_interval(VALUES), 0),)
+    assert found.verdict == "pass"
+    shown = repr(found).splitlines()
+    at = shown.index("  imprecise    delivery_latency_p99_s")
+    assert shown[at + 1] == "               1.95 % after 10 replications, where 0.01 % was asked for"
+    assert "<p>not precise: delivery_latency_p99_s 1.95 % after 10 replications, where" in found._repr_html_()
 
 
 @pytest.mark.parametrize("values", [sorted(VALUES * 4), [0.0] * 20 + [1.0] * 20])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from chatsim.analysis.sequential import Precision
 from chatsim.cli.main import main
 from chatsim.cli.replicating import text
 from chatsim.runner.replicate import compare
@@ -94,6 +96,27 @@ def test_until_goes_on_until_it_is_precise(file: Path, capsys: Capture) -> None:
     document = json.loads(capsys.readouterr().out)
     (row,) = [row for row in document["numbers"] if row["metric"] == "ack_latency_mean_s"]
     assert (row["high"] - row["low"]) / 2 <= 0.2 * row["mean"]
+
+
+def test_a_precision_that_was_not_reached_is_told_beside_the_result(
+    file: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatsim.analysis.sequential.Precision", partial(Precision, n_max=4))
+    words = ["replicate", f"{file}", "--until", "0.01%", "--metric", "ack_latency_mean_s", "--jobs", "1"]
+    assert main(words) == 0
+    told = r"chatsim: the precision was not reached: ack_latency_mean_s \S+ % after 4 replications, where 0.01 % was"
+    assert re.fullmatch(rf"{told} asked for\n", capsys.readouterr().err)
+    assert main([*words, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert re.match(told, err)
+    (missed,) = json.loads(out)["missed"]
+    assert (missed["metric"], missed["n"], missed["asked_relative"]) == ("ack_latency_mean_s", 4, 0.0001)
+    assert missed["asked_absolute"] is None
+    assert missed["relative"] > 0.0001
+    assert missed["why"] in err
+    assert main(["replicate", f"{file}", "-n", "2", "--jobs", "1", "--json"]) in (0, 2)
+    out, err = capsys.readouterr()
+    assert (json.loads(out)["missed"], err) == ([], "")
 
 
 @pytest.mark.parametrize(

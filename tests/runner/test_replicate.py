@@ -187,6 +187,16 @@ def test_a_number_without_a_sample_is_not_made_precise() -> None:
         replicate(small(), until=Precision(relative=0.5), metrics=["reconnect_time_mean_s"], jobs=1)
 
 
+def test_what_is_given_up_is_told() -> None:
+    metrics = ["ack_latency_mean_s", "lost"]
+    found = replicate(small(), until=Precision(relative=0.0001, n_max=8), metrics=metrics, jobs=1)
+    (missed,) = found.missed
+    row = found.summary().set_index("metric").loc["ack_latency_mean_s"]
+    assert (missed.metric, missed.interval.n, missed.interval.low) == ("ack_latency_mean_s", 8, row.low)
+    assert "imprecise    ack_latency_mean_s" in repr(found)
+    assert replicate(small(), until=Precision(relative=0.9), metrics=metrics, jobs=1).missed == ()
+
+
 def test_a_quantile_of_too_few_messages_is_not_made_precise() -> None:
     with pytest.raises(UsageError, match=r"samples in a run, too few for the quantile 0\.99: 299 would do"):
         replicate(small("p99(delivery_latency) <= 10s"), until=Precision(relative=0.5), jobs=1)
