@@ -7,6 +7,8 @@ What the numbers mean is left to who asks.
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 import numpy.typing as npt
 
@@ -50,6 +52,7 @@ def finite(values: npt.ArrayLike, what: str = "values") -> FloatArray:
 
 def between(value: float, low: float, high: float, what: str) -> float:
     """The value, which must lie strictly between the two. Raises UsageError."""
-    if not low < value < high:
+    given: object = value
+    if not isinstance(given, Real) or not low < value < high:
         raise UsageError(f"{what} is {value}: give a number between {low:g} and {high:g}.")
     return float(value)

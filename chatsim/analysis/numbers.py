@@ -108,10 +108,15 @@ def named(text: str, known: Collection[str]) -> str:
 
 
 def wanted(metrics: Iterable[str], known: Collection[str]) -> list[str]:
-    """The names of the numbers that are asked for, each once. Raises UsageError with all that are unknown, and for one
-    text in place of a list."""
+    """The names of the numbers that are asked for, each once. Raises UsageError with all that are unknown, and for what
+    is no list."""
     if isinstance(metrics, str):
         raise UsageError(f"metrics={metrics!r}: give a list of names, [{metrics!r}]")
+    given: object = metrics
+    if not isinstance(given, Iterable):
+        raise UsageError(
+            f"metrics={metrics!r}: give a list of names, such as ['delivery_latency_p99_s'], or leave it out"
+        )
     found, problems = [], []
     for metric in metrics:
         try:

@@ -18,7 +18,7 @@ import pandas as pd
 from chatsim.analysis import frames
 from chatsim.analysis.held import Held, again_html, shell
 from chatsim.analysis.numbers import numbers_of
-from chatsim.analysis.tables import write_table
+from chatsim.analysis.tables import named, write_table
 from chatsim.errors import UsageError
 from chatsim.journal.lives import journals, steps
 from chatsim.scenario.units import beside
@@ -132,8 +132,9 @@ class Run(Held):
         return self._written(folder, "parquet")
 
     def _written(self, folder: str | Path, kind: str) -> list[Path]:
+        place = Path(named(folder))
         if self.result.wire == FLOW:
-            return [write_table(self.summary(), Path(folder) / f"summary.{kind}")]
+            return [write_table(self.summary(), place / f"summary.{kind}")]
         tables = {
             "messages": self.messages,
             "connections": self.connections,
@@ -142,7 +143,7 @@ class Run(Held):
             "series": self.series,
             "summary": self.summary(),
         }
-        return [write_table(table, Path(folder) / f"{name}.{kind}") for name, table in tables.items()]
+        return [write_table(table, place / f"{name}.{kind}") for name, table in tables.items()]
 
     @property
     def again(self) -> str:

@@ -24,9 +24,17 @@ def check_form(path: Path) -> None:
         raise UsageError("Parquet wants pyarrow: pip install 'chatsim[parquet]'")
 
 
+def named(path: str | Path) -> str | Path:
+    """The path, which must be one. Raises UsageError."""
+    given: object = path
+    if not isinstance(given, str | Path):
+        raise UsageError(f"{path!r} is no path: name a file or a folder")
+    return path
+
+
 def with_form(path: str | Path, form: str) -> Path:
     """The path, which must end in that form. Raises UsageError."""
-    if Path(path).suffix != form:
+    if Path(named(path)).suffix != form:
         raise UsageError(f"{path}: let the name end in {form}")
     return Path(path)
 

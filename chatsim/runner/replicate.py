@@ -6,7 +6,8 @@ the number of processes nor on how many are played at once. Processes are joblib
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from math import isnan
 from typing import Final, Literal
 
@@ -22,6 +23,7 @@ from chatsim.analysis.slo import FIRST, N_MAX, Looks
 from chatsim.errors import UsageError
 from chatsim.runner.desk import WIRES, Played, load
 from chatsim.runner.pool import playing, processes
+from chatsim.runner.progress import bar
 from chatsim.runner.replication import check_held
 from chatsim.scenario.model import Scenario
 from chatsim.verdict.again import Source
@@ -40,14 +42,14 @@ def replicate(
     on: str = "sim",
     fidelity: str = "full",
     jobs: int = -1,
-    progress: Callable[[int], None] | None = None,
+    progress: bool | Callable[[int], None] | None = None,
 ) -> Replicated:
     """Play it `n` times (10), `until` the mean of each of `metrics` is precise, or with "auto" until every expectation
     is decided, 80 times at most. `jobs` is how many processes play, -1 one for each processor.
 
     `metrics` is a list of names; without it the metrics of the expectations are meant. An expectation of a quantile
     that a run has too few messages for is not decided, however many are played; what is not precise after `n_max` is in
-    `missed` of what is returned. `progress` hears how many are done.
+    `missed` of what is returned. `progress` is a bar (True), or hears how many are done.
     Raises UsageError for what cannot be played, and for a quantile that shall be precise and has too few messages;
     HarnessError where a run fails or is not valid, with its seed.
     """
@@ -66,8 +68,8 @@ def replicate(
     chosen = wanted(metrics, names(group.name for group in played.groups))
     if until is not None and not chosen:
         chosen = _promised(played)
-    with processes(jobs) as pool:
-        runs = _Runs(played, on, pool, progress)
+    with _told(progress, n if isinstance(n, int) else 0) as told, processes(jobs) as pool:
+        runs = _Runs(played, on, pool, told)
         if until is not None:
             return _until(runs, until, chosen)
         if n == "auto":
@@ -84,7 +86,7 @@ def compare(
     on: str = "sim",
     fidelity: str = "full",
     jobs: int = -1,
-    progress: Callable[[int], None] | None = None,
+    progress: bool | Callable[[int], None] | None = None,
 ) -> Compared:
     """How b differs from a, over n pairs that share their luck: b is played from the seed of a.
 
@@ -96,20 +98,32 @@ def compare(
         raise UsageError(f"n={n!r}: give a whole number of pairs, since a comparison has no verdict that could end it")
     first = load(a)
     second = load(b).with_seed(first.seed)
-    told = progress or (lambda done: None)
     on = played_as(on, fidelity)
-    one = replicate(first, n, on=on, jobs=jobs, progress=told)
-    other = replicate(second, n, on=on, jobs=jobs, progress=lambda done: told(n + done))
+    with _told(progress, 2 * n) as told:
+        one = replicate(first, n, on=on, jobs=jobs, progress=told)
+        other = replicate(second, n, on=on, jobs=jobs, progress=lambda done: told(n + done))
     for scenario, found in ((first, one), (second, other)):
         for made in found.replications:
             check_held(scenario, made)
     return Compared(one, other)
 
 
+@contextmanager
+def _told(progress: object, total: int) -> Iterator[Callable[[int], None]]:
+    """Who is told how many are done, of so many (0: that is not known). Raises UsageError."""
+    if callable(progress):
+        yield progress
+    elif progress is None or isinstance(progress, bool):
+        with bar("replications", shown=bool(progress)) as shown:
+            yield lambda done: shown(done, total)
+    else:
+        raise UsageError(f"progress={progress!r}: give True for a bar, or a function of how many are done")
+
+
 class _Runs:
     """The replications so far."""
 
-    def __init__(self, scenario: Scenario, wire: str, pool: Parallel, progress: Callable[[int], None] | None) -> None:
+    def __init__(self, scenario: Scenario, wire: str, pool: Parallel, progress: Callable[[int], None]) -> None:
         self.scenario = scenario
         self.wire = wire
         self.found: list[Replication] = []
@@ -122,8 +136,7 @@ class _Runs:
         with playing(self._pool, self.wire, [(number, (self.scenario, number)) for number in numbers]) as results:
             for _, made in results:
                 self.found.append(made)
-                if self._progress is not None:
-                    self._progress(len(self.found))
+                self._progress(len(self.found))
 
     def judged(self, looks: Looks) -> Replicated:
         """All of them as one finding."""

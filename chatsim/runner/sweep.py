@@ -86,6 +86,9 @@ def sweep(
         raise UsageError(f"{replications} replications have no interval: 2 would do, {REPLICATIONS} make it useful")
     if keep is not None and not isinstance(keep, str | Path):
         raise UsageError(f"keep={keep!r}: name a folder")
+    told_to: object = progress
+    if not callable(told_to) and not isinstance(told_to, bool):
+        raise UsageError(f"progress={progress!r}: give True for a bar, False, or a function of done and total")
     points, scenarios = _checked(played, grid)
     known = list(dict.fromkeys(name for each in scenarios for name in names(group.name for group in each.groups)))
     chosen = wanted(metrics, known)
@@ -151,11 +154,13 @@ def _values(grid: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
     values: dict[str, list[Any]] = {}
     problems = []
     for path, choices in grid.items():
-        if isinstance(choices, str | bytes | Mapping) or not isinstance(choices, Iterable):
+        single = isinstance(choices, str | bytes | Mapping) or not isinstance(choices, Iterable)
+        # An array without an axis only looks as if it could be gone through.
+        if single or getattr(choices, "ndim", 1) == 0:
             problems.append(f"{path}: {choices!r} is one value: give a list of them, {example}")
             continue
         # What NumPy and pandas count with is said as a file says it.
-        values[path] = [choice.item() if hasattr(choice, "item") else choice for choice in choices]
+        values[path] = [choice.tolist() if hasattr(choice, "tolist") else choice for choice in choices]
         if not values[path]:
             problems.append(f"{path}: the list is empty, so that there is no point: give it a value")
     _raise_if(problems)

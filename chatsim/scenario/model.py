@@ -323,6 +323,9 @@ class Scenario(Words):
         Raises UsageError where it cannot be written, or where the files that it names are not the same seen from there.
         """
         assert self._played_scale == 1.0, "a scenario is saved before it is scaled"
+        place: object = path
+        if not isinstance(place, str | Path):
+            raise UsageError(f"{path!r} is no file: name one")
         target = Path(path)
         try:
             same = _played(type(self).of(self.words, folder=target.parent)) == _played(self)
@@ -417,6 +420,9 @@ class Scenario(Words):
         cannot be.
         """
         assert self._played_scale == 1.0, "a scenario is changed before it is scaled"
+        given: object = changes
+        if given is not None and not isinstance(given, Mapping):
+            raise UsageError(f'{changes!r} does not map paths to values: write {{"handler.rate_limit": "30/min"}}')
         all_changes = {**(changes or {}), **words}
         scenario_words, group_words = _words_of(type(self)), _words_of(Group)
         source = changed(self._source, all_changes, words=scenario_words, group_words=group_words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf, nan
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,8 +39,8 @@ def test_infinity_is_refused_where_it_means_nothing() -> None:
         finite([1.0, inf, inf], "waits")
 
 
-@pytest.mark.parametrize("value", [0.0, 1.0, nan, -3.0])
-def test_ends_do_not_lie_between(value: float) -> None:
+@pytest.mark.parametrize("value", [0.0, 1.0, nan, -3.0, "95%", None])
+def test_ends_do_not_lie_between(value: Any) -> None:
     assert between(0.5, 0.0, 1.0, "The level") == 0.5
     with pytest.raises(UsageError, match=r"The level is .*: give a number between 0 and 1"):
         between(value, 0.0, 1.0, "The level")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -27,6 +28,12 @@ def test_another_form_is_refused_before_anything_is_played(name: str) -> None:
         check_form(Path(name))
     with pytest.raises(UsageError, match=r"end in \.csv"):
         with_form("t.parquet", ".csv")
+
+
+@pytest.mark.parametrize("path", [None, 5])
+def test_what_is_no_path_is_refused(path: Any) -> None:
+    with pytest.raises(UsageError, match="is no path: name a file or a folder"):
+        with_form(path, ".csv")
 
 
 def test_without_pyarrow_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,6 +95,14 @@ def test_progress_is_told() -> None:
     heard: list[int] = []
     replicate(small(), 3, jobs=1, progress=heard.append)
     assert heard == [1, 2, 3]
+    assert len(replicate(small(), 2, jobs=1, progress=True)) == 2
+    assert len(compare(small(), small(), 2, jobs=1, progress=True).a) == 2
+    for play in (
+        lambda told: replicate(small(), 2, progress=told),
+        lambda told: compare(small(), small(), progress=told),
+    ):
+        with pytest.raises(UsageError, match=r"progress='x': give True for a bar, or a function"):
+            play("x")
 
 
 @pytest.mark.parametrize(
@@ -154,6 +162,7 @@ def test_a_comparison_shares_the_luck_of_both() -> None:
         (["lsot", "p98(delivery_latency)"], r"(?s)did you mean lost\?.*p98"),
         (["p99(delivery_latency, group=x)"], r"did you mean delivery_latency_p99_s\{group=g\}\?"),
         ("sent", r"^metrics='sent': give a list of names, \['sent'\]$"),
+        (None, r"^metrics=None: give a list of names, such as \['delivery_latency_p99_s'\], or leave it out$"),
     ],
 )
 @pytest.mark.parametrize("words", [{"n": 3}, {"n": "auto"}, {"until": Precision(relative=0.2)}])

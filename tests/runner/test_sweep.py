@@ -148,6 +148,8 @@ def test_what_is_damaged_is_played_again_and_named(table: Sweep, tmp_path: Path)
         ([("users", [1])], ["a sweep wants a grid"]),
         ({"users": 5}, ["users: 5 is one value: give a list of them"]),
         ({"handler.rate_limit": "60/min"}, ["handler.rate_limit: '60/min' is one value"]),
+        ({"users": np.array(5)}, ["users: array(5) is one value: give a list of them"]),
+        ({"users": np.array([[6, 9]])}, ["[6, 9] is not a whole number", "(users=[6, 9])"]),
         ({"users": [], "duration": {}}, ["users: the list is empty", "duration: {} is one value"]),
         ({"groups.gg.users": [4], "handler.rate_limits": ["1/s"]}, ["did you mean g?", "did you mean rate_limit?"]),
         ({"users": [4, -1], "duration": ["20s", "20"]}, ["(users=-1)", "20 has no unit"]),
@@ -198,6 +200,12 @@ def test_what_cannot_be_is_refused_before_anything_runs(words: dict[str, Any], t
     with pytest.raises(UsageError, match=text):
         swept(progress=lambda done, total: heard.append(done), **words)
     assert heard == []
+
+
+def test_progress_is_a_bar_or_a_function() -> None:
+    told: Any = "x"
+    with pytest.raises(UsageError, match="progress='x': give True for a bar, False, or a function"):
+        swept(progress=told)
 
 
 def test_a_run_that_is_not_valid_is_named_with_its_point() -> None:

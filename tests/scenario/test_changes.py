@@ -106,6 +106,18 @@ def test_a_path_that_leads_nowhere_names_the_nearest(path: str, text: str) -> No
         Scenario.of(ONE).with_({path: 5})
 
 
+@pytest.mark.parametrize("changes", [[("users", 3)], "users", 5])
+def test_what_maps_nothing_is_refused(changes: Any) -> None:
+    with pytest.raises(UsageError, match=r"does not map paths to values: write \{"):
+        Scenario.of(ONE).with_(changes)
+
+
+def test_no_file_to_save_in_is_refused() -> None:
+    nothing: Any = None
+    with pytest.raises(UsageError, match="None is no file: name one"):
+        Scenario.of(ONE).save(nothing)
+
+
 def test_a_value_that_cannot_be_is_refused_as_in_a_file() -> None:
     with pytest.raises(FaultsError, match="users"):
         Scenario.of(ONE).with_(users=-1)

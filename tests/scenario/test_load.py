@@ -272,3 +272,9 @@ def test_what_names_files_is_saved_beside_them_and_no_file_is_refused(tmp_path: 
         made.save(tmp_path / "elsewhere" / "s.yaml")
     with pytest.raises(UsageError, match="name another file"):
         Scenario.of(mapping()).save(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a" * 5000 + ".yaml"])
+def test_a_name_that_no_file_can_have_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=r"^cannot look at a.*: name a file or a shipped scenario$"):
+        find(name)
