@@ -276,5 +276,5 @@ def test_what_names_files_is_saved_beside_them_and_no_file_is_refused(tmp_path: 
 
 @pytest.mark.parametrize("name", ["a" * 5000, "a" * 5000 + ".yaml", "a\0b"])
 def test_a_name_that_no_file_can_have_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match=r"^(there is no file|cannot read) "):
+    with pytest.raises(UsageError, match="cannot be read"):
         load(name)
