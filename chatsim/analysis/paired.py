@@ -11,6 +11,7 @@ from math import inf, sqrt
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from chatsim.analysis.arrays import FloatArray, between, finite, numbers
 from chatsim.analysis.intervals import LEVEL, Interval, students_t, t_interval
@@ -44,8 +45,10 @@ def compare_paired(a: npt.ArrayLike, b: npt.ArrayLike, level: float = LEVEL, *, 
     """Student's interval for the mean of b - a, where replication i of both had the same seed; both of shape (n,).
 
     Law, Simulation Modeling and Analysis (2015), 10.2.1 and 11.2. Infinity in one of a pair makes the difference
-    infinite. Raises UsageError for different lengths, where infinities meet, which has no difference, and as
-    `t_interval` for pairs that are not known to be `independent`.
+    infinite; its interval is that alone where a sign test over all pairs (Conover, Practical Nonparametric Statistics,
+    1999, 3.4) is sure of the direction at this level, and has no ends where it is not. Raises UsageError for different
+    lengths, where infinities meet, which has no difference, and as `t_interval` for pairs that are not known to be
+    `independent`.
     """
     first, second = numbers(a, "replications of a"), numbers(b, "replications of b")
     if first.size != second.size:
@@ -62,7 +65,12 @@ def compare_paired(a: npt.ArrayLike, b: npt.ArrayLike, level: float = LEVEL, *, 
         )
     if infinite:
         end = inf if above.any() else -inf
-        return Paired(Interval(end, end, end, first.size, level, infinite), 1.0)
+        more = int(np.sum(second > first))
+        unequal = more + int(np.sum(second < first))
+        # Whose mean is infinite has no variance: what is left is how many pairs differ that way.
+        sure = stats.binomtest(more, unequal).pvalue <= 1.0 - level and (2 * more > unequal) == bool(above.any())
+        ends = (end, end) if sure else (-inf, inf)
+        return Paired(Interval(end, *ends, first.size, level, infinite), 1.0)
     difference = t_interval(second - first, level, independent=independent)
     apart = float(first.var(ddof=1) + second.var(ddof=1))
     return Paired(difference, _ratio(apart, float((second - first).var(ddof=1))))
