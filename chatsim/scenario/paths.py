@@ -7,36 +7,32 @@ here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 
 def exists(path: Path) -> bool:
     """Whether something is there."""
-    try:
-        return path.exists()
-    except OSError:
-        return False
+    return _is(path.exists)
 
 
 def is_folder(path: Path) -> bool:
     """Whether a folder is there, or a link to one."""
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
+    return _is(path.is_dir)
 
 
 def is_link(path: Path) -> bool:
     """Whether a link is there, wherever it leads."""
-    try:
-        return path.is_symlink()
-    except OSError:
-        return False
+    return _is(path.is_symlink)
 
 
 def is_file(path: Path) -> bool:
     """Whether a file is there, or a link to one."""
+    return _is(path.is_file)
+
+
+def _is(ask: Callable[[], bool]) -> bool:
     try:
-        return path.is_file()
+        return ask()
     except OSError:
         return False
