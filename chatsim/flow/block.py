@@ -250,8 +250,8 @@ class Block:
             flushes, waits = self._in_company(flushes)
             flush_s = self.flush_s[line]
             woken += waits
-            telling_s = self.recipient_s * np.maximum(recipients - 1, 0)
-            telling_s[o[3] : o[4]] += self.says.owing_s
+            telling_s = np.zeros(self.base_s.size)
+            telling_s[o[3] : o[4]] = self.says.owing_s
             answers = (line >= o[2]) & (line < o[4])
             extra_s += flush_s * waits + self.turns.spend(flushes, flush_s, telling_s[line], answers)
         extra_s += self.write_s[line] * flushes

@@ -7,6 +7,7 @@ it.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any, Final
@@ -394,41 +395,71 @@ class Crowd:
 
 class BusyCrowd(Crowd):
     """A crowd that is one process, as the live one is: it does one thing after the other, in the order in which they
-    come. A person has read what she is sent when its turn comes, and answers then; acks of many people that are due at
-    one moment leave one after the other.
+    come. A person has what she is sent when its turn to be read comes, and what she answers is written before the next
+    is read; acks of many people that are due at one moment leave one after the other. What is written leaves when it
+    has been.
 
     `reads_s` and `writes_s` are how long a frame that it reads, and one that it writes, keeps it busy (s).
     """
 
-    reads_s = 0.0
-    writes_s = 0.0
-    _free_at = 0.0
-
-    def _turn(self, now: float, takes_s: float) -> float:
-        """When it comes to what is there now, and keeps it busy for so long."""
-        start_at = max(now, self._free_at)
-        self._free_at = start_at + takes_s
-        return start_at
+    def __init__(
+        self,
+        engine: Engine,
+        node: Node,
+        links: Callable[[int, Device], tuple[Link, Link]],
+        knocks: dict[str, Knock],
+        *,
+        named: bool = False,
+    ) -> None:
+        super().__init__(engine, node, links, knocks, named=named)
+        self.reads_s = self.writes_s = 0.0
+        self._free_at = 0.0
+        self._at_work = False
+        # What has come and is not begun, with how long it takes beside what is written at it (s).
+        self._todo: deque[tuple[Callable[[float, Any, Any], None], float, Any, Any]] = deque()
 
     def transmit(self, now: float, device: Device, frame: ClientFrame) -> None:
         """As in any crowd, when its turn comes; a message is never kept waiting, since who told when had that
         measured."""
-        start_at = self._turn(now, self.writes_s)
-        super().transmit(now if frame.__class__ is Say else start_at, device, frame)
+        if self._todo and not self._at_work and frame.__class__ is not Say:
+            self._comes(now, self.transmit, 0.0, device, frame)
+            return
+        begins_at = self._free_at if self._free_at > now else now
+        self._free_at = begins_at + self.writes_s
+        super().transmit((now if frame.__class__ is Say else begins_at) + self.writes_s, device, frame)
 
     def deliver(self, now: float, pipes: Sequence[Pipe], frame: ServerFrame) -> None:
         """A frame reached the devices, each of which comes to it in turn."""
         for pipe in pipes:
-            self.engine.at(self._turn(now, self.reads_s), super().deliver, (pipe,), frame)
+            self._comes(now, super().deliver, self.reads_s, (pipe,), frame)
 
     def pinged(self, now: float, pipes: Sequence[Pipe], _: Any) -> None:
         """A ping reached the devices."""
-        self.engine.at(self._turn(now, 0.0), super().pinged, pipes)
+        self._comes(now, super().pinged, 0.0, pipes, None)
 
     def closed(self, now: float, pipes: Sequence[Pipe], code: int) -> None:
         """The server's close reached the devices."""
-        self.engine.at(self._turn(now, 0.0), super().closed, pipes, code)
+        self._comes(now, super().closed, 0.0, pipes, code)
 
     def cut(self, now: float, pipe: Pipe, _: Any) -> None:
         """The device is to find its connection cut, behind what came before that."""
-        self.engine.at(self._turn(now, 0.0), super().cut, pipe)
+        self._comes(now, super().cut, 0.0, pipe, None)
+
+    def _comes(self, now: float, action: Callable[[float, Any, Any], None], takes_s: float, a: Any, b: Any) -> None:
+        """Something is there to be done when all that came before has been."""
+        self._todo.append((action, takes_s, a, b))
+        if len(self._todo) == 1 and not self._at_work:
+            self.engine.at(max(now, self._free_at), self._next)
+
+    def _next(self, now: float, _: Any, __: Any) -> None:
+        if self._free_at > now:
+            # Something was written meanwhile.
+            self.engine.at(self._free_at, self._next)
+            return
+        action, takes_s, a, b = self._todo.popleft()
+        self._free_at = now + takes_s
+        self._at_work = True
+        action(now, a, b)
+        self._at_work = False
+        if self._todo:
+            self.engine.at(self._free_at, self._next)

@@ -10,9 +10,8 @@ Where the machine's speed wavers, a piece of work takes as many times longer as 
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable, Sequence
 from math import inf
-
-from chatsim.network.link import Draws
 
 
 class EventLoop:
@@ -27,10 +26,10 @@ class EventLoop:
         self.turn_began_at = -1.0
         self._pace = 1.0
         self._pace_until = inf
-        self._paces: Draws | None = None
-        self._holds: Draws | None = None
+        self._paces: Callable[[], float] | None = None
+        self._holds: Callable[[], float] | None = None
 
-    def waver(self, paces: Draws, holds: Draws) -> None:
+    def waver(self, paces: Callable[[], float], holds: Callable[[], float]) -> None:
         """From moment 0 on work takes as many times longer as `paces` says, anew when one of `holds` (s) is past."""
         self._paces, self._holds = paces, holds
         self._pace_until = 0.0
@@ -39,8 +38,8 @@ class EventLoop:
         assert self._paces is not None
         assert self._holds is not None
         while self._pace_until <= now:
-            self._pace_until += self._holds.next()
-            self._pace = self._paces.next()
+            self._pace_until += self._holds()
+            self._pace = self._paces()
 
     def start(self, ready_at: float) -> float:
         """When work that is ready at `ready_at` starts."""
@@ -97,3 +96,33 @@ class MeasuredLoop(EventLoop):
         if self._from_at <= start_at < self._until_at:
             self.works_s.append(self.takes_s(start_at, cost_s))
         return end_at
+
+
+class OccupiedLoop(EventLoop):
+    """A loop that is also occupied with something else, which is ready at given moments and waits in line like all
+    work; it counts as none of the node's. It costs the node no wake-up where it was under way."""
+
+    __slots__ = ("_chores", "_place")
+
+    def __init__(self, chores: Sequence[tuple[float, float]]) -> None:
+        """`chores` are when each is ready, ascending, and what it takes, whatever the machine's speed (s)."""
+        super().__init__()
+        self._chores = chores
+        self._place = 0
+
+    def start(self, ready_at: float) -> float:
+        """As every loop, behind what it is occupied with."""
+        before = self.turn
+        free_at = self.free_at
+        start_at = super().start(ready_at)
+        chores, place = self._chores, self._place
+        while place < len(chores) and chores[place][0] <= start_at:
+            began_at, takes_s = chores[place]
+            free_at = max(free_at, began_at) + takes_s
+            place += 1
+            if free_at > start_at:
+                self.free_at = start_at = free_at
+        self._place = place
+        if self.turn != before:
+            self.turn_began_at = start_at
+        return start_at

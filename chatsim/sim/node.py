@@ -147,7 +147,7 @@ class Node:
         self._fixed |= {word: draws.constant for word, draws in self._draws.items()}
         if costs.pace is not None and costs.pace_hold is not None:
             paces = streams.draws("cost/pace", 0, costs.pace)
-            self.loop.waver(paces, streams.draws("cost/pace_hold", 0, costs.pace_hold))
+            self.loop.waver(paces.next, streams.draws("cost/pace_hold", 0, costs.pace_hold).next)
         self._log_latency = streams.draws("log/latency", 0, log_latency)
         self._at = engine.at
         self._frame_s, self._recipient_s, self._write_s, self._ping_s, self._append_s = (
@@ -162,7 +162,7 @@ class Node:
         """Where costs are told apart more finely, the rough ones are looked up and no longer plain numbers."""
         draws = self._draws
         self._turn = Turn()
-        # What the turn has cost that is spent between the answer and the writes to many (s).
+        # What it costs that many owe an ack, which is spent between the sender's own and the writes to them (s).
         self._telling_s = 0.0
         self._company, self._awaited = Company(), False
         self._waking, self._chilling = draws.get("wake"), draws.get("cold")
@@ -607,13 +607,14 @@ class Node:
         recipient, to = self._recipient_s, send.to
         cost_s = recipient * len(to) if isinstance(recipient, float) else sum(recipient.next() for _ in to)
         if self._owes:
-            cost_s += self._owing_s(send)
-        if self._flushing is not None and len(to) > 1:
-            # Whom many are told of has her ack by then; and writes are paid for at the turn's end.
-            self._telling_s += cost_s
-            return
+            if self._flushing is not None and len(to) > 1:
+                # The sender has her ack by then: a seventh of it is spent before, as the handler is timed alone.
+                self._telling_s += self._owing_s(send)
+            else:
+                cost_s += self._owing_s(send)
         self._cost += cost_s
         if self._flushing is not None:
+            # Writes are paid for at the turn's end.
             return
         write, turn, pipes = self._write_s, self.loop.turn, self.pipes
         # The connections written to in one turn of the loop are flushed once each.

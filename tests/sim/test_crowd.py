@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from chatsim.core.client import ClientConfig
 from chatsim.core.config import HandlerConfig
-from chatsim.core.frames import Heartbeat, HeartbeatIn
+from chatsim.core.frames import Heartbeat, HeartbeatIn, ServerFrame
 from chatsim.core.handler import ChatHandler
 from chatsim.core.tokens import Claims
 from chatsim.network.link import Link
@@ -301,8 +301,31 @@ def test_a_crowd_that_is_one_process_writes_what_is_due_one_after_the_other_but_
     world.at(10.0, lambda now: people.say(now, world.ann, now, Raw(b'"hi"')))
     world.run(10.5)
     at = {name: [now for now, kind in came if kind == name] for name in ("HeartbeatIn", "Say")}
-    assert at["HeartbeatIn"] == pytest.approx([10.1, 10.15])
-    assert at["Say"] == pytest.approx([10.1])
+    # What takes 50 ms to write leaves then, and is 100 ms on its way.
+    assert at["HeartbeatIn"] == pytest.approx([10.15, 10.2])
+    assert at["Say"] == pytest.approx([10.15])
+
+
+def test_a_crowd_that_is_one_process_writes_an_answer_before_it_reads_on() -> None:
+    world = World(reads_s=0.02, writes_s=0.05)
+    world.run(9.0)
+    read: list[float] = []
+    came: list[float] = []
+    world.crowd._arrived = lambda now, pipe, frame: came.append(now)
+
+    def answer(now: float, device: Device, frame: ServerFrame) -> None:
+        read.append(now)
+        world.crowd.transmit(now, device, HeartbeatIn())
+
+    world.crowd._read = answer
+    pipes = [world.crowd.pipes[one.devices[0].number] for one in (world.ann, world.bob)]
+    world.at(10.0, world.crowd.deliver, pipes, Heartbeat(1.0, {}))
+    # Something that is due while it reads is written behind what is there to be read, and a third comes behind that.
+    world.at(10.01, lambda now: world.crowd.transmit(now, pipes[0].peer, HeartbeatIn()))
+    world.at(10.02, world.crowd.deliver, pipes[:1], Heartbeat(2.0, {}))
+    world.run(11.0)
+    assert read == pytest.approx([10.0, 10.07, 10.19])
+    assert came == pytest.approx([10.17, 10.24, 10.29, 10.36])
 
 
 def test_a_busy_crowd_answers_pings_and_comes_to_a_close_behind_what_came_before_it() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chatsim.people.streams import Draws, Streams
 from chatsim.scenario.distributions import Constant, Distribution, Exponential, Mixture, Uniform
-from chatsim.sim.event_loop import EventLoop, MeasuredLoop
+from chatsim.sim.event_loop import EventLoop, MeasuredLoop, OccupiedLoop
 
 L = TypeVar("L", bound=EventLoop)
 
@@ -113,7 +113,7 @@ def test_a_loop_that_measures_does_the_same_and_notes_what_starts_in_its_time() 
 
 def wavering(loop: L, pace: Distribution, hold: Distribution, seed: int = 1) -> L:
     """The loop, on a machine whose speed wavers."""
-    loop.waver(draws("pace", pace, seed), draws("hold", hold, seed))
+    loop.waver(draws("pace", pace, seed).next, draws("hold", hold, seed).next)
     return loop
 
 
@@ -168,3 +168,31 @@ def test_a_wavering_speed_changes_no_mean_and_makes_queues_longer() -> None:
         assert loop.busy_s / now == pytest.approx(0.5, abs=0.03)
     assert means["steady"] == pytest.approx(0.25, abs=0.03)
     assert means["wavering"] == pytest.approx(0.58, abs=0.15)
+
+
+def test_what_else_a_loop_is_occupied_with_waits_in_line_and_is_waited_for() -> None:
+    loop = OccupiedLoop([(1.0, 0.5), (2.0, 0.5), (3.0, 1.0), (3.2, 1.0), (9.0, 0.5)])
+    # Done before it is asked for, it keeps nobody waiting.
+    assert loop.start(1.6) == 1.6
+    # Still under way, it is waited for; nothing has to be woken then.
+    assert loop.end(loop.start(2.1), 0.5) == 3.0
+    assert loop.free_at == 3.0
+    # Both of them first, as they were there when the loop came to it; all that is ready by then is one turn.
+    assert loop.start(3.3) == 5.0
+    assert loop.free_at == 5.0
+    turn = loop.turn
+    assert loop.start(4.9) == 5.0
+    assert loop.turn == turn
+    loop.end(5.0, 6.0)
+    # What was ready while the loop was busy comes behind that work, and counts as none of the node's.
+    assert loop.start(9.5) == 11.5
+    assert loop.busy_s == 6.5
+
+
+def test_a_loop_that_nothing_occupies_is_as_any() -> None:
+    plain, occupied = EventLoop(), OccupiedLoop([])
+    for ready_at, cost_s in ((0.0, 1.5), (1.0, 2.5), (3.0, 2.0), (4.5, 4.0), (18.0, 1.0)):
+        start_at = occupied.start(ready_at)
+        assert start_at == plain.start(ready_at)
+        assert occupied.end(start_at, cost_s) == plain.end(start_at, cost_s)
+    assert (plain.turn, plain.busy_s, plain.turn_began_at) == (occupied.turn, occupied.busy_s, occupied.turn_began_at)
