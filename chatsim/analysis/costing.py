@@ -1,10 +1,10 @@
 """What each kind of work costs, out of the counters of a calibration.
 
 Decides how noise is averaged and how costs are told apart. Rule: every load is divided by the speed of the server just
-then (a fixed work that it did meanwhile), averaged over rounds without the quarters that are farthest off, and all
-costs are found at once, as those of 0 or more that explain all loads best (non-negative least squares: Lawson and
-Hanson 1974, ch. 23); their intervals come from rounds drawn again (bootstrap). Costs are those on the machine's median
-speed.
+then (a fixed work that it did meanwhile, to the power by which the server follows it), averaged over rounds without the
+quarters that are farthest off, and all costs are found at once, as those of 0 or more that explain all loads best
+(non-negative least squares: Lawson and Hanson 1974, ch. 23); their intervals come from rounds drawn again (bootstrap).
+Costs are those on the machine's median speed.
 How the loads are played is `chatsim.live.calibration`'s affair, what they are made of `makeup`'s, how numbers are
 fitted `fits`'.
 """
@@ -21,6 +21,7 @@ import numpy.typing as npt
 from scipy.optimize import nnls
 
 from chatsim.analysis.arrays import FloatArray
+from chatsim.analysis.elasticity import elasticity_of
 from chatsim.analysis.fits import Line, Median, Shape, line_through, median_of, shape_of
 from chatsim.analysis.makeup import ALONE, ASIDE, BY_NAME, makeup, slept_s
 from chatsim.analysis.pace import Pace, pace_of
@@ -80,7 +81,8 @@ class Costing(msgspec.Struct, kw_only=True):
     """Everything that was found. `costs` by name; `fits` are lines in s over recipients or records; `overhead` is the
     share of a processor that a silent server uses; `memory_bytes` by server and connection; `collections` is how often
     the collector ran for a stored message, `drift` how much slower the machine was at slow times than at fast ones,
-    `cold_after_s` for how long the loop sleeps until it is cold (0: that could not be told), `pace` how its speed
+    `elasticity` the power by which the server is slower when that work is (None: they do not tell, and it is taken as
+    1), `cold_after_s` for how long the loop sleeps until it is cold (0: that could not be told), `pace` how its speed
     wavers within a second (None: it does not), `unexplained` how far the loads lie from what the costs say they take (a
     share, root mean square), `warnings` what is to be known of all this."""
 
@@ -92,6 +94,7 @@ class Costing(msgspec.Struct, kw_only=True):
     collected: list[float]
     collected_share: float
     drift: float
+    elasticity: Median | None
     cold_after_s: float
     pace: Pace | None
     unexplained: float
@@ -159,8 +162,9 @@ def costing(measured: Measured, draws: int = DRAWS) -> Costing:
         raise UsageError("A calibration without a round shows nothing: measure at least one.")
     warnings: list[str] = []
     usual_s = float(np.median(measured.reference_s)) if measured.reference_s else 0.0
-    loads = _Loads(rounds, usual_s)
-    drawn = _drawn(loads, draws)
+    drawn = _drawn(rounds, draws)
+    power = _elasticity(rounds, drawn)
+    loads = _Loads(rounds, usual_s, 1.0 if power is None else power.value)
     # What a wake-up costs shows between frames that come one by one and frames that come together.
     apart = loads.per_frame("typing", "wakes") - loads.per_frame("typing clump", "wakes")
     unknowns = [*_LOOPS, *ASIDE]
@@ -195,7 +199,7 @@ def costing(measured: Measured, draws: int = DRAWS) -> Costing:
     }
     fits = {name: line_through(*zip(*at, strict=True)) for name, at in points.items()}
     slower = measured.collecting_s / usual_s if usual_s and measured.collecting_s else 1.0
-    took = [one.took_s / slower for one in measured.collections]
+    took = [one.took_s / slower**loads.power for one in measured.collections]
     return Costing(
         costs=costs,
         fits=fits,
@@ -208,27 +212,30 @@ def costing(measured: Measured, draws: int = DRAWS) -> Costing:
         collected=took,
         collected_share=len(took) / measured.churned if measured.churned else 0.0,
         drift=_drift(measured.reference_s),
+        elasticity=power,
         cold_after_s=explained.cold_after_s,
-        pace=pace_of(measured.series_s, measured.series_every_s),
+        pace=pace_of(np.power(measured.series_s, loads.power), measured.series_every_s),
         unexplained=explained.unexplained,
         warnings=warnings,
     )
 
 
 class _Loads:
-    """What the rounds showed, at the machine's usual speed: `usual_s` is what the reference work takes then."""
+    """What the rounds showed, at the machine's usual speed: `usual_s` is what the reference work takes then, and
+    `power` that by which the server follows it."""
 
-    def __init__(self, rounds: Sequence[Round], usual_s: float) -> None:
+    def __init__(self, rounds: Sequence[Round], usual_s: float, power: float = 1.0) -> None:
         self.rounds = rounds
+        self.power = power
         self._usual_s = usual_s
         self.idle = np.array([self._loop_s(seen, "silence") / seen["silence"].wall_s for seen in rounds])
         self._idle = _middle(self.idle)
         self.idle_wakes = float(np.mean([seen["silence"].wakes / seen["silence"].wall_s for seen in rounds]))
-        self.levels = np.array([next(iter(seen.values())).level for seen in rounds])
+        self.levels = _levels(rounds)
 
     def speed(self, one: Seen) -> float:
         """How much slower than usual the machine was while this was seen."""
-        return one.reference_s / self._usual_s if one.reference_s and self._usual_s else 1.0
+        return float((one.reference_s / self._usual_s) ** self.power) if one.reference_s and self._usual_s else 1.0
 
     def _loop_s(self, seen: Round, load: str) -> float:
         return seen[load].loop_s / self.speed(seen[load])
@@ -335,12 +342,31 @@ def _tokens(loads: _Loads, draws: Sequence[npt.NDArray[np.int64]]) -> dict[str, 
     return found
 
 
-def _drawn(loads: _Loads, draws: int) -> list[npt.NDArray[np.int64]]:
+def _levels(rounds: Sequence[Round]) -> FloatArray:
+    """How busy the loads of each round were to keep the server, shape (rounds,)."""
+    return np.array([next(iter(seen.values())).level for seen in rounds])
+
+
+def _kinds(rounds: Sequence[Round]) -> list[npt.NDArray[np.int64]]:
+    """The rounds of each level."""
+    levels = _levels(rounds)
+    return [np.flatnonzero(levels == level) for level in np.unique(levels)]
+
+
+def _drawn(rounds: Sequence[Round], draws: int) -> list[npt.NDArray[np.int64]]:
     """The rounds as they are, and then drawn again, as many of each level as there were."""
     generator = np.random.default_rng(0)
-    kinds = [np.flatnonzero(loads.levels == level) for level in np.unique(loads.levels)]
+    kinds = _kinds(rounds)
     drawn = [np.concatenate([generator.choice(kind, kind.size) for kind in kinds]) for _ in range(draws)]
-    return [np.arange(len(loads.rounds)), *drawn]
+    return [np.arange(len(rounds)), *drawn]
+
+
+def _elasticity(rounds: Sequence[Round], drawn: Sequence[npt.NDArray[np.int64]]) -> Median | None:
+    """The power by which the server is slower when its fixed work is."""
+    names = [name for name in BY_NAME if all(name in seen and seen[name].ops for seen in rounds)]
+    spent = np.array([[seen[name].loop_s / seen[name].ops for name in names] for seen in rounds])
+    halves = np.array([[seen[name].halves_s or (nan, nan) for name in names] for seen in rounds])
+    return elasticity_of(np.moveaxis(halves.reshape(*spent.shape, 2), -1, 0), spent, _kinds(rounds), drawn)
 
 
 def _middle(values: FloatArray, axis: int = 0) -> Any:

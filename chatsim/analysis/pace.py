@@ -8,7 +8,7 @@ long, which is a hiccup and no speed that is held.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy import ndimage, stats
 
 from chatsim.analysis.arrays import FloatArray, finite
+from chatsim.errors import UsageError
 
 GROUP: Final = 3
 """So many pieces of work are one glance at the speed."""
@@ -50,24 +51,30 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     n: int
 
 
+class Course(NamedTuple):
+    """How the speed went in one run: for `holds_s` (s, one after the other from moment 0 on) work took `levels` times
+    as long as in the mean of the run, both of shape (n,), n >= 1; the last goes on."""
+
+    holds_s: tuple[float, ...]
+    levels: tuple[float, ...]
+
+
 def pace_of(took_s: npt.ArrayLike, every_s: float) -> Pace | None:
     """How the speed wavers that pieces of the same work show which were done one after the other; None where it does
     not, or they are too few to tell. `took_s` is what each took (s, shape (n,)), one begun every `every_s` in the mean.
 
     Raises UsageError for what is no number.
     """
-    array = finite(took_s, "times")
-    count = array.size // GROUP
+    glances = _grouped(finite(took_s, "times"))
+    count = glances.size
     if count < GLANCES_MIN:
         return None
-    glances = array[: count * GROUP].reshape(count, GROUP).mean(axis=1)
     off = glances / glances.mean() - 1.0
     found = _wavers(off)
     if found is None or found[0] < CV_MIN:
         return None
     cv, lags = found
-    # The middle one of neighbours within about half of the time for which a speed is held, and of three at least.
-    held = np.sort(ndimage.median_filter(off, size=2 * max(1, round(lags / 4)) + 1, mode="nearest"))
+    held = np.sort(_held(off, lags))
     held *= min(1.0, cv / float(held.std()))
     levels = np.maximum([part.mean() for part in np.array_split(1.0 + held, BINS)], 0.0)
     levels /= levels.mean()
@@ -82,6 +89,35 @@ def pace_of(took_s: npt.ArrayLike, every_s: float) -> Pace | None:
         hold_s_within=_within(lags * glance_s, holds * glance_s),
         n=count,
     )
+
+
+def course_of(at: npt.ArrayLike, took_s: npt.ArrayLike, pace: Pace, every_s: float) -> Course:
+    """How the speed went in a run of which pieces of the same work tell: `at` is when each was done (s since moment 0,
+    ascending), `took_s` what it took (s), both of shape (n,), one begun every `every_s` in the mean; `pace` is how the
+    speed wavers, which more runs than one may have told.
+
+    Raises UsageError for what is no number, and for fewer than `GROUP` pieces of work.
+    """
+    moments, glances = _grouped(finite(at, "moments")), _grouped(finite(took_s, "times"))
+    if not glances.size or moments.size != glances.size:
+        raise UsageError(f"the course of a speed takes {GROUP} glances at it, each with its moment")
+    levels = 1.0 + _held(glances / glances.mean() - 1.0, pace.hold_s / (GROUP * every_s))
+    # Each level reaches half of the way to its neighbours.
+    ends = np.append((moments[1:] + moments[:-1]) / 2, moments[-1])
+    holds_s = np.diff(np.maximum.accumulate(ends), prepend=0.0)
+    return Course(tuple(map(float, np.maximum(holds_s, 0.0))), tuple(map(float, levels / levels.mean())))
+
+
+def _grouped(values: FloatArray) -> FloatArray:
+    """The means of so many at a time, of as many as are whole."""
+    count = values.size // GROUP
+    return np.asarray(values[: count * GROUP].reshape(count, GROUP).mean(axis=1))
+
+
+def _held(off: FloatArray, lags: float) -> FloatArray:
+    """What is left of glances, shape (n,), without what did not last: the middle one of neighbours within about half
+    of the time for which a speed is held (`lags` glances), and of three at least."""
+    return np.asarray(ndimage.median_filter(off, size=2 * max(1, round(lags / 4)) + 1, mode="nearest"))
 
 
 def _wavers(off: FloatArray) -> tuple[float, float] | None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from chatsim.store.calibration import Calibration, Estimate
 
 FILE: Final = Path("calibration.json")
+_SHOWN: Final = {"s": (1e6, " us"), "share": (100.0, " %"), "bytes": (1 / 1024, " KiB"), "power": (1.0, "")}
 _COLUMNS: Final = ("what", "value", "low", "high", "n", "fit", "distance")
 
 Measure = Callable[..., "Measured"]
@@ -108,7 +109,7 @@ def _show(made: Calibration, out: Path) -> None:
 
 
 def _row(name: str, one: Estimate) -> tuple[str, ...]:
-    factor, unit = {"s": (1e6, " us"), "share": (100.0, " %"), "bytes": (1 / 1024, " KiB")}[one.unit]
+    factor, unit = _SHOWN[one.unit]
     numbers = (f"{value * factor:.4g}{unit}" for value in (one.value, one.low, one.high))
     fit = ("", "") if one.fit is None else (f"{one.fit.family}, cv {one.fit.cv:.2f}", f"{one.fit.distance:.3f}")
     return (name, *numbers, str(one.n), *fit)

@@ -8,8 +8,9 @@ server's, and then one waits for the other, which no server did and no model kno
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 
 def cores() -> tuple[int, int] | None:
@@ -48,3 +49,22 @@ def _ahead() -> Iterator[None]:
         yield
     finally:
         os.sched_setscheduler(0, *before)
+
+
+def stolen_s(cores: Iterable[int], stat: Path = Path("/proc/stat")) -> float:
+    """For how long these cores of a guest would have run and the host ran somebody else so far (s), all together
+    (`steal` of proc(5)); 0 where the system does not tell."""
+    names = {f"cpu{core}" for core in cores}
+    total = 0
+    try:
+        with stat.open(encoding="ascii") as lines:
+            for line in lines:
+                if not line.startswith("cpu"):
+                    # What follows is long, and some look often.
+                    break
+                row = line.split()
+                if row[0] in names and len(row) > 8:
+                    total += int(row[8])
+    except OSError:
+        return 0.0
+    return total / os.sysconf("SC_CLK_TCK")

@@ -42,6 +42,7 @@ from chatsim.live.pauses import no_collections, no_full_collections
 from chatsim.live.speed import Glance
 from chatsim.live.sqlite_log import hold
 from chatsim.live.stalls import StallWatch
+from chatsim.live.stolen import StolenWatch
 from chatsim.live.tls import client_context, self_signed
 from chatsim.live.tokens import Purse
 from chatsim.live.wakeful import Wakeful
@@ -84,7 +85,8 @@ class LiveOutcome(msgspec.Struct):
     itself did (s, counts), `why_invalid` one sentence, `busy` says that it is the machine's fault, `violations` are the
     invariants that did not hold, `stalls` when the machine did not run the server or the crowd, and `late_s` by how
     much the crowd was late (s) in writing each message of the record, in its order. `glances` are those at the server's
-    speed while people acted, of a run that was measured closely."""
+    speed while people acted, and `stolen` when the host ran other guests meanwhile, of a run that was measured
+    closely; moments are the run's."""
 
     record: RunRecord
     trace_hash: str
@@ -97,6 +99,7 @@ class LiveOutcome(msgspec.Struct):
     stalls: Stalls
     late_s: Sequence[float]
     glances: Sequence[Glance]
+    stolen: Sequence[Stall]
 
 
 def run_live(
@@ -121,7 +124,8 @@ def run_live(
     clock = _Clock() if any(isinstance(event, ev.ClockJump) for event in played.events) else None
     secret, admin_key = (secrets.token_urlsafe(48).encode() for _ in range(2))
     purse = Purse(played, secret)
-    server_core, crowd_core = (cores() if closely else None) or (None, None)
+    held = cores() if closely else None
+    server_core, crowd_core = held or (None, None)
     journal = out_dir / "journal.jsonl"
     with contextlib.ExitStack() as stack:
         log = out_dir / "server.log"
@@ -155,7 +159,7 @@ def run_live(
         trust = None if tls is None else client_context(tls.cert)
         run = _Run(
             played, lives, trust, purse, admin_key, follower, data, clock,
-            follows=not closely, wakeful=crowd_core is not None,
+            follows=not closely, held=held,
         )  # fmt: skip
         with held_to(crowd_core), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run.play(progress))
@@ -191,11 +195,12 @@ class _Run:
         clock: _Clock | None,
         *,
         follows: bool,
-        wakeful: bool,
+        held: tuple[int, int] | None,
     ) -> None:
-        """Who `follows` reads the journal while people act; who is `wakeful` has a core of her own and never sleeps."""
+        """Who `follows` reads the journal while people act; a crowd that is `held` to the second of these cores, and
+        its server to the first, never sleeps."""
         self.follows = follows
-        self.wakeful = wakeful
+        self.held = held
         self.clock = clock
         self.data = data
         self.scenario = scenario
@@ -206,7 +211,8 @@ class _Run:
         self.plan = Plan(scenario, self.streams)
         self.purse = purse
         self.admin_key = admin_key
-        self.utilisation = self.crowd_cpu_s = self.crowd_wrote_s = self.lasted_s = 0.0
+        self.utilisation = self.crowd_cpu_s = self.crowd_wrote_s = self.stolen_s = self.lasted_s = 0.0
+        self.stolen: list[Stall] = []
         self.stalls: list[Stall] = []
         self.glances: list[Glance] = []
         self.settled = False
@@ -243,11 +249,14 @@ class _Run:
             cpu_s, crowd_s = self.lives.cpu_s(), time.process_time()
             calendar.begin()
             watch = StallWatch(loop, self.stalls.append)
-            wakeful = Wakeful(loop, calendar.look) if self.wakeful else None
-            with no_collections() if self.wakeful else contextlib.nullcontext():
+            wakeful = Wakeful(loop, calendar.look) if self.held else None
+            taken = StolenWatch(loop, self.held, self._taken) if self.held else None
+            with no_collections() if self.held else contextlib.nullcontext():
                 await self._until(scenario.duration_s, progress)
             self.utilisation = (self.lives.cpu_s() - cpu_s) / calendar.now()
             self.crowd_cpu_s = time.process_time() - crowd_s
+            if taken is not None:
+                taken.end()
             if wakeful is not None:
                 wakeful.end()
                 calendar.unwatched()
@@ -388,6 +397,7 @@ class _Run:
             "frames_in": frames(self.exposition, "in"),
             "frames_out": frames(self.exposition, "out"),
             "lasted_s": self.lasted_s,
+            "stolen_s": self.stolen_s,
             "stalled_s": stalls.total_s,
             "stalled_max_s": stalls.longest_s,
             "settled": self.settled,
@@ -407,11 +417,19 @@ class _Run:
             stalls,
             self.crowd.late_s,
             self._while_acting(),
+            self.stolen,
         )
 
+    def _taken(self, between: Stall, took_s: float) -> None:
+        zero_at = self.calendar.started_at
+        self.stolen.append(Stall(between.began_at - zero_at, between.ended_at - zero_at))
+        self.stolen_s += took_s
+
     def _while_acting(self) -> list[Glance]:
+        """The glances of that time, with moments of the run."""
         began_at = self.calendar.started_at
-        return sorted(one for one in self.glances if began_at <= one.at < began_at + self.scenario.duration_s)
+        since = sorted(one._replace(at=one.at - began_at) for one in self.glances)
+        return [one for one in since if 0.0 <= one.at < self.scenario.duration_s]
 
     def _record(self) -> RunRecord:
         follower = self.follower

@@ -116,6 +116,9 @@ def _measured(found: Costing) -> dict[str, Estimate]:
         made[f"memory_{server}"] = _estimate(
             f"resident memory of a joined, silent {server} connection", "bytes", memory
         )
+    if found.elasticity is not None:
+        says = "by which power the server is slower when the fixed work that it does meanwhile is"
+        made["elasticity"] = _estimate(says, "power", found.elasticity)
     if found.pace is not None:
         pace = found.pace
         says = "how the speed wavers within a second: coefficient of variation of what the same work takes"

@@ -31,6 +31,7 @@ from chatsim.verdict.wires import FLOW
 if TYPE_CHECKING:
     from chatsim.flow.measures import Measures
     from chatsim.live.target import Target
+    from chatsim.sim.event_loop import EventLoop
 
 Verdict = Literal["pass", "fail", "inconclusive", "skipped", "invalid"]
 
@@ -41,7 +42,9 @@ class RunResult(msgspec.Struct):
     is how well the harness of a live run did itself (s, counts; empty in simulation), `busy` says that a run
     is not valid for the machine's sake alone: another one may be. `measures` are the numbers of a flow, whose `record`
     has no rows of messages. `late_s` is by how much a live crowd was late (s) in writing each message of the record
-    (empty: nobody was). It lasted for `lasted_s`, settling included (0 where the wire does not tell)."""
+    (empty: nobody was), `glances` are those at the speed of a server that was measured closely, and `stolen` when the
+    host ran other guests meanwhile (see `run_live`). It lasted for `lasted_s`, settling included (0 where the wire does
+    not tell)."""
 
     scenario: str
     wire: str
@@ -62,6 +65,7 @@ class RunResult(msgspec.Struct):
     measures: Measures | None = None
     late_s: Sequence[float] = ()
     glances: Sequence[tuple[float, float]] = ()
+    stolen: Sequence[tuple[float, float]] = ()
 
     def of_group(self, group: str) -> dict[str, dict[str, float]]:
         """Every aggregate of every metric of one group (s)."""
@@ -128,6 +132,7 @@ class _Played(msgspec.Struct):
     outside: Outside | None = None
     late_s: Sequence[float] = ()
     glances: Sequence[tuple[float, float]] = ()
+    stolen: Sequence[tuple[float, float]] = ()
 
 
 def run(
@@ -193,15 +198,15 @@ def _written(
     return result
 
 
-def play(scenario: Scenario, *, on: str = "sim", late: Lateness = ON_TIME) -> RunResult:
+def play(scenario: Scenario, *, on: str = "sim", late: Lateness = ON_TIME, loop: EventLoop | None = None) -> RunResult:
     """Play a scenario in virtual time, on `sim`, `virtual` or as a flow, and judge it; nothing is written.
 
-    On `sim` the crowd writes as `late` as another did.
+    On `sim` the crowd writes as `late` as another did, and the node's event loop is `loop`.
     Raises UsageError where the wire cannot play the scenario, HarnessError where it failed on the way.
     """
     if on == FLOW:
         return _flow(scenario, None)
-    return _judged(_play(scenario, on, None, None, late), on)
+    return _judged(_play(scenario, on, None, None, late, loop), on)
 
 
 def _play(
@@ -210,6 +215,7 @@ def _play(
     journal: Path | None,
     progress: Callable[[float], None] | None,
     late: Lateness = ON_TIME,
+    loop: EventLoop | None = None,
 ) -> _Played:
     if on == "virtual":
         from chatsim.live.beside import beside
@@ -223,7 +229,7 @@ def _play(
         return _Played(scenario, there.record, there.trace_hash, there.violations, there.exposition)
     from chatsim.sim.run import simulate
 
-    outcome = simulate(scenario, journal=journal, progress=progress, late=late)
+    outcome = simulate(scenario, journal=journal, progress=progress, late=late, loop=loop)
     told = None if journal is None else exposition(outcome.families)
     return _Played(scenario, outcome.record, outcome.trace_hash, outcome.violations, told, lasted_s=outcome.lasted_s)
 
@@ -267,7 +273,8 @@ def _play_live(
     judged_by = judged_by.scaled(judged_by.time_scale)
     played = _Played(judged_by, lived.record, lived.trace_hash, lived.violations, lived.exposition)
     played.valid, played.why, played.busy, played.health = lived.valid, lived.why_invalid, lived.busy, lived.health
-    played.lasted_s, played.late_s, played.glances = lived.health["lasted_s"], lived.late_s, lived.glances
+    played.lasted_s, played.late_s = lived.health["lasted_s"], lived.late_s
+    played.glances, played.stolen = lived.glances, lived.stolen
     excuse = _excuse(judged_by, lived.record, lived.stalls) if lived.valid else ""
     if excuse:
         played.valid, played.why, played.busy = False, excuse, True
@@ -330,6 +337,7 @@ def _judged(played: _Played, wire: str) -> RunResult:
         lasted_s=played.lasted_s,
         late_s=played.late_s,
         glances=played.glances,
+        stolen=played.stolen,
     )
 
 

@@ -2,9 +2,10 @@
 
 Decides what is played, in which order, at which load. Rule: the server of each live run looks over and over again how
 fast it is, as those of the calibration did, and its simulation spends what the calibration measured at the speed that
-these glances tell, which wavers as they do; nothing is fitted to what is compared. A simulated crowd writes each
-message as late as the live one did, and latencies count from then: what is compared is the server, and not how punctual
-a crowd is.
+these glances tell of each moment; nothing is fitted to what is compared. A simulated crowd writes each message as late
+as the live one did, and latencies count from then: what is compared is the server, and not how punctual a crowd or how
+steady a machine is. Simulations with other messages, which say within what a live run is to be, know only how the
+speed wavers.
 Who judges is `chatsim.analysis.validation`.
 """
 
@@ -12,30 +13,35 @@ from __future__ import annotations
 
 import re
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain, cycle, repeat
+from math import inf
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 from joblib import Parallel, delayed
 
-from chatsim.analysis.pace import pace_of
+from chatsim.analysis.pace import GROUP, Course, Pace, course_of, pace_of
 from chatsim.analysis.report.validated import Shown
 from chatsim.analysis.validation import Judged, Sight, judged
 from chatsim.errors import UsageError
-from chatsim.live.calibration.meters import machine, stolen_s
+from chatsim.live.calibration.meters import machine
 from chatsim.live.cores import cores
 from chatsim.live.speed import EVERY_S as GLANCE_EVERY_S
+from chatsim.live.speed import WARMING
 from chatsim.people.lateness import ON_TIME, Lateness
 from chatsim.runner.calibrate import wavering
 from chatsim.runner.run import RunResult, play, run
 from chatsim.scenario.faults import did_you_mean
 from chatsim.scenario.load import discover, load_all
 from chatsim.scenario.model import Scenario
+from chatsim.sim.event_loop import EventLoop, OccupiedLoop
 from chatsim.store.calibration import Calibration
+from chatsim.verdict.stalls import Stall, Stalls
 from chatsim.virtual.arrivals import play_again
 
 PAIRS: Final = Path(__file__).with_name("pairs")
@@ -69,9 +75,15 @@ CONTROLS: Final = (f"costs x {COSTLIER:g}", "pings", "no retry")
 CROWD_SHARE_MAX: Final = 0.7
 """A crowd that is busy for longer is a queue of its own, as long as the server's: its latencies say little of that."""
 
-STOLEN_MAX: Final = 0.003
-"""Where the host gave more of the time than this to other guests, a run is played again: what waited then waited for
-them, and a p99 is what one in a hundred waits. Of those that were played the calmest counts."""
+AROUND_S: Final = 0.01
+DRAINS: Final = 2.0
+"""While the host of a virtual machine runs other guests nobody serves, and what has piled up meanwhile is worked off
+later: messages that were written so shortly before (s), or until so many times as long after as that takes in the mean,
+are left out on both sides. What they waited for they waited for there, and no model knows of that."""
+
+LEFT_OUT_MAX: Final = 0.1
+"""Where more of the time than this has to be left out, another run is played. Of those that were played the calmest
+count."""
 
 FLOOR_RUNS: Final = 3
 
@@ -87,9 +99,15 @@ FLOOR: Final = {
 """A live run that keeps nobody busy: what its messages take beside the costs is the way between server and crowd."""
 
 
+FloatArray = npt.NDArray[np.float64]
+
+NEVER: Final[FloatArray] = np.empty((0, 2))
+"""No time at all."""
+
+
 class Effort(NamedTuple):
-    """How often a pair is played live, how often more in simulation, how often a run that the machine was too busy for
-    is tried again, and how many simulations are played at a time."""
+    """How many live runs of a pair are judged, how often it is played more in simulation, how many times as many live
+    runs there may be where the machine was too busy for some, and how many simulations are played at a time."""
 
     live: int
     replications: int
@@ -97,26 +115,48 @@ class Effort(NamedTuple):
     jobs: int = 2
 
 
-FULL: Final = Effort(live=5, replications=4, attempts=3)
+FULL: Final = Effort(live=5, replications=4, attempts=2)
 QUICK: Final = Effort(live=2, replications=3, attempts=2)
 
 
 class Lived(NamedTuple):
     """One live run: what was seen, at which speed of the machine (1 is that of the calibration), how its crowd was late
-    and busy, the counts that were otherwise when its arrivals were played again, as (live, again), which share of the
-    time the host gave to others, and what the server's fixed work took each time (s of CPU)."""
+    and busy, the counts that were otherwise when its arrivals were played again, as (live, again), the moments between
+    which what was written is left out (s, shape (n, 2)) and which share of the time that is, the glances at the speed:
+    when (s of the run), and what the server's fixed work took (s of CPU), and how many times slower than usual the
+    server was by each of them.
+    """
 
     sight: Sight
     speed: float
     late: Lateness
     counts: dict[str, tuple[int, int]]
-    stolen: float = 0.0
-    glances_s: Sequence[float] = ()
+    disturbed: FloatArray = NEVER
+    left_out: float = 0.0
+    glances: Sequence[tuple[float, float]] = ()
+    slower: Sequence[float] = ()
+
+
+class Imitation(NamedTuple):
+    """One simulation: of which scenario, on a machine that is `speed` times slower than usual in the mean, with a crowd
+    that is so `late` and so busy. `course` is how the speed goes (None: it wavers as the costs say), `chores` is what
+    else occupies the server (see `OccupiedLoop`), `seed` another one than the scenario's, `changes` are words of the
+    scenario. Of what was written while the live run was `disturbed` (s, shape (n, 2)) nothing is seen.
+    """
+
+    scenario: Scenario
+    speed: float
+    late: Lateness = ON_TIME
+    course: Course | None = None
+    chores: Sequence[tuple[float, float]] = ()
+    seed: int | None = None
+    changes: Mapping[str, Any] = {}
+    disturbed: FloatArray = NEVER
 
 
 class Pair(msgspec.Struct, kw_only=True):
     """One scenario on both wires; `why` says why it could not be judged (empty: it was). The sights are kept for the
-    pictures; `speeds` and `stolen` are those of the live runs."""
+    pictures; `speeds` and `left_out` are those of the live runs."""
 
     name: str
     judged: Judged | None
@@ -125,7 +165,7 @@ class Pair(msgspec.Struct, kw_only=True):
     simulated: list[Sight] = []
     controls: dict[str, bool] = {}
     speeds: list[float] = []
-    stolen: list[float] = []
+    left_out: list[float] = []
 
 
 def pairs(names: Sequence[str] = ()) -> list[Scenario]:
@@ -164,7 +204,8 @@ def _play_live(scenario: Scenario, out: Path) -> RunResult:
 
 class Validator:
     """Plays pairs with the costs of one calibration. `speed` is that of the server of the last live run: how many times
-    as long the fixed work took as while the costs were measured."""
+    as long its work took as while the costs were measured, by its fixed work and the `power` by which it follows
+    that."""
 
     def __init__(
         self,
@@ -180,52 +221,44 @@ class Validator:
         self.effort = effort
         self.path_s = path_s
         self.speed = 1.0
+        told = calibration.measured.get("elasticity")
+        self.power = 1.0 if told is None else told.value
 
-    def wavers(self, live: Sequence[Lived]) -> Calibration:
-        """The calibration, with the speed as it has wavered in these runs: that is none of the costs, and another one
-        an hour later."""
+    def pace(self, live: Sequence[Lived]) -> Pace | None:
+        """How the speed has wavered in these runs."""
+        return pace_of([slower for lived in live for slower in lived.slower], GLANCE_EVERY_S)
+
+    def wavers(self, pace: Pace | None) -> Calibration:
+        """The calibration, with a speed that wavers like this: that is none of the costs, and another one an hour
+        later."""
         costs = {word: cost for word, cost in self.calibration.costs.items() if word not in PACES}
-        pace = pace_of([took_s for lived in live for took_s in lived.glances_s], GLANCE_EVERY_S)
         return msgspec.structs.replace(self.calibration, costs=costs if pace is None else costs | wavering(pace))
 
-    def stolen_s(self) -> float:
-        """For how long the host has run other guests so far where server and crowd run (s)."""
-        return stolen_s(cores() or ())
-
-    def simulated(
-        self,
-        scenario: Scenario,
-        speed: float,
-        late: Lateness = ON_TIME,
-        *,
-        seed: int | None = None,
-        changes: Mapping[str, Any] | None = None,
-    ) -> Sight:
-        """The scenario in simulation on a machine that is so much slower than usual, with a crowd that is so late
-        and so busy."""
+    def simulated(self, it: Imitation) -> Sight:
+        """What is seen of a simulation."""
+        speed, course = it.speed, it.course
+        costs = {word: cost for word, cost in self.calibration.costs.items() if course is None or word not in PACES}
         words = {
-            "costs": times(self.calibration.costs, speed),
-            **{f"groups.{group.name}.network": {"latency": f"{self.path_s * speed:.9f}s"} for group in scenario.groups},
-            **(changes or {}),
+            "costs": times(costs, speed),
+            **{
+                f"groups.{group.name}.network": {"latency": f"{self.path_s * speed:.9f}s"}
+                for group in it.scenario.groups
+            },
+            **it.changes,
         }
-        told = scenario.with_(words)
-        seen = sight(play(told if seed is None else told.with_seed(seed), late=late), late)
+        told = it.scenario.with_(words)
+        if it.seed is not None:
+            told = told.with_seed(it.seed)
+        seen = sight(play(told, late=it.late, loop=_loop(it)), it.late, it.disturbed)
         # A silent server does something too, and where it is busy it does that beside.
         overhead = self.calibration.measured["overhead"].value
         busy = seen.utilisation + overhead * max(0.0, 1.0 - seen.utilisation)
         return msgspec.structs.replace(seen, utilisation=busy)
 
-    def _all(
-        self,
-        calibration: Calibration,
-        plays: Iterable[tuple[Scenario, float, Lateness, int | None, dict[str, Any]]],
-    ) -> list[Sight]:
+    def _all(self, calibration: Calibration, imitations: Iterable[Imitation]) -> list[Sight]:
         """Many in simulation, as many at a time as there are processors."""
         return list(
-            Parallel(n_jobs=self.effort.jobs)(
-                delayed(_simulated)(calibration, self.path_s, scenario, speed, late, seed, changes)
-                for scenario, speed, late, seed, changes in plays
-            )
+            Parallel(n_jobs=self.effort.jobs)(delayed(_simulated)(calibration, self.path_s, one) for one in imitations)
         )
 
     def measure_path(self) -> str:
@@ -237,11 +270,12 @@ class Validator:
         found = []
         for _ in range(FLOOR_RUNS):
             with tempfile.TemporaryDirectory(prefix="chatsim-validate-") as name:
-                lived, why = self.live(scenario, Path(name))
-            if lived is None:
+                live, why = self.live(scenario, Path(name))
+            if not live:
                 return why
+            [lived] = live
             self.path_s = 0.0
-            told = self.simulated(scenario, lived.speed, lived.late)
+            told = self.simulated(imitation(scenario, lived, None))
             over = np.median(lived.sight.latencies["delivery_latency"]) - np.median(told.latencies["delivery_latency"])
             found.append(max(0.0, float(over)) / 2 / lived.speed)
         self.path_s = min(found)
@@ -252,58 +286,70 @@ class Validator:
         wanted, group = load_of(scenario), scenario.groups[0]
         told, factor = scenario, 1.0
         for _ in range(RATE_STEPS):
-            factor *= wanted / self.simulated(told, speed).utilisation
+            factor *= wanted / self.simulated(Imitation(told, speed)).utilisation
             told = scenario.with_(_faster(group.name, scenario, factor))
         return told
 
-    def live(self, scenario: Scenario, out: Path) -> tuple[Lived | None, str]:
-        """One live run, the calmest of those that it took, or why there is none that may be judged."""
-        why, calmest = "", None
-        for _ in range(self.effort.attempts):
-            stolen_before_s, began_at = self.stolen_s(), time.monotonic()
+    def live(self, scenario: Scenario, out: Path, runs: int = 1) -> tuple[list[Lived], str]:
+        """So many live runs, in the order in which they were played: the calmest of as many as it takes until so many
+        are calm, `attempts` times as many at most; or none, and why there are not so many that may be judged."""
+        why, found, calm, unfit = "", list[Lived](), 0, 0
+        for _ in range(runs * self.effort.attempts):
             result = self._play_live(scenario, out)
-            stolen = (self.stolen_s() - stolen_before_s) / (time.monotonic() - began_at)
-            glances_s = [took_s for _, took_s in result.glances]
-            # What a run takes is a sum, so it is the mean that counts.
-            self.speed = fmean(glances_s) / self.calibration.reference.median_s if glances_s else 1.0
             share = crowd_share(result)
             if result.violations:
-                return None, f"invariants do not hold: {' '.join(f'{each}' for each in result.violations)}"
+                return [], f"invariants do not hold: {' '.join(f'{each}' for each in result.violations)}"
             if result.valid and share <= CROWD_SHARE_MAX:
-                if calmest is None or stolen < calmest.stolen:
-                    late = lateness(result)
-                    seen = sight(result, late=late)
-                    calmest = Lived(seen, self.speed, late, _again(result), stolen, glances_s)
-                if stolen <= STOLEN_MAX:
+                found.append(self._lived(result))
+                calm += found[-1].left_out <= LEFT_OUT_MAX
+                if calm == runs:
                     break
                 continue
             why = result.why_invalid or (
                 f"the crowd's process was busy for {share:.0%} of the time, and what is seen is its own queue: give it "
                 "a core that is faster, or the pair a lower load"
             )
-            if not (result.busy or result.valid):
+            unfit += 1
+            if unfit == self.effort.attempts or not (result.busy or result.valid):
                 break
-        return calmest, "" if calmest else why
+        if len(found) < runs:
+            return [], why
+        calmest = sorted(range(len(found)), key=lambda place: found[place].left_out)[:runs]
+        return [found[place] for place in sorted(calmest)], ""
+
+    def _lived(self, result: RunResult) -> Lived:
+        """What is compared of a live run."""
+        usual_s = self.calibration.reference.median_s
+        slower = [(took_s / usual_s) ** self.power for _, took_s in result.glances]
+        # What a run takes is a sum, so it is the mean that counts.
+        self.speed = fmean(slower) if slower else 1.0
+        late = lateness(result)
+        apart = disturbed(result)
+        left_out = Stalls(Stall(*each) for each in apart).within(result.record.warmup_s, result.record.duration_s)
+        left_out /= result.record.duration_s - result.record.warmup_s
+        return Lived(
+            sight(result, late, apart), self.speed, late, _again(result), apart, float(left_out), result.glances, slower
+        )
 
     def pair(self, scenario: Scenario) -> Pair:
         """Play one pair, and judge it."""
         told = self.loaded(scenario, self.speed)
-        live: list[Lived] = []
         with tempfile.TemporaryDirectory(prefix="chatsim-validate-") as name:
-            for _ in range(self.effort.live):
-                lived, why = self.live(told, Path(name))
-                if lived is None:
-                    return Pair(name=scenario.name, judged=None, why=why)
-                live.append(lived)
+            live, why = self.live(told, Path(name), self.effort.live)
+        if not live:
+            return Pair(name=scenario.name, judged=None, why=why)
         sides = [lived.sight for lived in live]
-        calibration = self.wavers(live)
-        simulated = self._all(calibration, ((told, lived.speed, lived.late, None, {}) for lived in live))
+        pace = self.pace(live)
+        calibration = self.wavers(pace)
+        same = [imitation(told, lived, pace) for lived in live]
+        simulated = self._all(calibration, same)
         speed = fmean(lived.speed for lived in live)
         seeds = [scenario.seed + 1000 + number for number in range(self.effort.replications)]
         # Other messages are as late as those of a live run that were meant for about the same moments.
-        lates = [live[number % len(live)].late for number in range(len(seeds))]
-        luck = zip(seeds, lates, strict=True)
-        others = self._all(calibration, ((told, speed, late, seed, {}) for seed, late in luck))
+        luck = zip(seeds, cycle(live), strict=False)
+        others = self._all(
+            calibration, (Imitation(told, speed, one.late, chores=_glancing(one), seed=seed) for seed, one in luck)
+        )
         counts = differences(sides, simulated)
         for lived in live:
             counts |= lived.counts
@@ -312,45 +358,58 @@ class Validator:
             judged=judged(scenario.name, load_of(scenario), sides, simulated, others, counts),
             live=sides,
             simulated=simulated,
-            controls=self._controls(calibration, told, live),
+            controls=self._controls(calibration, same, sides),
             speeds=[lived.speed for lived in live],
-            stolen=[lived.stolen for lived in live],
+            left_out=[lived.left_out for lived in live],
         )
 
-    def _controls(self, calibration: Calibration, scenario: Scenario, live: Sequence[Lived]) -> dict[str, bool]:
+    def _controls(self, calibration: Calibration, right: Sequence[Imitation], live: Sequence[Sight]) -> dict[str, bool]:
         """Simulations that are wrong on purpose, where this pair can show it, and whether each was found out."""
-        sides, name = [lived.sight for lived in live], scenario.name
-        found = {}
+        scenario = right[0].scenario
+        name, found = scenario.name, {}
         if load_of(scenario) >= FULL_LOAD:
-            wrong = self._all(
-                calibration,
-                ((scenario, lived.speed * COSTLIER, lived.late, None, {}) for lived in live),
-            )
-            said = {test.metric: test.equivalent for test in judged(name, load_of(scenario), sides, wrong).tests}
+            wrong = self._all(calibration, (one._replace(speed=one.speed * COSTLIER) for one in right))
+            said = {test.metric: test.equivalent for test in judged(name, load_of(scenario), live, wrong).tests}
             tails = [said[metric] for metric in ("delivery_latency_p95", "delivery_latency_p99") if metric in said]
             found[f"costs x {COSTLIER:g} ({name})"] = not said["utilisation"] and not all(tails)
         rarer = {"handler.ping_interval": f"{scenario.handler.ping_interval_s * 1.5:g}s"}
         for counter, kind, changes in (("pings", "pings half as far apart again", rarer), ("retries", *_NO_RETRY)):
-            if sides[0].counts[counter] > NEAR_COUNT:
-                wrong = self._all(calibration, ((scenario, lived.speed, lived.late, None, changes) for lived in live))
-                found[f"{kind} ({name})"] = counter in differences(sides, wrong)
+            if live[0].counts[counter] > NEAR_COUNT:
+                wrong = self._all(calibration, (one._replace(changes=changes) for one in right))
+                found[f"{kind} ({name})"] = counter in differences(live, wrong)
         return found
 
 
 _NO_RETRY: Final[tuple[str, dict[str, Any]]] = ("no retry", {"handler.retries": 0})
 
 
-def _simulated(
-    calibration: Calibration,
-    path_s: float,
-    scenario: Scenario,
-    speed: float,
-    late: Lateness,
-    seed: int | None,
-    changes: dict[str, Any],
-) -> Sight:
+def imitation(scenario: Scenario, lived: Lived, pace: Pace | None) -> Imitation:
+    """The live run once more: its arrivals, its crowd, and the machine's speed as it went while it was played, where
+    that wavered."""
+    course = None
+    if pace is not None and len(lived.glances) >= GROUP:
+        course = course_of([at for at, _ in lived.glances], lived.slower, pace, GLANCE_EVERY_S)
+    return Imitation(scenario, lived.speed, lived.late, course, _glancing(lived), disturbed=lived.disturbed)
+
+
+def _glancing(lived: Lived) -> list[tuple[float, float]]:
+    """What glances at the speed kept the server of a live run from, and when (s)."""
+    return [(at, took_s * (1.0 + WARMING)) for at, took_s in lived.glances]
+
+
+def _loop(it: Imitation) -> EventLoop:
+    """The loop of the server that is imitated."""
+    loop = OccupiedLoop(it.chores)
+    course = it.course
+    if course is not None:
+        paces, holds = chain(course.levels, repeat(course.levels[-1])), chain(course.holds_s, repeat(inf))
+        loop.waver(lambda: next(paces), lambda: next(holds))
+    return loop
+
+
+def _simulated(calibration: Calibration, path_s: float, one: Imitation) -> Sight:
     """One in simulation, wherever this is called."""
-    return Validator(calibration, FULL, path_s).simulated(scenario, speed, late, seed=seed, changes=changes)
+    return Validator(calibration, FULL, path_s).simulated(one)
 
 
 def differences(live: Sequence[Sight], simulated: Sequence[Sight]) -> dict[str, tuple[int, int]]:
@@ -385,8 +444,20 @@ def lateness(result: RunResult) -> Lateness:
     return Lateness(meant_at, late_s, **busy) if late_s.size else ON_TIME._replace(**busy)
 
 
-def sight(result: RunResult, late: Lateness = ON_TIME) -> Sight:
-    """What is compared of one run, whose crowd was so late in writing.
+def disturbed(result: RunResult) -> FloatArray:
+    """Between which moments what was written in a live run waited for the host of its machine, or behind what did (s,
+    shape (n, 2))."""
+    busy = min(result.record.utilisation[0], CROWD_SHARE_MAX)
+    found = [
+        (began_at - AROUND_S, ended_at + AROUND_S + DRAINS * (ended_at - began_at) * busy / (1.0 - busy))
+        for began_at, ended_at in result.stolen
+    ]
+    return np.array(found).reshape(-1, 2)
+
+
+def sight(result: RunResult, late: Lateness = ON_TIME, without: FloatArray = NEVER) -> Sight:
+    """What is compared of one run, whose crowd was so late in writing, `without` what was written then (s, shape
+    (n, 2)).
 
     Latencies (s) count from when each message was written, whenever it was meant.
     """
@@ -403,13 +474,22 @@ def sight(result: RunResult, late: Lateness = ON_TIME) -> Sight:
     said_at = late.moments(sent_at)
     heard_s = heard_at - said_at[place]
     acked_s = acked_at[acked] - said_at[acked]
-    warm, warm_acked = sent_at[place] >= record.warmup_s, sent_at[acked] >= record.warmup_s
+    counts = (sent_at >= record.warmup_s) & ~_within(said_at, without)
+    warm, warm_acked = counts[place], counts[acked]
     return Sight(
         moments={"delivery_latency": sent_at[place][warm], "ack_latency": sent_at[acked][warm_acked]},
         latencies={"delivery_latency": heard_s[warm], "ack_latency": acked_s[warm_acked]},
         utilisation=record.utilisation[0],
         counts=_counted(result),
     )
+
+
+def _within(moments: FloatArray, spans: FloatArray) -> npt.NDArray[np.bool_]:
+    """Which of the moments, shape (n,), lie in one of the spans, shape (m, 2)."""
+    inside = np.zeros(moments.size, dtype=np.bool_)
+    for began_at, ended_at in spans:
+        inside |= (began_at <= moments) & (moments <= ended_at)
+    return inside
 
 
 def _counted(result: RunResult) -> dict[str, int]:
@@ -490,13 +570,15 @@ def validate(
     speeds = [speed for pair in found for speed in pair.speeds]
     if speeds:
         notes.append(
-            f"The servers took {min(speeds):.2f} to {max(speeds):.2f} times as long for the fixed work as while they "
-            "were calibrated; each simulation was played at the speed of its live run."
+            f"The servers were {min(speeds):.2f} to {max(speeds):.2f} times slower than while they were calibrated, by "
+            "their fixed work; each simulation was played at the speed of its live run."
         )
-        most = max(stolen for pair in found for stolen in pair.stolen)
+        most = max(share for pair in found for share in pair.left_out)
         notes.append(
-            f"Of the live runs that are judged the host gave up to {most:.1%} of the time to other guests; a run with "
-            f"more than {STOLEN_MAX:.1%} was played again, {effort.attempts} times at most, and the calmest counts."
+            f"Of the live runs up to {most:.0%} of the time is left out, on both sides, since the host of the machine "
+            "ran other guests then, or what had piled up was worked off: the calmest "
+            f"{effort.live} runs of a pair count, of as many as it took until so many had {LEFT_OUT_MAX:.0%} at most, "
+            f"and of {effort.live * effort.attempts} in the worst case."
         )
     controls = {name: turned for pair in found for name, turned in pair.controls.items()}
     if not names and not interrupted:

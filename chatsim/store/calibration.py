@@ -27,10 +27,10 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """One number over `n` repetitions, with its bootstrap interval of 95 %, in `unit`."""
+    """One number over `n` repetitions, with its bootstrap interval of 95 %, in `unit` (a power has none)."""
 
     says: str
-    unit: Literal["s", "share", "bytes"]
+    unit: Literal["s", "share", "bytes", "power"]
     value: float
     low: float
     high: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 import pytest
 
 from chatsim.analysis.costing import Costing
@@ -164,6 +165,29 @@ def test_a_machine_that_is_slower_by_times_costs_what_it_does_at_its_median_spee
     for name in ("frame", "frame_ack", "write", "append", "verify", "handshake", "ping", "tls_frame", "wake"):
         assert found.costs[name].value == pytest.approx(median * COSTS_S[name], rel=1e-6), name
     assert found.drift == pytest.approx(1.8, rel=0.01)
+
+
+def test_a_server_that_follows_its_fixed_work_by_a_power_is_told_with_it() -> None:
+    """Where the fixed work takes 1.2 times as long the server takes 1.5 times as long, and so on."""
+    factors = [1.0, 1.5, 1.0, 1.2, 1.9, 1.0, 1.3, 1.6]
+    power = 2.2
+    seen = slowed(measured(rounds=8, cv=0.0), factors)
+    for one, factor in zip(seen.rounds, factors, strict=True):
+        told_s = 0.002 * factor ** (1 / power)
+        shown = {"reference_s": told_s, "halves_s": (told_s, told_s)}
+        one.update({name: msgspec.structs.replace(load, **shown) for name, load in one.items()})
+    seen.reference_s = [0.002 * factor ** (1 / power) for factor in factors]
+    found = costing(seen)
+    assert found.elasticity is not None
+    assert found.elasticity.value == pytest.approx(power)
+    median = float(np.median(seen.reference_s) / 0.002) ** power
+    for name in ("frame", "write", "append", "handshake", "ping"):
+        assert found.costs[name].value == pytest.approx(median * COSTS_S[name], rel=1e-6), name
+
+
+def test_a_machine_that_never_changes_tells_no_power() -> None:
+    found = costing(measured())
+    assert found.elasticity is None
 
 
 def test_a_drift_that_the_reference_half_tells_and_noise_leave_every_cost_above_nothing() -> None:

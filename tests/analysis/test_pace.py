@@ -6,7 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chatsim.analysis.pace import BINS, GLANCES_MIN, GROUP, pace_of
+from chatsim.analysis.pace import BINS, GLANCES_MIN, GROUP, Course, course_of, pace_of
+from chatsim.errors import UsageError
 
 EVERY_S = 0.002
 N = 12_000
@@ -58,3 +59,44 @@ def test_a_machine_that_never_changes_is_steady() -> None:
 
 def test_few_glances_say_nothing() -> None:
     assert pace_of(planted(0.05, 0.25)[: GROUP * GLANCES_MIN - 1], EVERY_S) is None
+
+
+def level_at(course: Course, moments: np.ndarray) -> np.ndarray:
+    """What the course says of these moments (s)."""
+    ends = np.cumsum(course.holds_s)
+    return np.array(course.levels)[np.minimum(np.searchsorted(ends, moments, side="right"), ends.size - 1)]
+
+
+def test_the_course_follows_the_speed_that_was_planted() -> None:
+    """All but the neighbourhood of each change is told to within a few per cent, noise and all."""
+    took_s, plain_s = planted(0.2, 0.25), planted(0.2, 0.25, noise=0.0)
+    pace = pace_of(took_s, EVERY_S)
+    assert pace is not None
+    at = np.arange(N) * EVERY_S
+    course = course_of(at, took_s, pace, EVERY_S)
+    assert len(course.holds_s) == len(course.levels) == N // GROUP
+    assert sum(course.holds_s) == pytest.approx(N * EVERY_S, abs=2 * GROUP * EVERY_S)
+    assert np.mean(course.levels) == pytest.approx(1.0)
+    off = np.abs(level_at(course, at) / (plain_s / plain_s.mean()) - 1.0)
+    assert np.median(off) < 0.03
+    assert np.mean(off > 0.1) < 0.1
+
+
+def test_a_course_goes_by_the_moments_of_its_glances() -> None:
+    """A server that is busy is looked at less often: what was seen then lasted for longer."""
+    pace = pace_of(planted(0.2, 0.25), EVERY_S)
+    assert pace is not None
+    often, seldom = np.arange(300) * 0.01, 3.0 + np.arange(60) * 0.05
+    at = np.concatenate([often, seldom])
+    course = course_of(at, np.where(at < 3.0, 1e-3, 2e-3), pace, 0.01)
+    told = level_at(course, np.array([1.0, 2.5, 3.5, 5.5]))
+    assert told[:2] == pytest.approx(told[0])
+    assert told[2:] == pytest.approx(2 * told[0])
+
+
+@pytest.mark.parametrize("count", [0, GROUP - 1])
+def test_too_few_glances_have_no_course(count: int) -> None:
+    pace = pace_of(planted(0.2, 0.25), EVERY_S)
+    assert pace is not None
+    with pytest.raises(UsageError, match=f"takes {GROUP} glances"):
+        course_of([0.0] * count, [1e-3] * count, pace, EVERY_S)

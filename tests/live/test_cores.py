@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from chatsim.live.cores import cores, held_to
+from chatsim.live.cores import cores, held_to, stolen_s
 
 
 def test_a_core_is_given_back() -> None:
@@ -65,3 +66,16 @@ def test_who_is_started_meanwhile_runs_ahead_where_that_is_allowed_and_as_before
     monkeypatch.setattr(os, "sched_setscheduler", allowed)
     with held_to(None, ahead=True):
         assert not asked, "who shares a core with the crowd is not to keep it away"
+
+
+def test_what_the_host_gave_to_others_is_told_by_core(tmp_path: Path) -> None:
+    stat, tick_s = tmp_path / "stat", 1 / os.sysconf("SC_CLK_TCK")
+    stat.write_text(
+        "cpu  100 0 20 300 0 0 0 90 0 0\ncpu0 60 0 10 150 0 0 0 50 0 0\ncpu1 40 0 10 150 0 0 0 40 0 0\nintr 5 6\n"
+    )
+    assert stolen_s((0,), stat) == pytest.approx(50 * tick_s)
+    assert stolen_s((0, 1), stat) == pytest.approx(90 * tick_s)
+    assert stolen_s((), stat) == 0.0
+    assert stolen_s((0,), tmp_path / "none") == 0.0
+    stat.write_text("cpu0 60 0 10 150\n")
+    assert stolen_s((0,), stat) == 0.0

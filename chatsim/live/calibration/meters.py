@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -64,17 +63,6 @@ class Meter:
             return path.read_text()
         except OSError as problem:
             raise HarnessError(_NO_PROC) from problem
-
-
-def stolen_s(cores: Iterable[int], stat: Path = Path("/proc/stat")) -> float:
-    """For how long these cores of a guest would have run and the host ran somebody else so far (s), all together
-    (`steal` of proc(5)); 0 where the system does not tell."""
-    names = {f"cpu{core}" for core in cores}
-    try:
-        rows = [line.split() for line in stat.read_text(encoding="ascii").splitlines()]
-    except OSError:
-        return 0.0
-    return sum(int(row[8]) for row in rows if row and row[0] in names and len(row) > 8) / os.sysconf("SC_CLK_TCK")
 
 
 def machine() -> dict[str, str | int]:

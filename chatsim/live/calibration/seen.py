@@ -24,7 +24,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     much the crowd was late for an operation in the mean. `spans` are from when to when each operation was looked at (s,
     of CLOCK_MONOTONIC), `each_s` the server's CPU time in each, shape (ops,), and `answered_s` after how many seconds
     an operation had its last answer, of those that had it before the next one. `reference_s` is the CPU time of the
-    fixed work that the server did meanwhile, in the mean, and `level` how busy the load was to keep it.
+    fixed work that the server did meanwhile, in the mean, `halves_s` that of every second time and of the others (none
+    where it was done once), and `level` how busy the load was to keep it.
     """
 
     ops: int
@@ -37,6 +38,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     crowd_s: float = 0.0
     late_s: float = 0.0
     reference_s: float = 0.0
+    halves_s: tuple[float, float] | None = None
     level: float = 0.0
     spans: tuple[tuple[float, float], ...] = ()
     each_s: tuple[float, ...] = ()
@@ -65,8 +67,10 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
             for (begin, end), spent_s in zip(self.spans, self.each_s, strict=False)
             if bisect_left(ats, begin) == bisect_right(ats, end)
         ]
+        took_s = [one.took_s for one in found]
+        halves_s = (fmean(took_s[::2]), fmean(took_s[1::2])) if len(took_s) > 1 else None
         return msgspec.structs.replace(
-            self, reference_s=fmean(one.took_s for one in found), each_s=tuple(alone), spans=()
+            self, reference_s=fmean(took_s), halves_s=halves_s, each_s=tuple(alone), spans=()
         )
 
 

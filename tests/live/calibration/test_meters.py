@@ -6,12 +6,11 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from chatsim.errors import HarnessError
-from chatsim.live.calibration.meters import PACKAGES, Meter, machine, stolen_s, versions
+from chatsim.live.calibration.meters import PACKAGES, Meter, machine, versions
 
 
 def test_cpu_time_is_that_of_the_process() -> None:
@@ -59,16 +58,3 @@ def test_the_machine_is_told_without_its_name() -> None:
     assert os.uname().nodename not in map(str, said.values())
     assert set(versions()) <= set(PACKAGES)
     assert "uvloop" in versions()
-
-
-def test_what_the_host_gave_to_others_is_told_by_core(tmp_path: Path) -> None:
-    stat, tick_s = tmp_path / "stat", 1 / os.sysconf("SC_CLK_TCK")
-    stat.write_text(
-        "cpu  100 0 20 300 0 0 0 90 0 0\ncpu0 60 0 10 150 0 0 0 50 0 0\ncpu1 40 0 10 150 0 0 0 40 0 0\nintr 5 6\n"
-    )
-    assert stolen_s((0,), stat) == pytest.approx(50 * tick_s)
-    assert stolen_s((0, 1), stat) == pytest.approx(90 * tick_s)
-    assert stolen_s((), stat) == 0.0
-    assert stolen_s((0,), tmp_path / "none") == 0.0
-    stat.write_text("cpu0 60 0 10 150\n")
-    assert stolen_s((0,), stat) == 0.0
