@@ -49,7 +49,7 @@ def elasticity_of(
         # What was seen once lies on every line.
         middle = np.where(count > 1, np.nansum(logs[:, kind], axis=1) / np.maximum(count, 1), np.nan)
         logs[:, kind] -= middle[:, np.newaxis]
-    there = np.isfinite(logs).all(axis=0)
+    there = np.asarray(np.isfinite(logs).all(axis=0))
     if not there.any():
         return None
     # The covariance of the halves is the variance of what both of them saw.
