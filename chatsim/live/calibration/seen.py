@@ -8,11 +8,17 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from statistics import fmean
+from typing import Final
 
 import msgspec
 
 from chatsim.errors import HarnessError
 from chatsim.live.speed import Glance
+
+
+AROUND_S: Final = 0.2
+"""A load may last for 50 ms, in which there are five glances, and these are off by an eighth each; a speed is held for
+some tenths of a second. So those of this time before and after count too (s)."""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +56,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
         return self.cpu_s / self.wall_s if self.wall_s else 0.0
 
     def beside(self, glances: Sequence[Glance]) -> Seen:
-        """The same, with the speed that these glances of its server tell, in their order.
+        """The same, with the speed that these glances of its server tell, in their order, around the time of the load.
 
         An operation during which the server glanced at its speed has no time of its own any more. Without a glance
         meanwhile the nearest one counts. Raises HarnessError where there is none at all.
@@ -59,7 +65,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
             raise HarnessError("The server never looked how fast it is: calibrate again, for longer.")
         ats = [one.at for one in glances]
         began_at, ended_at = self.spans[0][0], self.spans[-1][1]
-        found = glances[bisect_left(ats, began_at) : bisect_right(ats, ended_at)]
+        found = glances[bisect_left(ats, began_at - AROUND_S) : bisect_right(ats, ended_at + AROUND_S)]
         if not found:
             found = [min(glances, key=lambda one: abs(one.at - began_at))]
         alone = [

@@ -29,10 +29,13 @@ def load(*spans: tuple[float, float]) -> Seen:
     return Seen(ops=3, frames=3, heard=0, wall_s=1.0, cpu_s=0.5, loop_s=0.4, wakes=1, spans=spans, each_s=each_s)
 
 
-def test_the_speed_of_a_load_is_that_of_the_glances_meanwhile() -> None:
-    glances = [Glance(1.0, 9.0), Glance(2.5, 1.0), Glance(3.5, 2.0), Glance(4.5, 9.0)]
-    assert load((2.0, 3.0), (3.0, 4.0)).beside(glances).reference_s == 1.5
-    assert load((2.6, 2.7)).beside(glances).reference_s == 1.0, "the nearest, where there was none"
+def test_the_speed_of_a_load_is_that_of_the_glances_around_its_time() -> None:
+    glances = [Glance(1.0, 9.0), Glance(1.9, 3.0), Glance(2.5, 1.0), Glance(3.5, 2.0), Glance(4.5, 9.0)]
+    found = load((2.0, 3.0), (3.0, 4.0)).beside(glances)
+    assert found.reference_s == 2.0
+    assert found.halves_s == (2.5, 1.0), "every second one, and the others"
+    alone = load((2.8, 3.0)).beside(glances)
+    assert (alone.reference_s, alone.halves_s) == (1.0, None), "the nearest, where there was none"
     with pytest.raises(HarnessError, match="for longer"):
         load((2.0, 3.0)).beside([])
 
