@@ -15,7 +15,6 @@ import msgspec
 from chatsim.errors import HarnessError
 from chatsim.live.speed import Glance
 
-
 AROUND_S: Final = 0.2
 """A load may last for 50 ms, in which there are five glances, and these are off by an eighth each; a speed is held for
 some tenths of a second. So those of this time before and after count too (s)."""
