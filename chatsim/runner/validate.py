@@ -81,6 +81,10 @@ DRAINS: Final = 2.0
 later: messages that were written so shortly before (s), or until so many times as long after as that takes in the mean,
 are left out on both sides. What they waited for they waited for there, and no model knows of that."""
 
+BUSY_MAX: Final = 0.9
+"""No server is taken to be busier (a share) when it is reckoned how long its backlog lasts: at 1 it would last for
+ever."""
+
 LEFT_OUT_MAX: Final = 0.1
 """Where more of the time than this has to be left out, another run is played. Of those that were played the calmest
 count."""
@@ -310,7 +314,7 @@ class Validator:
                 "a core that is faster, or the pair a lower load"
             )
             unfit += 1
-            if unfit == self.effort.attempts or not (result.busy or result.valid):
+            if (unfit == self.effort.attempts and not found) or not (result.busy or result.valid):
                 break
         if len(found) < runs:
             return [], why
@@ -447,7 +451,7 @@ def lateness(result: RunResult) -> Lateness:
 def disturbed(result: RunResult) -> FloatArray:
     """Between which moments what was written in a live run waited for the host of its machine, or behind what did (s,
     shape (n, 2))."""
-    busy = min(result.record.utilisation[0], CROWD_SHARE_MAX)
+    busy = min(result.record.utilisation[0], BUSY_MAX)
     found = [
         (began_at - AROUND_S, ended_at + AROUND_S + DRAINS * (ended_at - began_at) * busy / (1.0 - busy))
         for began_at, ended_at in result.stolen

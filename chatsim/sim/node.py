@@ -608,7 +608,7 @@ class Node:
         cost_s = recipient * len(to) if isinstance(recipient, float) else sum(recipient.next() for _ in to)
         if self._owes:
             if self._flushing is not None and len(to) > 1:
-                # The sender has her ack by then: a seventh of it is spent before, as the handler is timed alone.
+                # The sender has her ack by then: the handler, timed alone, spends but a seventh of it before.
                 self._telling_s += self._owing_s(send)
             else:
                 cost_s += self._owing_s(send)

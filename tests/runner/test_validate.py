@@ -310,6 +310,26 @@ def test_a_machine_that_is_too_busy_is_not_judged(small: Scenario) -> None:
     assert wire.played == 2
 
 
+def test_a_run_that_the_machine_was_too_busy_for_costs_no_pair_its_others(small: Scenario, tmp_path: Path) -> None:
+    """The first is good, the next two are not, and the fourth is again: the two good ones count."""
+    wire = Wire()
+
+    def play_live(scenario: Scenario, out: Path) -> RunResult:
+        wire.why = "the crowd was late" if wire.played in (1, 2) else ""
+        return wire(scenario, out)
+
+    lived, why = Validator(made(), EFFORT._replace(attempts=2), play_live=play_live).live(small, tmp_path, 2)
+    assert (len(lived), why, wire.played) == (2, "", 4)
+
+
+def test_a_backlog_of_a_server_that_is_busy_all_the_time_ends_all_the_same() -> None:
+    result = play(pairs(["fives-50"])[0].with_({"duration": "4s", "groups.people.users": 20}))
+    result.record.utilisation[:] = [1.0]
+    result.stolen = [(2.0, 2.01)]
+    [[began_at, ended_at]] = disturbed(result)
+    assert (began_at, ended_at) == pytest.approx((2.0 - AROUND_S, 2.01 + AROUND_S + DRAINS * 0.01 * 9))
+
+
 def test_a_server_that_breaks_what_must_hold_validates_nothing(
     small: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
