@@ -574,7 +574,7 @@ def validate(
     speeds = [speed for pair in found for speed in pair.speeds]
     if speeds:
         notes.append(
-            f"The servers were {min(speeds):.2f} to {max(speeds):.2f} times slower than while they were calibrated, by "
+            f"The servers took {min(speeds):.2f} to {max(speeds):.2f} times as long as while they were calibrated, by "
             "their fixed work; each simulation was played at the speed of its live run."
         )
         most = max(share for pair in found for share in pair.left_out)
