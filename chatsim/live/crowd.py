@@ -301,6 +301,10 @@ class Crowd:
 
     # The end.
 
+    def health(self) -> dict[str, float]:
+        """What it has found out of itself, by words of a run's health."""
+        return {}
+
     def away(self) -> bool:
         """Whether somebody who wants to be there is on her way back."""
         return any(device.wanted and device.client.state == "waiting" for device in self.people.devices)

@@ -17,13 +17,19 @@ FloatArray = npt.NDArray[np.float64]
 
 class Lateness(NamedTuple):
     """`late_s` is how late (s; below 0: early) the message was that was meant for `meant_at` (s, ascending), both of
-    shape (n,); `reads_s` and `writes_s` are how long every frame that it reads, and each that it writes, keeps it busy
-    (s)."""
+    shape (n,); `reads_s`, `frames_s` and `writes_s` are how long each time that it reads, each frame that it finds
+    there, and each that it writes, keeps it busy (s)."""
 
     meant_at: FloatArray
     late_s: FloatArray
     reads_s: float = 0.0
+    frames_s: float = 0.0
     writes_s: float = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything keeps it busy."""
+        return self.reads_s > 0.0 or self.frames_s > 0.0 or self.writes_s > 0.0
 
     def moments(self, meant_at: FloatArray) -> FloatArray:
         """When those are written that are meant for these moments (s, ascending)."""

@@ -395,11 +395,12 @@ class Crowd:
 
 class BusyCrowd(Crowd):
     """A crowd that is one process, as the live one is: it does one thing after the other, in the order in which they
-    come. A person has what she is sent when its turn to be read comes, and what she answers is written before the next
-    is read; acks of many people that are due at one moment leave one after the other. What is written leaves when it
-    has been.
+    come. When the turn of a connection comes that it has been sent something on, it reads all that is there by then,
+    and what it answers to that is written before the next is read; acks of many people that are due at one moment leave
+    one after the other. What is written leaves when it has been.
 
-    `reads_s` and `writes_s` are how long a frame that it reads, and one that it writes, keeps it busy (s).
+    `reads_s`, `frames_s` and `writes_s` are how long each time that it reads, each frame that it finds there, and each
+    that it writes, keeps it busy (s).
     """
 
     def __init__(
@@ -412,17 +413,18 @@ class BusyCrowd(Crowd):
         named: bool = False,
     ) -> None:
         super().__init__(engine, node, links, knocks, named=named)
-        self.reads_s = self.writes_s = 0.0
+        self.reads_s = self.frames_s = self.writes_s = 0.0
         self._free_at = 0.0
         self._at_work = False
-        # What has come and is not begun, with how long it takes beside what is written at it (s).
-        self._todo: deque[tuple[Callable[[float, Any, Any], None], float, Any, Any]] = deque()
+        # What has come and is not begun, and the frames among it by the connection's number.
+        self._todo: deque[tuple[Callable[[float, Any, Any], None], Any, Any]] = deque()
+        self._unread: dict[int, list[ServerFrame]] = {}
 
     def transmit(self, now: float, device: Device, frame: ClientFrame) -> None:
         """As in any crowd, when its turn comes; a message is never kept waiting, since who told when had that
         measured."""
         if self._todo and not self._at_work and frame.__class__ is not Say:
-            self._comes(now, self.transmit, 0.0, device, frame)
+            self._comes(now, self.transmit, device, frame)
             return
         begins_at = self._free_at if self._free_at > now else now
         self._free_at = begins_at + self.writes_s
@@ -431,23 +433,35 @@ class BusyCrowd(Crowd):
     def deliver(self, now: float, pipes: Sequence[Pipe], frame: ServerFrame) -> None:
         """A frame reached the devices, each of which comes to it in turn."""
         for pipe in pipes:
-            self._comes(now, super().deliver, self.reads_s, (pipe,), frame)
+            waiting = self._unread.get(pipe.number)
+            if waiting is None:
+                self._unread[pipe.number] = [frame]
+                self._comes(now, self._reads, pipe, None)
+            else:
+                waiting.append(frame)
+
+    def _reads(self, now: float, pipe: Pipe, _: Any) -> None:
+        """All that has come on a connection is read at once."""
+        frames = self._unread.pop(pipe.number)
+        self._free_at = now + self.reads_s + self.frames_s * len(frames)
+        for frame in frames:
+            super().deliver(now, (pipe,), frame)
 
     def pinged(self, now: float, pipes: Sequence[Pipe], _: Any) -> None:
         """A ping reached the devices."""
-        self._comes(now, super().pinged, 0.0, pipes, None)
+        self._comes(now, super().pinged, pipes, None)
 
     def closed(self, now: float, pipes: Sequence[Pipe], code: int) -> None:
         """The server's close reached the devices."""
-        self._comes(now, super().closed, 0.0, pipes, code)
+        self._comes(now, super().closed, pipes, code)
 
     def cut(self, now: float, pipe: Pipe, _: Any) -> None:
         """The device is to find its connection cut, behind what came before that."""
-        self._comes(now, super().cut, 0.0, pipe, None)
+        self._comes(now, super().cut, pipe, None)
 
-    def _comes(self, now: float, action: Callable[[float, Any, Any], None], takes_s: float, a: Any, b: Any) -> None:
+    def _comes(self, now: float, action: Callable[[float, Any, Any], None], a: Any, b: Any) -> None:
         """Something is there to be done when all that came before has been."""
-        self._todo.append((action, takes_s, a, b))
+        self._todo.append((action, a, b))
         if len(self._todo) == 1 and not self._at_work:
             self.engine.at(max(now, self._free_at), self._next)
 
@@ -456,8 +470,7 @@ class BusyCrowd(Crowd):
             # Something was written meanwhile.
             self.engine.at(self._free_at, self._next)
             return
-        action, takes_s, a, b = self._todo.popleft()
-        self._free_at = now + takes_s
+        action, a, b = self._todo.popleft()
         self._at_work = True
         action(now, a, b)
         self._at_work = False

@@ -119,11 +119,9 @@ class _World:
         knocks = {group.name: _knock(group, scenario, self.plan) for group in scenario.groups}
         # Names of tokens cost memory, so that they have some only where somebody will ask for them.
         named = any(isinstance(event, Revoke) and event.of == "tokens" for event in scenario.events)
-        self.crowd = (BusyCrowd if late.reads_s or late.writes_s else Crowd)(
-            engine, self.node, self._links, knocks, named=named
-        )
+        self.crowd = (BusyCrowd if late.busy else Crowd)(engine, self.node, self._links, knocks, named=named)
         if isinstance(self.crowd, BusyCrowd):
-            self.crowd.reads_s, self.crowd.writes_s = late.reads_s, late.writes_s
+            self.crowd.reads_s, self.crowd.frames_s, self.crowd.writes_s = late.reads_s, late.frames_s, late.writes_s
         self.devices = DeviceRules(self.watch.findings, slack_s=SLACK_S, scale=scenario.played_scale)
         self.crowd.people.watch = self.devices
         self.script = Script(scenario, self.plan, streams, self.crowd.people, engine, late)
