@@ -44,6 +44,9 @@ LATE_SHARE_MAX: Final = 0.5
 DRIFT_MAX: Final = 1.15
 """The fixed work may be so much slower at one time than at another, before that is said."""
 
+STOLEN_MAX: Final = 0.01
+"""More than this share of the time that a host took from its guest is worth a word."""
+
 CUT: Final = 0.25
 """So much of the rounds is left out at either end before they are averaged: what is left is as robust as a median
 against a few bad rounds, and averages what two speeds of a machine make of a load."""
@@ -449,6 +452,8 @@ def _complaints(measured: Measured) -> list[str]:
     found = []
     if not measured.pinned:
         found.append("server and crowd shared their core, so that each ran in the other's caches: use two cores")
+    if measured.stolen_share > STOLEN_MAX:
+        found.append(f"the host of the machine ran other guests for {measured.stolen_share:.1%} of the time")
     drift = _drift(measured.reference_s)
     if drift > DRIFT_MAX:
         found.append(

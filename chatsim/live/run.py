@@ -39,10 +39,12 @@ from chatsim.live.mischief import Mischief, check_events
 from chatsim.live.node import Node
 from chatsim.live.notes import read as read_notes
 from chatsim.live.pauses import no_collections, no_full_collections
+from chatsim.live.sentinel import sentinels, stolen
 from chatsim.live.speed import Glance
 from chatsim.live.sqlite_log import hold
 from chatsim.live.stalls import StallWatch
 from chatsim.live.stolen import StolenWatch
+from chatsim.live.timed import TimedCrowd
 from chatsim.live.tls import client_context, self_signed
 from chatsim.live.tokens import Purse
 from chatsim.live.wakeful import Wakeful
@@ -161,7 +163,11 @@ def run_live(
             played, lives, trust, purse, admin_key, follower, data, clock,
             follows=not closely, held=held,
         )  # fmt: skip
-        with held_to(crowd_core), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with (
+            sentinels(held or (), notes) as watched,
+            held_to(crowd_core),
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
             runner.run(run.play(progress))
         code = lives.stop()
         if code != 0:
@@ -170,6 +176,8 @@ def run_live(
             run.stalls += read_notes(path, Stall, "stalls")
         for path in notes.glob(f"{SPEED}*"):
             run.glances += read_notes(path, Glance, "speed")
+        if held and watched:
+            run.taken = stolen(notes)
         return run.outcome()
 
 
@@ -211,8 +219,9 @@ class _Run:
         self.plan = Plan(scenario, self.streams)
         self.purse = purse
         self.admin_key = admin_key
-        self.utilisation = self.crowd_cpu_s = self.crowd_wrote_s = self.stolen_s = self.lasted_s = 0.0
-        self.stolen: list[Stall] = []
+        self.utilisation = self.stolen_s = self.lasted_s = 0.0
+        self.busy: dict[str, float] = {}
+        self.taken: list[Stall] = []
         self.stalls: list[Stall] = []
         self.glances: list[Glance] = []
         self.settled = False
@@ -231,7 +240,7 @@ class _Run:
         loop = asyncio.get_running_loop()
         self.calendar = calendar = Calendar(loop)
         narrow = {e.group for e in scenario.events if isinstance(e, ev.SlowReader)}
-        self.crowd = Crowd(
+        self.crowd = (TimedCrowd if self.held else Crowd)(
             calendar,
             self.lives.url,
             token=self.purse.token,
@@ -254,13 +263,13 @@ class _Run:
             with no_collections() if self.held else contextlib.nullcontext():
                 await self._until(scenario.duration_s, progress)
             self.utilisation = (self.lives.cpu_s() - cpu_s) / calendar.now()
-            self.crowd_cpu_s = time.process_time() - crowd_s
+            self.busy = {"crowd_cpu_s": time.process_time() - crowd_s}
             if taken is not None:
                 taken.end()
             if wakeful is not None:
                 wakeful.end()
                 calendar.unwatched()
-                self.crowd_cpu_s, self.crowd_wrote_s = wakeful.busy_s, wakeful.wrote_s
+                self.busy = {"crowd_cpu_s": wakeful.busy_s, "crowd_wrote_s": wakeful.wrote_s, **self.crowd.health()}
             await self._settle()
             self.lasted_s = calendar.now()
         watch.end()
@@ -387,13 +396,13 @@ class _Run:
             why = (
                 f"the crowd's event loop was {lag_s * 1000:.0f} ms behind (p99): the load is too much for this machine"
             )
-        stalls = Stalls(self.stalls, self.calendar.started_at)
+        zero_at = self.calendar.started_at
+        stalls = Stalls(self.stalls, zero_at)
         health = {
             "send_late_p99_s": max(late_s, 0.0),
             "send_late_max_s": max(self.crowd.late_s, default=0.0),
             "crowd_loop_lag_p99_s": lag_s,
-            "crowd_cpu_s": self.crowd_cpu_s,
-            "crowd_wrote_s": self.crowd_wrote_s,
+            **self.busy,
             "frames_in": frames(self.exposition, "in"),
             "frames_out": frames(self.exposition, "out"),
             "lasted_s": self.lasted_s,
@@ -417,12 +426,11 @@ class _Run:
             stalls,
             self.crowd.late_s,
             self._while_acting(),
-            self.stolen,
+            [Stall(began_at - zero_at, ended_at - zero_at) for began_at, ended_at in sorted(self.taken)],
         )
 
     def _taken(self, between: Stall, took_s: float) -> None:
-        zero_at = self.calendar.started_at
-        self.stolen.append(Stall(between.began_at - zero_at, between.ended_at - zero_at))
+        self.taken.append(between)
         self.stolen_s += took_s
 
     def _while_acting(self) -> list[Glance]:

@@ -75,7 +75,7 @@ CONTROLS: Final = (f"costs x {COSTLIER:g}", "pings", "no retry")
 CROWD_SHARE_MAX: Final = 0.7
 """A crowd that is busy for longer is a queue of its own, as long as the server's: its latencies say little of that."""
 
-AROUND_S: Final = 0.01
+AROUND_S: Final = 0.005
 DRAINS: Final = 2.0
 """While the host of a virtual machine runs other guests nobody serves, and what has piled up meanwhile is worked off
 later: messages that were written so shortly before (s), or until so many times as long after as that takes in the mean,
@@ -435,12 +435,13 @@ def crowd_share(result: RunResult) -> float:
 
 
 def lateness(result: RunResult) -> Lateness:
-    """By how much the crowd of a live run was late in writing, and what each frame took it that it read, or wrote; in
-    a run of another wire nobody is, and nothing takes anything."""
+    """By how much the crowd of a live run was late in writing, and what each read, each frame that was there, and each
+    that it wrote took it; in a run of another wire nobody is, and nothing takes anything."""
     told = result.health
-    wrote_s = told.get("crowd_wrote_s", 0.0)
+    wrote_s, heard_s = told.get("crowd_wrote_s", 0.0), told.get("crowd_heard_s", 0.0)
     busy = {
-        "reads_s": (told.get("crowd_cpu_s", 0.0) - wrote_s) / max(told.get("frames_out", 0), 1),
+        "reads_s": max(told.get("crowd_cpu_s", 0.0) - wrote_s - heard_s, 0.0) / max(told.get("crowd_reads", 0), 1),
+        "frames_s": heard_s / max(told.get("crowd_frames", 0), 1),
         "writes_s": wrote_s / max(told.get("frames_in", 0), 1),
     }
     meant_at = np.array([sent.intended_at for sent in result.record.sent])

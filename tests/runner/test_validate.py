@@ -399,9 +399,11 @@ def test_a_crowd_that_is_busy_all_the_time_is_not_judged(small: Scenario) -> Non
 def test_what_a_crowd_takes_is_shared_by_what_it_wrote_and_read(small: Scenario) -> None:
     result = play(small)
     assert lateness(result) == ON_TIME, "nobody has told"
-    result.health |= {"crowd_cpu_s": 2.0, "crowd_wrote_s": 0.5, "frames_in": 100, "frames_out": 300}
+    result.health |= {"crowd_cpu_s": 2.0, "crowd_wrote_s": 0.5, "crowd_heard_s": 0.9, "frames_in": 100}
+    result.health |= {"crowd_reads": 200, "crowd_frames": 300}
     told = lateness(result)
-    assert told.reads_s == pytest.approx(0.005)
+    assert told.reads_s == pytest.approx(0.003)
+    assert told.frames_s == pytest.approx(0.003)
     assert told.writes_s == pytest.approx(0.005)
 
 
@@ -424,17 +426,18 @@ def test_counts_are_the_same_or_near(small: Scenario) -> None:
     assert differences([counted(sent=1)], [counted(sent=2)]) == {"sent": (1, 2)}
 
 
-def test_a_crowd_that_takes_its_time_reads_one_thing_after_the_other(small: Scenario) -> None:
+def test_a_crowd_that_takes_its_time_reads_one_connection_after_the_other(small: Scenario) -> None:
     each_s = 0.0005
     validator = Validator(made(), EFFORT)
     whole = small.with_({"warmup": "0s"})
     sights = [validator.simulated(Imitation(whole, 1.0, late)) for late in (ON_TIME, ON_TIME._replace(reads_s=each_s))]
     apart_s = [
-        np.diff(np.sort(np.concatenate([seen.moments[m] + seen.latencies[m] for m in seen.latencies])))
+        np.diff(np.unique(np.concatenate([seen.moments[m] + seen.latencies[m] for m in seen.latencies]).round(9)))
         for seen in sights
     ]
     assert apart_s[0].min() < each_s / 2, "four hear of each message at about the same time"
-    assert apart_s[1].min() >= each_s - 1e-9
+    # What one connection finds when its turn comes it has at one moment.
+    assert apart_s[1].min() >= each_s - 2e-9
 
 
 def test_pings_of_a_run_that_settles_for_longer_are_no_more(small: Scenario) -> None:

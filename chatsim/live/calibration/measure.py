@@ -15,6 +15,7 @@ import resource
 import secrets
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -35,8 +36,10 @@ from chatsim.live.calibration.watched import read as read_collections
 from chatsim.live.cores import cores, held_to
 from chatsim.live.node import PROGRAM, Node
 from chatsim.live.notes import read as read_notes
+from chatsim.live.sentinel import sentinels, stolen
 from chatsim.live.speed import Glance
 from chatsim.live.tls import Files, client_context, self_signed
+from chatsim.verdict.stalls import Stalls
 
 LEVELS: Final = (0.3, 0.7)
 """How busy the loads keep the server, by turns; what it can do at more is to be predicted, and not calibrated on."""
@@ -108,9 +111,12 @@ def measure(effort: Effort, data: Path, *, journal: bool, progress: Progress | N
         home = Home(Path(name), server_core, journal=journal)
         kinds = [server for server in CONFIGS if server != "collecting"]
         crowds: dict[Server, Crowd] = {server: stack.enter_context(home.crowd(server)) for server in kinds}
+        # They keep a core from falling asleep for long, and keep watch over live runs too.
+        stack.enter_context(sentinels(pair or (), home.folder))
         stack.enter_context(held_to(crowd_core))
         for server in REMEMBERED:
             found.memory[server] = crowds[server].grown(idle, effort.chunks)
+        began_at = time.monotonic()
         paces = [_warm(crowds[loads[0].server], loads, effort.warm_ops) for loads in together(LOADS)]
         for number, order in enumerate(orders(len(paces), effort.rounds)):
             level = LEVELS[number // 2 % len(LEVELS)]
@@ -123,11 +129,13 @@ def measure(effort: Effort, data: Path, *, journal: bool, progress: Progress | N
             found.churned = warm + crowd.churn(effort.churn)
             found.collections = read_collections(home.collections)[before:]
             found.collecting_s = fmean(one.took_s for one in home.glances("collecting")[since:])
+        taken, lasted_s = Stalls(stolen(home.folder)), time.monotonic() - began_at
         glances: dict[Server, list[Glance]] = {server: home.glances(server) for server in kinds}
     found.rounds = [
         {name: seen.beside(glances[BY_NAME[name].server]) for name, seen in one.items()} for one in found.rounds
     ]
     found.reference_s = [seen.reference_s for one in found.rounds for seen in one.values()]
+    found.stolen_share = taken.total_s / lasted_s
     found.series_s = [one.took_s for one in glances["plain"]]
     found.series_every_s = (glances["plain"][-1].at - glances["plain"][0].at) / max(1, len(glances["plain"]) - 1)
     told(1.0)

@@ -99,7 +99,8 @@ class Measured(msgspec.Struct, kw_only=True):
     `rounds` maps, for each round, the name of a load to what it showed. `collections` are the collector's while
     `churned` messages were stored, and `collecting_s` the fixed work beside that. `memory` is by the server's name, a
     number of chunks each. `reference_s` is the CPU time of the fixed work in the mean of each load, `series_s`
-    what it was each time in one server, which did it every `series_every_s` (s).
+    what it was each time in one server, which did it every `series_every_s` (s). `stolen_share` is for which share of
+    the time the host of the machine ran others (0 where nobody could tell).
     """
 
     rounds: list[dict[str, Seen]] = []
@@ -110,4 +111,5 @@ class Measured(msgspec.Struct, kw_only=True):
     reference_s: list[float] = []
     series_s: list[float] = []
     series_every_s: float = 0.0
+    stolen_share: float = 0.0
     pinned: bool = True
