@@ -71,9 +71,10 @@ explore: $(INSTALLED)
 	$(BIN)/python -m tests.explore
 
 # Measures this machine and plays every pair live and in simulation: an hour on two cores that nobody else uses.
-# Leaves results/calibration.json, and results/validation.html and .csv whatever they say.
+# Leaves results/calibration.json, which a noisy machine makes less sure (2), and results/validation.html and .csv, whatever
+# they say.
 validation: $(INSTALLED)
-	$(BIN)/chatsim calibrate --journal -o results/calibration.json
+	$(BIN)/chatsim calibrate --journal -o results/calibration.json || [ $$? -eq 2 ]
 	$(BIN)/chatsim validate --costs results/calibration.json -o results
 
 # Plays every shipped scenario on every wire and writes results/requirements.md; a gap fails.

@@ -92,6 +92,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     node: Node
     loads: tuple[Load, ...]
     theory: int = 0
+    capped: bool = False
     base: int = 0
     swings: tuple[Swing, ...] = ()
     plan: Plan | None = None
@@ -149,7 +150,8 @@ def answer(found: Finding) -> str:
     if found.outcome == "none":
         return f"None: {target} is missed already by the smallest load, {_users(found.high)}; {_bound(found)}."
     if found.outcome == "more":
-        held = f"{target} still holds there (`--most` tries more)"
+        more = "`handler.connections_max` lets in no more" if found.capped else "`--most` tries more"
+        held = f"{target} still holds there ({more})"
         return f"More than {_users(found.low)}, the most that were tried: {held}."
     if found.outcome == "undecided":
         low = f"{_users(found.low)} pass" if found.low else "no load passed for sure"
@@ -167,9 +169,10 @@ def fleet(found: Finding) -> str:
     if plan is None:
         return ""
     cost = "" if plan.cost_h is None else f", {plan.cost_h:,.2f} an hour ({plan.cost_month:,.0f} a month)"
+    storm = "" if plan.for_storm is None else ", while all users may come back at once"
     return (
         f"{plan.users:,} users need {plan.nodes:,} nodes at {100 * plan.headroom:g} % headroom, one of which may be "
-        f"lost{cost}."
+        f"lost{storm}{cost}."
     )
 
 

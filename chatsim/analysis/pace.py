@@ -3,7 +3,7 @@
 Decides how much of what is seen is the machine and how much the clock that it is seen by. Rule: a speed is held for a
 random time (exponential) and then drawn anew, so that its correlation fades by exp(-t / hold); whatever is not
 correlated from one group of samples to the next is noise, and left out: also the single glance that took many times as
-long, which is a hiccup and no speed that is held.
+long, which is a hiccup and no speed that is held. Of one run that was seen itself each glance counts beside that.
 """
 
 from __future__ import annotations
@@ -35,6 +35,10 @@ ERRORS_MIN: Final = 4.0
 
 BINS: Final = 20
 """Equally probable levels that the speeds are told by."""
+
+
+LEVEL_MIN: Final = 0.1
+"""No machine is ten times as fast as in the mean."""
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,17 +95,30 @@ def pace_of(took_s: npt.ArrayLike, every_s: float) -> Pace | None:
     )
 
 
-def course_of(at: npt.ArrayLike, took_s: npt.ArrayLike, pace: Pace, every_s: float) -> Course:
+def course_of(
+    at: npt.ArrayLike, took_s: npt.ArrayLike, first_s: npt.ArrayLike, held_s: float, every_s: float
+) -> Course:
     """How the speed went in a run of which pieces of the same work tell: `at` is when each was done (s since moment 0,
-    ascending), `took_s` what it took (s), both of shape (n,), one begun every `every_s` in the mean; `pace` is how the
-    speed wavers, which more runs than one may have told.
+    ascending), `took_s` what it took and `first_s` what its first half did (s), all of shape (n,), n >= 1, one begun
+    every `every_s` in the mean; a speed is held for `held_s` in the mean (0: it does not waver).
 
-    Raises UsageError for what is no number, and for fewer than `GROUP` pieces of work.
+    Slow moments as short as the works are apart make queues, too: beside the middle of its neighbours each work counts
+    by itself, by as much as both of its halves say the same of it (reliability: Spearman 1910, Brown 1910). The rest is
+    chance.
+
+    Raises UsageError for what is no number, for none, and for another number of moments or halves.
     """
-    moments, glances = _grouped(finite(at, "moments")), _grouped(finite(took_s, "times"))
-    if not glances.size or moments.size != glances.size:
-        raise UsageError(f"the course of a speed takes {GROUP} glances at it, each with its moment")
-    levels = 1.0 + _held(glances / glances.mean() - 1.0, pace.hold_s / (GROUP * every_s))
+    moments, glances, first = finite(at, "moments"), finite(took_s, "times"), finite(first_s, "halves")
+    if not glances.size or not moments.size == glances.size == first.size:
+        raise UsageError("the course of a speed takes a glance at it, with its moment and its half")
+    halves = np.stack([first, glances - first])
+    halves /= np.maximum(halves.mean(axis=1, keepdims=True), 1e-12)
+    off = halves.mean(axis=0) - 1.0
+    held = _held(off, held_s / every_s) if held_s else np.zeros(glances.size)
+    apart = halves - 1.0 - held
+    both, common = float(np.mean((off - held) ** 2)), float(np.mean(apart[0] * apart[1]))
+    levels = 1.0 + held + (off - held) * min(max(common / both, 0.0), 1.0) if both else 1.0 + held
+    levels = np.maximum(levels, LEVEL_MIN)
     # Each level reaches half of the way to its neighbours.
     ends = np.append((moments[1:] + moments[:-1]) / 2, moments[-1])
     holds_s = np.diff(np.maximum.accumulate(ends), prepend=0.0)
@@ -116,7 +133,7 @@ def _grouped(values: FloatArray) -> FloatArray:
 
 def _held(off: FloatArray, lags: float) -> FloatArray:
     """What is left of glances, shape (n,), without what did not last: the middle one of neighbours within about half
-    of the time for which a speed is held (`lags` glances), and of three at least."""
+    of the time for which a speed is held (`lags` of them), and of three at least."""
     return np.asarray(ndimage.median_filter(off, size=2 * max(1, round(lags / 4)) + 1, mode="nearest"))
 
 

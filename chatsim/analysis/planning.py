@@ -1,7 +1,8 @@
 """From the capacity of one node to a fleet: how many nodes, what is left when one is lost, what a storm does, the cost.
 
-Decides how many nodes are enough. Rule: a fleet is large enough where every node keeps its headroom, and where the
-others still carry everybody when one is lost; theory stands beside it and decides nothing.
+Decides how many nodes are enough. Rule: a fleet is large enough where every node keeps its headroom, where the others
+still carry everybody when one is lost, and where nobody is shown to have left when all lose their connection at once
+and come back; theory stands beside it and decides nothing.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ MONTH_H: Final = 730.0
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A fleet for `users`. `usable` is what a node is planned for, `for_headroom` and `for_loss` the nodes that each
-    rule asks for, `nodes` the larger one. `busy` is the event loop's share when all is well, `busy_lost` with a node
-    lost; memory and egress are of one node when all is well (bytes, bytes a second). `pooled` is what square-root
-    staffing would say if any node could do anybody's work."""
+    """A fleet for `users`. `usable` is what a node is planned for, `for_headroom`, `for_loss` and `for_storm` (None: it
+    was not asked) the nodes that each rule asks for, `nodes` the largest of them. `busy` is the event loop's share when
+    all is well, `busy_lost` with a node lost; memory and egress are of one node when all is well (bytes, bytes a
+    second). `pooled` is what square-root staffing would say if any node could do anybody's work."""
 
     users: int
     headroom: float
@@ -40,6 +41,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     usable: int
     for_headroom: int
     for_loss: int
+    for_storm: int | None
     nodes: int
     users_a_node: int
     users_lost: int
@@ -79,8 +81,26 @@ class Storm(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
 
 
-def plan(users: int, headroom: float, load: Load, node: Node, price_h: float | None = None) -> Plan:
-    """The fleet for so many users out of nodes that carry `load` each, with this share of them kept free.
+def at_once(load: Load, devices: float, spent_s: float, config: HandlerConfig) -> int | None:
+    """How many users a node takes back before the first of them is shown to have left (`presence_grace`), when all of
+    them lose their connections at once: beside their chat, of which `load` is an example, at `spent_s` of the event
+    loop for each handshake, and as fast as the door lets them in. At least 1; None where the first attempts come later
+    than that, so that no node could.
+    """
+    in_s = config.presence_grace_s - BACKOFF_S
+    if in_s <= 0:
+        return None
+    door = config.resume_rate_per_s * in_s / devices
+    # Of the time, busy(users) is chat: users * devices * spent_s <= in_s * (1 - busy * users / load.users).
+    each_s = devices * spent_s + in_s * load.mean("busy") / load.users
+    return max(1, floor(min(door, in_s / each_s if each_s else inf) + 1e-9))
+
+
+def plan(
+    users: int, headroom: float, load: Load, node: Node, price_h: float | None = None, *, back: int | None = None
+) -> Plan:
+    """The fleet for so many users out of nodes that carry `load` each, with this share of them kept free, and take
+    `back` so many at once (None: however many).
 
     Raises UsageError for a headroom that leaves nothing.
     """
@@ -88,7 +108,8 @@ def plan(users: int, headroom: float, load: Load, node: Node, price_h: float | N
     if usable < 1:
         raise UsageError(f"A headroom of {100 * headroom:g} % leaves nobody on a node that carries {load.users}.")
     for_headroom, for_loss = ceil(users / usable), ceil(users / load.users) + 1
-    nodes = max(for_headroom, for_loss)
+    for_storm = None if back is None else ceil(users / back)
+    nodes = max(for_headroom, for_loss, for_storm or 0)
     a_node, lost = ceil(users / nodes), ceil(users / (nodes - 1))
     share = a_node / load.users
     busy = load.mean("busy")
@@ -99,6 +120,7 @@ def plan(users: int, headroom: float, load: Load, node: Node, price_h: float | N
         usable=usable,
         for_headroom=for_headroom,
         for_loss=for_loss,
+        for_storm=for_storm,
         nodes=nodes,
         users_a_node=a_node,
         users_lost=lost,

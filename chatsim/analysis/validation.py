@@ -83,6 +83,17 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.tests) and all(test.equivalent for test in self.tests)
 
     @property
+    def equal(self) -> set[str]:
+        """The numbers that were shown to be as good as equal."""
+        return {test.metric for test in self.tests if test.equivalent}
+
+    @property
+    def unseen(self) -> list[str]:
+        """The latencies that were too few to be judged."""
+        seen = {test.metric for test in self.tests}
+        return [metric for metric in METRICS if not any(f"{metric}_{quantile}" in seen for quantile in QUANTILES)]
+
+    @property
     def counted(self) -> bool:
         """Whether every count that a rule fixes was equal."""
         return not self.counts
@@ -187,11 +198,14 @@ def wasserstein(live: Sequence[Sight], simulated: Sequence[Sight], metric: str =
     return float(stats.wasserstein_distance(*sides)) if all(side.size for side in sides) else nan
 
 
-def reached(pairs: Sequence[Judged], controls: Mapping[str, bool]) -> bool:
-    """Whether the reach is met: all counts, nine tenths of the pairs, and every control turned its verdict."""
-    if not pairs or not all(controls.values()):
+def reached(pairs: Sequence[Judged], controls: Mapping[str, bool], unjudged: int = 0) -> bool:
+    """Whether the reach is met: all counts, nine tenths of the pairs, and every control turned its verdict; as it may
+    still be where so many more pairs are yet to be judged."""
+    total = len(pairs) + unjudged
+    if not total or not all(controls.values()):
         return False
-    return all(pair.counted for pair in pairs) and sum(p.equivalent for p in pairs) >= SHARE_MIN * len(pairs)
+    good = sum(pair.equivalent for pair in pairs) + unjudged
+    return all(pair.counted for pair in pairs) and good >= SHARE_MIN * total
 
 
 def _paired(metric: str, share: float, live: Sequence[Sight], simulated: Sequence[Sight]) -> list[FloatArray]:

@@ -18,6 +18,7 @@ import typer
 from chatsim.cli import options
 from chatsim.cli.execute import FAILED, INCONCLUSIVE, PASSED
 from chatsim.cli.output import emit, emit_columns, emit_document
+from chatsim.cli.places import check_folder
 from chatsim.errors import UsageError
 from chatsim.scenario import units
 
@@ -62,6 +63,8 @@ def add(app: typer.Typer) -> None:
     ) -> None:
         """Find how many users one node carries within a limit, what binds it, and how many nodes a fleet needs."""
         options.check_jobs(jobs)
+        if out is not None:
+            check_folder(out, "-o")
         from chatsim.runner.capacity import MOST
         from chatsim.runner.capacity import capacity as find
         from chatsim.runner.desk import load

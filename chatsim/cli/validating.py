@@ -1,7 +1,8 @@
 """The command `validate`: whether the simulation predicts this machine's real backend.
 
 Decides what is refused before anything is played, where the reports go, and which code it ends with. Rule: what was
-played is written whatever came of it; a machine that was too busy to judge is inconclusive, and never a success.
+played is written whatever came of it; a machine that was too busy to judge is inconclusive, and never a success, and
+hides no failure.
 Playing is the runner's affair, judging the analysis'.
 """
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 OUT: Final = Path("results")
 COSTS: Final = OUT / "calibration.json"
+CODES: Final = {"pass": PASSED, "fail": FAILED, "inconclusive": INCONCLUSIVE}
 _COLUMNS: Final = ("pair", "metric", "live", "simulated", "ratio", "low", "high", "noise", "verdict")
 
 Play = Callable[..., "Shown"]
@@ -42,7 +44,9 @@ def add(app: typer.Typer, play: Play = _play) -> None:
 
     @app.command()
     def validate(
-        out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where the reports go.")] = OUT,
+        out: Annotated[
+            Path | None, typer.Option("--out", "-o", metavar="DIR", help="Where the reports go: results, if of all.")
+        ] = None,
         costs: Annotated[
             Path, typer.Option(metavar="FILE", help="What `calibrate --journal` wrote on this machine.")
         ] = COSTS,
@@ -54,13 +58,18 @@ def add(app: typer.Typer, play: Play = _play) -> None:
         """Play scenarios live and in simulation with the same arrivals, and judge whether they agree."""
         from chatsim.store.calibration import read
 
+        names = [name for given in pairs or [] for name in given.split(",") if name]
+        if pairs and not names:
+            raise UsageError("--pairs names nobody: say a pair, or leave it out to play all")
+        if out is None and names:
+            raise UsageError(f"{OUT} is for a validation of all pairs: say with -o where one of {names[0]} goes")
+        out = out or OUT
         check_folder(out, "-o")
         calibration = read(costs)
         if not calibration.journal:
             raise UsageError(
                 f"{costs} was measured on servers that write no journal, as those of live runs do: calibrate --journal"
             )
-        names = [name for given in pairs or [] for name in given.split(",") if name]
         shown = play(calibration, names, quick, told=_told)
         _write(out, shown)
         _show(shown)
@@ -69,12 +78,9 @@ def add(app: typer.Typer, play: Play = _play) -> None:
 
 
 def code_of(shown: Shown) -> int:
-    """0 where the reach is met, 130 where it was interrupted, 2 where a pair could not be judged, else 1."""
-    if shown.interrupted:
-        return INTERRUPTED
-    if shown.unjudged:
-        return INCONCLUSIVE
-    return PASSED if shown.reached else FAILED
+    """130 where it was interrupted, 0 where the reach is met, 2 where that is up to a pair that could not be judged,
+    else 1."""
+    return INTERRUPTED if shown.interrupted else CODES[shown.verdict]
 
 
 def _told(line: str) -> None:
@@ -110,4 +116,6 @@ def _show(shown: Shown) -> None:
         emit(f"control: {name}: {'caught' if turned else 'missed'}")
     for name, why in shown.unjudged.items():
         emit(f"not judged: {name}: {why}")
+    for name, why in shown.broken.items():
+        emit(f"broken: {name}: {why}")
     emit(sentence(shown))

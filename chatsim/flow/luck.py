@@ -113,7 +113,7 @@ class Prices:
             return cost_s + self.each(COLLECT, n)
         numbers = np.arange(self._stored + 1, self._stored + n + 1)
         self._stored += n
-        for place in np.flatnonzero(numbers % self._collections.every == 0):
+        for place in np.flatnonzero((self._collections.since + numbers) % self._collections.every == 0):
             cost_s[place] += self._collections.pause_s(int(numbers[place]))
         return cost_s
 

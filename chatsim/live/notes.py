@@ -1,4 +1,4 @@
-"""What a server notes of itself while it serves, in a file: two numbers a line.
+"""What a server notes of itself while it serves, in a file: a few numbers a line.
 
 Decides the form. Rule: each line is written at once, for the process may be killed, and of a file that was cut off the
 whole lines count.
@@ -13,20 +13,20 @@ from typing import TextIO, TypeVar
 
 from chatsim.errors import HarnessError
 
-Note = TypeVar("Note", bound=tuple[float, float])
+Note = TypeVar("Note", bound=tuple[float, ...])
 
 
-def written_to(file: TextIO) -> Callable[[tuple[float, float]], None]:
+def written_to(file: TextIO) -> Callable[[tuple[float, ...]], None]:
     """Has each note written as a line, at once."""
 
-    def write(note: tuple[float, float]) -> None:
-        file.write(f"{note[0]!r} {note[1]!r}\n")
+    def write(note: tuple[float, ...]) -> None:
+        file.write(f"{' '.join(map(repr, note))}\n")
         file.flush()
 
     return write
 
 
-def read(path: Path, make: Callable[[float, float], Note], what: str) -> list[Note]:
+def read(path: Path, make: Callable[..., Note], what: str) -> list[Note]:
     """The notes of a file that `written_to` wrote; of one that was cut off, those that are whole.
 
     Raises HarnessError, which says `what` it should hold, where it holds something else.

@@ -37,12 +37,16 @@ class FixedWork:
         self._calls = calls
         self._ends = socket.socketpair()
 
-    def __call__(self) -> float:
-        """Do it, and tell the CPU time of this thread that it took (s); a part of it is done before, for the caches."""
+    def __call__(self) -> tuple[float, float]:
+        """Do it, and tell the CPU time of this thread that either half took (s); a part of it is done before, for the
+        caches."""
         self._do(round(self._turns * WARMING), round(self._calls * WARMING))
+        turns, calls = self._turns // 2, self._calls // 2
         began = time.thread_time()
-        self._do(self._turns, self._calls)
-        return time.thread_time() - began
+        self._do(turns, calls)
+        halfway = time.thread_time()
+        self._do(self._turns - turns, self._calls - calls)
+        return halfway - began, time.thread_time() - halfway
 
     def close(self) -> None:
         """No more of it."""
@@ -62,10 +66,12 @@ class FixedWork:
 
 
 class Glance(NamedTuple):
-    """When the work was done (s, of CLOCK_MONOTONIC), and what it took (s of CPU)."""
+    """When the work was done (s, of CLOCK_MONOTONIC), what it took, and what the first half of it took (s of CPU): what
+    the halves have in common is the speed just then, and how they differ is chance."""
 
     at: float
     took_s: float
+    first_s: float = 0.0
 
 
 class SpeedProbe:
@@ -87,7 +93,9 @@ class SpeedProbe:
         self._timer = loop.call_later(EVERY_S, self._ring)
 
     def _ring(self) -> None:
-        self._found(Glance(self._clock(), self._work()))
+        at = self._clock()
+        first_s, second_s = self._work()
+        self._found(Glance(at, first_s + second_s, first_s))
         self._timer = self._loop.call_later(EVERY_S, self._ring)
 
     def end(self) -> None:

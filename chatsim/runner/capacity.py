@@ -11,7 +11,7 @@ import itertools
 import warnings
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from math import ceil
+from math import ceil, inf, isnan
 from pathlib import Path
 from typing import Any, Final
 
@@ -103,21 +103,27 @@ def capacity(
         connection_bytes=_connection_bytes(played),
         devices=devices,
     )
-    most = min(most, int(played.handler.connections_max / devices))
+    check_node(node, price_h)
+    door = int(played.handler.connections_max / devices)
+    capped, most = door < most, min(most, door)
     if most < smallest(played):
-        raise UsageError(f"{most} users are fewer than the smallest load of {played.name}, {smallest(played)}.")
+        least = smallest(played)
+        cure = f"handler.connections_max to {ceil(least * devices)}" if capped else f"--most to {least}"
+        raise UsageError(
+            f"{played.name} has {least} users at least, one room of each group, and {most} at most: raise {cure}"
+        )
     with processes(jobs) as pool:
-        work = _Work(played, wanted, node, pool, progress or _unheard)
+        work = _Work(played, wanted, node, pool, progress or _unheard, capped=capped)
         found = work.search(most)
         made = work.finding(found, most)
         if found.outcome == "found" and around:
             work.knee(found.low)
             made = work.finding(found, most, base=work.base(found.low))
             swings = tuple(work.swings(made.base))
-            plan = planning.plan(users or found.low, headroom, work.loads[found.low], node, price_h)
+            plan = work.plan(users or found.low, headroom, found.low, price_h)
             made = work.finding(found, most, base=made.base, swings=swings, storm=work.storm(plan), plan=plan)
         elif found.outcome == "found" and users is not None:
-            plan = planning.plan(users, headroom, work.loads[found.low], node, price_h)
+            plan = work.plan(users, headroom, found.low, price_h)
             made = work.finding(found, most, plan=plan)
     return made
 
@@ -140,6 +146,20 @@ def check_target(target: Expectation, scenario: Scenario) -> None:
         raise UsageError(f"{target.text}: {scenario.name} has no group {target.group}")
 
 
+def check_node(node: Node, price_h: float | None) -> None:
+    """Raise UsageError for what no node has, and for a limit that nothing can be held against."""
+    for word, value in (("memory", node.memory_bytes), ("egress", node.egress_bytes)):
+        if value is not None and not 0 < value < inf:
+            raise UsageError(f"a node with {value:g} bytes of {word} carries nobody: say what it has, or leave it out")
+    if price_h is not None and not 0 <= price_h < inf:
+        raise UsageError(f"{price_h} is no price: say what a node costs in an hour, such as 0.20")
+    if node.memory_bytes is not None and node.connection_bytes is None:
+        raise UsageError(
+            "the costs do not say how much memory a connection takes, so that it can limit nothing: give them as "
+            "`costs:` a file that `chatsim calibrate` wrote, or leave the memory out"
+        )
+
+
 def _unheard(what: str, runs: int) -> None:
     """Nobody wants to know how far it is."""
 
@@ -147,7 +167,11 @@ def _unheard(what: str, runs: int) -> None:
 class _Work:
     """Everything that is played, by load. `loads` are those of the scenario itself."""
 
-    def __init__(self, scenario: Scenario, target: Expectation, node: Node, pool: Parallel, told: Told) -> None:
+    def __init__(
+        self, scenario: Scenario, target: Expectation, node: Node, pool: Parallel, told: Told, *, capped: bool
+    ) -> None:
+        """The handler lets in no more than what is tried where it is `capped`."""
+        self.capped = capped
         self.scenario = scenario
         self.target = target
         self.node = node
@@ -160,6 +184,11 @@ class _Work:
         """The largest load that is carried."""
         first = sized(self.scenario, min(users_of(self.scenario), most))
         pilot = self._play("looking for the range", [(first, 0)])[0]
+        if isnan(pilot.observed):
+            raise UsageError(
+                f"{self.target.text} limits what never happens in {self.scenario.name}: limit another metric, or have "
+                f"the scenario make some {self.target.metric}"
+            )
         self.loads[users_of(first)] = Load(users=users_of(first), runs=(pilot,))
         guess = users_of(first) * BUSY_MAX / max(pilot.busy, 1e-6)
         loads = self._grid(self.scenario, most, STEP)
@@ -226,6 +255,13 @@ class _Work:
             found.append(Swing(factor.name, tuple(sides)))
         return found
 
+    def plan(self, users: int, headroom: float, low: int, price_h: float | None) -> planning.Plan:
+        """The fleet for so many users, of nodes that carry `low` each."""
+        scenario, load, node = self.scenario, self.loads[low], self.node
+        spent_s = planning.handshake_s(scenario.costs, tls=scenario.tls)
+        back = planning.at_once(load, node.devices, spent_s, scenario.handler)
+        return planning.plan(users, headroom, load, node, price_h, back=back)
+
     def storm(self, plan: planning.Plan) -> planning.Storm:
         """Everybody on a node of the plan loses the connection at once: reckoned, and played."""
         scenario = sized(self.scenario, plan.users_a_node)
@@ -268,6 +304,7 @@ class _Work:
             near=self._near(found),
             smallest=smallest(self.scenario),
             most=most,
+            capped=self.capped,
             step=STEP,
             binding=binding(self.loads[found.high or found.low], self.node) if found.high or found.low else "",
             node=self.node,

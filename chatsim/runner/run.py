@@ -30,6 +30,7 @@ from chatsim.verdict.wires import FLOW
 
 if TYPE_CHECKING:
     from chatsim.flow.measures import Measures
+    from chatsim.live.speed import Glance
     from chatsim.live.target import Target
     from chatsim.sim.event_loop import EventLoop
 
@@ -64,7 +65,7 @@ class RunResult(msgspec.Struct):
     lasted_s: float = 0.0
     measures: Measures | None = None
     late_s: Sequence[float] = ()
-    glances: Sequence[tuple[float, float]] = ()
+    glances: Sequence[Glance] = ()
     stolen: Sequence[tuple[float, float]] = ()
 
     def of_group(self, group: str) -> dict[str, dict[str, float]]:
@@ -131,7 +132,7 @@ class _Played(msgspec.Struct):
     lasted_s: float = 0.0
     outside: Outside | None = None
     late_s: Sequence[float] = ()
-    glances: Sequence[tuple[float, float]] = ()
+    glances: Sequence[Glance] = ()
     stolen: Sequence[tuple[float, float]] = ()
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, cycle, repeat
 from math import inf
 from pathlib import Path
@@ -25,14 +25,14 @@ import numpy as np
 import numpy.typing as npt
 from joblib import Parallel, delayed
 
-from chatsim.analysis.pace import GROUP, Course, Pace, course_of, pace_of
+from chatsim.analysis.pace import Course, Pace, course_of, pace_of
 from chatsim.analysis.report.validated import Shown
 from chatsim.analysis.validation import Judged, Sight, judged
-from chatsim.errors import UsageError
+from chatsim.errors import BrokenPromiseError, UsageError
 from chatsim.live.calibration.meters import machine
 from chatsim.live.cores import cores
 from chatsim.live.speed import EVERY_S as GLANCE_EVERY_S
-from chatsim.live.speed import WARMING
+from chatsim.live.speed import WARMING, Glance
 from chatsim.people.lateness import ON_TIME, Lateness
 from chatsim.runner.calibrate import wavering
 from chatsim.runner.run import RunResult, play, run
@@ -56,8 +56,11 @@ RATE_STEPS: Final = 3
 SAME: Final = ("sent", "lost", "duplicates", "out_of_order")
 """Counters that are the same on any wire, whatever the luck."""
 
-NEAR: Final = ("pings", "retries", "gave_up")
-"""Counters that timers decide, and so the moment at which each connection was made."""
+NEAR: Final = (
+    "pings", "retries", "gave_up", "accepted", "rate_limited", "delivered", "resumes",
+    "slow_closed", "no_pong_closed", "stale_closed",
+)  # fmt: skip
+"""Counters that timers decide, and so the moments at which connections were made and frames came."""
 
 NEAR_SHARE, NEAR_COUNT = 0.1, 5
 """These may differ by so much of the larger, or by so many."""
@@ -125,20 +128,21 @@ QUICK: Final = Effort(live=2, replications=3, attempts=2)
 
 class Lived(NamedTuple):
     """One live run: what was seen, at which speed of the machine (1 is that of the calibration), how its crowd was late
-    and busy, the counts that were otherwise when its arrivals were played again, as (live, again), the moments between
-    which what was written is left out (s, shape (n, 2)) and which share of the time that is, the glances at the speed:
-    when (s of the run), and what the server's fixed work took (s of CPU), and how many times slower than usual the
-    server was by each of them.
+    and busy, the counts that were otherwise when its arrivals were played again, as (live, again), or None where they
+    cannot be, the moments between which what was written is left out (s, shape (n, 2)) and which share of the time that
+    is, the glances at the speed, at moments of the run, and how many times slower than usual the server was by each of
+    them: by this `power` of them.
     """
 
     sight: Sight
     speed: float
     late: Lateness
-    counts: dict[str, tuple[int, int]]
+    counts: dict[str, tuple[int, int]] | None
     disturbed: FloatArray = NEVER
     left_out: float = 0.0
-    glances: Sequence[tuple[float, float]] = ()
+    glances: Sequence[Glance] = ()
     slower: Sequence[float] = ()
+    power: float = 1.0
 
 
 class Imitation(NamedTuple):
@@ -159,12 +163,15 @@ class Imitation(NamedTuple):
 
 
 class Pair(msgspec.Struct, kw_only=True):
-    """One scenario on both wires; `why` says why it could not be judged (empty: it was). The sights are kept for the
-    pictures; `speeds` and `left_out` are those of the live runs."""
+    """One scenario on both wires; `why` says why it could not be judged (empty: it was), and `broken` that invariants
+    did not hold. The sights are kept for the pictures; `speeds` and `left_out` are those of the live runs, and
+    `replayed` says whether their own arrivals could be played again."""
 
     name: str
     judged: Judged | None
     why: str = ""
+    broken: bool = False
+    replayed: bool = True
     live: list[Sight] = []
     simulated: list[Sight] = []
     controls: dict[str, bool] = {}
@@ -274,12 +281,15 @@ class Validator:
         found = []
         for _ in range(FLOOR_RUNS):
             with tempfile.TemporaryDirectory(prefix="chatsim-validate-") as name:
-                live, why = self.live(scenario, Path(name))
+                try:
+                    live, why = self.live(scenario, Path(name))
+                except BrokenPromiseError as problem:
+                    return f"{problem}"
             if not live:
                 return why
             [lived] = live
             self.path_s = 0.0
-            told = self.simulated(imitation(scenario, lived, None))
+            told = self.simulated(imitation(scenario, lived))
             over = np.median(lived.sight.latencies["delivery_latency"]) - np.median(told.latencies["delivery_latency"])
             found.append(max(0.0, float(over)) / 2 / lived.speed)
         self.path_s = min(found)
@@ -296,13 +306,16 @@ class Validator:
 
     def live(self, scenario: Scenario, out: Path, runs: int = 1) -> tuple[list[Lived], str]:
         """So many live runs, in the order in which they were played: the calmest of as many as it takes until so many
-        are calm, `attempts` times as many at most; or none, and why there are not so many that may be judged."""
+        are calm, `attempts` times as many at most; or none, and why there are not so many that may be judged.
+
+        Raises BrokenPromiseError where an invariant does not hold in one.
+        """
         why, found, calm, unfit = "", list[Lived](), 0, 0
         for _ in range(runs * self.effort.attempts):
             result = self._play_live(scenario, out)
             share = crowd_share(result)
             if result.violations:
-                return [], f"invariants do not hold: {' '.join(f'{each}' for each in result.violations)}"
+                raise BrokenPromiseError(f"invariants do not hold: {' '.join(f'{each}' for each in result.violations)}")
             if result.valid and share <= CROWD_SHARE_MAX:
                 found.append(self._lived(result))
                 calm += found[-1].left_out <= LEFT_OUT_MAX
@@ -324,7 +337,7 @@ class Validator:
     def _lived(self, result: RunResult) -> Lived:
         """What is compared of a live run."""
         usual_s = self.calibration.reference.median_s
-        slower = [(took_s / usual_s) ** self.power for _, took_s in result.glances]
+        slower = [(glance.took_s / usual_s) ** self.power for glance in result.glances]
         # What a run takes is a sum, so it is the mean that counts.
         self.speed = fmean(slower) if slower else 1.0
         late = lateness(result)
@@ -332,20 +345,31 @@ class Validator:
         left_out = Stalls(Stall(*each) for each in apart).within(result.record.warmup_s, result.record.duration_s)
         left_out /= result.record.duration_s - result.record.warmup_s
         return Lived(
-            sight(result, late, apart), self.speed, late, _again(result), apart, float(left_out), result.glances, slower
+            sight(result, late, apart),
+            self.speed,
+            late,
+            _again(result),
+            apart,
+            float(left_out),
+            result.glances,
+            slower,
+            self.power,
         )
 
     def pair(self, scenario: Scenario) -> Pair:
         """Play one pair, and judge it."""
         told = self.loaded(scenario, self.speed)
         with tempfile.TemporaryDirectory(prefix="chatsim-validate-") as name:
-            live, why = self.live(told, Path(name), self.effort.live)
+            try:
+                live, why = self.live(told, Path(name), self.effort.live)
+            except BrokenPromiseError as problem:
+                return Pair(name=scenario.name, judged=None, why=f"{problem}", broken=True)
         if not live:
             return Pair(name=scenario.name, judged=None, why=why)
         sides = [lived.sight for lived in live]
         pace = self.pace(live)
         calibration = self.wavers(pace)
-        same = [imitation(told, lived, pace) for lived in live]
+        same = [imitation(told, lived, pace.hold_s if pace else 0.0) for lived in live]
         simulated = self._all(calibration, same)
         speed = fmean(lived.speed for lived in live)
         seeds = [scenario.seed + 1000 + number for number in range(self.effort.replications)]
@@ -356,49 +380,57 @@ class Validator:
         )
         counts = differences(sides, simulated)
         for lived in live:
-            counts |= lived.counts
+            counts |= lived.counts or {}
+        found = judged(scenario.name, load_of(scenario), sides, simulated, others, counts)
         return Pair(
             name=scenario.name,
-            judged=judged(scenario.name, load_of(scenario), sides, simulated, others, counts),
+            judged=found,
+            replayed=all(lived.counts is not None for lived in live),
             live=sides,
             simulated=simulated,
-            controls=self._controls(calibration, same, sides),
+            controls=self._controls(calibration, same, sides, found),
             speeds=[lived.speed for lived in live],
             left_out=[lived.left_out for lived in live],
         )
 
-    def _controls(self, calibration: Calibration, right: Sequence[Imitation], live: Sequence[Sight]) -> dict[str, bool]:
-        """Simulations that are wrong on purpose, where this pair can show it, and whether each was found out."""
-        scenario = right[0].scenario
+    def _controls(
+        self, calibration: Calibration, same: Sequence[Imitation], live: Sequence[Sight], right: Judged
+    ) -> dict[str, bool]:
+        """Simulations that are wrong on purpose, where this pair can show it, and whether what is said of each is
+        another thing than what is said of the `right` ones: what those had wrong, too, tells nothing."""
+        scenario = same[0].scenario
         name, found = scenario.name, {}
         if load_of(scenario) >= FULL_LOAD:
-            wrong = self._all(calibration, (one._replace(speed=one.speed * COSTLIER) for one in right))
-            said = {test.metric: test.equivalent for test in judged(name, load_of(scenario), live, wrong).tests}
-            tails = [said[metric] for metric in ("delivery_latency_p95", "delivery_latency_p99") if metric in said]
-            found[f"costs x {COSTLIER:g} ({name})"] = not said["utilisation"] and not all(tails)
+            wrong = self._all(calibration, (one._replace(speed=one.speed * COSTLIER) for one in same))
+            turned = right.equal - judged(name, load_of(scenario), live, wrong).equal
+            tails = right.equal & {"delivery_latency_p95", "delivery_latency_p99"}
+            found[f"costs x {COSTLIER:g} ({name})"] = "utilisation" in turned and (not tails or bool(tails & turned))
         rarer = {"handler.ping_interval": f"{scenario.handler.ping_interval_s * 1.5:g}s"}
         for counter, kind, changes in (("pings", "pings half as far apart again", rarer), ("retries", *_NO_RETRY)):
             if live[0].counts[counter] > NEAR_COUNT:
-                wrong = self._all(calibration, (one._replace(changes=changes) for one in right))
-                found[f"{kind} ({name})"] = counter in differences(live, wrong)
+                wrong = self._all(calibration, (one._replace(changes=changes) for one in same))
+                found[f"{kind} ({name})"] = counter in differences(live, wrong) and counter not in right.counts
         return found
 
 
 _NO_RETRY: Final[tuple[str, dict[str, Any]]] = ("no retry", {"handler.retries": 0})
 
 
-def imitation(scenario: Scenario, lived: Lived, pace: Pace | None) -> Imitation:
-    """The live run once more: its arrivals, its crowd, and the machine's speed as it went while it was played, where
-    that wavered."""
+def imitation(scenario: Scenario, lived: Lived, held_s: float = 0.0) -> Imitation:
+    """The live run once more: its arrivals, its crowd, and the machine's speed as it went while it was played. A speed
+    is held for `held_s` in the mean (0: it does not waver)."""
     course = None
-    if pace is not None and len(lived.glances) >= GROUP:
-        course = course_of([at for at, _ in lived.glances], lived.slower, pace, GLANCE_EVERY_S)
+    if lived.glances:
+        at, took_s, first_s = zip(*lived.glances, strict=True)
+        works = course_of(at, took_s, first_s, held_s, GLANCE_EVERY_S)
+        levels = np.power(works.levels, lived.power)
+        course = works._replace(levels=tuple(map(float, levels / levels.mean())))
     return Imitation(scenario, lived.speed, lived.late, course, _glancing(lived), disturbed=lived.disturbed)
 
 
 def _glancing(lived: Lived) -> list[tuple[float, float]]:
     """What glances at the speed kept the server of a live run from, and when (s)."""
-    return [(at, took_s * (1.0 + WARMING)) for at, took_s in lived.glances]
+    return [(glance.at, glance.took_s * (1.0 + WARMING)) for glance in lived.glances]
 
 
 def _loop(it: Imitation) -> EventLoop:
@@ -515,13 +547,13 @@ def _faster(group: str, scenario: Scenario, factor: float) -> dict[str, Any]:
     return {f"groups.{group}.messages.rate": f"{rate * factor:.6g}/s"}
 
 
-def _again(result: RunResult) -> dict[str, tuple[int, int]]:
-    """What was counted otherwise when the arrivals of a live run came again; nothing where a peer's slowness cannot."""
+def _again(result: RunResult) -> dict[str, tuple[int, int]] | None:
+    """What was counted otherwise when the arrivals of a live run came again; None where a peer's slowness cannot."""
     assert result.path is not None
     try:
         return play_again(result.path / "journal.jsonl").differences
     except UsageError:
-        return {}
+        return None
 
 
 _APART: Final = (
@@ -531,6 +563,14 @@ _APART: Final = (
 _TOGETHER: Final = (
     "Server and crowd of each live run had to share what cores there are, so that each may have waited for the other, "
     "which no simulation knows of."
+)
+
+_CLOSELY: Final = (
+    "Latencies count from when each message was written: a simulated crowd writes each as late as the live one did, "
+    "and takes as long as that for what it reads and writes. The live crowd never sleeps, and its server runs before "
+    "all else on its core where the system allows that (SCHED_FIFO). Each simulation goes through the speeds that its "
+    "live server saw by a fixed work, a hundred times a second; those with other messages, which say what is inside, "
+    "do not."
 )
 
 Told = Callable[[str], None]
@@ -554,7 +594,7 @@ def validate(
     wanted = pairs(names)
     validator = make(calibration, effort)
     interrupted = False
-    notes = [_APART if cores() else _TOGETHER]
+    notes = [*_of(calibration), _APART if cores() else _TOGETHER, _CLOSELY]
     found: list[Pair] = []
     try:
         why = validator.measure_path()
@@ -585,6 +625,12 @@ def validate(
             f"{effort.live} runs of a pair count, of as many as it took until so many had {LEFT_OUT_MAX:.0%} at most, "
             f"and of {effort.live * effort.attempts} in the worst case."
         )
+    unplayed = [pair.name for pair in found if not pair.replayed]
+    if unplayed:
+        notes.append(
+            f"The arrivals of {', '.join(unplayed)} cannot be played again, since somebody reads slowly there: the "
+            "counts are held against the simulation alone."
+        )
     controls = {name: turned for pair in found for name, turned in pair.controls.items()}
     if not names and not interrupted:
         # A reach without a control would be none.
@@ -592,7 +638,9 @@ def validate(
     return Shown(
         pairs=[pair.judged for pair in found if pair.judged is not None],
         sights={pair.name: (pair.live, pair.simulated) for pair in found if pair.judged is not None},
-        unjudged={pair.name: pair.why for pair in found if pair.judged is None},
+        unjudged={pair.name: pair.why for pair in found if pair.judged is None and not pair.broken},
+        broken={pair.name: pair.why for pair in found if pair.broken},
+        there_are=len(pairs()),
         controls=controls,
         machine=machine(),
         notes=notes,
@@ -600,7 +648,19 @@ def validate(
     )
 
 
+def _of(calibration: Calibration) -> Iterator[str]:
+    """Whose costs these are."""
+    rounds = f"{calibration.rounds} rounds{' (quick)' if calibration.quick else ''}"
+    yield f"The costs were calibrated at {calibration.made_at}, in {rounds}."
+    here = machine()
+    other = [name for name, value in calibration.machine.items() if here.get(name, value) != value]
+    if other:
+        yield f"That was another machine ({', '.join(f'{name} {calibration.machine[name]}' for name in other)})."
+
+
 def _word(pair: Pair) -> str:
+    if pair.broken:
+        return f" is broken: {pair.why}"
     if pair.judged is None:
         return f" could not be judged: {pair.why}"
     off = [f"{test.metric} {test.ratio:.2f} [{test.low:.2f}, {test.high:.2f}]" for test in pair.judged.tests]

@@ -79,10 +79,12 @@ def _shipped(word: str) -> Distribution:
 
 class Collections(msgspec.Struct, frozen=True, kw_only=True):
     """The cycle collector's pauses as they come in a fresh process: one after `every` stored messages, each as long as
-    the next of `pauses_s` (s), over and over. A collector counts what is made, so that nothing in this is drawn."""
+    the next of `pauses_s` (s), over and over. A collector counts what is made, so that nothing in this is drawn. A
+    process that is not fresh has stored `since` messages before."""
 
     every: int
     pauses_s: tuple[float, ...]
+    since: int = 0
 
     @property
     def mean(self) -> float:
@@ -90,8 +92,8 @@ class Collections(msgspec.Struct, frozen=True, kw_only=True):
         return fsum(self.pauses_s) / len(self.pauses_s) / self.every
 
     def pause_s(self, number: int) -> float:
-        """How long the loop stands at the stored message of this number, the first of the process being 1 (s)."""
-        turn, rest = divmod(number, self.every)
+        """How long the loop stands at the stored message of this number, the first of the run being 1 (s)."""
+        turn, rest = divmod(self.since + number, self.every)
         return 0.0 if rest or not turn else self.pauses_s[(turn - 1) % len(self.pauses_s)]
 
 

@@ -7,7 +7,7 @@ from math import inf
 import pytest
 
 from chatsim.analysis.capacity import BUSY_MAX, Node
-from chatsim.analysis.planning import handshake_s, not_played, plan, played, predicted, storm
+from chatsim.analysis.planning import at_once, handshake_s, not_played, plan, played, predicted, storm
 from chatsim.core.config import HandlerConfig
 from chatsim.errors import UsageError
 from chatsim.scenario.costs import read_costs
@@ -42,6 +42,21 @@ def test_work_memory_and_egress_are_those_of_its_users() -> None:
     assert made.memory_bytes == 700 * 2 * 50_000
     # Pooled, 950 Erlang of work need hardly more than 950 nodes.
     assert 950 < made.pooled < 1000
+
+
+def test_nobody_is_shown_to_have_left_when_all_come_back_at_once() -> None:
+    """Ten seconds after the first attempts: a third of a busy node's time, or what the door lets in."""
+    config = HandlerConfig(presence_grace_s=11.0, resume_rate_per_s=1000.0)
+    busy = load(1000)
+    most = at_once(busy, 2.0, 0.01, config)
+    # Beside their chat they take 20 ms each of ten seconds.
+    assert most is not None
+    assert most == int(10.0 / (2 * 0.01 + 10.0 * busy.mean("busy") / 1000))
+    assert at_once(load(100_000), 2.0, 0.0, config) == 1000 * 10 / 2
+    assert at_once(busy, 2.0, 0.01, HandlerConfig(presence_grace_s=1.0)) is None
+    assert plan(1_000_000, 0.3, busy, Node()).for_storm is None
+    made = plan(1_000_000, 0.3, busy, Node(), back=most)
+    assert made.nodes == made.for_storm == -(-1_000_000 // most) > made.for_headroom
 
 
 def test_a_headroom_that_leaves_nobody_is_refused() -> None:

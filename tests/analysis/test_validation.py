@@ -141,6 +141,8 @@ def test_the_reach_wants_counts_pairs_and_controls() -> None:
     assert not reached([good] * 19 + [miscounted], {"costs": True})
     assert not reached([good] * 20, {"costs": False})
     assert not reached([], {})
+    assert reached([good] * 17 + [slow] * 2, {"costs": True}, unjudged=1), "as far as anybody knows"
+    assert not reached([good] * 16 + [slow] * 3, {"costs": True}, unjudged=1)
 
 
 def test_too_few_latencies_are_not_judged_and_utilisation_alone_is() -> None:

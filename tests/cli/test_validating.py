@@ -71,6 +71,8 @@ def test_it_writes_the_page_and_the_table(costs: Path, tmp_path: Path, capsys: p
         (GOOD, 0),
         (shown(), 1),
         (msgspec.structs.replace(GOOD, unjudged={"fives": "too busy"}), 2),
+        (msgspec.structs.replace(shown(), unjudged={"fives": "too busy"}), 1),
+        (msgspec.structs.replace(GOOD, broken={"fives": "invariants do not hold"}), 1),
         (msgspec.structs.replace(GOOD, interrupted=True), 130),
     ],
 )
@@ -84,6 +86,8 @@ def test_how_it_ends(answer: Shown, code: int, costs: Path, tmp_path: Path) -> N
     [
         (["--costs", "no-such.json"], "name a file that calibrate wrote"),
         (["--quikc"], "No such option"),
+        (["--pairs", ","], "--pairs names nobody"),
+        (["--pairs", "fives-50"], "say with -o"),
     ],
 )
 def test_what_is_refused_before_anything_is_played(

@@ -8,6 +8,7 @@ import pytest
 
 from chatsim.errors import HarnessError
 from chatsim.live.notes import read, written_to
+from chatsim.live.speed import Glance
 from chatsim.verdict.stalls import Stall
 
 
@@ -21,6 +22,13 @@ def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
             assert path.read_text(encoding="ascii").endswith("\n")
         file.write("12350.0 123")
     assert read(path, Stall, "stalls") == found
+
+
+def test_a_line_has_as_many_numbers_as_its_note(tmp_path: Path) -> None:
+    path = tmp_path / "notes"
+    with path.open("w", encoding="ascii") as file:
+        written_to(file)(Glance(1.0, 2e-4, 1e-4))
+    assert read(path, Glance, "speed") == [Glance(1.0, 2e-4, 1e-4)]
 
 
 @pytest.mark.parametrize("text", ["1.0\n", "1.0 2.0 3.0\n", "soon later\n"])

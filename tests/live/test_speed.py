@@ -14,12 +14,12 @@ from chatsim.live.speed import EVERY_S, FixedWork, Glance, SpeedProbe
 class Work(FixedWork):
     """Takes what it is told (s), and knows whether it was closed."""
 
-    def __init__(self, *took_s: float) -> None:
+    def __init__(self, *took_s: tuple[float, float]) -> None:
         super().__init__(1, 1)
         self.took_s = iter(took_s)
         self.closed = False
 
-    def __call__(self) -> float:
+    def __call__(self) -> tuple[float, float]:
         return next(self.took_s)
 
     def close(self) -> None:
@@ -44,12 +44,12 @@ class Loop:
 
 
 def test_each_glance_has_its_moment_and_what_the_work_took() -> None:
-    loop, found, work = Loop(), list[Glance](), Work(2e-4, 3e-4)
+    loop, found, work = Loop(), list[Glance](), Work((1e-4, 2e-4), (3e-4, 4e-4))
     moments = iter((7.0, 8.0))
     probe = SpeedProbe(cast(asyncio.AbstractEventLoop, loop), found.append, work=work, clock=lambda: next(moments))
     loop.ring()
     loop.ring()
-    assert found == [(7.0, 2e-4), (8.0, 3e-4)]
+    assert found == [pytest.approx((7.0, 3e-4, 1e-4)), pytest.approx((8.0, 7e-4, 3e-4))]
     probe.end()
     assert (loop.cancelled, work.closed) == (1, True)
 
@@ -58,10 +58,20 @@ def test_more_work_takes_longer() -> None:
     """Ten times as much, and at least twice as long in the least of five: whatever else the machine does."""
     little, much = FixedWork(2_000, 20), FixedWork(20_000, 200)
     try:
-        assert min(much() for _ in range(5)) > 2 * min(little() for _ in range(5)) > 0
+        assert min(sum(much()) for _ in range(5)) > 2 * min(sum(little()) for _ in range(5)) > 0
     finally:
         little.close()
         much.close()
+
+
+def test_either_half_is_half_of_it() -> None:
+    """In the least of fifty, since anything may be in the way of one."""
+    work = FixedWork(20_000, 200)
+    try:
+        first_s, second_s = (min(each) for each in zip(*(work() for _ in range(50)), strict=True))
+    finally:
+        work.close()
+    assert first_s == pytest.approx(second_s, rel=0.5)
 
 
 def test_what_is_closed_has_no_sockets_left() -> None:

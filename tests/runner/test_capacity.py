@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from math import nan
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +12,12 @@ import pytest
 from chatsim.analysis.capacity import BUSY_MAX
 from chatsim.analysis.capacity_found import Finding, answer
 from chatsim.errors import HarnessError, UsageError
+from chatsim.runner.calibrate import calibration
 from chatsim.runner.capacity import FACTOR_RUNS, capacity, target_of
 from chatsim.scenario.expectations import parse_expectation
 from chatsim.scenario.model import Scenario
+from chatsim.store.calibration import connection_bytes, write
+from tests.analysis.planted import measured
 from tests.sim.worlds import FREE, scenario
 
 FRAME_S = 0.01
@@ -121,10 +127,24 @@ def test_kept_by_the_largest_load_is_more_than_tried() -> None:
 
 
 def test_no_more_than_the_handler_lets_in_is_tried() -> None:
-    assert capacity(pairs(handler={"connections_max": 12}), jobs=1).low == 12
+    made = capacity(pairs(handler={"connections_max": 12}), jobs=1)
+    assert made.low == 12
+    assert "`handler.connections_max` lets in no more" in answer(made)
 
 
-def test_memory_binds_where_there_is_little_of_it() -> None:
+def test_memory_binds_where_there_is_little_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "here.json"
+    write(path, calibration(measured(rounds=2, cv=0.0), chatsim="0", made_at="2026-01-02", quick=True, journal=True))
+    each = connection_bytes(path, tls=False)
+    assert each is not None
+    file = tmp_path / "pairs.yaml"
+    file.write_text(json.dumps(pairs().words | {"costs": path.name}), encoding="utf-8")
+    made = capacity(file, jobs=1, most=40, around=False, memory_bytes=15.0 * each)
+    assert (made.outcome, made.binding) == ("found", "memory")
+    assert made.low <= 15 < made.high
+
+
+def test_egress_binds_where_there_is_little_of_it() -> None:
     words = {"costs": FREE}
     free = capacity(pairs(**words), jobs=1, most=40, around=False, egress_bytes=20_000.0)
     assert free.outcome == "found"
@@ -138,6 +158,7 @@ def test_memory_binds_where_there_is_little_of_it() -> None:
         ("p99(delivery_latency) >= 1ms", {}, "no limit that too much load would break"),
         ("p99(delivery_latency, group=x) <= 1ms", {}, "has no group x"),
         (None, {"expect": ["lost == 0"]}, "expects no upper limit"),
+        ("p99(reconnect_time) <= 1s", {}, "limits what never happens"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(target: str | None, words: dict[str, Any], says: str) -> None:
@@ -148,8 +169,16 @@ def test_what_cannot_be_asked_is_refused(target: str | None, words: dict[str, An
 def test_numbers_that_leave_nothing_are_refused() -> None:
     with pytest.raises(UsageError, match="leaves nothing"):
         capacity(pairs(), headroom=1.0, jobs=1)
-    with pytest.raises(UsageError, match="fewer than the smallest load"):
+    with pytest.raises(UsageError, match=r"has 2 users at least, .* and 1 at most: raise --most to 2"):
         capacity(pairs(), most=1, jobs=1)
+    with pytest.raises(UsageError, match=r"raise handler.connections_max to 2"):
+        capacity(pairs(handler={"connections_max": 1}), jobs=1)
+    with pytest.raises(UsageError, match="0 bytes of egress carries nobody"):
+        capacity(pairs(), egress_bytes=0.0, jobs=1)
+    with pytest.raises(UsageError, match="do not say how much memory a connection takes"):
+        capacity(pairs(), memory_bytes=2.0**30, jobs=1)
+    with pytest.raises(UsageError, match="nan is no price"):
+        capacity(pairs(), price_h=nan, jobs=1)
 
 
 def test_a_run_that_is_not_valid_ends_it_with_its_reason() -> None:

@@ -53,6 +53,17 @@ def test_it_is_the_run_of_its_seed_and_measures_what_lies_after_the_warm_up() ->
     assert made.log_busy == 0.0
 
 
+def test_a_node_is_met_anywhere_between_two_pauses_of_its_collector() -> None:
+    """40 messages are sent after the warm-up, and at every hundredth the collector pauses: in four runs of ten."""
+    collecting = pair(costs=COSTS | {"collect": {"every": 100, "pauses": ["3s"]}})
+    busy = [measure(collecting, TARGET, number).busy for number in range(40)]
+    usual = measure(pair(), TARGET, 0).busy
+    paused = sum(share > usual + 0.05 for share in busy)
+    # Of 40 drawn with p = 0.4 there are so few, or so many, once in 10,000 times (binomial).
+    assert 5 <= paused <= 28
+    assert measure(collecting, TARGET, 7) == measure(collecting, TARGET, 7)
+
+
 def test_a_log_that_commits_is_busy_for_its_commits() -> None:
     made = measure(pair(log={"store": "sqlite"}, costs=COSTS | {"commit": "50ms"}), TARGET, 0)
     # Two commits a second, fewer where two messages share one.

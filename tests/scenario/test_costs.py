@@ -132,6 +132,8 @@ def test_a_collector_is_told_by_its_pauses() -> None:
     assert collect == Collections(every=4, pauses_s=(0.002, 0.006))
     assert collect.mean == pytest.approx(0.001)
     assert [collect.pause_s(number) for number in (0, 3, 4, 8, 12)] == [0.0, 0.0, 0.002, 0.006, 0.002]
+    later = Collections(every=4, pauses_s=(0.002, 0.006), since=6)
+    assert [later.pause_s(number) for number in (1, 2, 6, 10)] == [0.0, 0.006, 0.002, 0.006]
     assert not read_costs({"collect": {"every": 4, "pauses": ["2ms"]}} | dict.fromkeys(WORDS, 0)).is_free
 
 

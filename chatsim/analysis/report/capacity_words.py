@@ -15,7 +15,9 @@ import pandas as pd
 
 from chatsim.analysis.capacity import BUSY_MAX, FIRST, LEVEL, N_MAX, uses
 from chatsim.analysis.capacity_found import Finding, limit_said
+from chatsim.analysis.planning import Plan
 from chatsim.analysis.report.tables import Table, table
+from chatsim.analysis.validation import SHARE_MIN
 from chatsim.scenario import units
 
 NOT_VALIDATED: Final = (
@@ -146,11 +148,17 @@ def sizes(found: Finding) -> Iterator[str]:
         yield (
             f"{plan.users:,} users on {plan.nodes:,} nodes are {plan.users_a_node:,} each, which keeps the event loop "
             f"{100 * plan.busy:.0f} % busy; headroom alone asks for {plan.for_headroom:,} nodes of {plan.usable:,}, "
-            f"the loss of one for {plan.for_loss:,}. Square-root staffing says {plan.pooled:,}, if any node could do "
-            "anybody's work, which rooms that live on one node do not allow."
+            f"the loss of one for {plan.for_loss:,}{_storm_asks(plan)}. Square-root staffing says {plan.pooled:,}, if "
+            "any node could do anybody's work, which rooms that live on one node do not allow."
         )
         memory = "" if plan.memory_bytes is None else f" and holds {plan.memory_bytes / 2**20:,.0f} MiB of connections"
         yield f"Each of them then sends {8 * plan.egress_bytes / 1e6:,.1f} Mbit/s{memory}."
+
+
+def _storm_asks(plan: Plan) -> str:
+    if plan.for_storm is None:
+        return ""
+    return f", and everybody's coming back at once, before anybody is shown to have left, for {plan.for_storm:,}"
 
 
 def failures(found: Finding) -> Iterator[str]:
@@ -212,6 +220,10 @@ def assumptions(found: Finding) -> Iterator[str]:
         "limit (`accept_rate`), which is a question of storms; what is measured begins after the warm-up."
     )
     yield (
+        "Where the costs have the pauses of the garbage collector, each run begins anywhere between two of them: what "
+        "a node has stored before is not known."
+    )
+    yield (
         "Not modelled: other processes of the machine, the kernel's own work, a network card, a load balancer, garbage "
         "collection beyond what the costs say of it, and rooms whose people are on several nodes."
     )
@@ -228,13 +240,20 @@ def validation(folder: Path) -> list[str]:
     if rows.empty or judged is None:
         return [f"results/validation.csv has {len(rows)} rows, and no verdict that can be read: see it itself."]
     good = rows[judged].astype("string").str.lower().isin(["pass", "passed", "true", "equivalent", "yes", "ok"])
-    said = [f"results/validation.csv: {int(good.sum())} of {len(rows)} comparisons with the real backend pass."]
+    said = f"results/validation.csv: {int(good.sum())} of {len(rows)} comparisons with the real backend pass"
     named = next((name for name in rows.columns if f"{name}".lower() in ("pair", "scenario", "name")), None)
-    if named is not None and not good.all():
-        bad = list(dict.fromkeys(rows[~good][named].astype("string")))
+    if named is None:
+        return [f"{said}."]
+    whole = good.groupby(rows[named], sort=False).all()
+    told = [f"{said}, and {int(whole.sum())} of {len(whole)} pairs in all of theirs ({SHARE_MIN:.0%} are wanted)."]
+    if "counts_differ" in rows.columns:
+        differ = rows["counts_differ"].notna().groupby(rows[named], sort=False).any()
+        told.append(f"What is counted is equal in {int((~differ).sum())} of {len(whole)}.")
+    if not good.all():
+        bad = list(whole.index[~whole])
         more = "" if len(bad) <= 5 else f" and {len(bad) - 5} more"
-        said.append(f"Those that do not are of {', '.join(bad[:5])}{more}: loads like them are not to be believed.")
-    return said
+        told.append(f"Those that do not are of {', '.join(bad[:5])}{more}: loads like them are not to be believed.")
+    return [*told, "What was found out of simulations that are wrong on purpose, validation.html says."]
 
 
 def asked(found: Finding) -> str:

@@ -22,7 +22,8 @@ from chatsim.analysis.pictures.validation import equivalence, height_in
 from chatsim.analysis.report import figures
 from chatsim.analysis.report.build import environment
 from chatsim.analysis.report.figures import Picture
-from chatsim.analysis.validation import BAND, SHARE_MIN, SMALL_S, Judged, Sight, reached
+from chatsim.analysis.slo import Verdict
+from chatsim.analysis.validation import BAND, SAMPLES_MIN, SHARE_MIN, SMALL_S, Judged, Sight, reached
 
 TEMPLATE: Final = Path(__file__).with_name("validated.html")
 
@@ -35,9 +36,10 @@ apart two live runs were, `inside` the share of live runs within the simulation'
 
 
 class Shown(msgspec.Struct, kw_only=True):
-    """A validation as it is shown. `unjudged` says of a pair why it could not be judged, `controls` whether each
-    turned its verdict, `machine` what it was played on, `notes` what else is to be known, `interrupted` that somebody
-    ended it before all was played."""
+    """A validation as it is shown. `unjudged` says of a pair why it could not be judged, `broken` which invariants did
+    not hold in one, `controls` whether each turned its verdict, `machine` what it was played on, `notes` what else is
+    to be known, `interrupted` that somebody ended it before all was played; `there_are` so many pairs (0: as many as
+    were played)."""
 
     pairs: list[Judged]
     sights: dict[str, tuple[list[Sight], list[Sight]]]
@@ -46,11 +48,20 @@ class Shown(msgspec.Struct, kw_only=True):
     machine: Mapping[str, str | int]
     notes: list[str]
     interrupted: bool = False
+    broken: dict[str, str] = {}
+    there_are: int = 0
 
     @property
-    def reached(self) -> bool:
-        """Whether the reach is met."""
-        return not self.unjudged and not self.interrupted and reached(self.pairs, self.controls)
+    def played(self) -> int:
+        """How many pairs were played."""
+        return len(self.pairs) + len(self.unjudged) + len(self.broken)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the reach is met; what could not be judged hides nothing that was missed without it."""
+        if self.broken or not reached(self.pairs, self.controls, len(self.unjudged)):
+            return "fail"
+        return "inconclusive" if self.unjudged or self.interrupted else "pass"
 
 
 def table(pairs: Sequence[Judged]) -> pd.DataFrame:
@@ -93,12 +104,14 @@ def page(shown: Shown) -> str:
         ),
     ]
     content: dict[str, Any] = {
-        "verdict": "inconclusive" if shown.unjudged else "pass" if shown.reached else "fail",
+        "verdict": shown.verdict,
         "sentence": sentence(shown),
         "numbers": [_told(f"{metric}", each) for metric, each in rows.groupby("metric", sort=False)],
         "pairs": [_row(pair) for pair in shown.pairs],
         "wrong": [line for pair in shown.pairs for line in wrong(pair)],
         "unjudged": shown.unjudged,
+        "broken": shown.broken,
+        "few": SAMPLES_MIN,
         "controls": shown.controls,
         "machine": ", ".join(f"{name} {value}" for name, value in shown.machine.items()),
         "notes": shown.notes,
@@ -116,12 +129,14 @@ def sentence(shown: Shown) -> str:
     """What came of it."""
     good, counted = sum(pair.equivalent for pair in shown.pairs), sum(pair.counted for pair in shown.pairs)
     turned = sum(shown.controls.values())
-    text = (
+    some = f"Of {shown.there_are} pairs {shown.played} were played. " if shown.played < shown.there_are else ""
+    text = some + (
         f"{good} of {len(shown.pairs)} pairs are equivalent in every latency quantile and in utilisation "
         f"({SHARE_MIN:.0%} are wanted), {counted} of {len(shown.pairs)} have equal counts, and {turned} of "
         f"{len(shown.controls)} negative controls turned the verdict."
     )
-    return text + (f" {len(shown.unjudged)} could not be judged." if shown.unjudged else "")
+    text += f" {len(shown.unjudged)} could not be judged." if shown.unjudged else ""
+    return text + (f" Invariants did not hold in {len(shown.broken)}." if shown.broken else "")
 
 
 def wrong(pair: Judged) -> list[str]:
@@ -132,6 +147,7 @@ def wrong(pair: Judged) -> list[str]:
         for test in pair.tests
         if not test.equivalent
     ]
+    found += [f"{pair.name}: {metric} has too few samples to be judged" for metric in pair.unseen]
     return found + [f"{pair.name}: {name} was {a} live and {b} expected" for name, (a, b) in pair.counts.items()]
 
 

@@ -4,7 +4,8 @@ Decides which servers there are, on which core they and the crowd run, how fast 
 Rule: every load is bounded in number and time, and short: a machine that others use changes its speed from one moment
 to the next, so that many short rounds tell more than few long ones. A round plays all loads once, in an order drawn by
 lot, and the next one plays them backwards; meanwhile each server looks over and over again how fast it is. The first
-pass is thrown away. Half of the rounds keep the server a fifth busy, the others half.
+pass is thrown away. Half of the rounds keep the server a fifth busy in the mean, the others a third, and up to six
+tenths: what it does at more is predicted.
 What follows from it is left to the analysis.
 """
 
@@ -42,7 +43,9 @@ from chatsim.live.tls import Files, client_context, self_signed
 from chatsim.verdict.stalls import Stalls
 
 LEVELS: Final = (0.3, 0.7)
-"""How busy the loads keep the server, by turns; what it can do at more is to be predicted, and not calibrated on."""
+"""How busy the loads would keep the server, by turns, if each operation took as long as one alone does: less than that,
+since at a load like this it sleeps shorter. Seen are a fifth and a third in the mean; what it can do at more is to be
+predicted, and not calibrated on."""
 
 REMEMBERED: Final[tuple[Server, ...]] = ("plain", "tls")
 """Servers whose memory by connection is looked at."""

@@ -90,9 +90,20 @@ def test_a_validation_is_counted_however_its_columns_are_called(tmp_path: Path, 
     rows = [("steady", "pass"), ("bursts", "fail"), ("bursts", "inconclusive"), ("rooms", "Pass")]
     lines = [f"{name},p99,{verdict}" if wide else f"{name},{verdict}" for name, verdict in rows]
     (tmp_path / "validation.csv").write_text("\n".join([columns, *lines]), encoding="utf-8")
-    assert validation(tmp_path) == [
-        "results/validation.csv: 2 of 4 comparisons with the real backend pass.",
+    assert validation(tmp_path)[:2] == [
+        "results/validation.csv: 2 of 4 comparisons with the real backend pass, and 2 of 3 pairs in all of theirs (90% "
+        "are wanted).",
         "Those that do not are of bursts: loads like them are not to be believed.",
+    ]
+
+
+def test_counts_that_differ_are_said_beside_what_was_compared(tmp_path: Path) -> None:
+    lines = ["pair,equivalent,counts_differ", "steady,True,", "steady,True,", "rooms,True,sent:1/2"]
+    (tmp_path / "validation.csv").write_text("\n".join(lines), encoding="utf-8")
+    assert validation(tmp_path)[:2] == [
+        "results/validation.csv: 3 of 3 comparisons with the real backend pass, and 2 of 2 pairs in all of theirs (90% "
+        "are wanted).",
+        "What is counted is equal in 1 of 2.",
     ]
 
 
