@@ -169,7 +169,7 @@ def test_every_requirement_was_played_where_it_is_shown_by_scenarios_with_names(
 
 
 def test_all_are_there() -> None:
-    assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06", "08"]
+    assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06", "07", "08"]
 
 
 @pytest.mark.parametrize("live", [True, False])
