@@ -36,7 +36,6 @@ ERRORS_MIN: Final = 4.0
 BINS: Final = 20
 """Equally probable levels that the speeds are told by."""
 
-
 LEVEL_MIN: Final = 0.1
 """No machine is ten times as fast as in the mean."""
 

@@ -140,9 +140,9 @@ def _command(file: Path, changes: Sequence[str], found: Finding, given: dict[str
     if given["price_h"] is not None:
         words.append(f"--price {given['price_h']:g}")
     if given["memory_bytes"] is not None:
-        words.append(f"--memory {given['memory_bytes']:g}B")
+        words.append(f"--memory {given['memory_bytes']:.0f}B")
     if given["egress_bytes"] is not None:
-        words.append(f"--egress {8 * given['egress_bytes']:g}bit/s")
+        words.append(f"--egress {8 * given['egress_bytes']:.0f}bit/s")
     words += [f"--most {given['most']}", f"--seed {found.seed}", *(["--quick"] if quick else [])]
     return " ".join(words)
 

@@ -82,6 +82,12 @@ def test_words_of_the_scenario_may_be_changed_and_stand_in_the_command(capsys: C
     assert "--set costs=here.yaml --headroom 30% --most 30 --seed 1 --quick" in page
 
 
+def test_what_a_node_has_stands_in_the_command_to_the_last_byte(capsys: Capture, tmp_path: Path) -> None:
+    assert asked("--quick", "--most", "8", "--egress", "1.23456789Gbit/s", "-o", "out") == 2
+    page = (tmp_path / "out" / "capacity-report.html").read_text(encoding="utf-8")
+    assert "--egress 1234567890bit/s" in page
+
+
 def test_one_document_and_the_code_of_its_outcome(capsys: Capture) -> None:
     assert asked("--json", "--quick", "--target", "p99(delivery_latency) <= 1ms", "--most", "30") == 1
     none = json.loads(capsys.readouterr().out)

@@ -246,13 +246,13 @@ def validation(folder: Path) -> list[str]:
         return [f"{said}."]
     whole = good.groupby(rows[named], sort=False).all()
     told = [f"{said}, and {int(whole.sum())} of {len(whole)} pairs in all of theirs ({SHARE_MIN:.0%} are wanted)."]
-    if "counts_differ" in rows.columns:
-        differ = rows["counts_differ"].notna().groupby(rows[named], sort=False).any()
-        told.append(f"What is counted is equal in {int((~differ).sum())} of {len(whole)}.")
     if not good.all():
         bad = list(whole.index[~whole])
         more = "" if len(bad) <= 5 else f" and {len(bad) - 5} more"
         told.append(f"Those that do not are of {', '.join(bad[:5])}{more}: loads like them are not to be believed.")
+    if "counts_differ" in rows.columns:
+        differ = rows["counts_differ"].notna().groupby(rows[named], sort=False).any()
+        told.append(f"What is counted is equal in {int((~differ).sum())} of {len(whole)}.")
     return [*told, "What was found out of simulations that are wrong on purpose, validation.html says."]
 
 
