@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import inf, nan
+from statistics import fmean
 from typing import Any, Final
 
 import msgspec
@@ -23,10 +24,10 @@ from scipy.optimize import nnls
 from chatsim.analysis.arrays import FloatArray
 from chatsim.analysis.elasticity import elasticity_of
 from chatsim.analysis.fits import Line, Median, Shape, line_through, median_of, shape_of
-from chatsim.analysis.makeup import ALONE, ASIDE, BY_NAME, makeup, slept_s
+from chatsim.analysis.makeup import ALONE, ASIDE, BY_NAME, cold, makeup, slept_s
 from chatsim.analysis.pace import Pace, pace_of
 from chatsim.errors import UsageError
-from chatsim.live.calibration.loads import BURSTS, LISTENERS, Server
+from chatsim.live.calibration.loads import BURSTS, KEPT, LISTENERS, Server
 from chatsim.live.calibration.seen import Measured, Seen
 
 Round = Mapping[str, Seen]
@@ -50,6 +51,9 @@ STOLEN_MAX: Final = 0.01
 CUT: Final = 0.25
 """So much of the rounds is left out at either end before they are averaged: what is left is as robust as a median
 against a few bad rounds, and averages what two speeds of a machine make of a load."""
+
+COMMIT_COLD_AFTER_S: Final = (0.001, 0.002, 0.004, 0.008, 0.016)
+"""For how long the log rests until a commit takes as long as it ever does: as `COLD_AFTER_S`."""
 
 COLD_AFTER_S: Final = (0.0001, 0.0002, 0.0004, 0.0008, 0.0016, 0.0032)
 """For how long a loop sleeps until it is cold: these are tried, and the one by which the loads are explained best
@@ -85,7 +89,8 @@ class Costing(msgspec.Struct, kw_only=True):
     share of a processor that a silent server uses; `memory_bytes` by server and connection; `collections` is how often
     the collector ran for a stored message, `drift` how much slower the machine was at slow times than at fast ones,
     `elasticity` the power by which the server is slower when that work is (None: they do not tell, and it is taken as
-    1), `cold_after_s` for how long the loop sleeps until it is cold (0: that could not be told), `pace` how its speed
+    1), `cold_after_s` and `commit_cold_after_s` for how long the loop sleeps, and the log rests, until it is cold (0:
+    that could not be told), `commit_busy` which share of a commit the log's thread works, `pace` how its speed
     wavers within a second (None: it does not), `unexplained` how far the loads lie from what the costs say they take (a
     share, root mean square), `warnings` what is to be known of all this."""
 
@@ -99,6 +104,8 @@ class Costing(msgspec.Struct, kw_only=True):
     drift: float
     elasticity: Median | None
     cold_after_s: float
+    commit_cold_after_s: float
+    commit_busy: Median | None
     pace: Pace | None
     unexplained: float
     warnings: list[str]
@@ -120,9 +127,10 @@ SAYS: Final = {
     "owed": "each recipient of a message, who is to ack it",
     "settled": "each message that an ack settles",
     "append": "accept and store a message, log in memory",
-    "append_durable": "accept a message, hand it to the log that lasts and hear of it: the loop's share",
+    "commit": "how long a commit keeps the ack of its record waiting, right after another",
+    "commit_cold": "how much longer that is after a long rest",
     "commit_record": "one record more in a commit: the log's thread",
-    "commit": "how long a commit of one record keeps its ack waiting",
+    "commit_heard": "what it costs the loop to hear of a commit, and to have its messages stored by somebody else",
     "verify": "one token, HS256: an expired one at the door against none",
     "verify_es256": "one token, ES256: an expired one at the door against none",
     "handshake": "a handshake over plain text and its connection's end, without the token and the welcome",
@@ -136,11 +144,14 @@ SAYS: Final = {
 _TOKENS: Final[Mapping[str, Server]] = {"verify": "plain", "verify_es256": "es256"}
 """What a token costs, and at whose door that is seen."""
 
-_LOOPS: Final = tuple(name for name in SAYS if name not in ("alone", "cold", "commit", "commit_record", *_TOKENS))
+_LOGS: Final = ("commit", "commit_cold", "commit_record")
+"""What is the time of the log's own thread."""
+
+_LOOPS: Final = tuple(name for name in SAYS if name not in ("alone", "cold", *_LOGS, *_TOKENS))
 """Those that are the loop's time, and found together."""
 
-_KEPT: Final = (("kept", 1), *((f"kept {count}", count) for count in BURSTS))
-"""The loads of the log that lasts, and how many records a commit of each has."""
+_BATCHES: Final = (("kept", 1), *((f"kept {count}", count) for count in BURSTS))
+"""Loads of the log that lasts, and how many records a commit of each has."""
 
 _SHAPED: Final = {
     "frame": "again",
@@ -179,11 +190,12 @@ def costing(measured: Measured, draws: int = DRAWS) -> Costing:
     found = explained.costs | tokens
     if all(word in found for word in ALONE):
         found["alone"] = np.sum([found[word] for word in ALONE], axis=0)
-    found |= _commits(loads, drawn)
+    commits = _Commits(loads, drawn, explained)
+    found |= commits.costs
     found.setdefault("wake", np.zeros(draws + 1))
     costs: dict[str, Cost] = {}
     for name, says in SAYS.items():
-        if name == "cold" and not explained.cold_after_s:
+        if (name == "cold" and not explained.cold_after_s) or (name == "commit_cold" and not commits.cold_after_s):
             continue
         if name not in found:
             warnings.append(f"{name} could not be told: no round has it")
@@ -198,7 +210,7 @@ def costing(measured: Measured, draws: int = DRAWS) -> Costing:
     at_rest = loads.presence(0)
     points = {
         "batch": [(float(n), float(loads.presence(n) - at_rest)) for n in LISTENERS if n > 1],
-        "commit": [(float(n), float(_middle(loads.thread(name)))) for name, n in _KEPT],
+        "commit": [(float(n), float(_middle(loads.thread(name)))) for name, n in _BATCHES],
     }
     fits = {name: line_through(*zip(*at, strict=True)) for name, at in points.items()}
     slower = measured.collecting_s / usual_s if usual_s and measured.collecting_s else 1.0
@@ -217,6 +229,8 @@ def costing(measured: Measured, draws: int = DRAWS) -> Costing:
         drift=_drift(measured.reference_s),
         elasticity=power,
         cold_after_s=explained.cold_after_s,
+        commit_cold_after_s=commits.cold_after_s,
+        commit_busy=None if commits.busy is None else _interval(commits.busy, len(rounds)),
         pace=pace_of(np.power(measured.series_s, loads.power), measured.series_every_s),
         unexplained=explained.unexplained,
         warnings=warnings,
@@ -279,7 +293,13 @@ class _Loads:
     def answered(self, load: str) -> FloatArray:
         """How long an operation waited for its answer, in the mean by round (s), shape (rounds,)."""
         of = [seen[load] for seen in self.rounds]
-        return np.array([np.mean(one.answered_s) / self.speed(one) if one.answered_s else np.nan for one in of])
+        return np.array([_mean(one.answered_s) / self.speed(one) for one in of])
+
+    def rested(self, load: str) -> FloatArray:
+        """For how long nobody waited for an answer between two operations, in the mean by round (s): (rounds,)."""
+        of = [seen[load] for seen in self.rounds]
+        rests = [one.wall_s / one.ops - _mean(one.answered_s) if one.ops else nan for one in of]
+        return np.array([max(rest_s, 0.0) for rest_s in rests])
 
     def presence(self, listeners: int) -> float:
         """Of one change of presence that so many hear of, wake-ups included (s)."""
@@ -372,6 +392,10 @@ def _elasticity(rounds: Sequence[Round], drawn: Sequence[npt.NDArray[np.int64]])
     return elasticity_of(np.moveaxis(halves.reshape(*spent.shape, 2), -1, 0), spent, _kinds(rounds), drawn)
 
 
+def _mean(values: Sequence[float]) -> float:
+    return fmean(values) if values else nan
+
+
 def _middle(values: FloatArray, axis: int = 0) -> Any:
     """The mean without the `CUT` lowest and highest of the values that are there, along an axis."""
     ordered = np.sort(values, axis=axis)
@@ -390,19 +414,50 @@ def _interval(drawn: FloatArray, rounds: int) -> Median:
     return Median(float(drawn[0]), float(low), float(high), rounds)
 
 
-def _commits(loads: _Loads, draws: Sequence[npt.NDArray[np.int64]]) -> dict[str, FloatArray]:
-    """What a commit costs for each record in it, and how long one of one record keeps its ack waiting (s): the mean of
-    what an ack takes longer than from memory."""
-    threads = {count: loads.thread(name) for name, count in _KEPT}
-    slopes = np.array(
-        [line_through(list(threads), [_middle(of[one]) for of in threads.values()]).slope for one in draws]
-    )
-    waited = loads.answered("kept") - loads.answered("said")
-    found = {"commit_record": np.maximum(slopes, 0.0)}
-    commits = np.array([_middle(waited[one]) for one in draws]) - found["commit_record"]
-    if np.isfinite(commits).all():
-        found["commit"] = np.maximum(commits, 0.0)
-    return found
+class _Commits:
+    """What a commit costs for each record in it, and how long one of one record keeps its ack waiting (s), by draw:
+    `cold_after_s` is for how long the log rests until a commit takes longer, of those that were tried (0: the loads do
+    not tell), and `busy` which share of a commit its thread works, by draw (None: they do not)."""
+
+    def __init__(self, loads: _Loads, draws: Sequence[npt.NDArray[np.int64]], explained: _Explained) -> None:
+        threads = {count: loads.thread(name) for name, count in _BATCHES}
+        slopes = [line_through(list(threads), [_middle(of[one]) for of in threads.values()]).slope for one in draws]
+        record = np.maximum(slopes, 0.0)
+        self.costs = {"commit_record": record}
+        self.cold_after_s = 0.0
+        self.busy: FloatArray | None = None
+        kinds = [loads.levels == level for level in np.unique(loads.levels)]
+        rests = np.array([loads.rested(name) for name in KEPT])
+        waited = np.array([self._waited(loads, name, explained, rests[place]) for place, name in enumerate(KEPT)])
+
+        def middles(of: FloatArray) -> FloatArray:
+            by_draw = [[_middle(of[:, one[kind[one]]], axis=1) for kind in kinds] for one in draws]
+            return np.array(by_draw).reshape(len(draws), -1)
+
+        drawn = middles(waited) - record[:, np.newaxis]
+        rested = middles(rests)[0]
+        if not np.isfinite(drawn).all():
+            return
+        tried = {after: np.column_stack([np.ones(rested.size), cold(rested, after)]) for after in COMMIT_COLD_AFTER_S}
+        self.cold_after_s = min(tried, key=lambda after: nnls(tried[after], drawn[0])[1])
+        found = np.array([nnls(tried[self.cold_after_s], one)[0] for one in drawn])
+        self.costs |= {"commit": found[:, 0], "commit_cold": found[:, 1]}
+        spent = middles(np.array([loads.thread(name) for name in KEPT])) - record[:, np.newaxis]
+        self.busy = np.clip(spent.sum(axis=1) / drawn.sum(axis=1), 0.0, 1.0)
+
+    @staticmethod
+    def _waited(loads: _Loads, name: str, explained: _Explained, rests_s: FloatArray) -> FloatArray:
+        """How long the ack of this load waited for the log alone, by round (s): beside what an ack takes from memory,
+        the loop is woken once more, and both wake-ups may be colder."""
+        waited: FloatArray = loads.answered(name) - loads.answered("said")
+        best = {word: drawn[0] for word, drawn in explained.costs.items()}
+        waited = waited - best.get("commit_heard", 0.0) - best.get("wake", 0.0)
+        if explained.cold_after_s:
+            slept = np.array([slept_s(seen["said"]) for seen in loads.rounds])
+            times = (loads.answered(name), rests_s)
+            colder = sum(cold(one, explained.cold_after_s) for one in times) - cold(slept, explained.cold_after_s)
+            waited = waited - best.get("cold", 0.0) * colder
+        return waited
 
 
 def _shape(name: str, cost_s: float, loads: _Loads) -> Shape | None:
@@ -422,10 +477,13 @@ def _shape(name: str, cost_s: float, loads: _Loads) -> Shape | None:
 
 
 def _commit_shape(loads: _Loads) -> Shape | None:
+    """Of commits that come soon after another, since most do, and that none kept waiting: what else an ack takes is
+    taken off as its median."""
+    load = next(iter(KEPT))
     samples = [
-        (s - float(np.median(seen["said"].answered_s or (0.0,)))) / loads.speed(seen["kept"])
+        (s - float(np.median(seen["said"].answered_s or (0.0,)))) / loads.speed(seen[load])
         for seen in loads.rounds
-        for s in seen["kept"].answered_s
+        for s in seen[load].alone_s
     ]
     return _positive_shape(samples)
 

@@ -21,8 +21,14 @@ FIT_MAX: Final = 0.05
 """A family farther from the samples than this (Kolmogorov and Smirnov's distance) is not taken: at the 99th percentile
 it would say something of the 94th or worse."""
 
-BINS: Final = 20
-"""Equally probable bins that samples are told by where no family fits."""
+TAIL_MAX: Final = 0.25
+"""A family whose 99th percentile is farther off than this (a share) is not taken either."""
+
+TAIL_SAMPLES_MIN: Final = 500
+"""Of fewer samples nobody knows the 99th percentile."""
+
+LEVELS: Final = (*(place / 20 for place in range(20)), 0.98, 0.99, 0.995, 0.999, 1.0)
+"""The quantiles between which samples are told by bins where no family fits: a tail has bins of its own."""
 
 RESAMPLES: Final = 2000
 SAMPLES_MIN: Final = 20
@@ -53,7 +59,7 @@ class Line(msgspec.Struct, frozen=True):
 class Shape(msgspec.Struct, frozen=True):
     """What samples look like: the family chosen, its coefficient of variation, its distance from the samples.
 
-    `edges` are those of `BINS` equally probable bins, shape (BINS + 1,). `distances` has every family that was tried.
+    `edges` are the samples' quantiles at the `LEVELS`, shape (n,). `distances` has every family that was tried.
     """
 
     family: Family
@@ -127,11 +133,11 @@ def shape_of(samples: npt.ArrayLike) -> Shape:
     # In units of their mean, or the search for the shape does not converge for microseconds.
     form, _, scale = stats.gamma.fit(array / array.mean(), floc=0)
     gamma = stats.gamma(form, scale=scale * array.mean())
-    edges = np.quantile(array, np.linspace(0.0, 1.0, BINS + 1))
+    edges = np.quantile(array, LEVELS)
     distances = {
         "lognormal": _distance(array, lognormal.cdf(array)),
         "gamma": _distance(array, gamma.cdf(array)),
-        "empirical": _distance(array, np.interp(array, edges, np.linspace(0.0, 1.0, BINS + 1))),
+        "empirical": _distance(array, np.interp(array, edges, LEVELS)),
     }
     cvs = {
         "lognormal": sqrt(np.expm1(sigma**2)),
@@ -140,7 +146,10 @@ def shape_of(samples: npt.ArrayLike) -> Shape:
     }
     names: tuple[Family, ...] = ("lognormal", "gamma")
     family: Family = min(names, key=lambda name: distances[name])
-    if distances[family] > FIT_MAX:
+    tails = {"lognormal": lognormal.ppf(0.99), "gamma": gamma.ppf(0.99)}
+    at_99 = float(np.quantile(array, 0.99))
+    misses_tail = array.size >= TAIL_SAMPLES_MIN and abs(tails[family] - at_99) > TAIL_MAX * at_99
+    if distances[family] > FIT_MAX or misses_tail:
         family = "empirical"
     return Shape(
         family, float(cvs[family]), distances[family], array.size, float(array.mean()), tuple(edges.tolist()), distances

@@ -7,8 +7,11 @@ explain the loads are costs which the simulation spends rightly. Which costs exp
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import expm1, inf
-from typing import Final
+from math import inf
+from statistics import fmean
+from typing import Any, Final
+
+import numpy as np
 
 from chatsim.core.notices import EAGER_MAX, LINGER_S
 from chatsim.live.calibration.loads import LOADS, Load
@@ -50,12 +53,23 @@ def makeup(load: Load, seen: Seen, idle_wakes: float = 0.0, cold_after_s: float 
     """
     made = _made(load, seen, idle_wakes)
     if made is not None and cold_after_s > 0.0:
-        wakes = made.get("wake", 0.0)
-        if load.server == "durable":
-            # The log's thread, which wakes the loop when it has the message, has kept the core warm.
-            wakes = max(0.0, wakes - 1.0)
-        made["cold"] = wakes * -expm1(-slept_s(seen) / cold_after_s)
+        sleeps = _sleeps(load, seen, made.get("wake", 0.0))
+        made["cold"] = sum(wakes * cold(slept, cold_after_s) for wakes, slept in sleeps)
     return made
+
+
+def cold(slept: Any, cold_after_s: float) -> Any:
+    """How cold the loop is after so many seconds of sleep, or after each of so many, from 0 to 1."""
+    return -np.expm1(-np.asarray(slept) / cold_after_s)
+
+
+def _sleeps(load: Load, seen: Seen, wakes: float) -> list[tuple[float, float]]:
+    """How many wake-ups of an operation come after how long a sleep (s)."""
+    if not (load.server == "durable" and seen.answered_s):
+        return [(wakes, slept_s(seen))]
+    # It sleeps for as long as the log takes, and then until the next message.
+    commit_s = fmean(seen.answered_s)
+    return [(1.0, commit_s), (wakes - 1.0, max(0.0, seen.wall_s / seen.ops - commit_s))]
 
 
 def _made(load: Load, seen: Seen, idle_wakes: float) -> dict[str, float] | None:
@@ -64,11 +78,7 @@ def _made(load: Load, seen: Seen, idle_wakes: float) -> dict[str, float] | None:
     made: dict[str, float] = {}
     if load.say in ("refused", "let in"):
         return _door(load)
-    woken = max(0.0, seen.wakes - idle_wakes * seen.wall_s) / seen.ops
-    if load.server == "durable":
-        # By the message, and by the log when it has it: otherwise it waits for the log's thread to let go of the
-        # interpreter, which is no sleep.
-        woken = min(woken, 2.0)
+    woken = _woken(load, seen, idle_wakes)
     if load.say == "pings":
         # The pong's wake-up is part of the ping: the simulation has none for it.
         return {"ping": 1, "wake": max(0.0, woken - 1)}
@@ -91,8 +101,22 @@ def _made(load: Load, seen: Seen, idle_wakes: float) -> dict[str, float] | None:
     flushes, writes = _written(load, seen)
     made |= {"flush": flushes, "write": writes, "recipient": seen.heard / seen.ops}
     if load.say in ("said", "told", "talked"):
-        made["append_durable" if load.server == "durable" else "append"] = load.frames
+        made["append"] = load.frames
+    if load.server == "durable":
+        # To hand a message to the log that lasts costs the loop what storing it in memory does: many in one go show it.
+        made["commit_heard"] = load.frames
+    if load.server == "tls":
+        made |= {"tls_frame": seen.frames / seen.ops, "tls_write": writes}
     return made
+
+
+def _woken(load: Load, seen: Seen, idle_wakes: float) -> float:
+    """How often an operation wakes the loop."""
+    if load.server == "durable" and load.say == "said":
+        # By the message, and by the log when it has it. Where it waits for the log's thread to let go of the
+        # interpreter, that is no sleep; nor does a silent server wake as often where it is woken anyway.
+        return 2.0
+    return max(0.0, seen.wakes - idle_wakes * seen.wall_s) / seen.ops
 
 
 def _written(load: Load, seen: Seen) -> tuple[float, float]:

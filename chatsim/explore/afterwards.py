@@ -54,6 +54,7 @@ def drawn_apart(lots: Lots, made: Words, duration_s: int) -> None:
     _drop_what_is_under_way(lots, made, duration_s)
     _post_to_the_gone(lots, made, duration_s)
     _warn_anew(lots, made)
+    _tell_commits_apart(lots, made)
 
 
 def draw_cost(lots: Lots) -> Words:
@@ -86,6 +87,16 @@ def _tell_costs_apart(lots: Lots, made: Words) -> None:
         if lots.chance(0.3):
             made["costs"]["pace"] = {"uniform": {"low": 0.5, "high": lots.number(1, 3)}}
             made["costs"]["pace_hold"] = {"exponential": {"mean": lots.duration(0.1, 5)}}
+
+
+def _tell_commits_apart(lots: Lots, made: Words) -> None:
+    """What the loop hears of commits costs something, and they take longer after a rest, where costs are told."""
+    costs = made.get("costs")
+    if isinstance(costs, dict) and lots.chance(0.4):
+        costs["commit_heard"] = draw_cost(lots)
+        costs |= {"commit": draw_cost(lots)} | costs | {"commit_cold": draw_cost(lots)}
+        costs["commit_cold_after"] = lots.duration(0.001, 1)
+        costs["commit_busy"] = lots.number(0, 1)
 
 
 def _replay_moments(lots: Lots, groups: list[Words]) -> None:

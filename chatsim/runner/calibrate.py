@@ -12,13 +12,14 @@ from statistics import median
 from typing import Any, Final
 
 from chatsim.analysis.costing import Cost, Costing, costing
+from chatsim.analysis.fits import LEVELS as QUANTILES
 from chatsim.analysis.fits import Line, Median, Shape, median_of
 from chatsim.analysis.pace import Pace
 from chatsim.errors import HarnessError
 from chatsim.live.calibration.measure import LEVELS
 from chatsim.live.calibration.meters import machine, versions
 from chatsim.live.calibration.seen import Measured
-from chatsim.scenario.costs import FINER, WORDS
+from chatsim.scenario.costs import COMMIT_BUSY, FINER, OF_COMMITS, WORDS
 from chatsim.store.calibration import Calibration, Estimate, Fit, LineFit, Reference
 
 CV_MIN: Final = 0.01
@@ -39,10 +40,15 @@ def calibration(measured: Measured, *, chatsim: str, made_at: str, quick: bool, 
     missing = [word for word in WORDS if word not in found.costs]
     if missing:
         raise HarnessError(f"What {', '.join(missing)} cost could not be told: calibrate again, on a quieter machine.")
-    spelled: dict[str, Any] = {word: words_of(found.costs[word]) for word in (*WORDS, *FINER) if word in found.costs}
-    if "cold" in spelled:
-        # Told in another unit than the costs are, since it is none: no factor of theirs counts for it.
-        spelled["cold_after"] = f"{found.cold_after_s * 1e3:.4g}ms"
+    spelled: dict[str, Any] = {
+        word: words_of(found.costs[word]) for word in (*WORDS, *FINER, *OF_COMMITS) if word in found.costs
+    }
+    for word, after_s in (("cold", found.cold_after_s), ("commit_cold", found.commit_cold_after_s)):
+        if word in spelled:
+            # Told in another unit than the costs are, since it is none: no factor of theirs counts for it.
+            spelled[f"{word}_after"] = f"{after_s * 1e3:.4g}ms"
+    if found.commit_busy is not None:
+        spelled[COMMIT_BUSY] = float(f"{found.commit_busy.value:.4g}")
     if found.collected:
         spelled["collect"] = _collecting(found)
     if found.pace is not None:
@@ -86,11 +92,16 @@ def words_of(cost: Cost) -> Any:
 
 
 def _bins(shape: Shape, mean_s: float) -> Any:
-    """Equally probable stretches, made so much longer or shorter that the mean is this one (s)."""
-    edges = shape.edges
-    now_s = (sum(edges) - (edges[0] + edges[-1]) / 2) / (len(edges) - 1)
-    at = [_us(edge * mean_s / now_s) for edge in edges]
-    return {"mixture": [{"weight": 1, "uniform": {"low": low, "high": high}} for low, high in pairwise(at)]}
+    """Stretches between quantiles, made so much longer or shorter that the mean is this one (s)."""
+    weights = [round(high - low, 6) for low, high in pairwise(QUANTILES)]
+    bins = list(zip(weights, pairwise(shape.edges), strict=True))
+    now_s = sum(weight * (low + high) / 2 for weight, (low, high) in bins)
+    at = [_us(edge * mean_s / now_s) for edge in shape.edges]
+    told = [
+        {"weight": weight, "uniform": {"low": low, "high": high}}
+        for weight, (low, high) in zip(weights, pairwise(at), strict=True)
+    ]
+    return {"mixture": told}
 
 
 def _collecting(found: Costing) -> Any:
@@ -119,6 +130,9 @@ def _measured(found: Costing) -> dict[str, Estimate]:
     if found.elasticity is not None:
         says = "by which power the server is slower when the fixed work that it does meanwhile is"
         made["elasticity"] = _estimate(says, "power", found.elasticity)
+    if found.commit_busy is not None:
+        says = "which share of a commit its thread works, on the loop's core"
+        made[COMMIT_BUSY] = _estimate(says, "share", found.commit_busy)
     if found.pace is not None:
         pace = found.pace
         says = "how the speed wavers within a second: coefficient of variation of what the same work takes"

@@ -1,9 +1,9 @@
 """What the node's event loop spends on each kind of work, in seconds: the words of `costs:`.
 
 Decides which words there are, and reads them: the shipped file, another that a calibration wrote, or the numbers
-themselves. Rule: every cost is time during which the one event loop does nothing else (but for `commit` and
-`commit_record`, which are the log's), and a word that may be left out changes nothing where it is. How costs are spent
-is the simulation's affair.
+themselves. Rule: every cost is time during which the one event loop does nothing else (but for `commit`, `commit_cold`
+and `commit_record`, which are the log's), and a word that may be left out changes nothing where it is. How costs are
+spent is the simulation's affair.
 """
 
 from __future__ import annotations
@@ -44,11 +44,20 @@ FINER: Final = (
 )
 """What may be told apart beside them, and costs nothing (or what the word that it refines says) where it is not."""
 
+OF_COMMITS: Final = ("commit_cold", "commit_heard")
+"""And so may these, beside `commit`."""
+
+COMMIT_BUSY: Final = "commit_busy"
+"""Which share of a commit the log's thread is busy, on the loop's own core."""
+
 PACE: Final = ("pace", "pace_hold")
 """How the machine's speed wavers."""
 
-COLD_AFTER: Final = "cold_after"
-"""For how long the loop sleeps until it is cold."""
+NUMBERS: Final = ("pace", COMMIT_BUSY)
+"""Words that are no durations."""
+
+COLD_AFTER: Final = ("cold_after", "commit_cold_after")
+"""For how long the loop sleeps until it is cold, and for how long the log rests until a commit is."""
 
 COLLECT: Final = "collect"
 """The cycle collector: a distribution, drawn for each stored message, or `PAUSES`."""
@@ -61,6 +70,9 @@ GO_WITH: Final[Mapping[str, tuple[str, ...]]] = {
     "pace_hold": ("pace",),
     "cold": ("wake", "cold_after"),
     "cold_after": ("cold",),
+    "commit_cold": ("commit", "commit_cold_after"),
+    "commit_cold_after": ("commit_cold",),
+    COMMIT_BUSY: ("commit",),
 }
 """Words that say nothing without these others."""
 
@@ -107,9 +119,14 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     much of `cold` more as 1 - exp(-slept / `cold_after`), since caches grow cold; `flush` once in each turn that says
     something to many, which then writes all it has to say at its end; `owed` more for each recipient of a message, and
     `settled` when she has acked it; `collect` the cycle collector, by its pauses or drawn for each stored message;
-    `append_durable` instead of `append`, and `commit` and `commit_record` (a commit's time, and more of it for each
-    record in it, both of the log's own thread) where `log.store` is sqlite; `tls_frame` and `tls_write` more for a
-    frame and for a flush over TLS.
+    `append_durable` instead of `append`, `commit` and `commit_record` (a commit's time, and more of it for each record
+    in it, both of the log's own thread), so much of `commit_cold` more as 1 - exp(-rested / `commit_cold_after`), and
+    `commit_heard` once for each commit that the loop hears of, where `log.store` is sqlite; `tls_frame` and `tls_write`
+    more for a frame and for a flush over TLS.
+
+    `commit_busy` is a share (a number): for so much of `commit` and `commit_cold`, and for all of `commit_record`, the
+    log's thread needs the core that the loop runs on, which it gets when the loop sleeps, and keeps until it waits for
+    the disk. None: it has a core of its own, as far as the loop is concerned.
 
     No machine is equally fast at all times: `pace` is how many times as long the loop's work takes (a number), and is
     drawn anew whenever `pace_hold` (s) has passed. None: the speed is always the same.
@@ -137,17 +154,21 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     append_durable: Distribution | None = None
     commit: Distribution | None = None
     commit_record: Distribution | None = None
+    commit_cold: Distribution | None = None
+    commit_heard: Distribution | None = None
     tls_frame: Distribution | None = None
     tls_write: Distribution | None = None
     pace: Distribution | None = None
     pace_hold: Distribution | None = None
     cold_after: Distribution | None = None
+    commit_cold_after: Distribution | None = None
+    commit_busy: Distribution | None = None
 
     @property
     def is_free(self) -> bool:
         """Whether no work costs anything."""
         nothing = Constant(value=0.0)
-        return all(getattr(self, word) in (nothing, None) for word in (*WORDS, *FINER))
+        return all(getattr(self, word) in (nothing, None) for word in (*WORDS, *FINER, *OF_COMMITS))
 
     def over_tls(self) -> Costs:
         """The costs of a node all of whose connections use TLS: frames and flushes take so much longer, in the mean."""
@@ -201,7 +222,7 @@ def _from_mapping(value: Mapping[str, object], folder: Path | None) -> Costs:
     found: list[Fault] = []
     read: dict[str, Distribution] = {}
     collections: Collections | None = None
-    known = (*WORDS, *FINER, *PACE, COLD_AFTER)
+    known = (*WORDS, *FINER, *OF_COMMITS, *PACE, *COLD_AFTER, COMMIT_BUSY)
     for word, given in value.items():
         if word not in known:
             found.append(((word,), f"unknown cost {word!r}{did_you_mean(word, known)}"))
@@ -210,17 +231,22 @@ def _from_mapping(value: Mapping[str, object], folder: Path | None) -> Costs:
             if word == COLLECT and isinstance(given, Mapping) and not given.keys().isdisjoint(PAUSES):
                 collections = _collections(given)
                 continue
-            read[word] = read_distribution(given, units.number if word == "pace" else units.duration, folder)
+            unit = units.number if word in NUMBERS else units.duration
+            read[word] = read_distribution(given, unit, folder)
         except FaultsError as faults:
             found.extend(((word, *path), text) for path, text in faults.found)
     for word, others in GO_WITH.items():
         missing = [other for other in others if other not in value]
         if word in value and missing:
             found.append(((word,), f"{word} goes with {missing[0]}: say both, or neither"))
-        elif word != "cold" and word in read and read[word].mean <= 0.0:
+        elif word in (*PACE, *COLD_AFTER) and word in read and read[word].mean <= 0.0:
             found.append(((word,), f"{word} is 0 at all times: it is above 0 in the mean"))
-    if COLD_AFTER in read and not read[COLD_AFTER].is_constant:
-        found.append(((COLD_AFTER,), f"{COLD_AFTER} is one duration, like 400us: nothing is drawn here"))
+    busy = read.get(COMMIT_BUSY)
+    if busy is not None and not (busy.is_constant and 0.0 <= busy.mean <= 1.0):
+        found.append(((COMMIT_BUSY,), f"{COMMIT_BUSY} is one share, from 0 to 1: write a number like 0.4"))
+    for word in COLD_AFTER:
+        if word in read and not read[word].is_constant:
+            found.append(((word,), f"{word} is one duration, like 400us: nothing is drawn here"))
     if found:
         raise FaultsError(found)
     costs = Costs(**read)

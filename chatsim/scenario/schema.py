@@ -12,7 +12,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from chatsim.core.config import ALGORITHMS, HandlerConfig
 from chatsim.scenario import handler
-from chatsim.scenario.costs import COLD_AFTER, COLLECT, FINER, GO_WITH, PACE, PAUSES, WORDS
+from chatsim.scenario.costs import COLD_AFTER, COLLECT, COMMIT_BUSY, FINER, GO_WITH, OF_COMMITS, PACE, PAUSES, WORDS
 from chatsim.scenario.model import MESSAGES, Scenario
 from chatsim.scenario.words import (
     DURATION_SCHEMA,
@@ -116,8 +116,12 @@ def _handler() -> dict[str, Any]:
 
 def _costs() -> dict[str, Any]:
     """Schema of the costs: `default`, 0, a file, or each by name."""
-    words = dict.fromkeys((*WORDS, *FINER, *PACE), distribution_schema(DURATION_SCHEMA))
-    words |= {"pace": distribution_schema({"type": "number", "minimum": 0}), COLD_AFTER: DURATION_SCHEMA}
+    words = dict.fromkeys((*WORDS, *FINER, *OF_COMMITS, *PACE), distribution_schema(DURATION_SCHEMA))
+    words |= {
+        "pace": distribution_schema({"type": "number", "minimum": 0}),
+        **dict.fromkeys(COLD_AFTER, DURATION_SCHEMA),
+    }
+    words[COMMIT_BUSY] = {"type": "number", "minimum": 0, "maximum": 1}
     pauses = {"type": "array", "items": DURATION_SCHEMA, "minItems": 1}
     by_pauses = {
         "type": "object",

@@ -65,6 +65,12 @@ class EventLoop:
         self.free_at = end_at = start_at + cost_s
         return end_at
 
+    def occupy(self, now: float, cost_s: float) -> float:
+        """Something that is none of the loop's work has its core from now on, while it sleeps: the moment when the core
+        is let go of."""
+        self.free_at = end_at = now + self.takes_s(now, cost_s)
+        return end_at
+
     def lag_s(self, now: float) -> float:
         """How long work that became ready now would wait."""
         return self.free_at - now if self.free_at > now else 0.0

@@ -8,7 +8,6 @@ protocol is decided here.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from math import expm1, inf
 from typing import Any, Protocol
@@ -35,8 +34,9 @@ from chatsim.core.snapshot import Snapshot
 from chatsim.core.tokens import Claims, Refusal, untimely
 from chatsim.people.script import SETTLE_S
 from chatsim.people.streams import Draws, Streams
-from chatsim.scenario.costs import FINER, WORDS, Collections, Costs
+from chatsim.scenario.costs import FINER, OF_COMMITS, WORDS, Collections, Costs
 from chatsim.scenario.distributions import Distribution
+from chatsim.sim.backlog import Backlog
 from chatsim.sim.commits import Commits
 from chatsim.sim.company import Company
 from chatsim.sim.engine import Engine
@@ -138,12 +138,12 @@ class Node:
         # What was delivered by frames that are read at once, by whom to tell of it, session and receiver.
         self._held: dict[tuple[tuple[str, ...], str, str], list[str]] | None = None
         self._collections = costs.collect if isinstance(costs.collect, Collections) else None
-        told_apart = [word for word in FINER if isinstance(getattr(costs, word), Distribution)]
-        # When the log's thread has last been busy.
-        self._logged_at = -inf
+        finer = (*FINER, *OF_COMMITS)
+        told_apart = [word for word in finer if isinstance(getattr(costs, word), Distribution)]
         self._cold_after_s = inf if costs.cold_after is None else costs.cold_after.mean
+        self._commit_cold_after_s = inf if costs.commit_cold_after is None else costs.commit_cold_after.mean
         self._draws = {word: streams.draws(f"cost/{word}", 0, getattr(costs, word)) for word in (*WORDS, *told_apart)}
-        self._fixed: dict[str, float | None] = dict.fromkeys(FINER, 0.0)
+        self._fixed: dict[str, float | None] = dict.fromkeys(finer, 0.0)
         self._fixed |= {word: draws.constant for word, draws in self._draws.items()}
         if costs.pace is not None and costs.pace_hold is not None:
             paces = streams.draws("cost/pace", 0, costs.pace)
@@ -156,7 +156,9 @@ class Node:
 
         self._price(durable=durable)
         self._plain = isinstance(self._recipient_s, float) and isinstance(self._write_s, float) and not self._owes
-        self.commits = Commits(engine, self._commit_s, self._committed) if durable else None
+        self._commit_busy = None if costs.commit_busy is None else costs.commit_busy.mean
+        shares = None if self._commit_busy is None else self.loop
+        self.commits = Commits(engine, self._commit_s, self._committed, shares) if durable else None
 
     def _price(self, *, durable: bool) -> None:
         """Where costs are told apart more finely, the rough ones are looked up and no longer plain numbers."""
@@ -203,7 +205,7 @@ class Node:
 
     def queued_bytes(self, now: float) -> float:
         """Bytes that wait for the bandwidth of a link, whoever they are for."""
-        return sum(pipe.down.queued_bytes(now) for pipe in self.pipes.values())
+        return sum(pipe.queued_bytes(now) for pipe in self.pipes.values())
 
     def cost_s(self, word: str) -> float:
         """What one piece of work of this kind costs now."""
@@ -216,12 +218,11 @@ class Node:
         return draws.next() + self._waking_s(start_at)
 
     def _waking_s(self, start_at: float) -> float:
-        """What it costs that work starts now: something only where the loop has had nothing to do before. It is not
-        cold where the log's own thread has just been busy on the same core."""
+        """What it costs that work starts now: something only where the loop has had nothing to do before."""
         slept_s = start_at - self.loop.free_at
         if self._waking is None or slept_s <= 0.0:
             return 0.0
-        if self._chilling is None or start_at == self._logged_at:
+        if self._chilling is None:
             return self._waking.next()
         return self._waking.next() + self._chilling.next() * -expm1(-slept_s / self._cold_after_s)
 
@@ -390,6 +391,7 @@ class Node:
             self.let_go(now, pipe, None)
         else:
             pipe.server_open = False
+            _breaks_off(pipe)
             self.departed[code] = self.departed.get(code, 0) + 1
             self._work(now, 0.0, "disconnect", self.handler.disconnect, pipe.name)
             del self.pipes[pipe.name]
@@ -403,6 +405,7 @@ class Node:
     def _drop(self, now: float, pipe: Pipe, _: Any) -> None:
         """The peer has not answered a close in time: what still waits for it here is lost."""
         if pipe.name in self._parting:
+            _breaks_off(pipe)
             self.engine.at(pipe.down.breaks(now), self._crowd.cut, pipe)
             self.let_go(now, pipe, None)
 
@@ -521,6 +524,7 @@ class Node:
         self._armed_at = self._draining_since = inf
         for pipe in self.pipes.values():
             pipe.server_open = False
+            _breaks_off(pipe)
             self.engine.at(pipe.down.arrival(now, 0), self._crowd.cut, pipe)
         for pipe in self.knocking.values():
             self.engine.at(pipe.down.arrival(now, 0), self._crowd.turned_away, pipe)
@@ -705,7 +709,8 @@ class Node:
         cost = self._append_s
         self._cost += cost if isinstance(cost, float) else self._appending_s()
         if self.commits is not None:
-            self.commits.add(start_at, record)
+            # The log has it when the loop has come so far.
+            self.commits.add(start_at + self.loop.takes_s(start_at, self._cost), record)
             return
         latency_s = self._log_latency.next()
         if latency_s > 0.0 or start_at < self.log_down_until:
@@ -716,23 +721,29 @@ class Node:
         self._note(start_at, "appended", (stored,), again)
         self._sort_out(start_at, again)
 
-    def _logged(self, now: float, record: Record, life: int) -> None:
+    def _logged(self, now: float, record: Record, life: int, cost_s: float = 0.0) -> None:
         if life != self._life:
             return  # it was on its way when the node ended, and nobody was told that it was stored
         if now < self.log_down_until:
-            self._work(now, 0.0, "append_failed", self.handler.append_failed, record)
+            self._work(now, cost_s, "append_failed", self.handler.append_failed, record)
         else:
-            self._work(now, 0.0, "appended", self.handler.appended, self.log.append(record))
+            self._work(now, cost_s, "appended", self.handler.appended, self.log.append(record))
 
-    def _commit_s(self, records: int) -> float:
-        """How long a commit of so many records takes."""
+    def _commit_s(self, records: int, rested_s: float) -> tuple[float, float]:
+        """For how long a commit of so many records has the log's thread at work when that has rested for so long, and
+        for how long it waits for the disk (s)."""
         each_s = sum(self.cost_s("commit_record") for _ in range(records))
-        return self._log_latency.next() + self.cost_s("commit") + each_s
+        took_s = self.cost_s("commit")
+        if self._commit_cold_after_s < inf:
+            took_s += self.cost_s("commit_cold") * -expm1(-rested_s / self._commit_cold_after_s)
+        busy = self._commit_busy or 0.0
+        return busy * took_s + each_s, (1.0 - busy) * took_s + self._log_latency.next()
 
     def _committed(self, now: float, batch: list[Record]) -> None:
-        self._logged_at = now
+        cost_s = self.cost_s("commit_heard")
         for record in batch:
-            self._logged(now, record, self._life)
+            self._logged(now, record, self._life, cost_s)
+            cost_s = 0.0
 
     def _note(self, now: float, door: str, args: tuple[Any, ...], effects: Effects) -> None:
         for observer in self._observers:
@@ -754,13 +765,22 @@ class Node:
                 arrivals = [((pipe := pipes[name]).arrival(at, 0), pipe) for name in effect.to]
                 engine.each(self._deliver, arrivals, effect.message)
         elif isinstance(effect, Ping):
-            pipes = self.pipes
-            engine.each(self._crowd.pinged, [((pipe := pipes[name]).arrival(at, 2), pipe) for name in effect.to])
+            pinged = [self.pipes[name] for name in effect.to]
+            if self.limits:
+                for pipe in pinged:
+                    if pipe.queues:
+                        self._backlog(pipe).put(at, 2, self._crowd.pinged, [pipe])
+                pinged = [pipe for pipe in pinged if not pipe.queues]
+            engine.each(self._crowd.pinged, [(pipe.arrival(at, 2), pipe) for pipe in pinged])
         elif isinstance(effect, Watch):
             engine.at(at, self._look, self.pipes[effect.to])
         else:
             pipe = self.pipes.pop(effect.to)
-            engine.at(pipe.down.arrival(at, 4 + len(effect.reason)), self._crowd.closed, (pipe,), effect.code)
+            size = 4 + len(effect.reason)
+            if pipe.queues:
+                self._backlog(pipe).put(at, size, self._crowd.closed, (pipe,), effect.code)
+            else:
+                engine.at(pipe.down.arrival(at, size), self._crowd.closed, (pipe,), effect.code)
             if pipe.hung_up:
                 # She went while the node was still at work on this.
                 self._drained(at)
@@ -772,26 +792,35 @@ class Node:
         """Where some pipe has a bandwidth, frames have a size, and a queue may build up."""
         size = frame_bytes(len(encode(message)), masked=False)
         for pipe in pipes:
-            self.engine.at(pipe.arrival(at, size), self._deliver, (pipe,), message)
-            if pipe.limited:
-                self._press(at, pipe)
+            if not pipe.queues:
+                self.engine.at(pipe.arrival(at, size), self._deliver, (pipe,), message)
+                continue
+            backlog = self._backlog(pipe)
+            backlog.put(at, size, self._deliver, (pipe,), message)
+            queued = backlog.queued_bytes(at)
+            if queued > 0.0:
+                self.engine.at(at, self._pressed, pipe, (int(queued), backlog.frames(at)))
 
-    def _press(self, at: float, pipe: Pipe) -> None:
-        queued = pipe.down.queued_bytes(at)
-        if queued > 0.0:
-            leaving = pipe.leaving = pipe.leaving or deque()
-            while leaving and leaving[0] <= at:
-                leaving.popleft()
-            leaving.append(pipe.down.leaves_at)
-            self.engine.at(at, self._pressed, pipe, (int(queued), len(leaving)))
+    def _backlog(self, pipe: Pipe) -> Backlog:
+        if pipe.backlog is None:
+            pipe.backlog = Backlog(self.engine, pipe.down)
+        return pipe.backlog
 
     def _look(self, now: float, pipe: Pipe, _: Any) -> None:
         """The handler hears when nothing waits for the connection any more."""
-        if pipe.down.leaves_at > now:
-            self.engine.at(pipe.down.leaves_at, self._look, pipe)
+        backlog = pipe.backlog
+        again_at = pipe.down.leaves_at if backlog is None else backlog.leaves_at(now)
+        if again_at > now or (backlog is not None and backlog.waits):
+            self.engine.at(again_at, self._look, pipe)
         elif pipe.server_open:
             self._work(now, 0.0, "pressure", self.handler.pressure, pipe.name, 0, 0)
 
     def _pressed(self, now: float, pipe: Pipe, queued: tuple[int, int]) -> None:
         if pipe.server_open:
             self._work(now, 0.0, "pressure", self.handler.pressure, pipe.name, *queued)
+
+
+def _breaks_off(pipe: Pipe) -> None:
+    """What still waits for the connection at the server is lost."""
+    if pipe.backlog is not None:
+        pipe.backlog.clear()

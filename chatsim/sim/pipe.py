@@ -5,12 +5,12 @@ Rule: what has been put on a link arrives, in order, unless the peer is gone by 
 
 from __future__ import annotations
 
-from collections import deque
 from math import inf, nan
 from typing import Any
 
 from chatsim.network.link import Link
 from chatsim.people.people import Device
+from chatsim.sim.backlog import Backlog
 
 _NEVER = -inf
 """One float for all: written out, `-inf` is a new object each time, and there are many connections."""
@@ -30,13 +30,14 @@ class Pipe:
     server knows that the peer has gone. Moments in seconds, nan or inf where never.
 
     `former` is the connection that the device named when it knocked ("": none);
-    `deaf` is set while the device does not read at once, because it is frozen, gone or has closed; `leaving` holds when
-    each frame that waits for bandwidth will be on its way (None: none has waited yet). `held` is what a frozen device
-    reads when it wakes: what to call, and with what.
+    `deaf` is set while the device does not read at once, because it is frozen, gone or has closed; `backlog` is what
+    waits for it at the server (None: nothing has yet). `held` is what a frozen device reads when it wakes: what to
+    call, and with what.
     """
 
     __slots__ = (
         "arrival",
+        "backlog",
         "client_open",
         "deaf",
         "departure",
@@ -46,7 +47,6 @@ class Pipe:
         "gone_at",
         "held",
         "hung_up",
-        "leaving",
         "limited",
         "name",
         "number",
@@ -76,8 +76,17 @@ class Pipe:
         self.frozen_until = _NEVER
         self.gone_at = nan
         self.turn = -1
-        self.leaving: deque[float] | None = None
+        self.backlog: Backlog | None = None
         self.held: list[tuple[Any, Any]] = []
+
+    @property
+    def queues(self) -> bool:
+        """Whether what is written may have to wait for bandwidth, or does: nothing overtakes it."""
+        return self.limited or (self.backlog is not None and self.backlog.waits)
+
+    def queued_bytes(self, now: float) -> float:
+        """Bytes that wait for the bandwidth of the way down."""
+        return self.down.queued_bytes(now) if self.backlog is None else self.backlog.queued_bytes(now)
 
 
 def lane(what: Any) -> int:

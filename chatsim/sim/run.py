@@ -215,7 +215,7 @@ class _World:
         if self.node.limits:
             for pipe in self.node.pipes.values():
                 if pipe.limited:
-                    self.watch.holds(now, pipe.name, int(pipe.down.queued_bytes(now)))
+                    self.watch.holds(now, pipe.name, int(pipe.queued_bytes(now)))
         if now + LAG_SAMPLE_S <= self.scenario.duration_s:
             self.engine.at(now + LAG_SAMPLE_S, self._sample)
 

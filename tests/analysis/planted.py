@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from chatsim.live.calibration.loads import LOADS, Load
+from chatsim.live.calibration.loads import KEPT, LOADS, Load
 from chatsim.live.calibration.seen import Collection, Grown, Measured, Seen
 
 IDLE = 0.002
@@ -24,9 +24,10 @@ COSTS_S = {
     "owed": 2e-6,
     "settled": 3e-6,
     "append": 20e-6,
-    "append_durable": 60e-6,
-    "commit": 800e-6,
+    "commit": 300e-6,
+    "commit_cold": 500e-6,
     "commit_record": 9e-6,
+    "commit_heard": 40e-6,
     "verify": 55e-6,
     "verify_es256": 144e-6,
     "handshake": 240e-6,
@@ -41,8 +42,9 @@ REFUSAL_S = 150e-6
 """What a handshake costs that is refused without a look at a token."""
 
 COMMIT_CPU_S = 200e-6
+COMMIT_COLD_AFTER_S = 0.004
 ANSWER_S = 90e-6
-"""After how long a message is acked by the log in memory."""
+"""After how long a message is acked by the log in memory, where the loop was awake."""
 
 
 OPS, WALL_S = 200, 0.2
@@ -53,27 +55,42 @@ def ops_of(load: Load) -> int:
     return OPS // 10 if load.say == "talked" and load.listeners > 10 else OPS
 
 
+def notices_written(load: Load, wall_s: float) -> float:
+    """How many writes the notices of an operation take: of those in 50 ms so many at once, and the others together."""
+    windows, notices = wall_s / 0.05, load.listeners if load.say == "talked" else load.lines
+    ops = ops_of(load)
+    return notices if notices * ops <= 32 * windows else 33 * windows / ops
+
+
 def told_s(load: Load, costs: dict[str, float], wall_s: float) -> float:
     """What the loop spends on telling of one operation of a load that lasts so long: what is for one alone is written
     at once."""
     frames = load.heard if load.say in ("acked", "told", "talked") else load.lines
     flushes, writes = 1.0 if load.say in ("told", "talked") and load.listeners > 1 else 0.0, float(frames)
     if load.say in ("acked", "talked"):
-        # Of the notices in 50 ms so many are written at once, and the others together.
-        windows = wall_s / 0.05
         notices = load.listeners if load.say == "talked" else frames
-        ops = ops_of(load)
-        if notices * ops > 32 * windows:
-            flushes += windows / ops
-            writes += 33 * windows / ops - notices
+        written = notices_written(load, wall_s)
+        flushes += (wall_s / 0.05) / ops_of(load) if written < notices else 0.0
+        writes += written - notices
     return flushes * costs["flush"] + writes * costs["write"] + frames * costs["recipient"]
+
+
+def talk_s(load: Load, costs: dict[str, float], wall_s: float) -> float:
+    """What the loop spends on a message to some, who may ack it at once."""
+    acks = costs["frame_ack"] + costs["settled"] if load.say == "talked" else 0.0
+    told = told_s(load, costs, wall_s)
+    if load.server == "durable":
+        told += costs["commit_heard"]
+    if load.server == "tls":
+        writes = load.heard - (load.listeners - notices_written(load, wall_s))
+        told += (1 + load.listeners) * costs["tls_frame"] + writes * costs["tls_write"]
+    return costs["frame"] + costs["append"] + load.listeners * (costs["owed"] + acks) + told
 
 
 def op_s(load: Load, costs: dict[str, float], wall_s: float = WALL_S) -> float:
     """What the loop spends on one operation of the load, wake-ups apart, where all of them take so long."""
     if load.say in ("told", "talked"):
-        acks = costs["frame_ack"] + costs["settled"] if load.say == "talked" else 0.0
-        return costs["frame"] + costs["append"] + load.listeners * (costs["owed"] + acks) + told_s(load, costs, wall_s)
+        return talk_s(load, costs, wall_s)
     told = told_s(load, costs, wall_s)
     door = REFUSAL_S + {"expired": costs["verify_es256" if load.server == "es256" else "verify"]}.get(load.token, 0.0)
     match load.say:
@@ -93,8 +110,8 @@ def op_s(load: Load, costs: dict[str, float], wall_s: float = WALL_S) -> float:
         case "again":
             return load.frames * costs["frame"] + told
         case "said":
-            append = costs["append_durable" if load.server == "durable" else "append"]
-            return load.frames * (costs["frame"] + append) + told
+            heard = costs["commit_heard"] if load.server == "durable" else 0.0
+            return load.frames * (costs["frame"] + costs["append"] + heard) + told
         case "acked":
             return load.frames * (costs["frame_ack"] + load.settles * costs["settled"]) + told
         case "refused":
@@ -107,6 +124,11 @@ def op_s(load: Load, costs: dict[str, float], wall_s: float = WALL_S) -> float:
             return 0.0
 
 
+def coldness(slept_s: float, after_s: float) -> float:
+    """How cold something is after so many seconds of sleep, from 0 to 1."""
+    return float(-np.expm1(-slept_s / after_s))
+
+
 def seen(
     load: Load, costs: dict[str, float], generator: np.random.Generator, noise: float, cv: float, level: float = 0.0
 ) -> Seen:
@@ -116,24 +138,32 @@ def seen(
     factor = 1 + noise * generator.standard_normal()
     sigma = np.sqrt(np.log1p(cv**2))
     times = factor * generator.lognormal(-(sigma**2) / 2, sigma, ops)
-    each = op_s(load, costs) * times
     # A clump wakes the loop once for many frames; a door's wake-ups are part of what it costs.
-    doors = load.say in ("refused", "let in")
-    wakes = 0 if doors or not ops else 2 * ops if load.say == "pings" else ops
-    wall_s = WALL_S if ops else 0.1
+    doors, waits = load.say in ("refused", "let in"), load.server == "durable" and load.say == "said"
+    # A pong wakes it as well as its ping, and so does the log.
+    wakes = 0 if doors or not ops else 2 * ops if load.say == "pings" or waits else ops
     woken = wakes - ops if load.say == "pings" else wakes
+    wall_s = ops * load.gap_s if load.name in KEPT else WALL_S if ops else 0.1
+    each = op_s(load, costs) * times
     loop_s = float(each.sum()) + woken * costs["wake"] + IDLE * wall_s
-    if load.say == "let in":
-        loop_s += 2 * ops * costs.get("cold", 0.0)
+    cold_s, cold_after_s = costs.get("cold", 0.0), costs.get("cold_after", 1.0)
     if level and wakes:
-        beside_s, wall_s = loop_s - float(each.sum()), loop_s / level
-        # What it sleeps depends on what it spends, and that on what it sleeps.
-        for _ in range(50):
-            each = op_s(load, costs, wall_s) * times
-            cold = 1 - np.exp(-(wall_s - loop_s) / wakes / costs["cold_after"])
-            loop_s = float(each.sum()) + beside_s + woken * costs["cold"] * cold + IDLE * (wall_s - WALL_S)
+        wall_s = max(wall_s, loop_s / level) if load.name in KEPT else loop_s / level
+    answered_s = ANSWER_S
+    # What it sleeps depends on what it spends, and that on what it sleeps.
+    for _ in range(50 if wakes else 0):
+        each = op_s(load, costs, wall_s if level else WALL_S) * times
+        slept_s = [answered_s, wall_s / ops - answered_s] if waits else [(wall_s - loop_s) / wakes]
+        cold = sum(coldness(one_s, cold_after_s) for one_s in slept_s)
+        answered_s = ANSWER_S + cold_s * cold
+        if waits:
+            answered_s += costs["wake"] + costs["commit_heard"] + costs["commit"] + costs["commit_record"]
+            answered_s += costs["commit_cold"] * coldness(slept_s[1], COMMIT_COLD_AFTER_S)
+        loop_s = float(each.sum()) + woken * costs["wake"] + IDLE * wall_s
+        loop_s += (ops if waits else woken) * cold_s * cold
+    if load.say == "let in":
+        loop_s += 2 * ops * cold_s
     log_s = ops * (COMMIT_CPU_S + costs["commit_record"] * load.frames) if load.server == "durable" else 0.0
-    answered = ANSWER_S + (costs["commit"] + costs["commit_record"] if load.server == "durable" else 0.0)
     return Seen(
         ops=ops,
         frames=(load.frames + (load.listeners if load.say == "talked" else 0)) * ops,
@@ -144,7 +174,7 @@ def seen(
         wakes=wakes,
         level=level,
         each_s=tuple((each + (0.0 if doors else costs["wake"])).tolist()),
-        answered_s=(answered,) * ops if load.timed else (),
+        answered_s=(answered_s,) * ops if load.timed else (),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chatsim.analysis.fits import BINS, FIT_MAX, SAMPLES_MIN, line_through, median_of, shape_of
+from chatsim.analysis.fits import FIT_MAX, LEVELS, SAMPLES_MIN, line_through, median_of, shape_of
 from chatsim.errors import UsageError
 
 
@@ -70,7 +70,7 @@ def test_what_no_family_fits_speaks_for_itself() -> None:
     two = np.concatenate((generator.normal(10.0, 0.5, 1000), generator.normal(30.0, 0.5, 1000)))
     found = shape_of(two)
     assert found.family == "empirical"
-    assert len(found.edges) == BINS + 1
+    assert len(found.edges) == len(LEVELS)
     assert (found.edges[0], found.edges[-1]) == (two.min(), two.max())
     assert (
         found.distance
@@ -78,6 +78,18 @@ def test_what_no_family_fits_speaks_for_itself() -> None:
         < 0.05
         < min(found.distances["gamma"], found.distances["lognormal"])
     )
+
+
+def test_a_family_that_misses_a_long_tail_is_not_taken() -> None:
+    """One sample in eighty is six times as long: hardly farther from the family by Kolmogorov and Smirnov."""
+    generator = np.random.default_rng(7)
+    body = generator.lognormal(0.0, 0.4, 5000)
+    assert shape_of(body).family == "lognormal"
+    body[::80] *= 6.0
+    found = shape_of(body)
+    assert found.distances["lognormal"] < FIT_MAX
+    assert found.family == "empirical"
+    assert found.edges[LEVELS.index(0.99)] == pytest.approx(float(np.quantile(body, 0.99)))
 
 
 @pytest.mark.parametrize(

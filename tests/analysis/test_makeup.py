@@ -9,7 +9,7 @@ import pytest
 
 from chatsim.analysis.makeup import ASIDE, BY_NAME, makeup
 from chatsim.live.calibration.seen import Seen
-from chatsim.scenario.costs import FINER, WORDS
+from chatsim.scenario.costs import FINER, OF_COMMITS, WORDS
 
 
 def seen(ops: int = 10, heard: int = 10, wakes: int = 10, wall_s: float = 1.0, frames: int = 0) -> Seen:
@@ -20,9 +20,9 @@ def seen(ops: int = 10, heard: int = 10, wakes: int = 10, wall_s: float = 1.0, f
 def test_every_load_is_made_of_costs_that_there_are(name: str) -> None:
     made = makeup(BY_NAME[name], seen())
     if made is None:
-        assert name == "silence" or name.startswith("kept ")
+        assert name == "silence" or name.removeprefix("kept ").isdecimal()
         return
-    assert set(made) <= {*WORDS, *FINER, *ASIDE, "verify_es256"}
+    assert set(made) <= {*WORDS, *FINER, *OF_COMMITS, *ASIDE, "verify_es256"}
     assert all(times >= 0 for times in made.values())
 
 
@@ -36,18 +36,20 @@ def test_a_wake_up_is_as_cold_as_the_loop_has_slept_long() -> None:
     assert "cold" not in (makeup(BY_NAME["typing"], seen()) or {})
 
 
-def test_a_log_of_its_own_thread_keeps_the_core_warm() -> None:
-    """It is awake until it wakes the loop: of the two wake-ups one is cold."""
-    made = makeup(BY_NAME["kept"], seen(ops=10, wakes=20), cold_after_s=1e-6)
+def test_a_loop_sleeps_while_a_message_is_committed_and_then_until_the_next() -> None:
+    shown = msgspec.structs.replace(seen(ops=10, wakes=20), answered_s=(0.02, 0.04))
+    made = makeup(BY_NAME["kept"], shown, cold_after_s=0.1)
     assert made is not None
-    assert (made["wake"], made["cold"]) == pytest.approx((2, 1))
+    assert made["wake"] == 2
+    assert made["cold"] == pytest.approx((1 - exp(-0.3)) + (1 - exp(-0.7)))
 
 
 def test_a_log_of_its_own_thread_wakes_the_loop_once_more_and_no_oftener() -> None:
     """What else its thread did not run for was no sleep."""
     made = makeup(BY_NAME["kept"], seen(ops=10, wakes=35))
-    assert made is not None
-    assert made["wake"] == 2
+    assert made == {
+        "wake": 2, "frame": 1, "append": 1, "commit_heard": 1, "flush": 0, "write": 1, "recipient": 1,
+    }  # fmt: skip
 
 
 def test_one_who_speaks_alone_is_told_at_once() -> None:
@@ -93,16 +95,19 @@ def test_a_message_is_owed_to_each_who_hears_it_and_one_ack_settles_many() -> No
 
 
 def test_a_message_that_is_acked_at_once_is_all_that_chat_is_made_of() -> None:
-    assert makeup(BY_NAME["talked 1"], seen(frames=20, heard=30)) == {
+    assert makeup(BY_NAME["talked 1 plain"], seen(frames=20, heard=30)) == {
         "wake": 1, "frame": 1, "append": 1, "owed": 1, "frame_ack": 1, "settled": 1, "flush": 0, "write": 3,
         "recipient": 3,
     }  # fmt: skip
     # Of eight acks two came together, and of the seven notices one told of two messages.
-    assert makeup(BY_NAME["talked 8"], seen(frames=80, heard=160)) == {
+    assert makeup(BY_NAME["talked 8 plain"], seen(frames=80, heard=160)) == {
         "wake": 1, "frame": 1, "append": 1, "owed": 8, "frame_ack": 7, "settled": 8, "flush": 1, "write": 16,
         "recipient": 16,
     }  # fmt: skip
-    many = msgspec.structs.replace(BY_NAME["talked 8"], listeners=120, heard=241, heard_least=121.0)
+    over_tls = makeup(BY_NAME["talked 8 tls"], seen(frames=80, heard=160))
+    assert over_tls is not None
+    assert (over_tls["tls_frame"], over_tls["tls_write"]) == (8, 16)
+    many = msgspec.structs.replace(BY_NAME["talked 8 plain"], listeners=120, heard=241, heard_least=121.0)
     made = makeup(many, seen(frames=10 * 121, heard=10 * 241))
     assert made is not None
     # In each of 20 stretches of 50 ms 32 notices are written at once, and one write has the others.

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from chatsim.analysis.costing import Cost
-from chatsim.analysis.fits import Median, Shape, shape_of
+from chatsim.analysis.fits import LEVELS, Median, Shape, shape_of
 from chatsim.errors import HarnessError
 from chatsim.live.calibration.seen import Measured
 from chatsim.runner.calibrate import calibration, uncertain, words_of
 from chatsim.runner.validate import times
 from chatsim.scenario import units
-from chatsim.scenario.costs import FINER, WORDS, Collections, read_costs
+from chatsim.scenario.costs import FINER, OF_COMMITS, WORDS, Collections, read_costs
 from chatsim.scenario.reading import read_distribution
 from chatsim.store.calibration import Calibration, write
-from tests.analysis.planted import COSTS_S, measured
+from tests.analysis.planted import COMMIT_COLD_AFTER_S, COSTS_S, measured
 
 
 def made(seen: Measured) -> Calibration:
@@ -27,12 +27,25 @@ def test_a_scenario_reads_every_planted_cost_from_the_file(tmp_path: Path) -> No
     write(tmp_path / "calibration.json", made(measured(cv=0.3)))
     costs = read_costs("calibration.json", tmp_path)
     assert costs.cold is None, "every load has the server sleep as long as any other"
-    for word in (*WORDS, *FINER):
+    # What a message costs the loop is the same whichever log there is.
+    untold = ("cold", "append_durable")
+    for word in (*WORDS, *FINER, *OF_COMMITS):
         found = getattr(costs, word)
-        assert (found is None) == (word == "cold"), word
-        if word not in ("cold", "collect"):
+        assert (found is None) == (word in untold), word
+        if word not in (*untold, "collect"):
             # A third of spread over 200 operations and 6 rounds: within a tenth of what is planted, or of a frame.
             assert found.mean == pytest.approx(COSTS_S[word], rel=0.1, abs=3e-6), word
+
+
+def test_so_it_does_for_how_long_a_log_rests_until_commits_take_longer(tmp_path: Path) -> None:
+    document = made(measured(cv=0.0))
+    write(tmp_path / "calibration.json", document)
+    costs = read_costs("calibration.json", tmp_path)
+    assert costs.commit_cold_after is not None
+    assert costs.commit_cold_after.mean == COMMIT_COLD_AFTER_S
+    assert costs.commit_busy is not None
+    # The thread works for as long as it is planted to, in each commit; those of fresh rests take longer beside.
+    assert 0.2 < costs.commit_busy.mean < 0.7
 
 
 def test_so_it_does_what_a_long_sleep_costs_and_how_long_that_is(tmp_path: Path) -> None:
@@ -69,7 +82,7 @@ def test_no_host_and_no_path_is_in_the_file() -> None:
 
 @pytest.mark.parametrize("family", ["lognormal", "gamma", "empirical"])
 def test_each_shape_keeps_the_mean_that_was_measured(family: str) -> None:
-    edges = tuple(1e-6 * (10 + step**1.5) for step in range(21))
+    edges = tuple(1e-6 * (10 + step**1.5) for step in range(len(LEVELS)))
     shape = Shape(family, 0.4, 0.01, 100, 20e-6, edges, {})  # type: ignore[arg-type]
     cost = Cost(name="frame", says="a frame", seen=Median(33e-6, 30e-6, 35e-6, 5), shape=shape)
     read = read_distribution(words_of(cost), units.duration)

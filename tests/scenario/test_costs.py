@@ -8,7 +8,20 @@ from typing import Any
 
 import pytest
 
-from chatsim.scenario.costs import FINER, SHIPPED, WORDS, Collections, Costs, default, free, read_costs
+from chatsim.scenario.costs import (
+    COLD_AFTER,
+    COMMIT_BUSY,
+    FINER,
+    OF_COMMITS,
+    PACE,
+    SHIPPED,
+    WORDS,
+    Collections,
+    Costs,
+    default,
+    free,
+    read_costs,
+)
 from chatsim.scenario.distributions import Constant, Exponential, Lognormal
 from chatsim.scenario.faults import FaultsError, dotted
 from chatsim.scenario.model import Scenario
@@ -22,7 +35,7 @@ def test_the_shipped_numbers() -> None:
 
 def test_the_default_is_a_file_that_is_shipped() -> None:
     words = json.loads(SHIPPED.read_text(encoding="utf-8"))["costs"]
-    assert set(WORDS) <= set(words) <= {*WORDS, *FINER}
+    assert set(WORDS) <= set(words) <= {*WORDS, *FINER, *OF_COMMITS, *PACE, *COLD_AFTER, COMMIT_BUSY}
     assert read_costs(SHIPPED.name, SHIPPED.parent) == default() == read_costs("default")
     assert all(getattr(Costs(), word) == getattr(default(), word) for word in WORDS)
     assert (
@@ -33,11 +46,17 @@ def test_the_default_is_a_file_that_is_shipped() -> None:
     )
 
 
-@pytest.mark.parametrize("word", FINER)
+BESIDE = {
+    "cold": {"wake": 0, "cold_after": "1ms"},
+    "commit_cold": {"commit": 0, "commit_cold_after": "1ms"},
+}
+"""What words must stand beside others."""
+
+
+@pytest.mark.parametrize("word", [*FINER, *OF_COMMITS])
 def test_a_finer_word_is_told_apart_only_where_it_is_said(word: str) -> None:
     assert getattr(read_costs({"frame": "3us"}), word) is None
-    beside = {"wake": 0, "cold_after": "1ms"} if word == "cold" else {}
-    made = read_costs({word: {"lognormal": {"mean": "3us", "cv": 0.5}}, **beside})
+    made = read_costs({word: {"lognormal": {"mean": "3us", "cv": 0.5}}, **BESIDE.get(word, {})})
     assert isinstance(getattr(made, word), Lognormal)
     assert getattr(made, word).mean == pytest.approx(3e-6)
     assert made.frame == default().frame
@@ -45,7 +64,8 @@ def test_a_finer_word_is_told_apart_only_where_it_is_said(word: str) -> None:
 
 
 def test_what_costs_nothing_is_free_however_finely_it_is_told() -> None:
-    assert read_costs({**dict.fromkeys((*WORDS, *FINER), 0), "cold_after": "1ms"}).is_free
+    afters = dict.fromkeys(COLD_AFTER, "1ms")
+    assert read_costs({**dict.fromkeys((*WORDS, *FINER, *OF_COMMITS), 0), **afters}).is_free
 
 
 def test_over_tls_frames_and_writes_take_longer_in_the_mean() -> None:
@@ -152,6 +172,12 @@ def test_a_pace_is_a_number_and_is_held_for_a_time() -> None:
         ({"cold": "2us", "wake": "1us"}, "cold: cold goes with cold_after: say both, or neither"),
         ({"cold": "2us", "cold_after": "1ms"}, "cold: cold goes with wake: say both, or neither"),
         ({"cold_after": "1ms"}, "cold_after: cold_after goes with cold: say both, or neither"),
+        ({"commit": "2us", "commit_busy": 1.5}, "commit_busy: commit_busy is one share, from 0 to 1"),
+        ({"commit_busy": 0.5}, "commit_busy: commit_busy goes with commit: say both, or neither"),
+        (
+            {"commit_cold": "2us", "commit": 0},
+            "commit_cold: commit_cold goes with commit_cold_after: say both, or neither",
+        ),
         (
             {"wake": 0, "cold": 0, "cold_after": 0},
             "cold_after: cold_after is 0 at all times: it is above 0",

@@ -528,13 +528,33 @@ def test_a_wake_up_costs_more_the_longer_the_loop_has_slept() -> None:
     assert second - 5.9 == pytest.approx(0.11 + 0.2 * (1 - exp(-(5.9 - first) / 0.5)))
 
 
-def test_a_loop_that_the_logs_own_thread_wakes_is_not_cold() -> None:
-    """That thread has been busy on the same core until then."""
-    world = World(durable=True, wake=0.01, cold=0.2, cold_after=1e-6, commit=0.5)
+def test_a_commit_begins_when_the_loop_has_come_so_far_and_is_heard_of_when_it_ends() -> None:
+    world = World(durable=True, frame=0.1, append=0.02, wake=0.01, cold=0.2, cold_after=0.5, commit=0.4)
     world.say(5.0)
     world.engine.run(9.0)
-    # Only woken for what the log says: the commit begins with the message's work, which is done long before it ends.
-    assert world.got(Ack)[0][0] == pytest.approx(5.0 + 0.5 + 0.01)
+    woken_at = 5.0 + 0.01 + 0.2 + 0.1 + 0.02 + 0.4
+    # The loop sleeps meanwhile, and is the colder for it.
+    assert world.got(Ack)[0][0] == pytest.approx(woken_at + 0.01 + 0.2 * (1 - exp(-0.4 / 0.5)), abs=1e-4)
+
+
+def test_a_commit_takes_longer_the_longer_the_log_has_rested() -> None:
+    world = World(durable=True, commit=0.1, commit_cold=0.4, commit_cold_after=0.5)
+    world.say(5.0, 0, "a")
+    world.say(6.0, 1, "b")
+    world.engine.run(9.0)
+    first, second = (now for now, _ in world.got(Ack))
+    assert first == pytest.approx(5.5)
+    assert second - 6.0 == pytest.approx(0.1 + 0.4 * (1 - exp(-0.5 / 0.5)))
+
+
+def test_hearing_of_a_commit_costs_the_same_however_many_records_it_has() -> None:
+    world = World(durable=True, commit=0.1, commit_heard=0.05)
+    for place in range(3):
+        world.say(5.0 + place / 100, place, f"{place}")
+    world.engine.run(9.0)
+    # The first alone, the others together.
+    assert [now for now, _ in world.got(Ack)] == pytest.approx([5.15, 5.25, 5.25])
+    assert world.node.loop.busy_s == pytest.approx(0.1)
 
 
 def test_the_first_write_of_a_turn_costs_a_flush() -> None:
@@ -586,8 +606,8 @@ def test_a_log_that_lasts_answers_after_its_commit_and_together() -> None:
     world.engine.run(9.0)
     first, second, third = [now for now, _ in world.got(Ack)]
     # 0.5 s of latency, 0.2 s of commit and 0.1 s a record; the other two share what begins when the first has ended.
-    assert first == pytest.approx(5.8)
-    assert second == third == pytest.approx(5.8 + 0.9)
+    assert first == pytest.approx(5.01 + 0.8)
+    assert second == third == pytest.approx(5.01 + 0.8 + 0.9)
 
 
 def test_a_log_that_lasts_loses_what_was_not_committed_when_the_node_ended() -> None:

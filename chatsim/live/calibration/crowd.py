@@ -10,7 +10,7 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import compress, pairwise
 
 import msgspec
 
@@ -209,37 +209,44 @@ class Crowd:
         """One operation every `gap_s`, and all answers to the last one."""
         each: list[float] = []
         at: list[float] = []
+        asked: list[float] = []
+        alone: list[bool] = []
         answered: list[float] = []
         late: list[float] = []
         clock, cpu_s, want = time.perf_counter, self.meter.cpu_s, load.heard
         bound_s = LATE_MAX * len(bursts) * gap_s
 
         def act() -> int:
-            heard = owed = 0
-            asked_at, open_ = clock(), False
+            heard = 0
+
+            def hears(more: int) -> None:
+                nonlocal heard
+                heard += more
+                # Answers come in the order of what they answer.
+                while load.timed and len(answered) < len(asked) and heard >= want * (len(answered) + 1):
+                    answered.append(clock() - asked[len(answered)])
+
             due_at = first_at = clock()
             for burst in bursts:
                 if clock() - first_at > bound_s and len(each) >= OPS_MIN and not len(each) % 2:
                     break
                 while (now := clock()) < due_at:
                     if due_at - now > SPARE_S:
-                        heard += self.read()
-                        if open_ and heard >= owed:
-                            answered.append(clock() - asked_at)
-                            open_ = False
+                        hears(self.read())
                 late.append(now - due_at)
                 at.append(time.monotonic())
                 each.append(cpu_s())
-                asked_at, open_ = clock(), load.timed
+                alone.append(len(answered) == len(asked))
+                asked.append(clock())
                 for line, data in burst:
                     line.send(data)
-                owed += want
                 # Nothing is made up for: operations that come together would be another load.
                 due_at = max(due_at, now) + gap_s
+            owed = want * len(each)
             least, until = load.heard_least * len(each) or owed, clock() + ANSWER_S_MAX
             while heard < owed and clock() < until:
                 more = self.read(REST_S)
-                heard += more
+                hears(more)
                 if not more and heard >= least:
                     break
             time.sleep(max(QUIET_S, gap_s))
@@ -263,6 +270,7 @@ class Crowd:
             spans=tuple(pairwise(at)),
             each_s=_between(each),
             answered_s=tuple(answered),
+            alone_s=tuple(compress(answered, alone)),
             late_s=sum(late) / len(late),
         )
 
@@ -438,21 +446,24 @@ class Crowd:
         return msgspec.structs.replace(seen, ops=pinged)
 
     def churn(self, count: int) -> int:
-        """Have so many messages stored, in many sessions, a few at a time; returns how many were."""
-        names = [f"churn{number}" for number in range(CHURN)]
-        lines = [self.line(name, f"{name}-0") for name in names]
+        """Have so many messages stored, in many sessions of two, a few at a time, and acked; returns how many were."""
+        sessions = [f"churn{number}" for number in range(CHURN)]
+        speakers = [self.line(f"speaker of {session}", session) for session in sessions]
+        for session in sessions:
+            self.line(f"peer of {session}", session).acks = session.encode()
         self.settle()
         done = heard = 0
         burst = 10
         while done < count:
-            for name, line in zip(names, lines, strict=True):
-                line.send(b"".join(self._message(f"{name}-0".encode()) for _ in range(burst)))
+            for session, line in zip(sessions, speakers, strict=True):
+                line.send(b"".join(self._message(session.encode()) for _ in range(burst)))
                 done += burst
+            # Its ack and the message itself; how many notices there are of its ack is nobody's affair.
             until = time.perf_counter() + ANSWER_S_MAX
-            while heard < done and time.perf_counter() < until:
+            while heard < 2 * done and time.perf_counter() < until:
                 heard += self.read(0.01)
-            if heard < done:
-                raise HarnessError(f"Of {done} messages {heard} were acked: calibrate again, on a quieter machine.")
+            if heard < 2 * done:
+                raise HarnessError(f"Of {2 * done} frames {heard} came: calibrate again, on a quieter machine.")
         return done
 
 

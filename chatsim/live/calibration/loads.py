@@ -50,6 +50,12 @@ SPREAD: Final = 60
 """As many connections take turns with what is small: a server that many use has hardly ever the one in its caches that
 says something now."""
 
+LATE_S = 0.004
+"""Operations so far apart find a loop that has slept for long (s)."""
+
+KEPT: Final = {"kept soon": 0.0008, "kept": 0.004, "kept late": 0.012, "kept rarely": 0.04}
+"""Messages of one to a commit, and how far apart (s): a commit takes the longer, the longer there was none."""
+
 CLUMP = 32
 """Connections that say something at once, so that the loop is woken once for many."""
 
@@ -60,7 +66,7 @@ PINGED = 100
 PING_INTERVAL_S = 0.25
 
 CHURN = 32
-"""Sessions among which the messages that keep the cycle collector busy are spread."""
+"""Sessions of two among which the messages that keep the cycle collector busy are spread."""
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,15 +111,16 @@ def _told(listeners: int) -> Load:
         heard=1 + listeners,
         gap_s=0.0004,
         ops_max=200,
+        timed=True,
     )
 
 
-def _talked(listeners: int) -> Load:
+def _talked(listeners: int, server: Server = "plain") -> Load:
     """Messages to so many, each of whom acks at once, as people's clients do, and the notices of that to their author:
     at least everything but the notices, several of which may be told in one frame."""
     return Load(
-        name=f"talked {listeners}",
-        server="plain",
+        name=f"talked {listeners} {server}",
+        server=server,
         say="talked",
         listeners=listeners,
         heard=1 + 2 * listeners,
@@ -158,10 +165,12 @@ LOADS: Final = (
         gap_s=0.004,
         ops_max=60,
     ),
-    Load(name="heartbeat", server="plain", say="heartbeat", heard=1),
+    Load(name="heartbeat", server="plain", say="heartbeat", heard=1, timed=True),
+    Load(name="heartbeat late", server="plain", say="heartbeat", heard=1, gap_s=LATE_S, timed=True),
     Load(name="join", server="plain", say="join", heard=1),
     Load(name="again", server="plain", say="again", heard=1),
     Load(name="said", server="plain", say="said", heard=1, timed=True),
+    Load(name="said late", server="plain", say="said", heard=1, gap_s=LATE_S, timed=True),
     # Acks of what was said before. Slow enough that the notice of each goes out at once, and waits for no company, but
     # for those of a late crowd.
     Load(name="acked", server="plain", say="acked", heard=1, heard_least=0.1, gap_s=0.0025, ops_max=200),
@@ -182,7 +191,9 @@ LOADS: Final = (
     _presence("plain", MANY_LISTENERS, MANY_SESSIONS),
     _presence("tls", 0),
     _presence("tls", MANY_LISTENERS),
-    Load(name="kept", server="durable", say="said", heard=1, gap_s=0.004, timed=True),
+    _talked(TALKED[-1], "tls"),
+    *(Load(name=name, server="durable", say="said", heard=1, gap_s=gap_s, timed=True) for name, gap_s in KEPT.items()),
+    _talked(TALKED[-1], "durable"),
     *(
         Load(name=f"kept {frames}", server="durable", say="said", frames=frames, heard=frames, gap_s=0.015, timed=True)
         for frames in BURSTS
@@ -231,6 +242,6 @@ CONFIGS: Final[dict[Server, HandlerConfig]] = {
     "durable": RAISED,
     "es256": msgspec.structs.replace(RAISED, algorithms=("ES256",)),
     "pinging": msgspec.structs.replace(RAISED, ping_interval_s=PING_INTERVAL_S),
-    # What is said stays, as it does for minutes with many sessions: it is what the collector has to look at.
-    "collecting": msgspec.structs.replace(RAISED, retention_messages=1_000_000, retention_bytes=1024**3),
+    # What is said is kept as long as with the usual settings: it is what the collector has to look at.
+    "collecting": RAISED,
 }

@@ -68,8 +68,8 @@ class Effort(NamedTuple):
     churn: int
 
 
-FULL: Final = Effort(rounds=50, load_s=0.05, warm_ops=20, idle=200, chunks=5, churn=150_000)
-QUICK: Final = Effort(rounds=5, load_s=0.03, warm_ops=6, idle=25, chunks=4, churn=25_000)
+FULL: Final = Effort(rounds=50, load_s=0.05, warm_ops=20, idle=200, chunks=5, churn=500_000)
+QUICK: Final = Effort(rounds=5, load_s=0.03, warm_ops=6, idle=25, chunks=4, churn=60_000)
 
 ORDER_SEED: Final = 5
 """Of the lots by which a round's order is drawn."""

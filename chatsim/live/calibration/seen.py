@@ -28,9 +28,9 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     thread, `wakes` how often that thread was woken from its sleep, `crowd_s` the crowd's own CPU time, `late_s` by how
     much the crowd was late for an operation in the mean. `spans` are from when to when each operation was looked at (s,
     of CLOCK_MONOTONIC), `each_s` the server's CPU time in each, shape (ops,), and `answered_s` after how many seconds
-    an operation had its last answer, of those that had it before the next one. `reference_s` is the CPU time of the
-    fixed work that the server did meanwhile, in the mean, `halves_s` that of every second time and of the others (none
-    where it was done once), and `level` how busy the load was to keep it.
+    each had its last answer, where that is looked at, and `alone_s` those of them that waited for no answer to another.
+    `reference_s` is the CPU time of the fixed work that the server did meanwhile, in the mean, `halves_s` that of every
+    second time and of the others (none where it was done once), and `level` how busy the load was to keep it.
     """
 
     ops: int
@@ -48,6 +48,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     spans: tuple[tuple[float, float], ...] = ()
     each_s: tuple[float, ...] = ()
     answered_s: tuple[float, ...] = ()
+    alone_s: tuple[float, ...] = ()
 
     @property
     def busy(self) -> float:
