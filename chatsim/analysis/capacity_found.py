@@ -18,6 +18,9 @@ from chatsim.analysis.queueing import mean_wait_s
 from chatsim.analysis.searching import Outcome
 from chatsim.scenario.units import limited
 
+WAITS: Final = ("users", "runs", "busy", "wait_s", "wait_p99_s", "theory_wait_s")
+"""Those columns of a `Finding.curve` that tell of waits for the event loop."""
+
 CURVE: Final = {
     "users": "int64",
     "runs": "int64",

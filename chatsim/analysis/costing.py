@@ -86,13 +86,14 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
 
 class Costing(msgspec.Struct, kw_only=True):
     """Everything that was found. `costs` by name; `fits` are lines in s over recipients or records; `overhead` is the
-    share of a processor that a silent server uses; `memory_bytes` by server and connection; `collections` is how often
-    the collector ran for a stored message, `drift` how much slower the machine was at slow times than at fast ones,
-    `elasticity` the power by which the server is slower when that work is (None: they do not tell, and it is taken as
-    1), `cold_after_s` and `commit_cold_after_s` for how long the loop sleeps, and the log rests, until it is cold (0:
-    that could not be told), `commit_busy` which share of a commit the log's thread works, `pace` how its speed
-    wavers within a second (None: it does not), `unexplained` how far the loads lie from what the costs say they take (a
-    share, root mean square), `warnings` what is to be known of all this."""
+    share of a processor that a silent server uses; `memory_bytes` by server and connection; `collected_at` is after how
+    many stored messages the collector ran first, and after how many more each time (0: it did not), `drift` how much
+    slower the machine was at slow times than at fast ones, `elasticity` the power by which the server is slower when
+    that work is (None: they do not tell, and it is taken as 1), `cold_after_s` and `commit_cold_after_s` for how long
+    the loop sleeps, and the log rests, until it is cold (0: that could not be told), `commit_busy` which share of a
+    commit the log's thread works, `pace` how its speed wavers within a second (None: it does not), `unexplained` how
+    far the loads lie from what the costs say they take (a share, root mean square), `warnings` what is to be known of
+    all this."""
 
     costs: dict[str, Cost]
     fits: dict[str, Line]
@@ -100,7 +101,7 @@ class Costing(msgspec.Struct, kw_only=True):
     overhead: Median
     memory_bytes: dict[str, Median]
     collected: list[float]
-    collected_share: float
+    collected_at: tuple[int, int]
     drift: float
     elasticity: Median | None
     cold_after_s: float
@@ -225,7 +226,7 @@ def costing(measured: Measured, draws: int = DRAWS) -> Costing:
             for server, chunks in measured.memory.items()
         },
         collected=took,
-        collected_share=len(took) / measured.churned if measured.churned else 0.0,
+        collected_at=_collected_at(measured),
         drift=_drift(measured.reference_s),
         elasticity=power,
         cold_after_s=explained.cold_after_s,
@@ -503,6 +504,15 @@ def _drift(reference_s: Sequence[float]) -> float:
         return 1.0
     low, high = np.percentile(reference_s, [5, 95])
     return float(high / low) if low > 0 else 1.0
+
+
+def _collected_at(measured: Measured) -> tuple[int, int]:
+    """After how many stored messages the collector ran first in a fresh server, and after how many more each time."""
+    if not measured.collected_at:
+        return 0, 0
+    first, last = measured.collected_at[0], measured.collected_at[-1]
+    more = len(measured.collected_at) - 1
+    return first, max(1, round((last - first) / more)) if more else first
 
 
 def _complaints(measured: Measured) -> list[str]:

@@ -106,7 +106,8 @@ def _bins(shape: Shape, mean_s: float) -> Any:
 
 def _collecting(found: Costing) -> Any:
     """The cycle collector's pauses, in the order in which they were seen in a fresh server."""
-    return {"every": round(1 / found.collected_share), "pauses": [_us(took_s) for took_s in found.collected]}
+    first, every = found.collected_at
+    return {"first": first, "every": every, "pauses": [_us(took_s) for took_s in found.collected]}
 
 
 def wavering(pace: Pace) -> dict[str, Any]:

@@ -371,7 +371,5 @@ def _connection_bytes(scenario: Scenario) -> float | None:
     name = words.get("costs", "default")
     if not isinstance(name, str):
         return None
-    path = (
-        costs.SHIPPED if name == "default" else Path(find_file(name, scenario.path.parent if scenario.path else None))
-    )
+    path = costs.SHIPPED if name == "default" else Path(find_file(name, scenario.folder))
     return connection_bytes(path, tls=scenario.tls)

@@ -65,6 +65,9 @@ COLLECT: Final = "collect"
 PAUSES: Final = ("every", "pauses")
 """The words of the pauses themselves."""
 
+FIRST: Final = "first"
+"""The word of when the first comes, where that is not after `every`."""
+
 GO_WITH: Final[Mapping[str, tuple[str, ...]]] = {
     "pace": ("pace_hold",),
     "pace_hold": ("pace",),
@@ -91,8 +94,9 @@ def _shipped(word: str) -> Distribution:
 
 class Collections(msgspec.Struct, frozen=True, kw_only=True):
     """The cycle collector's pauses as they come in a fresh process: one after `every` stored messages, each as long as
-    the next of `pauses_s` (s), over and over. A collector counts what is made, so that nothing in this is drawn. A
-    process that is not fresh has stored `since` messages before."""
+    the next of `pauses_s` (s), over and over. A collector counts what is made, so that nothing in this is drawn. The
+    first comes so much sooner as if `since` messages had been stored before: a process that is not fresh has, and what
+    a fresh one makes for its connections is as good as some."""
 
     every: int
     pauses_s: tuple[float, ...]
@@ -254,14 +258,15 @@ def _from_mapping(value: Mapping[str, object], folder: Path | None) -> Costs:
 
 
 def _collections(value: Mapping[str, object]) -> Collections:
-    """`{every: 10000, pauses: [3ms, 4ms, 20ms]}`."""
-    found: list[Fault] = [
-        ((word,), f"unknown word{did_you_mean(word, PAUSES)}") for word in value if word not in PAUSES
-    ]
+    """`{first: 7000, every: 10000, pauses: [3ms, 4ms, 20ms]}`."""
+    known = (*PAUSES, FIRST)
+    found: list[Fault] = [((word,), f"unknown word{did_you_mean(word, known)}") for word in value if word not in known]
     found += [((), f"{word} is missing: say both {' and '.join(PAUSES)}") for word in PAUSES if word not in value]
     every, given = value.get("every", 1), value.get("pauses", [0])
-    if not isinstance(every, int) or isinstance(every, bool) or every < 1:
-        found.append((("every",), f"{every} is no number of stored messages: write a whole number from 1"))
+    first = value.get(FIRST, every)
+    for word, number in (("every", every), (FIRST, first)):
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            found.append(((word,), f"{number} is no number of stored messages: write a whole number from 1"))
     pauses: list[float] = []
     if not isinstance(given, Sequence) or isinstance(given, str) or not given:
         found.append((("pauses",), "should be a list of durations, like [3ms, 4ms, 20ms]"))
@@ -274,7 +279,8 @@ def _collections(value: Mapping[str, object]) -> Collections:
     if found:
         raise FaultsError(found)
     assert isinstance(every, int)
-    return Collections(every=every, pauses_s=tuple(pauses))
+    assert isinstance(first, int)
+    return Collections(every=every, pauses_s=tuple(pauses), since=every - first)
 
 
 def _from_file(name: str, folder: Path | None) -> Costs:

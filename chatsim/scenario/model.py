@@ -303,6 +303,11 @@ class Scenario(Words):
         return self._path
 
     @property
+    def folder(self) -> Path | None:
+        """Where files that it names are looked for (None: in the working directory)."""
+        return self._folder
+
+    @property
     def seen_from(self) -> Path | None:
         """The working directory in which `path` was read, where it is relative."""
         return self._seen_from

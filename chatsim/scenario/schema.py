@@ -12,7 +12,18 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from chatsim.core.config import ALGORITHMS, HandlerConfig
 from chatsim.scenario import handler
-from chatsim.scenario.costs import COLD_AFTER, COLLECT, COMMIT_BUSY, FINER, GO_WITH, OF_COMMITS, PACE, PAUSES, WORDS
+from chatsim.scenario.costs import (
+    COLD_AFTER,
+    COLLECT,
+    COMMIT_BUSY,
+    FINER,
+    FIRST,
+    GO_WITH,
+    OF_COMMITS,
+    PACE,
+    PAUSES,
+    WORDS,
+)
 from chatsim.scenario.model import MESSAGES, Scenario
 from chatsim.scenario.words import (
     DURATION_SCHEMA,
@@ -123,9 +134,10 @@ def _costs() -> dict[str, Any]:
     }
     words[COMMIT_BUSY] = {"type": "number", "minimum": 0, "maximum": 1}
     pauses = {"type": "array", "items": DURATION_SCHEMA, "minItems": 1}
+    whole = {"type": "integer", "minimum": 1}
     by_pauses = {
         "type": "object",
-        "properties": {"every": {"type": "integer", "minimum": 1}, "pauses": pauses},
+        "properties": {FIRST: whole, "every": whole, "pauses": pauses},
         "required": list(PAUSES),
         "additionalProperties": False,
     }

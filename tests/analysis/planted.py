@@ -196,6 +196,7 @@ def measured(
         ],
         collections=[Collection(0, 0.004), Collection(1, 0.008)],
         churned=40_000,
+        collected_at=[15_000, 35_000],
         memory={"plain": [Grown(100, 900_000), Grown(100, 1_000_000), Grown(100, 1_100_000)]},
         reference_s=[0.010] * (rounds + 2),
     )

@@ -110,7 +110,7 @@ def test_a_silent_server_its_memory_and_its_collector() -> None:
     assert found.overhead.value == pytest.approx(IDLE)
     assert found.memory_bytes["plain"].value == 10_000
     assert found.collected == [0.004, 0.008]
-    assert found.collected_share == 2 / 40_000
+    assert found.collected_at == (15_000, 20_000)
     assert found.warnings == []
 
 

@@ -124,6 +124,7 @@ def test_a_file_beside_the_scenario(text: str, tmp_path: Path) -> None:
         ({"frame_mesage": "1us"}, "frame_mesage", "unknown cost"),
         ({"wake": -1}, "wake", "write -1s"),
         ({"collect": {"every": 0, "pauses": ["1ms"]}}, "collect.every", "a whole number from 1"),
+        ({"collect": {"every": 2, "first": 0, "pauses": ["1ms"]}}, "collect.first", "a whole number from 1"),
         ({"collect": {"every": 2}}, "collect", "pauses is missing: say both every and pauses"),
         ({"collect": {"pauses": "1ms", "every": 2}}, "collect.pauses", "a list of durations"),
         ({"collect": {"pauses": ["1ms", 2], "every": 2}}, "collect.pauses[1]", "write 2s"),

@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_pdf import PdfPages
 
 from chatsim.analysis import pictures
-from chatsim.analysis.capacity_found import Finding, answer, fleet
+from chatsim.analysis.capacity_found import WAITS, Finding, answer, fleet
 from chatsim.analysis.pictures.canvas import GREEN, GREY, INK, VERMILLION
 from chatsim.analysis.report import build, capacity_words, figures, pdf
 from chatsim.analysis.report.capacity_words import failures, rows_of_loads, rows_of_swings, sizes
@@ -50,6 +50,7 @@ def written(found: Finding, out: Path, command: str) -> list[Path]:
         out / f"{NAME}.pdf": printed(found, command, shown),
         out / FOLDER / "capacity.json": f"{encode(document(found))}\n".encode(),
         out / FOLDER / "knee.csv": found.curve.to_csv(index=False).encode("utf-8"),
+        out / FOLDER / "waits.csv": found.curve[list(WAITS)].to_csv(index=False).encode("utf-8"),
     }
     if found.swings:
         made[out / FOLDER / "tornado.csv"] = found.tornado.to_csv(index=False).encode("utf-8")

@@ -17,7 +17,7 @@ import msgspec
 from chatsim.core.tokens import issue
 from chatsim.errors import HarnessError
 from chatsim.live.calibration.line import Address, Line, ack, frame, knock
-from chatsim.live.calibration.loads import CHURN, MANY_SESSIONS, PING_INTERVAL_S, PINGED, SPREAD, Load
+from chatsim.live.calibration.loads import CHURN, CHURN_LISTENERS, MANY_SESSIONS, PING_INTERVAL_S, PINGED, SPREAD, Load
 from chatsim.live.calibration.meters import Meter
 from chatsim.live.calibration.seen import Grown, Seen
 from chatsim.live.pauses import no_collections
@@ -446,24 +446,30 @@ class Crowd:
         return msgspec.structs.replace(seen, ops=pinged)
 
     def churn(self, count: int) -> int:
-        """Have so many messages stored, in many sessions of two, a few at a time, and acked; returns how many were."""
+        """Have so many messages stored, in small sessions by turns, and acked by those who hear them; returns how many
+        were."""
         sessions = [f"churn{number}" for number in range(CHURN)]
-        speakers = [self.line(f"speaker of {session}", session) for session in sessions]
-        for session in sessions:
-            self.line(f"peer of {session}", session).acks = session.encode()
+        rooms = [
+            [self.line(f"peer {place} of {session}", session) for place in range(1 + CHURN_LISTENERS)]
+            for session in sessions
+        ]
+        for session, peers in zip(sessions, rooms, strict=True):
+            for peer in peers:
+                peer.acks = session.encode()
         self.settle()
-        done = heard = 0
-        burst = 10
+        done = 0
+        told = [max(peer.seq for peer in peers) for peers in rooms]
         while done < count:
-            for session, line in zip(sessions, speakers, strict=True):
-                line.send(b"".join(self._message(session.encode()) for _ in range(burst)))
-                done += burst
-            # Its ack and the message itself; how many notices there are of its ack is nobody's affair.
+            # Everybody speaks by turns, and the next one hears of it as late as anybody.
+            turn = done // CHURN % (1 + CHURN_LISTENERS)
+            for session, peers in zip(sessions, rooms, strict=True):
+                peers[turn].send(self._message(session.encode()))
+            done += CHURN
+            told = [seq + 1 for seq in told]
             until = time.perf_counter() + ANSWER_S_MAX
-            while heard < 2 * done and time.perf_counter() < until:
-                heard += self.read(0.01)
-            if heard < 2 * done:
-                raise HarnessError(f"Of {2 * done} frames {heard} came: calibrate again, on a quieter machine.")
+            while any(peers[turn - 1].seq < seq for peers, seq in zip(rooms, told, strict=True)):
+                if not self.read(0.01) and time.perf_counter() > until:
+                    raise HarnessError(f"Of {done} messages not all came: calibrate again, on a quieter machine.")
         return done
 
 

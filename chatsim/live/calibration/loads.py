@@ -65,8 +65,8 @@ BURSTS: Final = (8, 32, 128)
 PINGED = 100
 PING_INTERVAL_S = 0.25
 
-CHURN = 32
-"""Sessions of two among which the messages that keep the cycle collector busy are spread."""
+CHURN, CHURN_LISTENERS = 20, 4
+"""Sessions among which the messages that keep the cycle collector busy are spread, and who hears of them there."""
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):

@@ -68,8 +68,11 @@ class Effort(NamedTuple):
     churn: int
 
 
-FULL: Final = Effort(rounds=50, load_s=0.05, warm_ops=20, idle=200, chunks=5, churn=500_000)
-QUICK: Final = Effort(rounds=5, load_s=0.03, warm_ops=6, idle=25, chunks=4, churn=60_000)
+FULL: Final = Effort(rounds=50, load_s=0.05, warm_ops=20, idle=200, chunks=5, churn=120_000)
+QUICK: Final = Effort(rounds=5, load_s=0.03, warm_ops=6, idle=25, chunks=4, churn=30_000)
+
+CHURN_STEP: Final = 500
+"""After so many messages it is looked whether the collector has run."""
 
 ORDER_SEED: Final = 5
 """Of the lots by which a round's order is drawn."""
@@ -127,10 +130,11 @@ def measure(effort: Effort, data: Path, *, journal: bool, progress: Progress | N
             told((number + 1) / (effort.rounds + 1))
         with home.crowd("collecting") as crowd:
             # From its first message on: a collector counts what is made, and looks at more every few times.
-            before, warm = len(read_collections(home.collections)), crowd.churn(effort.churn // 10)
-            since = len(home.glances("collecting"))
-            found.churned = warm + crowd.churn(effort.churn)
-            found.collections = read_collections(home.collections)[before:]
+            before, since = len(read_collections(home.collections)), len(home.glances("collecting"))
+            while found.churned < effort.churn:
+                found.churned += crowd.churn(CHURN_STEP)
+                found.collections = read_collections(home.collections)[before:]
+                found.collected_at += [found.churned] * (len(found.collections) - len(found.collected_at))
             found.collecting_s = fmean(one.took_s for one in home.glances("collecting")[since:])
         taken, lasted_s = Stalls(stolen(home.folder)), time.monotonic() - began_at
         glances: dict[Server, list[Glance]] = {server: home.glances(server) for server in kinds}

@@ -98,15 +98,17 @@ class Measured(msgspec.Struct, kw_only=True):
     """Everything that one calibration saw.
 
     `rounds` maps, for each round, the name of a load to what it showed. `collections` are the collector's while
-    `churned` messages were stored, and `collecting_s` the fixed work beside that. `memory` is by the server's name, a
-    number of chunks each. `reference_s` is the CPU time of the fixed work in the mean of each load, `series_s`
-    what it was each time in one server, which did it every `series_every_s` (s). `stolen_share` is for which share of
-    the time the host of the machine ran others (0 where nobody could tell).
+    `churned` messages were stored, `collected_at` how many when each of them was seen, and `collecting_s` the fixed
+    work beside that. `memory` is by the server's name, a number of chunks each. `reference_s` is the CPU time of the
+    fixed work in the mean of each load, `series_s` what it was each time in one server, which did it every
+    `series_every_s` (s). `stolen_share` is for which share of the time the host of the machine ran others (0 where
+    nobody could tell).
     """
 
     rounds: list[dict[str, Seen]] = []
     collections: list[Collection] = []
     churned: int = 0
+    collected_at: list[int] = []
     collecting_s: float = 0.0
     memory: dict[str, list[Grown]] = {}
     reference_s: list[float] = []

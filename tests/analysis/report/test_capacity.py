@@ -67,6 +67,7 @@ def test_the_same_finding_gives_the_same_bytes(tmp_path: Path) -> None:
         "capacity-report.pdf",
         "capacity/capacity.json",
         "capacity/knee.csv",
+        "capacity/waits.csv",
         "capacity/tornado.csv",
         "capacity/knee.png",
         "capacity/waits.png",
