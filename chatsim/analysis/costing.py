@@ -12,9 +12,8 @@ fitted `fits`'.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf, nan
-from statistics import fmean
-from typing import Any, Final
+from math import nan
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -22,15 +21,15 @@ import numpy.typing as npt
 from scipy.optimize import nnls
 
 from chatsim.analysis.arrays import FloatArray
+from chatsim.analysis.commits import BATCHES, Commits, commit_shape
 from chatsim.analysis.elasticity import elasticity_of
-from chatsim.analysis.fits import Line, Median, Shape, line_through, median_of, shape_of
-from chatsim.analysis.makeup import ALONE, ASIDE, BY_NAME, cold, makeup, slept_s
+from chatsim.analysis.fits import Line, Median, Shape, line_through, median_of, positive_shape
+from chatsim.analysis.makeup import ALONE, ASIDE, BY_NAME
 from chatsim.analysis.pace import Pace, pace_of
+from chatsim.analysis.rounds import Loads, Round, kinds_of, middle
 from chatsim.errors import UsageError
-from chatsim.live.calibration.loads import BURSTS, KEPT, LISTENERS, Server
-from chatsim.live.calibration.seen import Measured, Seen
-
-Round = Mapping[str, Seen]
+from chatsim.live.calibration.loads import LISTENERS, Server
+from chatsim.live.calibration.seen import Measured
 
 LONE_SHARE_MIN: Final = 0.5
 """A cost has a shape of its own where it is at least this share of the load that it was seen in: else what is seen is
@@ -48,20 +47,9 @@ DRIFT_MAX: Final = 1.15
 STOLEN_MAX: Final = 0.01
 """More than this share of the time that a host took from its guest is worth a word."""
 
-CUT: Final = 0.25
-"""So much of the rounds is left out at either end before they are averaged: what is left is as robust as a median
-against a few bad rounds, and averages what two speeds of a machine make of a load."""
-
-COMMIT_COLD_AFTER_S: Final = (0.001, 0.002, 0.004, 0.008, 0.016)
-"""For how long the log rests until a commit takes as long as it ever does: as `COLD_AFTER_S`."""
-
 COLD_AFTER_S: Final = (0.0001, 0.0002, 0.0004, 0.0008, 0.0016, 0.0032)
 """For how long a loop sleeps until it is cold: these are tried, and the one by which the loads are explained best
 counts."""
-
-SLEEPS_APART_MIN: Final = 4.0
-"""By so much long sleeps have to be longer than short ones (one load in ten lets it sleep longer, one shorter), or what
-they cost apart cannot be told."""
 
 DRAWS: Final = 400
 """How often rounds are drawn again for the intervals."""
@@ -151,9 +139,6 @@ _LOGS: Final = ("commit", "commit_cold", "commit_record")
 _LOOPS: Final = tuple(name for name in SAYS if name not in ("alone", "cold", *_LOGS, *_TOKENS))
 """Those that are the loop's time, and found together."""
 
-_BATCHES: Final = (("kept", 1), *((f"kept {count}", count) for count in BURSTS))
-"""Loads of the log that lasts, and how many records a commit of each has."""
-
 _SHAPED: Final = {
     "frame": "again",
     "frame_typing": "typing",
@@ -179,7 +164,7 @@ def costing(measured: Measured, draws: int = DRAWS) -> Costing:
     usual_s = float(np.median(measured.reference_s)) if measured.reference_s else 0.0
     drawn = _drawn(rounds, draws)
     power = _elasticity(rounds, drawn)
-    loads = _Loads(rounds, usual_s, 1.0 if power is None else power.value)
+    loads = Loads(rounds, usual_s, 1.0 if power is None else power.value)
     # What a wake-up costs shows between frames that come one by one and frames that come together.
     apart = loads.per_frame("typing", "wakes") - loads.per_frame("typing clump", "wakes")
     unknowns = [*_LOOPS, *ASIDE]
@@ -191,7 +176,7 @@ def costing(measured: Measured, draws: int = DRAWS) -> Costing:
     found = explained.costs | tokens
     if all(word in found for word in ALONE):
         found["alone"] = np.sum([found[word] for word in ALONE], axis=0)
-    commits = _Commits(loads, drawn, explained)
+    commits = Commits(loads, drawn, explained.costs, explained.cold_after_s)
     found |= commits.costs
     found.setdefault("wake", np.zeros(draws + 1))
     costs: dict[str, Cost] = {}
@@ -206,12 +191,12 @@ def costing(measured: Measured, draws: int = DRAWS) -> Costing:
             warnings.append(f"{name} came out as nothing, and is given as 0: measure on a quieter machine")
         costs[name] = Cost(name=name, says=says, seen=seen, shape=_shape(name, seen.value, loads))
     if "commit" in costs:
-        costs["commit"] = msgspec.structs.replace(costs["commit"], shape=_commit_shape(loads))
+        costs["commit"] = msgspec.structs.replace(costs["commit"], shape=commit_shape(loads))
     warnings += _complaints(measured)
     at_rest = loads.presence(0)
     points = {
         "batch": [(float(n), float(loads.presence(n) - at_rest)) for n in LISTENERS if n > 1],
-        "commit": [(float(n), float(_middle(loads.thread(name)))) for name, n in _BATCHES],
+        "commit": [(float(n), float(middle(loads.thread(name)))) for name, n in BATCHES],
     }
     fits = {name: line_through(*zip(*at, strict=True)) for name, at in points.items()}
     slower = measured.collecting_s / usual_s if usual_s and measured.collecting_s else 1.0
@@ -220,7 +205,7 @@ def costing(measured: Measured, draws: int = DRAWS) -> Costing:
         costs=costs,
         fits=fits,
         points=points,
-        overhead=_interval(np.array([_middle(loads.idle[one]) for one in drawn]), len(rounds)),
+        overhead=_interval(np.array([middle(loads.idle[one]) for one in drawn]), len(rounds)),
         memory_bytes={
             server: median_of([chunk.size_bytes / chunk.connections for chunk in chunks])
             for server, chunks in measured.memory.items()
@@ -238,79 +223,6 @@ def costing(measured: Measured, draws: int = DRAWS) -> Costing:
     )
 
 
-class _Loads:
-    """What the rounds showed, at the machine's usual speed: `usual_s` is what the reference work takes then, and
-    `power` that by which the server follows it."""
-
-    def __init__(self, rounds: Sequence[Round], usual_s: float, power: float = 1.0) -> None:
-        self.rounds = rounds
-        self.power = power
-        self._usual_s = usual_s
-        self.idle = np.array([self._loop_s(seen, "silence") / seen["silence"].wall_s for seen in rounds])
-        self._idle = _middle(self.idle)
-        self.idle_wakes = float(np.mean([seen["silence"].wakes / seen["silence"].wall_s for seen in rounds]))
-        self.levels = _levels(rounds)
-
-    def speed(self, one: Seen) -> float:
-        """How much slower than usual the machine was while this was seen."""
-        return float((one.reference_s / self._usual_s) ** self.power) if one.reference_s and self._usual_s else 1.0
-
-    def _loop_s(self, seen: Round, load: str) -> float:
-        return seen[load].loop_s / self.speed(seen[load])
-
-    def ops(self, load: str) -> FloatArray:
-        """The loop's time for one operation by round, without what a silent server uses (s), shape (rounds,)."""
-        of = [seen[load] for seen in self.rounds]
-        return np.array(
-            [(one.loop_s / self.speed(one) - self._idle * one.wall_s) / one.ops if one.ops else np.nan for one in of]
-        )
-
-    def parts(self, load: str, cold_after_s: float = 0.0) -> list[dict[str, float] | None]:
-        """What an operation was made of in each round; None where it is looked at otherwise, or was not played."""
-        of = [seen[load] for seen in self.rounds]
-        return [makeup(BY_NAME[load], one, self.idle_wakes, cold_after_s) if one.ops else None for one in of]
-
-    def amounts(self, load: str, words: Sequence[str], cold_after_s: float) -> FloatArray:
-        """How much of each cost an operation was made of by round, shape (rounds, words)."""
-        parts = self.parts(load, cold_after_s)
-        return np.array([[nan if part is None else part.get(word, 0.0) for word in words] for part in parts])
-
-    def sleeps_differ(self, names: Sequence[str]) -> bool:
-        """Whether some loads let the loop sleep so much longer than others that cold tells."""
-        slept = [slept_s(seen[name]) for name in names for seen in self.rounds]
-        short, long = np.percentile([each_s for each_s in slept if each_s < inf] or [0.0], [10, 90])
-        return bool(long > SLEEPS_APART_MIN * short)
-
-    def median(self, load: str) -> FloatArray:
-        """What the median operation takes by round (s), shape (rounds,)."""
-        of = [seen[load] for seen in self.rounds]
-        return np.array([np.median(one.each_s) / self.speed(one) if one.each_s else np.nan for one in of])
-
-    def thread(self, load: str) -> FloatArray:
-        """CPU time of the log's thread for one operation by round (s), shape (rounds,)."""
-        of = [seen[load] for seen in self.rounds]
-        return np.array([(one.cpu_s - one.loop_s) / one.ops / self.speed(one) for one in of])
-
-    def answered(self, load: str) -> FloatArray:
-        """How long an operation waited for its answer, in the mean by round (s), shape (rounds,)."""
-        of = [seen[load] for seen in self.rounds]
-        return np.array([_mean(one.answered_s) / self.speed(one) for one in of])
-
-    def rested(self, load: str) -> FloatArray:
-        """For how long nobody waited for an answer between two operations, in the mean by round (s): (rounds,)."""
-        of = [seen[load] for seen in self.rounds]
-        rests = [one.wall_s / one.ops - _mean(one.answered_s) if one.ops else nan for one in of]
-        return np.array([max(rest_s, 0.0) for rest_s in rests])
-
-    def presence(self, listeners: int) -> float:
-        """Of one change of presence that so many hear of, wake-ups included (s)."""
-        return float(_middle(self.ops(f"presence 1x{listeners} plain")))
-
-    def per_frame(self, load: str, what: str) -> float:
-        """Of a counter, for each frame sent."""
-        return float(_middle(np.array([getattr(seen[load], what) / seen[load].frames for seen in self.rounds])))
-
-
 class _Explained:
     """The costs that explain the loads best beside those that are known: `costs` has the best ones and those of each
     draw, shape (draws + 1,), as `known` has. `cold_after_s` is for how long the loop sleeps until it is cold, of those
@@ -318,17 +230,17 @@ class _Explained:
 
     def __init__(
         self,
-        loads: _Loads,
+        loads: Loads,
         unknowns: Sequence[str],
         draws: Sequence[npt.NDArray[np.int64]],
         known: Mapping[str, FloatArray],
     ) -> None:
         # How long a server sleeps depends on how busy it is kept: each level has rows of its own.
-        kinds = [loads.levels == level for level in np.unique(loads.levels)]
+        kinds = loads.kinds
         at = [[one[kind[one]] for kind in kinds] for one in draws]
         names = [name for name in BY_NAME if any(loads.parts(name))]
         seen = np.array([loads.ops(name) for name in names])
-        drawn = np.array([[_middle(seen[:, kind], axis=1) for kind in one] for one in at]).reshape(len(draws), -1)
+        drawn = np.array([[middle(seen[:, kind], axis=1) for kind in one] for one in at]).reshape(len(draws), -1)
         first = [next(filter(None, loads.parts(name))) for name in names]
         spent = np.array([[part.get(word, 0.0) for word in known] for part in first]) @ np.array([*known.values()])
         drawn -= np.tile(spent.T, len(kinds))
@@ -339,7 +251,7 @@ class _Explained:
         def design(cold_after_s: float) -> FloatArray:
             words = [*unknowns, "cold"] if cold_after_s else unknowns
             amounts = [loads.amounts(name, words, cold_after_s) for name in names]
-            return np.array([[_middle(each[kind]) for each in amounts] for kind in kinds]).reshape(best.size, -1)
+            return np.array([[middle(each[kind]) for each in amounts] for kind in kinds]).reshape(best.size, -1)
 
         tells = "wake" in unknowns and loads.sleeps_differ(names)
         tried = {after: design(after) for after in (COLD_AFTER_S if tells else (0.0,))}
@@ -353,7 +265,7 @@ class _Explained:
         self.unexplained = float(np.sqrt(np.mean((1.0 - made[:, told] @ found[0] / best) ** 2)))
 
 
-def _tokens(loads: _Loads, draws: Sequence[npt.NDArray[np.int64]]) -> dict[str, FloatArray]:
+def _tokens(loads: Loads, draws: Sequence[npt.NDArray[np.int64]]) -> dict[str, FloatArray]:
     """What looking at a token costs (s), by draw.
 
     It is little beside the handshake around it, a few of which take long: so it is the medians of both that differ by
@@ -362,25 +274,14 @@ def _tokens(loads: _Loads, draws: Sequence[npt.NDArray[np.int64]]) -> dict[str, 
     found = {}
     for word, server in _TOKENS.items():
         apart = loads.median(f"door expired {server}") - loads.median(f"door missing {server}")
-        found[word] = np.array([_middle(apart[one]) for one in draws])
+        found[word] = np.array([middle(apart[one]) for one in draws])
     return found
-
-
-def _levels(rounds: Sequence[Round]) -> FloatArray:
-    """How busy the loads of each round were to keep the server, shape (rounds,)."""
-    return np.array([next(iter(seen.values())).level for seen in rounds])
-
-
-def _kinds(rounds: Sequence[Round]) -> list[npt.NDArray[np.int64]]:
-    """The rounds of each level."""
-    levels = _levels(rounds)
-    return [np.flatnonzero(levels == level) for level in np.unique(levels)]
 
 
 def _drawn(rounds: Sequence[Round], draws: int) -> list[npt.NDArray[np.int64]]:
     """The rounds as they are, and then drawn again, as many of each level as there were."""
     generator = np.random.default_rng(0)
-    kinds = _kinds(rounds)
+    kinds = kinds_of(rounds)
     drawn = [np.concatenate([generator.choice(kind, kind.size) for kind in kinds]) for _ in range(draws)]
     return [np.arange(len(rounds)), *drawn]
 
@@ -390,23 +291,7 @@ def _elasticity(rounds: Sequence[Round], drawn: Sequence[npt.NDArray[np.int64]])
     names = [name for name in BY_NAME if all(name in seen and seen[name].ops for seen in rounds)]
     spent = np.array([[seen[name].loop_s / seen[name].ops for name in names] for seen in rounds])
     halves = np.array([[seen[name].halves_s or (nan, nan) for name in names] for seen in rounds])
-    return elasticity_of(np.moveaxis(halves.reshape(*spent.shape, 2), -1, 0), spent, _kinds(rounds), drawn)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return fmean(values) if values else nan
-
-
-def _middle(values: FloatArray, axis: int = 0) -> Any:
-    """The mean without the `CUT` lowest and highest of the values that are there, along an axis."""
-    ordered = np.sort(values, axis=axis)
-    ordered = np.moveaxis(ordered, axis, -1)
-    there = np.sum(~np.isnan(ordered), axis=-1)
-    cut = np.floor(CUT * there)
-    place = np.arange(ordered.shape[-1])
-    kept = (place >= cut[..., np.newaxis]) & (place < (there - cut)[..., np.newaxis])
-    with np.errstate(invalid="ignore"):
-        return np.where(kept, ordered, 0.0).sum(axis=-1) / kept.sum(axis=-1)
+    return elasticity_of(np.moveaxis(halves.reshape(*spent.shape, 2), -1, 0), spent, kinds_of(rounds), drawn)
 
 
 def _interval(drawn: FloatArray, rounds: int) -> Median:
@@ -415,53 +300,7 @@ def _interval(drawn: FloatArray, rounds: int) -> Median:
     return Median(float(drawn[0]), float(low), float(high), rounds)
 
 
-class _Commits:
-    """What a commit costs for each record in it, and how long one of one record keeps its ack waiting (s), by draw:
-    `cold_after_s` is for how long the log rests until a commit takes longer, of those that were tried (0: the loads do
-    not tell), and `busy` which share of a commit its thread works, by draw (None: they do not)."""
-
-    def __init__(self, loads: _Loads, draws: Sequence[npt.NDArray[np.int64]], explained: _Explained) -> None:
-        threads = {count: loads.thread(name) for name, count in _BATCHES}
-        slopes = [line_through(list(threads), [_middle(of[one]) for of in threads.values()]).slope for one in draws]
-        record = np.maximum(slopes, 0.0)
-        self.costs = {"commit_record": record}
-        self.cold_after_s = 0.0
-        self.busy: FloatArray | None = None
-        kinds = [loads.levels == level for level in np.unique(loads.levels)]
-        rests = np.array([loads.rested(name) for name in KEPT])
-        waited = np.array([self._waited(loads, name, explained, rests[place]) for place, name in enumerate(KEPT)])
-
-        def middles(of: FloatArray) -> FloatArray:
-            by_draw = [[_middle(of[:, one[kind[one]]], axis=1) for kind in kinds] for one in draws]
-            return np.array(by_draw).reshape(len(draws), -1)
-
-        drawn = middles(waited) - record[:, np.newaxis]
-        rested = middles(rests)[0]
-        if not np.isfinite(drawn).all():
-            return
-        tried = {after: np.column_stack([np.ones(rested.size), cold(rested, after)]) for after in COMMIT_COLD_AFTER_S}
-        self.cold_after_s = min(tried, key=lambda after: nnls(tried[after], drawn[0])[1])
-        found = np.array([nnls(tried[self.cold_after_s], one)[0] for one in drawn])
-        self.costs |= {"commit": found[:, 0], "commit_cold": found[:, 1]}
-        spent = middles(np.array([loads.thread(name) for name in KEPT])) - record[:, np.newaxis]
-        self.busy = np.clip(spent.sum(axis=1) / drawn.sum(axis=1), 0.0, 1.0)
-
-    @staticmethod
-    def _waited(loads: _Loads, name: str, explained: _Explained, rests_s: FloatArray) -> FloatArray:
-        """How long the ack of this load waited for the log alone, by round (s): beside what an ack takes from memory,
-        the loop is woken once more, and both wake-ups may be colder."""
-        waited: FloatArray = loads.answered(name) - loads.answered("said")
-        best = {word: drawn[0] for word, drawn in explained.costs.items()}
-        waited = waited - best.get("commit_heard", 0.0) - best.get("wake", 0.0)
-        if explained.cold_after_s:
-            slept = np.array([slept_s(seen["said"]) for seen in loads.rounds])
-            times = (loads.answered(name), rests_s)
-            colder = sum(cold(one, explained.cold_after_s) for one in times) - cold(slept, explained.cold_after_s)
-            waited = waited - best.get("cold", 0.0) * colder
-        return waited
-
-
-def _shape(name: str, cost_s: float, loads: _Loads) -> Shape | None:
+def _shape(name: str, cost_s: float, loads: Loads) -> Shape | None:
     """The shape of a cost that makes up most of the operations it is seen in, else none.
 
     What else an operation costs is taken off as its mean, so that its spread counts as the cost's: an upper bound.
@@ -474,28 +313,7 @@ def _shape(name: str, cost_s: float, loads: _Loads) -> Shape | None:
     if not own.size or cost_s < LONE_SHARE_MIN * float(own.mean()):
         return None
     rest = float(own.mean()) - cost_s
-    return _positive_shape((own - max(rest, 0.0)).tolist())
-
-
-def _commit_shape(loads: _Loads) -> Shape | None:
-    """Of commits that come soon after another, since most do, and that none kept waiting: what else an ack takes is
-    taken off as its median."""
-    load = next(iter(KEPT))
-    samples = [
-        (s - float(np.median(seen["said"].answered_s or (0.0,)))) / loads.speed(seen[load])
-        for seen in loads.rounds
-        for s in seen[load].alone_s
-    ]
-    return _positive_shape(samples)
-
-
-def _positive_shape(samples: Sequence[float]) -> Shape | None:
-    """The shape of samples of which a few may not be above 0; none where they are many, or too few are left."""
-    above = [sample for sample in samples if sample > 0]
-    try:
-        return shape_of(above) if len(above) >= 0.95 * len(samples) else None
-    except UsageError:
-        return None
+    return positive_shape((own - max(rest, 0.0)).tolist())
 
 
 def _drift(reference_s: Sequence[float]) -> float:

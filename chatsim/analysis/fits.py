@@ -6,6 +6,7 @@ family is good enough the samples speak for themselves. What the numbers are is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import sqrt
 from typing import Final, Literal, TypeAlias
 
@@ -154,6 +155,15 @@ def shape_of(samples: npt.ArrayLike) -> Shape:
     return Shape(
         family, float(cvs[family]), distances[family], array.size, float(array.mean()), tuple(edges.tolist()), distances
     )
+
+
+def positive_shape(samples: Sequence[float]) -> Shape | None:
+    """The shape of samples of which a few may not be above 0; none where they are many, or too few are left."""
+    above = [sample for sample in samples if sample > 0]
+    try:
+        return shape_of(above) if len(above) >= 0.95 * len(samples) else None
+    except UsageError:
+        return None
 
 
 def _distance(ordered: FloatArray, below: FloatArray) -> float:

@@ -122,7 +122,7 @@ class Effort(NamedTuple):
     jobs: int = 2
 
 
-FULL: Final = Effort(live=8, replications=4, attempts=2)
+FULL: Final = Effort(live=6, replications=4, attempts=2)
 QUICK: Final = Effort(live=2, replications=3, attempts=2)
 
 

@@ -175,6 +175,7 @@ def seen(
         level=level,
         each_s=tuple((each + (0.0 if doors else costs["wake"])).tolist()),
         answered_s=(answered_s,) * ops if load.timed else (),
+        alone_s=(answered_s,) * ops if load.timed else (),
     )
 
 

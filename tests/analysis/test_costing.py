@@ -9,9 +9,8 @@ import pytest
 from chatsim.analysis.costing import Costing
 from chatsim.analysis.costing import costing as costing_of
 from chatsim.errors import UsageError
-from chatsim.live.calibration.loads import KEPT
 from chatsim.live.calibration.seen import Measured
-from tests.analysis.planted import COMMIT_COLD_AFTER_S, COMMIT_CPU_S, COSTS_S, IDLE, OPS, measured
+from tests.analysis.planted import COMMIT_CPU_S, COSTS_S, IDLE, measured
 
 EXACT = measured(cv=0.0)
 DRAWS = 20
@@ -67,18 +66,6 @@ def test_one_alone_is_the_sum_of_its_parts_and_a_turn_is_a_line() -> None:
     assert batch.r2 == pytest.approx(1.0)
     assert found.fits["commit"].intercept == pytest.approx(COMMIT_CPU_S)
     assert found.fits["commit"].slope == pytest.approx(COSTS_S["commit_record"])
-
-
-def test_a_commit_has_a_share_of_work_and_one_of_the_disk() -> None:
-    found = costing(EXACT)
-    assert found.commit_cold_after_s == COMMIT_COLD_AFTER_S
-    # Of all that the commits of one record took, whatever the log had rested.
-    rested = np.array([EXACT.rounds[0][name].wall_s / OPS for name in KEPT])
-    answered = np.array([EXACT.rounds[0][name].answered_s[0] for name in KEPT])
-    colder = 1 - np.exp(-(rested - answered) / COMMIT_COLD_AFTER_S)
-    took_s = COSTS_S["commit"] + COSTS_S["commit_cold"] * colder
-    assert found.commit_busy is not None
-    assert found.commit_busy.value == pytest.approx(COMMIT_CPU_S * len(KEPT) / took_s.sum())
 
 
 def test_noisy_rounds_give_intervals_that_hold_what_was_planted() -> None:
