@@ -116,6 +116,7 @@ def kinds_of(rounds: Sequence[Round]) -> list[npt.NDArray[np.int64]]:
 
 
 def mean_of(values: Sequence[float]) -> float:
+    """The mean of the values, nan of none."""
     return fmean(values) if values else nan
 
 

@@ -9,12 +9,39 @@ What a commit takes, and what an answer leads to, is left to the node.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf
+from math import expm1, inf
 from typing import Any
 
 from chatsim.core.effects import Record
+from chatsim.people.streams import Draws
+from chatsim.scenario.costs import Costs
 from chatsim.sim.engine import Engine
 from chatsim.sim.event_loop import EventLoop
+
+
+class CommitTime:
+    """How long commits take (s): by the costs, each of which `cost_s` says for one piece of work, and the log's own
+    latency."""
+
+    def __init__(self, costs: Costs, cost_s: Callable[[str], float], latency: Draws) -> None:
+        self._cost_s = cost_s
+        self._latency = latency
+        self._busy = None if costs.commit_busy is None else costs.commit_busy.mean
+        self._cold_after_s = inf if costs.commit_cold_after is None else costs.commit_cold_after.mean
+
+    def __call__(self, records: int, rested_s: float) -> tuple[float, float]:
+        """For how long a commit of so many records has the log's thread at work when that has rested for so long, and
+        for how long it waits for the disk (s)."""
+        each_s = sum(self._cost_s("commit_record") for _ in range(records))
+        took_s = self._cost_s("commit")
+        if self._cold_after_s < inf:
+            took_s += self._cost_s("commit_cold") * -expm1(-rested_s / self._cold_after_s)
+        busy = self._busy or 0.0
+        return busy * took_s + each_s, (1.0 - busy) * took_s + self._latency.next()
+
+    def on(self, loop: EventLoop) -> EventLoop | None:
+        """The loop, where the thread works on its core."""
+        return None if self._busy is None else loop
 
 
 class Commits:

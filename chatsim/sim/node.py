@@ -36,8 +36,7 @@ from chatsim.people.script import SETTLE_S
 from chatsim.people.streams import Draws, Streams
 from chatsim.scenario.costs import FINER, OF_COMMITS, WORDS, Collections, Costs
 from chatsim.scenario.distributions import Distribution
-from chatsim.sim.backlog import Backlog
-from chatsim.sim.commits import Commits
+from chatsim.sim.commits import Commits, CommitTime
 from chatsim.sim.company import Company
 from chatsim.sim.engine import Engine
 from chatsim.sim.event_loop import EventLoop
@@ -141,7 +140,6 @@ class Node:
         finer = (*FINER, *OF_COMMITS)
         told_apart = [word for word in finer if isinstance(getattr(costs, word), Distribution)]
         self._cold_after_s = inf if costs.cold_after is None else costs.cold_after.mean
-        self._commit_cold_after_s = inf if costs.commit_cold_after is None else costs.commit_cold_after.mean
         self._draws = {word: streams.draws(f"cost/{word}", 0, getattr(costs, word)) for word in (*WORDS, *told_apart)}
         self._fixed: dict[str, float | None] = dict.fromkeys(finer, 0.0)
         self._fixed |= {word: draws.constant for word, draws in self._draws.items()}
@@ -156,9 +154,8 @@ class Node:
 
         self._price(durable=durable)
         self._plain = isinstance(self._recipient_s, float) and isinstance(self._write_s, float) and not self._owes
-        self._commit_busy = None if costs.commit_busy is None else costs.commit_busy.mean
-        shares = None if self._commit_busy is None else self.loop
-        self.commits = Commits(engine, self._commit_s, self._committed, shares) if durable else None
+        takes = CommitTime(costs, self.cost_s, self._log_latency)
+        self.commits = Commits(engine, takes, self._committed, takes.on(self.loop)) if durable else None
 
     def _price(self, *, durable: bool) -> None:
         """Where costs are told apart more finely, the rough ones are looked up and no longer plain numbers."""
@@ -391,7 +388,7 @@ class Node:
             self.let_go(now, pipe, None)
         else:
             pipe.server_open = False
-            _breaks_off(pipe)
+            pipe.break_off()
             self.departed[code] = self.departed.get(code, 0) + 1
             self._work(now, 0.0, "disconnect", self.handler.disconnect, pipe.name)
             del self.pipes[pipe.name]
@@ -405,7 +402,7 @@ class Node:
     def _drop(self, now: float, pipe: Pipe, _: Any) -> None:
         """The peer has not answered a close in time: what still waits for it here is lost."""
         if pipe.name in self._parting:
-            _breaks_off(pipe)
+            pipe.break_off()
             self.engine.at(pipe.down.breaks(now), self._crowd.cut, pipe)
             self.let_go(now, pipe, None)
 
@@ -524,7 +521,7 @@ class Node:
         self._armed_at = self._draining_since = inf
         for pipe in self.pipes.values():
             pipe.server_open = False
-            _breaks_off(pipe)
+            pipe.break_off()
             self.engine.at(pipe.down.arrival(now, 0), self._crowd.cut, pipe)
         for pipe in self.knocking.values():
             self.engine.at(pipe.down.arrival(now, 0), self._crowd.turned_away, pipe)
@@ -729,16 +726,6 @@ class Node:
         else:
             self._work(now, cost_s, "appended", self.handler.appended, self.log.append(record))
 
-    def _commit_s(self, records: int, rested_s: float) -> tuple[float, float]:
-        """For how long a commit of so many records has the log's thread at work when that has rested for so long, and
-        for how long it waits for the disk (s)."""
-        each_s = sum(self.cost_s("commit_record") for _ in range(records))
-        took_s = self.cost_s("commit")
-        if self._commit_cold_after_s < inf:
-            took_s += self.cost_s("commit_cold") * -expm1(-rested_s / self._commit_cold_after_s)
-        busy = self._commit_busy or 0.0
-        return busy * took_s + each_s, (1.0 - busy) * took_s + self._log_latency.next()
-
     def _committed(self, now: float, batch: list[Record]) -> None:
         cost_s = self.cost_s("commit_heard")
         for record in batch:
@@ -766,19 +753,18 @@ class Node:
                 engine.each(self._deliver, arrivals, effect.message)
         elif isinstance(effect, Ping):
             pinged = [self.pipes[name] for name in effect.to]
-            if self.limits:
-                for pipe in pinged:
-                    if pipe.queues:
-                        self._backlog(pipe).put(at, 2, self._crowd.pinged, [pipe])
-                pinged = [pipe for pipe in pinged if not pipe.queues]
-            engine.each(self._crowd.pinged, [(pipe.arrival(at, 2), pipe) for pipe in pinged])
+            queueing = [pipe for pipe in pinged if pipe.queues] if self.limits else []
+            for pipe in queueing:
+                pipe.queue(engine).put(at, 2, self._crowd.pinged, [pipe])
+            free = [pipe for pipe in pinged if pipe not in queueing] if queueing else pinged
+            engine.each(self._crowd.pinged, [(pipe.arrival(at, 2), pipe) for pipe in free])
         elif isinstance(effect, Watch):
             engine.at(at, self._look, self.pipes[effect.to])
         else:
             pipe = self.pipes.pop(effect.to)
             size = 4 + len(effect.reason)
             if pipe.queues:
-                self._backlog(pipe).put(at, size, self._crowd.closed, (pipe,), effect.code)
+                pipe.queue(self.engine).put(at, size, self._crowd.closed, (pipe,), effect.code)
             else:
                 engine.at(pipe.down.arrival(at, size), self._crowd.closed, (pipe,), effect.code)
             if pipe.hung_up:
@@ -795,22 +781,16 @@ class Node:
             if not pipe.queues:
                 self.engine.at(pipe.arrival(at, size), self._deliver, (pipe,), message)
                 continue
-            backlog = self._backlog(pipe)
+            backlog = pipe.queue(self.engine)
             backlog.put(at, size, self._deliver, (pipe,), message)
             queued = backlog.queued_bytes(at)
             if queued > 0.0:
                 self.engine.at(at, self._pressed, pipe, (int(queued), backlog.frames(at)))
 
-    def _backlog(self, pipe: Pipe) -> Backlog:
-        if pipe.backlog is None:
-            pipe.backlog = Backlog(self.engine, pipe.down)
-        return pipe.backlog
-
     def _look(self, now: float, pipe: Pipe, _: Any) -> None:
         """The handler hears when nothing waits for the connection any more."""
-        backlog = pipe.backlog
-        again_at = pipe.down.leaves_at if backlog is None else backlog.leaves_at(now)
-        if again_at > now or (backlog is not None and backlog.waits):
+        again_at = pipe.waits_until(now)
+        if again_at is not None:
             self.engine.at(again_at, self._look, pipe)
         elif pipe.server_open:
             self._work(now, 0.0, "pressure", self.handler.pressure, pipe.name, 0, 0)
@@ -818,9 +798,3 @@ class Node:
     def _pressed(self, now: float, pipe: Pipe, queued: tuple[int, int]) -> None:
         if pipe.server_open:
             self._work(now, 0.0, "pressure", self.handler.pressure, pipe.name, *queued)
-
-
-def _breaks_off(pipe: Pipe) -> None:
-    """What still waits for the connection at the server is lost."""
-    if pipe.backlog is not None:
-        pipe.backlog.clear()

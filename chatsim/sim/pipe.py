@@ -11,6 +11,7 @@ from typing import Any
 from chatsim.network.link import Link
 from chatsim.people.people import Device
 from chatsim.sim.backlog import Backlog
+from chatsim.sim.engine import Engine
 
 _NEVER = -inf
 """One float for all: written out, `-inf` is a new object each time, and there are many connections."""
@@ -79,10 +80,28 @@ class Pipe:
         self.backlog: Backlog | None = None
         self.held: list[tuple[Any, Any]] = []
 
+    def queue(self, engine: Engine) -> Backlog:
+        """What waits for the device at the server, to be added to."""
+        if self.backlog is None:
+            self.backlog = Backlog(engine, self.down)
+        return self.backlog
+
+    def break_off(self) -> None:
+        """The connection has ended: what still waits for it at the server is lost."""
+        if self.backlog is not None:
+            self.backlog.clear()
+
     @property
     def queues(self) -> bool:
         """Whether what is written may have to wait for bandwidth, or does: nothing overtakes it."""
         return self.limited or (self.backlog is not None and self.backlog.waits)
+
+    def waits_until(self, now: float) -> float | None:
+        """When to look again whether anything waits for the way down; None where nothing does."""
+        if self.backlog is None:
+            return self.down.leaves_at if self.down.leaves_at > now else None
+        again_at = self.backlog.leaves_at(now)
+        return again_at if again_at > now or self.backlog.waits else None
 
     def queued_bytes(self, now: float) -> float:
         """Bytes that wait for the bandwidth of the way down."""

@@ -64,6 +64,7 @@ def test_the_answer_comes_first_and_the_report_is_written(capsys: Capture, tmp_p
     assert {path.name for path in (tmp_path / "out" / "capacity").iterdir()} == {
         "capacity.json",
         "knee.csv",
+        "waits.csv",
         "knee.png",
         "tornado.csv",
         "tornado.png",

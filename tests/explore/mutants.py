@@ -390,8 +390,8 @@ MUTANTS = (
     one(
         "the simulated node never hears of pressure",
         "sim/node.py",
-        "self.engine.at(at, self._pressed, pipe, (int(queued), len(leaving)))",
-        "assert leaving",
+        "self.engine.at(at, self._pressed, pipe, (int(queued), backlog.frames(at)))",
+        "assert backlog.frames(at)",
         by=("queue_limit",),
     ),
     one(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from math import exp, inf
 from typing import Any
 
 import pytest
 from msgspec import Raw
 
 from chatsim.core.effects import Record
-from chatsim.sim.commits import Commits
+from chatsim.people.streams import Streams
+from chatsim.scenario.costs import read_costs
+from chatsim.scenario.distributions import Constant
+from chatsim.sim.commits import Commits, CommitTime
 from chatsim.sim.engine import Engine
 from chatsim.sim.event_loop import EventLoop
 
@@ -106,3 +110,24 @@ def test_a_node_that_ends_forgets_what_was_on_its_way() -> None:
     world.add(1.7, "c")
     world.engine.run(10.0)
     assert world.done == [(2.8, "c")]
+
+
+def test_a_commits_time_is_its_records_its_rest_and_what_the_disk_takes() -> None:
+    words = {
+        "commit": "1s",
+        "commit_record": "10ms",
+        "commit_cold": "2s",
+        "commit_cold_after": "1s",
+        "commit_busy": 0.25,
+    }
+    latency = Streams(0).draws("log/latency", 0, Constant(value=0.5))
+    spent = {"commit": 1.0, "commit_record": 0.01, "commit_cold": 2.0}
+    takes = CommitTime(read_costs(words), spent.__getitem__, latency)
+    took_s = 1.0 + 2.0 * (1.0 - exp(-3.0))
+    assert takes(4, 3.0) == pytest.approx((0.25 * took_s + 0.04, 0.75 * took_s + 0.5))
+    assert takes(1, inf) == pytest.approx((0.25 * 3.0 + 0.01, 0.75 * 3.0 + 0.5)), "nobody has committed yet"
+    loop = EventLoop()
+    assert takes.on(loop) is loop
+    alone = CommitTime(read_costs({"commit": "1s"}), {"commit": 1.0, "commit_record": 0.0}.__getitem__, latency)
+    assert alone(4, 3.0) == (0.0, 1.5)
+    assert alone.on(loop) is None

@@ -8,8 +8,9 @@ import pytest
 
 from chatsim.core.client import ChatClient, ClientConfig
 from chatsim.live.framing import text_frame
-from chatsim.network.link import Link
+from chatsim.network.link import HELD_BYTES_MAX, Link
 from chatsim.people.people import Device, Person
+from chatsim.sim.engine import Engine
 from chatsim.sim.pipe import Pipe, frame_bytes, lane
 
 
@@ -46,3 +47,23 @@ def test_what_is_of_one_connection_is_of_one_lane() -> None:
     assert lane(pipes[0]) == lane((pipes[0],)) == lane([pipes[0], pipes[1]])
     assert len({lane(what) for what in (*pipes, *devices, None)}) == 5
     assert lane(None) == lane(3) == lane(()) == 0
+
+
+def test_what_waits_for_a_device_waits_at_the_server_until_the_connection_ends() -> None:
+    person = Person(0, "ann", "g", "s", typing=False)
+    device = Device(0, person, ChatClient(ClientConfig(), user="ann", seed=1))
+    engine = Engine()
+    pipe = Pipe(1, device, Link(), Link(bandwidth_bit_per_s=8.0 * HELD_BYTES_MAX), limited=True)
+    pipe.break_off()
+    assert (pipe.queued_bytes(0.0), pipe.waits_until(0.0)) == (0.0, None)
+    for _ in range(3):
+        pipe.queue(engine).put(0.0, HELD_BYTES_MAX, lambda now, a, b: None, pipe)
+    assert pipe.queue(engine) is pipe.backlog
+    assert pipe.queued_bytes(0.0) == 3 * HELD_BYTES_MAX
+    assert pipe.waits_until(0.5) == 2.0, "two are on their way: one is as much as is held, and not more"
+    # Nothing overtakes what waits, also when the bandwidth is there again.
+    pipe.limited = False
+    assert pipe.queues
+    pipe.break_off()
+    assert not pipe.queues
+    assert pipe.queued_bytes(0.5) == 1.5 * HELD_BYTES_MAX
