@@ -63,7 +63,8 @@ def test_what_waits_for_a_device_waits_at_the_server_until_the_connection_ends()
     assert pipe.waits_until(0.5) == 2.0, "two are on their way: one is as much as is held, and not more"
     # Nothing overtakes what waits, also when the bandwidth is there again.
     pipe.limited = False
-    assert pipe.queues
+    queues = [pipe.queues]
     pipe.break_off()
-    assert not pipe.queues
+    queues.append(pipe.queues)
+    assert queues == [True, False]
     assert pipe.queued_bytes(0.5) == 1.5 * HELD_BYTES_MAX
