@@ -264,7 +264,8 @@ def _collections(value: Mapping[str, object]) -> Collections:
     found += [((), f"{word} is missing: say both {' and '.join(PAUSES)}") for word in PAUSES if word not in value]
     every, given = value.get("every", 1), value.get("pauses", [0])
     first = value.get(FIRST, every)
-    for word, number in (("every", every), (FIRST, first)):
+    for word in ("every", FIRST):
+        number = value.get(word, 1)
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
             found.append(((word,), f"{number} is no number of stored messages: write a whole number from 1"))
     pauses: list[float] = []
