@@ -410,8 +410,9 @@ class Validator:
             ("pings", "pings half as far apart again", rarer, 1 / 3),
             ("retries", *_NO_RETRY, 1.0),
         ):
-            # So much of them is missing then: where that is hardly more than may differ, nothing is to be found out.
-            if share * live[0].counts[counter] > 2 * NEAR_COUNT:
+            # So much of them is missing then: where that is no more than may differ, nothing is to be found out.
+            there_are = live[0].counts[counter]
+            if share * there_are > may_differ(counter, there_are):
                 wrong = self._all(calibration, (one._replace(changes=changes) for one in same))
                 found[f"{kind} ({name})"] = counter in differences(live, wrong) and counter not in right.counts
         return found
@@ -458,10 +459,14 @@ def differences(live: Sequence[Sight], simulated: Sequence[Sight]) -> dict[str, 
     for real, told in zip(live, simulated, strict=True):
         for name in (*SAME, *NEAR):
             a, b = real.counts[name], told.counts[name]
-            allowed = max(NEAR_SHARE * max(a, b), NEAR_COUNT) if name in NEAR else 0
-            if abs(a - b) > allowed:
+            if abs(a - b) > may_differ(name, max(a, b)):
                 found[name] = (a, b)
     return found
+
+
+def may_differ(counter: str, larger: int) -> float:
+    """By how much two counts may differ, the larger of which is this."""
+    return max(NEAR_SHARE * larger, NEAR_COUNT) if counter in NEAR else 0
 
 
 def crowd_share(result: RunResult) -> float:

@@ -36,6 +36,7 @@ from chatsim.runner.validate import (
     imitation,
     lateness,
     load_of,
+    may_differ,
     pairs,
     sight,
     times,
@@ -427,6 +428,11 @@ def test_the_way_is_what_is_left_beside_the_costs() -> None:
     validator = Validator(made(), EFFORT, play_live=Wire())
     assert validator.measure_path() == ""
     assert validator.path_s == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("counter", "larger", "allowed"), [("pings", 10, 5), ("pings", 100, 10), ("sent", 100, 0)])
+def test_counts_that_timers_decide_may_differ_a_little(counter: str, larger: int, allowed: int) -> None:
+    assert may_differ(counter, larger) == allowed
 
 
 def test_counts_are_the_same_or_near(small: Scenario) -> None:
