@@ -120,7 +120,7 @@ class ChatProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._done_waiting()
-        self._parser = self._edge = None
+        self._forget()
         if self._state is not None:
             self._state.connections.discard(self)
         if self._outlet is not None:
@@ -161,7 +161,8 @@ class ChatProtocol(asyncio.Protocol):
         parser.receive_data(data)
         events = parser.events_received()
         self.gate.driver.heard(len(events), len(data))
-        if self._take(events):
+        # What is taken may be the last word of this peer: then nothing is left of the parser.
+        if self._take(events) and self._parser is not None:
             if parser.parser_exc is not None:
                 self._broken(parser.parser_exc)
             elif parser.handshake_exc is not None and self._outlet is None and not self._transport.is_closing():
@@ -257,9 +258,21 @@ class ChatProtocol(asyncio.Protocol):
         driver, peer = self.gate.driver, self._transport.get_extra_info("peername")
         said = {"status": denial.status} | ({"peer": f"{peer[0]}"} if isinstance(peer, tuple) and peer else {})
         driver.often.tell(driver.now(), logging.INFO, "handshake refused", denial.code, **said)
-        self._parser = self._edge = None
+        self._forget()
         self._transport.write(denial_bytes(denial))
         self._transport.close()
+
+    def _forget(self) -> None:
+        """No more is parsed. A parser and its generator hold each other, and what it has raised holds both: taken
+        apart, they are gone at once, and nothing of a connection that has ended waits for a collector."""
+        parser, self._parser, self._edge = self._parser, None, None
+        if parser is None:
+            return
+        fault: BaseException | None = parser.parser_exc or parser.handshake_exc
+        while fault is not None:
+            fault.__traceback__ = None
+            fault = fault.__context__
+        vars(parser).clear()
 
     def _done_waiting(self) -> None:
         if self._deadline is not None:
@@ -363,7 +376,7 @@ class ChatProtocol(asyncio.Protocol):
         assert self._parser is not None
         answer = b"".join(self._parser.data_to_send())
         said = self._parser.close_rcvd
-        self._parser = self._edge = None
+        self._forget()
         driver = self.gate.driver
         if outlet.deadline is None:
             driver.leave(outlet, ABNORMAL if said is None else said.code)
@@ -375,7 +388,7 @@ class ChatProtocol(asyncio.Protocol):
 
     def _broken(self, problem: Exception) -> None:
         """The parser has given up: no more is read from this peer, and our close is the last word."""
-        self._parser = self._edge = None
+        self._forget()
         outlet = self._outlet
         if outlet is None:
             self._transport.close()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import resource
@@ -35,6 +34,7 @@ from chatsim.core.tokens import Keys, Minter, minter_of
 from chatsim.errors import HarnessError, UsageError
 from chatsim.journal.steps import Footer, Header, JournalWriter
 from chatsim.live.access import AccessLog
+from chatsim.live.collector import spared_collector
 from chatsim.live.driver import Driver
 from chatsim.live.events import tell
 from chatsim.live.front import front_for
@@ -64,14 +64,6 @@ BACKLOG = 2048
 
 UNSENT_BYTES_MAX = 64 * 1024
 """What the kernel may hold of one connection beyond what it has sent."""
-
-COLLECT_AFTER = (50_000, 2, 5)
-"""Thresholds of the cycle collector: objects, then collections of the next younger generation.
-
-Every message kept for replay is some tracked objects that live for minutes: with Python's own threshold of 700 they are
-walked through so often that it takes a seventh of a busy server's time or more. What it is there for are the cycles
-that ended connections leave behind, some 25 objects each: those of 20,000 at most wait for a whole collection.
-"""
 
 PRUNE_S_MIN, PRUNES = 1.0, 10
 """How often what is older than `history_for` is removed: every tenth of it, but within a second and `PRUNE_S`."""
@@ -175,7 +167,11 @@ def run(settings: ServerSettings, *, ready: Callable[[str], None], held: bool = 
             _when_let_go(loop, stop.set)
         return await serve(settings, ready=ready, stop=stop)
 
-    with _spared_collector(), _every_descriptor(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with (
+        _every_descriptor(),
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        spared_collector(runner.get_loop().call_soon_threadsafe),
+    ):
         return runner.run(until_told())
 
 
@@ -203,20 +199,6 @@ def _every_descriptor() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
-@contextlib.contextmanager
-def _spared_collector() -> Iterator[None]:
-    """Have this process's cycle collector run seldom: what was loaded is left out of it, and it waits for more."""
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 async def serve(settings: ServerSettings, *, ready: Callable[[str], None], stop: asyncio.Event) -> dict[str, Any]:

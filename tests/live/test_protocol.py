@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
 from itertools import pairwise
 from typing import Any, cast
+from weakref import ref
 
 import jwt
 import pytest
@@ -417,6 +419,52 @@ class Inside:
         ended = (self.transport.closed, self.transport.ended, self.transport.aborted)
         # The head of the answer has the date of the machine in it.
         return self.world.notes.steps, self.transport.writes[1:], ended, statistics["frames_in"], statistics["bytes_in"]
+
+
+def _leaves(inside: Inside, *, by: str) -> None:
+    if by == "lost":
+        inside.protocol.connection_lost(None)
+        return
+    inside.feed(
+        {
+            "closed": client_frame(8, b"\x03\xe8"),
+            "broken": client_frame(3, b""),
+            "too large": client_frame(1, b"x" * 301),
+            "bad UTF-8": client_frame(1, b"\xff"),
+            "half a frame": client_frame(1, b"x" * 30)[:9],
+        }[by]
+    )
+    inside.protocol.connection_lost(None)
+
+
+@pytest.mark.parametrize("by", ["lost", "closed", "broken", "too large", "bad UTF-8", "half a frame"])
+def test_an_ended_connection_leaves_nothing_to_a_collector(by: str) -> None:
+    """The library's parser holds itself: eight objects of every connection waited for a collection of everything."""
+    insides = [Inside(by_library=True) for _ in range(3)]
+    parsers = [ref(cast(object, inside.protocol._parser)) for inside in insides]
+    gc.disable()
+    try:
+        for inside in insides:
+            _leaves(inside, by=by)
+        assert [parser() for parser in parsers] == [None] * 3
+    finally:
+        gc.enable()
+
+
+def test_nor_does_a_refused_one() -> None:
+    world = World()
+    kind = protocol_for(Gate(world.driver, Keys((SECRET,)), HandlerConfig()))
+    gc.disable()
+    try:
+        for request in (upgrade("x"), upgrade("x").replace(b"/ws", b"/no"), b"GET /ws HTTP/1.1\r\n\r\n", b"no\r\n\r\n"):
+            protocol = kind(_loop=cast(asyncio.AbstractEventLoop, world.loop))
+            protocol.connection_made(cast(asyncio.Transport, FakeTransport()))
+            parser = ref(cast(object, protocol._parser))
+            protocol.data_received(request)
+            protocol.connection_lost(None)
+            assert parser() is None, request
+    finally:
+        gc.enable()
 
 
 _said = st.builds(

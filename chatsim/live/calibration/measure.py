@@ -68,10 +68,10 @@ class Effort(NamedTuple):
     churn: int
 
 
-FULL: Final = Effort(rounds=50, load_s=0.05, warm_ops=20, idle=200, chunks=5, churn=120_000)
-QUICK: Final = Effort(rounds=5, load_s=0.03, warm_ops=6, idle=25, chunks=4, churn=30_000)
+FULL: Final = Effort(rounds=50, load_s=0.05, warm_ops=20, idle=200, chunks=5, churn=40_000)
+QUICK: Final = Effort(rounds=5, load_s=0.03, warm_ops=6, idle=25, chunks=4, churn=10_000)
 
-CHURN_STEP: Final = 500
+CHURN_STEP: Final = 200
 """After so many messages it is looked whether the collector has run."""
 
 ORDER_SEED: Final = 5
