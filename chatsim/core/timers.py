@@ -2,8 +2,8 @@
 
 Rule: `next_at` may be early, never late. An entry that lost its meaning is found so when it surfaces; where its owner
 can tell it before, those at the front go two at a time, with each that is added, and those behind one that still means
-something together, whenever they may be half of all: none are hoarded, and hardly ever are all of them looked at in one
-go. What an entry means is left to its owner.
+something a few at a time, whenever they may be a third of all: none are hoarded, and never are all of them looked at in
+one go, which would keep a loop for milliseconds. What an entry means is left to its owner.
 """
 
 from __future__ import annotations
@@ -18,13 +18,20 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 SIFTED_MIN = 64
-"""So few entries are never looked through for those without a meaning."""
+"""So few entries are never hoarded."""
+
+SIFTED_BEGINS_MIN = 48
+"""So few are never looked through for those without a meaning: with a third more there are `SIFTED_MIN`."""
+
+SIFTED_WITH_EACH = 4
+"""So many are looked at with each that is added, from when there are half as many more as were left the last time: so
+there are no more than twice as many at the end, when a third as many have come meanwhile."""
 
 
 class Line(Generic[T]):
     """Entries that all wait the same time, so that they come due in the order in which they were added."""
 
-    __slots__ = ("_items", "_means", "_sifted_at", "_since", "_wait_s")
+    __slots__ = ("_items", "_means", "_sifted_at", "_since", "_unsifted", "_unsifted_since", "_wait_s")
 
     def __init__(self, wait_s: float, means: Callable[[T], bool] | None = None) -> None:
         """`wait_s` is how long each entry waits; `means` says whether one still has a meaning.
@@ -33,19 +40,27 @@ class Line(Generic[T]):
         """
         self._wait_s = wait_s
         self._means = means
-        self._sifted_at = SIFTED_MIN
+        self._sifted_at = _begins(0)
         # Two lines side by side and not one of pairs, with the moment of adding and not the one that is due: a message
         # waits minutes here and in other lines, where a pair takes 56 bytes and a number of its own 24 more.
         self._since: deque[float] = deque()
         self._items: deque[T] = deque()
+        # While it is sifted, what is behind these: the front is never empty where there is something.
+        self._unsifted_since: deque[float] = deque()
+        self._unsifted: deque[T] = deque()
 
     def add(self, now: float, item: T) -> None:
         """Wait from `now` on, which never lies before that of an earlier entry."""
+        if self._unsifted:
+            self._unsifted_since.append(now)
+            self._unsifted.append(item)
+            self._sift(SIFTED_WITH_EACH)
+            return
         self._since.append(now)
         self._items.append(item)
         # Written out here: every message waits in a line, and hardly anything is ever put.
         means, items = self._means, self._items
-        if means is None or len(items) <= SIFTED_MIN:
+        if means is None or len(items) <= SIFTED_BEGINS_MIN:
             return
         # Two for each that comes: so the front keeps up.
         if not means(items[0]):
@@ -53,28 +68,49 @@ class Line(Generic[T]):
             if not means(items[0]):
                 self.shift()
         if len(items) > self._sifted_at:
-            self._sift(means)
+            self._begin_to_sift()
 
     def put(self, since: float, item: T) -> None:
         """Wait from a moment that may lie before that of earlier entries: behind those that do not wait from later on.
 
         Where it does, it takes as long as there are entries; `add` never does.
         """
-        if not self._since or self._since[-1] <= since:
+        last = self._unsifted_since or self._since
+        if not last or last[-1] <= since:
             self.add(since, item)
             return
+        self._sift(len(self._unsifted))
         place = bisect_right(self._since, since)
         self._since.insert(place, since)
         self._items.insert(place, item)
         if self._means is not None and len(self._items) > self._sifted_at:
-            self._sift(self._means)
+            self._begin_to_sift()
+            self._sift(len(self._unsifted))
 
-    def _sift(self, means: Callable[[T], bool]) -> None:
-        """Throw out what means nothing any more, and look again when there is twice as much as is left."""
-        left = [(since, item) for since, item in zip(self._since, self._items, strict=True) if means(item)]
-        self._since = deque(since for since, _ in left)
-        self._items = deque(item for _, item in left)
-        self._sifted_at = max(SIFTED_MIN, 2 * len(left))
+    def _begin_to_sift(self) -> None:
+        """Have what means nothing any more thrown out bit by bit; the first one may stay until it surfaces."""
+        self._unsifted_since, self._since = self._since, self._unsifted_since
+        self._unsifted, self._items = self._items, self._unsifted
+        self._draw_up()
+
+    def _draw_up(self) -> None:
+        """The first of what is unsifted is the first of all."""
+        self._since.append(self._unsifted_since.popleft())
+        self._items.append(self._unsifted.popleft())
+
+    def _sift(self, most: int) -> None:
+        """Look at so many more; at the end of all, it is seen when it is to begin again."""
+        means, unsifted = self._means, self._unsifted
+        if not unsifted:
+            return
+        for _ in range(min(most, len(unsifted))):
+            if means is None or means(unsifted[0]):
+                self._draw_up()
+            else:
+                self._unsifted_since.popleft()
+                unsifted.popleft()
+        if not unsifted:
+            self._sifted_at = _begins(len(self._items))
 
     @property
     def next_at(self) -> float:
@@ -89,18 +125,29 @@ class Line(Generic[T]):
     def shift(self) -> float:
         """Take the first entry away, due or not; returns since when it waited."""
         self._items.popleft()
-        return self._since.popleft()
+        since = self._since.popleft()
+        if self._unsifted and not self._items:
+            self._draw_up()
+        return since
 
     def pop(self, now: float) -> T | None:
         """The first entry if it is due, else None."""
         since = self._since
         if since and since[0] + self._wait_s <= now:
             since.popleft()
-            return self._items.popleft()
+            item = self._items.popleft()
+            if self._unsifted and not since:
+                self._draw_up()
+            return item
         return None
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self._items) + len(self._unsifted)
+
+
+def _begins(left: int) -> int:
+    """With how many entries sifting begins, where so many were left the last time."""
+    return max(SIFTED_BEGINS_MIN, left + left // 2)
 
 
 class Heap(Generic[T]):

@@ -90,13 +90,15 @@ def _tell_costs_apart(lots: Lots, made: Words) -> None:
 
 
 def _tell_commits_apart(lots: Lots, made: Words) -> None:
-    """What the loop hears of commits costs something, and they take longer after a rest, where costs are told."""
+    """What the loop hears of commits costs something, they take longer after a rest, and timers ring in steps, where
+    costs are told."""
     costs = made.get("costs")
     if isinstance(costs, dict) and lots.chance(0.4):
         costs["commit_heard"] = draw_cost(lots)
         costs |= {"commit": draw_cost(lots)} | costs | {"commit_cold": draw_cost(lots)}
         costs["commit_cold_after"] = lots.duration(0.001, 1)
         costs["commit_busy"] = lots.number(0, 1)
+        costs["timer_step"] = lots.duration(0.0001, 0.02)
 
 
 def _replay_moments(lots: Lots, groups: list[Words]) -> None:

@@ -17,9 +17,9 @@ from chatsim.analysis.fits import Line, Median, Shape, median_of
 from chatsim.analysis.pace import Pace
 from chatsim.errors import HarnessError
 from chatsim.live.calibration.measure import LEVELS
-from chatsim.live.calibration.meters import machine, versions
+from chatsim.live.calibration.meters import CLOCK_STEP_S, machine, versions
 from chatsim.live.calibration.seen import Measured
-from chatsim.scenario.costs import COMMIT_BUSY, FINER, OF_COMMITS, WORDS
+from chatsim.scenario.costs import COMMIT_BUSY, FINER, OF_COMMITS, TIMER_STEP, WORDS
 from chatsim.store.calibration import Calibration, Estimate, Fit, LineFit, Reference
 
 CV_MIN: Final = 0.01
@@ -47,6 +47,7 @@ def calibration(measured: Measured, *, chatsim: str, made_at: str, quick: bool, 
         if word in spelled:
             # Told in another unit than the costs are, since it is none: no factor of theirs counts for it.
             spelled[f"{word}_after"] = f"{after_s * 1e3:.4g}ms"
+    spelled[TIMER_STEP] = f"{CLOCK_STEP_S * 1e3:g}ms"
     if found.commit_busy is not None:
         spelled[COMMIT_BUSY] = float(f"{found.commit_busy.value:.4g}")
     if found.collected:

@@ -56,8 +56,12 @@ PACE: Final = ("pace", "pace_hold")
 NUMBERS: Final = ("pace", COMMIT_BUSY)
 """Words that are no durations."""
 
-COLD_AFTER: Final = ("cold_after", "commit_cold_after")
-"""For how long the loop sleeps until it is cold, and for how long the log rests until a commit is."""
+TIMER_STEP: Final = "timer_step"
+"""The loop's timers ring at multiples of this."""
+
+SPANS: Final = ("cold_after", "commit_cold_after", TIMER_STEP)
+"""Durations that nothing takes: for how long the loop sleeps until it is cold, for how long the log rests until a
+commit is, and how far apart timers ring."""
 
 COLLECT: Final = "collect"
 """The cycle collector: a distribution, drawn for each stored message, or `PAUSES`."""
@@ -132,6 +136,9 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     log's thread needs the core that the loop runs on, which it gets when the loop sleeps, and keeps until it waits for
     the disk. None: it has a core of its own, as far as the loop is concerned.
 
+    `timer_step` (s) is the resolution of the loop's clock: what is due between two of its multiples is done together at
+    the later one, as by a loop that counts milliseconds. None: everything is done when it is due.
+
     No machine is equally fast at all times: `pace` is how many times as long the loop's work takes (a number), and is
     drawn anew whenever `pace_hold` (s) has passed. None: the speed is always the same.
     """
@@ -167,6 +174,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     cold_after: Distribution | None = None
     commit_cold_after: Distribution | None = None
     commit_busy: Distribution | None = None
+    timer_step: Distribution | None = None
 
     @property
     def is_free(self) -> bool:
@@ -226,7 +234,7 @@ def _from_mapping(value: Mapping[str, object], folder: Path | None) -> Costs:
     found: list[Fault] = []
     read: dict[str, Distribution] = {}
     collections: Collections | None = None
-    known = (*WORDS, *FINER, *OF_COMMITS, *PACE, *COLD_AFTER, COMMIT_BUSY)
+    known = (*WORDS, *FINER, *OF_COMMITS, *PACE, *SPANS, COMMIT_BUSY)
     for word, given in value.items():
         if word not in known:
             found.append(((word,), f"unknown cost {word!r}{did_you_mean(word, known)}"))
@@ -243,12 +251,12 @@ def _from_mapping(value: Mapping[str, object], folder: Path | None) -> Costs:
         missing = [other for other in others if other not in value]
         if word in value and missing:
             found.append(((word,), f"{word} goes with {missing[0]}: say both, or neither"))
-        elif word in (*PACE, *COLD_AFTER) and word in read and read[word].mean <= 0.0:
+        elif word in (*PACE, *SPANS) and word in read and read[word].mean <= 0.0:
             found.append(((word,), f"{word} is 0 at all times: it is above 0 in the mean"))
     busy = read.get(COMMIT_BUSY)
     if busy is not None and not (busy.is_constant and 0.0 <= busy.mean <= 1.0):
         found.append(((COMMIT_BUSY,), f"{COMMIT_BUSY} is one share, from 0 to 1: write a number like 0.4"))
-    for word in COLD_AFTER:
+    for word in SPANS:
         if word in read and not read[word].is_constant:
             found.append(((word,), f"{word} is one duration, like 400us: nothing is drawn here"))
     if found:

@@ -13,7 +13,6 @@ from pydantic.json_schema import GenerateJsonSchema
 from chatsim.core.config import ALGORITHMS, HandlerConfig
 from chatsim.scenario import handler
 from chatsim.scenario.costs import (
-    COLD_AFTER,
     COLLECT,
     COMMIT_BUSY,
     FINER,
@@ -22,6 +21,7 @@ from chatsim.scenario.costs import (
     OF_COMMITS,
     PACE,
     PAUSES,
+    SPANS,
     WORDS,
 )
 from chatsim.scenario.model import MESSAGES, Scenario
@@ -130,7 +130,7 @@ def _costs() -> dict[str, Any]:
     words = dict.fromkeys((*WORDS, *FINER, *OF_COMMITS, *PACE), distribution_schema(DURATION_SCHEMA))
     words |= {
         "pace": distribution_schema({"type": "number", "minimum": 0}),
-        **dict.fromkeys(COLD_AFTER, DURATION_SCHEMA),
+        **dict.fromkeys(SPANS, DURATION_SCHEMA),
     }
     words[COMMIT_BUSY] = {"type": "number", "minimum": 0, "maximum": 1}
     pauses = {"type": "array", "items": DURATION_SCHEMA, "minItems": 1}

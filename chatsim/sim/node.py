@@ -36,6 +36,7 @@ from chatsim.people.script import SETTLE_S
 from chatsim.people.streams import Draws, Streams
 from chatsim.scenario.costs import FINER, OF_COMMITS, WORDS, Collections, Costs
 from chatsim.scenario.distributions import Distribution
+from chatsim.sim.alarm import Alarm
 from chatsim.sim.commits import Commits, CommitTime
 from chatsim.sim.company import Company
 from chatsim.sim.engine import Engine
@@ -131,6 +132,7 @@ class Node:
         self.closed_at: dict[str, float] = {}
         self._observers = observers
         self._admission = Admission(handler.config, seed=0)
+        self._alarm = Alarm(engine, self._wake, 0.0 if costs.timer_step is None else costs.timer_step.mean)
         self._take(handler)
         self._cost = 0.0
         self._out: list[Send | Ping | Close | Watch] = []
@@ -186,7 +188,6 @@ class Node:
         self._posted = self._stored = 0
         self._receive = handler.receive
         self._wake_at = handler.wake_at
-        self._armed_at = inf
         # What is around a body is no more than this.
         self._bytes_max = handler.config.message_bytes_max
         self._fits_bytes = self._bytes_max - FRAME_BYTES_MAX
@@ -282,8 +283,8 @@ class Node:
             self._work(now, self.cost_s("frame"), "malformed", self.handler.malformed, pipe.name, "too_large", text)
             return
         # This is `_work` written out: most of a run is spent here.
-        if self._armed_at <= now:
-            self._wake(now, self._armed_at, None)
+        if self._alarm.rings_at <= now:
+            self._wake(now, self._alarm.rings_at, None)
         loop = self.loop
         start_at = loop.start(now)
         cost = self._frame_s
@@ -304,8 +305,8 @@ class Node:
                 out, self._out = self._out, []
                 self._depart(end_at, out)
         wake_at = self._wake_at()
-        if wake_at < self._armed_at:
-            self._arm(wake_at)
+        if wake_at < self._alarm.due_at:
+            self._alarm.set(wake_at)
 
     def _read(self, now: float, pipe: Pipe, first: ClientFrame) -> None:
         """Frames of one connection that come in at one moment are one read, as a socket has it: notices of delivery
@@ -379,9 +380,9 @@ class Node:
 
     def hung_up(self, now: float, pipe: Pipe, code: int) -> None:
         """The peer's closing arrived, with its close code."""
-        if self._armed_at <= now:
+        if self._alarm.rings_at <= now:
             # What is due at this moment comes first, and may close this very connection.
-            self._wake(now, self._armed_at, None)
+            self._wake(now, self._alarm.rings_at, None)
         pipe.hung_up = True
         if not pipe.server_open:
             # Somebody who has gone answers no close, and is not waited for.
@@ -470,8 +471,8 @@ class Node:
 
     def _work(self, ready_at: float, cost_s: float, door: str, call: Callable[..., Effects], *args: Any) -> float:
         # What is due is done before what arrives at the same moment, as a loop runs its timers before it reads.
-        if self._armed_at <= ready_at:
-            self._wake(ready_at, self._armed_at, None)
+        if self._alarm.rings_at <= ready_at:
+            self._wake(ready_at, self._alarm.rings_at, None)
         loop = self.loop
         start_at = loop.start(ready_at)
         self._cost = cost_s if self._waking is None else cost_s + self._waking_s(start_at)
@@ -485,8 +486,8 @@ class Node:
             out, self._out = self._out, []
             self._depart(end_at, out)
         wake_at = self.handler.wake_at()
-        if wake_at < self._armed_at:
-            self._arm(wake_at)
+        if wake_at < self._alarm.due_at:
+            self._alarm.set(wake_at)
         return end_at
 
     # Ends and beginnings.
@@ -518,7 +519,8 @@ class Node:
             return False
         self.up = False
         self._life += 1
-        self._armed_at = self._draining_since = inf
+        self._alarm.clear()
+        self._draining_since = inf
         for pipe in self.pipes.values():
             pipe.server_open = False
             pipe.break_off()
@@ -561,17 +563,10 @@ class Node:
         self._admission = Admission(old.config, seed=self._life)
         self._note(now, "begin", (snapshot, epoch, seed, first), NOTHING)
         self.on_begin(snapshot)
-        self._arm(self.handler.wake_at())
+        self._alarm.set(self.handler.wake_at())
 
-    def _arm(self, wake_at: float) -> None:
-        self._armed_at = wake_at
-        self.engine.at(max(wake_at, self.engine.now), self._wake, wake_at)
-
-    def _wake(self, now: float, armed_at: float, _: Any) -> None:
-        if armed_at != self._armed_at:
-            return  # an earlier alarm has replaced this one
-        self._armed_at = inf
-        if self.up:
+    def _wake(self, now: float, rings_at: float, _: Any) -> None:
+        if self._alarm.rung(rings_at) and self.up:
             self._work(now, 0.0, "wake", self.handler.wake)
 
     def _sort_out(self, start_at: float, effects: Effects) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from chatsim.explore.draw import UNDRAWN, draw, words
 from chatsim.explore.faults import FAULTS_UNTIL
-from chatsim.scenario.costs import COLD_AFTER, COMMIT_BUSY, FINER, OF_COMMITS, PACE, WORDS, Costs
+from chatsim.scenario.costs import COMMIT_BUSY, FINER, OF_COMMITS, PACE, SPANS, WORDS, Costs
 from chatsim.scenario.model import Scenario
 from tests.explore.drawn import drawn, same, values
 
@@ -34,7 +34,7 @@ def test_every_word_of_a_scenario_varies_or_it_is_named_why_not() -> None:
 def test_every_cost_varies() -> None:
     costs = [made.costs for made in drawn()]
     assert {
-        word for word in (*WORDS, *FINER, *OF_COMMITS, *PACE, *COLD_AFTER, COMMIT_BUSY) if values(costs, word) < 3
+        word for word in (*WORDS, *FINER, *OF_COMMITS, *PACE, *SPANS, COMMIT_BUSY) if values(costs, word) < 3
     } == set()
     assert any(made.is_free for made in costs)
     assert any(made == Costs() for made in costs)

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from chatsim.scenario.costs import (
-    COLD_AFTER,
     COMMIT_BUSY,
     FINER,
     OF_COMMITS,
     PACE,
     SHIPPED,
+    SPANS,
     WORDS,
     Collections,
     Costs,
@@ -35,7 +35,7 @@ def test_the_shipped_numbers() -> None:
 
 def test_the_default_is_a_file_that_is_shipped() -> None:
     words = json.loads(SHIPPED.read_text(encoding="utf-8"))["costs"]
-    assert set(WORDS) <= set(words) <= {*WORDS, *FINER, *OF_COMMITS, *PACE, *COLD_AFTER, COMMIT_BUSY}
+    assert set(WORDS) <= set(words) <= {*WORDS, *FINER, *OF_COMMITS, *PACE, *SPANS, COMMIT_BUSY}
     assert read_costs(SHIPPED.name, SHIPPED.parent) == default() == read_costs("default")
     assert all(getattr(Costs(), word) == getattr(default(), word) for word in WORDS)
     assert (
@@ -64,7 +64,7 @@ def test_a_finer_word_is_told_apart_only_where_it_is_said(word: str) -> None:
 
 
 def test_what_costs_nothing_is_free_however_finely_it_is_told() -> None:
-    afters = dict.fromkeys(COLD_AFTER, "1ms")
+    afters = dict.fromkeys(SPANS, "1ms")
     assert read_costs({**dict.fromkeys((*WORDS, *FINER, *OF_COMMITS), 0), **afters}).is_free
 
 

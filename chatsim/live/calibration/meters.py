@@ -17,6 +17,10 @@ from chatsim.errors import HarnessError
 PACKAGES = ("uvloop", "msgspec", "websockets", "uvicorn", "pyjwt", "cryptography", "numpy", "scipy")
 """Whose versions decide what things cost, or how they were reckoned."""
 
+CLOCK_STEP_S = 0.001
+"""The resolution of a server's clock and timers: libuv, which uvloop runs on, counts whole milliseconds (`uv_now` and
+`uv_timer_start` in docs.libuv.org)."""
+
 _NO_PROC = (
     "This system does not tell what another process has used (clock_gettime of its CPU clock, and /proc): "
     "calibrate on Linux."
