@@ -109,7 +109,7 @@ class SqliteLog:
         self._path = folder / FILE
         self._lock = _locked(folder)
         try:
-            self._reader = _opened(self._path)
+            self._reader = opened(self._path)
             self.life = migrate(self._reader)
         except sqlite3.Error as problem:
             self._lock.close()
@@ -119,7 +119,7 @@ class SqliteLog:
         except UsageError:
             self._lock.close()
             raise
-        self._writer = _Writer(_opened(self._path), self.life, rate_window_s)
+        self._writer = _Writer(opened(self._path), self.life, rate_window_s)
         self._thread = threading.Thread(target=self._write_until_told, name="chatsim-log", daemon=True)
 
     def start(self, answered: Answered) -> None:
@@ -496,7 +496,7 @@ def _bounded(facts: list[Fact]) -> list[Fact]:
 
 async def hold(folder: Path, for_s: float) -> None:
     """Keep the log in this folder from being written for so long: another connection has it, as a backup might."""
-    other = await asyncio.to_thread(_opened, folder / FILE)
+    other = await asyncio.to_thread(opened, folder / FILE)
     try:
         await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
         await asyncio.sleep(for_s)
@@ -505,7 +505,7 @@ async def hold(folder: Path, for_s: float) -> None:
         other.close()
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def opened(path: Path) -> sqlite3.Connection:
     """A connection that commits when it is told, and to the disk."""
     database = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     database.execute("PRAGMA journal_mode = WAL")

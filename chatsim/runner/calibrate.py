@@ -6,10 +6,12 @@ of its own is a constant.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from statistics import median
 from typing import Any, Final
+
+import numpy as np
 
 from chatsim.analysis.costing import Cost, Costing, costing
 from chatsim.analysis.fits import LEVELS as QUANTILES
@@ -21,6 +23,9 @@ from chatsim.live.calibration.meters import CLOCK_STEP_S, machine, versions
 from chatsim.live.calibration.seen import Measured
 from chatsim.scenario.costs import COMMIT_BUSY, FINER, OF_COMMITS, TIMER_STEP, WORDS
 from chatsim.store.calibration import Calibration, Estimate, Fit, LineFit, Reference
+
+REFERENCE_QUANTILES: Final = 201
+"""So many quantiles tell the reference's commits: a half of a percent apart."""
 
 CV_MIN: Final = 0.01
 """Less spread than this is none."""
@@ -68,6 +73,7 @@ def calibration(measured: Measured, *, chatsim: str, made_at: str, quick: bool, 
             median_s=median(reference),
             all_s=reference,
             drift=found.drift,
+            commits_s=_evenly(measured.commits_s),
         ),
         unexplained=found.unexplained,
         costs=spelled,
@@ -80,6 +86,13 @@ def calibration(measured: Measured, *, chatsim: str, made_at: str, quick: bool, 
 def uncertain(made: Calibration) -> list[str]:
     """Those of the costs that every node has whose interval reaches down to nothing: they say nothing."""
     return [word for word in WORDS if made.measured[word].low <= 0.0]
+
+
+def _evenly(values_s: Sequence[float]) -> list[float]:
+    """The quantiles of the values, evenly from the least to the greatest (s), or nothing where there is none."""
+    if not values_s:
+        return []
+    return [float(f"{each:.4g}") for each in np.quantile(values_s, np.linspace(0.0, 1.0, REFERENCE_QUANTILES))]
 
 
 def words_of(cost: Cost) -> Any:

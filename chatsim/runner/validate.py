@@ -29,13 +29,15 @@ from chatsim.analysis.pace import Course, Pace, course_of, pace_of
 from chatsim.analysis.report.validated import Shown
 from chatsim.analysis.validation import Judged, Sight, judged
 from chatsim.errors import BrokenPromiseError, UsageError
+from chatsim.live.calibration.disk import commits_s
 from chatsim.live.calibration.meters import machine
-from chatsim.live.cores import cores
+from chatsim.live.cores import cores, held_to
 from chatsim.live.speed import EVERY_S as GLANCE_EVERY_S
 from chatsim.live.speed import WARMING, Glance
 from chatsim.people.lateness import ON_TIME, Lateness
 from chatsim.runner.calibrate import wavering
 from chatsim.runner.run import RunResult, play, run
+from chatsim.runner.spelled import on_disk, times
 from chatsim.scenario.faults import did_you_mean
 from chatsim.scenario.load import discover, load_all
 from chatsim.scenario.model import Scenario
@@ -48,7 +50,6 @@ PAIRS: Final = Path(__file__).with_name("pairs")
 """The folder of the scenarios that are played on both wires: none was calibrated on, and no check plays them."""
 
 _LOAD: Final = re.compile(r"load-(\d+)%")
-_TIMED: Final = re.compile(r"^([0-9.e+-]+)us$")
 
 RATE_STEPS: Final = 3
 """How often the rate of a pair is mended until the simulation is as busy as the pair says."""
@@ -130,8 +131,8 @@ class Lived(NamedTuple):
     """One live run: what was seen, at which speed of the machine (1 is that of the calibration), how its crowd was late
     and busy, the counts that were otherwise when its arrivals were played again, as (live, again), or None where they
     cannot be, the moments between which what was written is left out (s, shape (n, 2)) and which share of the time that
-    is, the glances at the speed, at moments of the run, and how many times slower than usual the server was by each of
-    them: by this `power` of them.
+    is, the glances at the speed, at moments of the run, how many times slower than usual the server was by each of
+    them, by this `power` of them, and how long commits took on its disk right before (s; none where it has no log).
     """
 
     sight: Sight
@@ -143,13 +144,15 @@ class Lived(NamedTuple):
     glances: Sequence[Glance] = ()
     slower: Sequence[float] = ()
     power: float = 1.0
+    commits_s: Sequence[float] = ()
 
 
 class Imitation(NamedTuple):
     """One simulation: of which scenario, on a machine that is `speed` times slower than usual in the mean, with a crowd
     that is so `late` and so busy. `course` is how the speed goes (None: it wavers as the costs say), `chores` is what
     else occupies the server (see `OccupiedLoop`), `seed` another one than the scenario's, `changes` are words of the
-    scenario. Of what was written while the live run was `disturbed` (s, shape (n, 2)) nothing is seen.
+    scenario. Of what was written while the live run was `disturbed` (s, shape (n, 2)) nothing is seen. `commits_s` is
+    how long commits took on its disk (s).
     """
 
     scenario: Scenario
@@ -160,6 +163,7 @@ class Imitation(NamedTuple):
     seed: int | None = None
     changes: Mapping[str, Any] = {}
     disturbed: FloatArray = NEVER
+    commits_s: Sequence[float] = ()
 
 
 class Pair(msgspec.Struct, kw_only=True):
@@ -195,15 +199,6 @@ def load_of(scenario: Scenario) -> float:
     found = [float(match[1]) / 100 for tag in scenario.tags if (match := _LOAD.fullmatch(tag))]
     assert len(found) == 1, f"{scenario.name} says its load once, as a tag like load-50%"
     return found[0]
-
-
-def times(words: Any, factor: float) -> Any:
-    """Costs as a calibration spells them, all of them so many times what they were."""
-    if isinstance(words, str) and (match := _TIMED.fullmatch(words)):
-        return f"{float(match[1]) * factor:.6g}us"
-    if isinstance(words, Mapping):
-        return {key: times(value, factor) for key, value in words.items()}
-    return [times(value, factor) for value in words] if isinstance(words, list) else words
 
 
 Live = Callable[[Scenario, Path], RunResult]
@@ -250,7 +245,7 @@ class Validator:
         speed, course = it.speed, it.course
         costs = {word: cost for word, cost in self.calibration.costs.items() if course is None or word not in PACES}
         words = {
-            "costs": times(costs, speed),
+            "costs": times(costs, speed) | on_disk(costs, self.calibration.reference.commits_s, it.commits_s),
             **{
                 f"groups.{group.name}.network": {"latency": f"{self.path_s * speed:.9f}s"}
                 for group in it.scenario.groups
@@ -312,12 +307,13 @@ class Validator:
         """
         why, found, calm, unfit = "", list[Lived](), 0, 0
         for _ in range(runs * self.effort.attempts):
+            commits = self._commits_s(out) if scenario.log.store == "sqlite" else []
             result = self._play_live(scenario, out)
             share = crowd_share(result)
             if result.violations:
                 raise BrokenPromiseError(f"invariants do not hold: {' '.join(f'{each}' for each in result.violations)}")
             if result.valid and share <= CROWD_SHARE_MAX:
-                found.append(self._lived(result))
+                found.append(self._lived(result)._replace(commits_s=commits))
                 calm += found[-1].left_out <= LEFT_OUT_MAX
                 if calm == runs:
                     break
@@ -333,6 +329,13 @@ class Validator:
             return [], why
         calmest = sorted(range(len(found)), key=lambda place: found[place].left_out)[:runs]
         return [found[place] for place in sorted(calmest)], ""
+
+    def _commits_s(self, folder: Path) -> list[float]:
+        """How long commits take there just now, where those of the calibration are known (s)."""
+        if not self.calibration.reference.commits_s:
+            return []
+        with held_to(next(iter(cores() or ()), None)):
+            return commits_s(folder)
 
     def _lived(self, result: RunResult) -> Lived:
         """What is compared of a live run."""
@@ -369,14 +372,20 @@ class Validator:
         sides = [lived.sight for lived in live]
         pace = self.pace(live)
         calibration = self.wavers(pace)
-        same = [imitation(told, lived, pace.hold_s if pace else 0.0) for lived in live]
+        # A few hundred commits say little of a tail, and all of a pair's together enough.
+        commits = [each_s for lived in live for each_s in lived.commits_s]
+        same = [imitation(told, lived, pace.hold_s if pace else 0.0)._replace(commits_s=commits) for lived in live]
         simulated = self._all(calibration, same)
         speed = fmean(lived.speed for lived in live)
         seeds = [scenario.seed + 1000 + number for number in range(self.effort.replications)]
         # Other messages are as late as those of a live run that were meant for about the same moments.
         luck = zip(seeds, cycle(live), strict=False)
         others = self._all(
-            calibration, (Imitation(told, speed, one.late, chores=_glancing(one), seed=seed) for seed, one in luck)
+            calibration,
+            (
+                Imitation(told, speed, one.late, chores=_glancing(one), seed=seed, commits_s=commits)
+                for seed, one in luck
+            ),
         )
         counts = differences(sides, simulated)
         for lived in live:

@@ -51,11 +51,13 @@ class LineFit(msgspec.Struct, frozen=True, kw_only=True):
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
     """CPU time of the fixed work that a server does while it serves (s), in the mean of each load; `drift` is its 95th
-    percentile over its 5th. Costs are those at `median_s`."""
+    percentile over its 5th. Costs are those at `median_s`. `commits_s` are quantiles of how long the same commit took
+    on the disk (s), evenly from the shortest to the longest."""
 
     median_s: float
     all_s: list[float]
     drift: float
+    commits_s: list[float] = []
 
 
 class Calibration(msgspec.Struct, kw_only=True):

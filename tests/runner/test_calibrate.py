@@ -11,7 +11,7 @@ from chatsim.analysis.fits import LEVELS, Median, Shape, shape_of
 from chatsim.errors import HarnessError
 from chatsim.live.calibration.seen import Measured
 from chatsim.runner.calibrate import calibration, uncertain, words_of
-from chatsim.runner.validate import times
+from chatsim.runner.spelled import times
 from chatsim.scenario import units
 from chatsim.scenario.costs import FINER, OF_COMMITS, WORDS, Collections, read_costs
 from chatsim.scenario.reading import read_distribution

@@ -15,11 +15,13 @@ import pytest
 
 from chatsim.analysis.validation import Sight
 from chatsim.errors import BrokenPromiseError, UsageError
+from chatsim.live.calibration.disk import COMMITS
 from chatsim.live.metrics import frames
 from chatsim.live.speed import WARMING, Glance
 from chatsim.people.lateness import ON_TIME, Lateness
 from chatsim.runner.calibrate import calibration
 from chatsim.runner.run import RunResult, play, run
+from chatsim.runner.spelled import times
 from chatsim.runner.validate import (
     AROUND_S,
     CONTROLS,
@@ -39,7 +41,6 @@ from chatsim.runner.validate import (
     may_differ,
     pairs,
     sight,
-    times,
     validate,
 )
 from chatsim.scenario.load import discover, load_all
@@ -231,25 +232,6 @@ def test_no_check_plays_them() -> None:
 def test_a_pair_that_there_is_not_is_told_with_its_neighbour() -> None:
     with pytest.raises(UsageError, match=r"no pair fives-51.*fives-50"):
         pairs(["fives-51"])
-
-
-def test_costs_are_multiplied_and_shares_are_not() -> None:
-    words: dict[str, Any] = {
-        "frame": "10us",
-        "commit": {"lognormal": {"mean": "2.5us", "cv": 0.4}},
-        "collect": {
-            "mixture": [{"weight": 0.9, "constant": 0}, {"weight": 0.1, "uniform": {"low": "1us", "high": "3us"}}]
-        },
-    }
-    pauses: dict[str, Any] = {"collect": {"every": 100, "pauses": ["3us", "5us"]}}
-    assert times(pauses, 2.0) == {"collect": {"every": 100, "pauses": ["6us", "10us"]}}
-    assert times(words, 2.0) == {
-        "frame": "20us",
-        "commit": {"lognormal": {"mean": "5us", "cv": 0.4}},
-        "collect": {
-            "mixture": [{"weight": 0.9, "constant": 0}, {"weight": 0.1, "uniform": {"low": "2us", "high": "6us"}}]
-        },
-    }
 
 
 def test_a_pair_is_as_busy_as_it_says(small: Scenario) -> None:
@@ -505,3 +487,29 @@ def test_an_interrupt_keeps_the_pairs_that_are_done() -> None:
     assert told[0].startswith("1 of 2: fives-20 is")
     with pytest.raises(KeyboardInterrupt):
         validate(made(), ["fives-50"], EFFORT, make=interrupted)
+
+
+def test_a_disk_that_is_slower_just_now_has_its_commits_take_longer(small: Scenario) -> None:
+    """Commits in turn with the live runs tell how fast the disk is, as glances tell it of the processor."""
+    kept = small.with_({"log": {"store": "sqlite"}})
+    document = made()
+    document.costs |= {"commit": "1000us", "commit_cold": "500us", "commit_cold_after": "8ms"}
+    document.reference = msgspec.structs.replace(document.reference, commits_s=[0.001, 0.002, 0.003])
+    asked = Validator(document, EFFORT)
+    usual, slow = (asked.simulated(Imitation(kept, 1.0, commits_s=seen)) for seen in ([0.002] * 3, [0.004] * 3))
+    acks = [float(np.median(sight.latencies["ack_latency"])) for sight in (usual, slow)]
+    assert acks[0] == float(np.median(asked.simulated(Imitation(kept, 1.0)).latencies["ack_latency"]))
+    assert 0.001 < acks[1] - acks[0] < 0.003, "twice as long, and what waits behind it"
+
+
+def test_only_a_log_that_lasts_has_its_disk_looked_at(small: Scenario, tmp_path: Path) -> None:
+    document = made()
+    document.reference = msgspec.structs.replace(document.reference, commits_s=[0.001])
+    told = small.with_({"duration": "3s"})
+    [memory], _ = Validator(document, EFFORT, play_live=Wire()).live(told, tmp_path)
+    assert memory.commits_s == []
+    [kept], _ = Validator(document, EFFORT, play_live=Wire()).live(told.with_({"log": {"store": "sqlite"}}), tmp_path)
+    assert len(kept.commits_s) == COMMITS
+    assert min(kept.commits_s) > 0
+    [unknown], _ = Validator(made(), EFFORT, play_live=Wire()).live(told.with_({"log": {"store": "sqlite"}}), tmp_path)
+    assert unknown.commits_s == []

@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from chatsim.live.calibration.crowd import OPS_MIN, Crowd
+from chatsim.live.calibration.disk import commits_s
 from chatsim.live.calibration.line import Address
 from chatsim.live.calibration.loads import BY_NAME, CONFIGS, DOORS, LOADS, Load, Server
 from chatsim.live.calibration.meters import Meter
@@ -58,7 +59,7 @@ WATCHED = (sys.executable, "-m", "chatsim.live.calibration.watched")
 
 class Effort(NamedTuple):
     """How much is measured: rounds, seconds of a load, operations of each before it counts, connections whose memory is
-    looked at (in chunks), messages for the collector."""
+    looked at (in chunks), messages for the collector, commits of the reference in each round."""
 
     rounds: int
     load_s: float
@@ -66,10 +67,11 @@ class Effort(NamedTuple):
     idle: int
     chunks: int
     churn: int
+    commits: int
 
 
-FULL: Final = Effort(rounds=50, load_s=0.05, warm_ops=20, idle=200, chunks=5, churn=40_000)
-QUICK: Final = Effort(rounds=5, load_s=0.03, warm_ops=6, idle=25, chunks=4, churn=10_000)
+FULL: Final = Effort(rounds=50, load_s=0.05, warm_ops=20, idle=200, chunks=5, churn=40_000, commits=30)
+QUICK: Final = Effort(rounds=5, load_s=0.03, warm_ops=6, idle=25, chunks=4, churn=10_000, commits=30)
 
 CHURN_STEP: Final = 200
 """After so many messages it is looked whether the collector has run."""
@@ -126,6 +128,8 @@ def measure(effort: Effort, data: Path, *, journal: bool, progress: Progress | N
         paces = [_warm(crowds[loads[0].server], loads, effort.warm_ops) for loads in together(LOADS)]
         for number, order in enumerate(orders(len(paces), effort.rounds)):
             level = LEVELS[number // 2 % len(LEVELS)]
+            with held_to(server_core):
+                found.commits_s += commits_s(data, effort.commits)
             found.rounds.append(_round(crowds, [paces[place] for place in order], level, effort.load_s))
             told((number + 1) / (effort.rounds + 1))
         with home.crowd("collecting") as crowd:

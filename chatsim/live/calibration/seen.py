@@ -101,8 +101,8 @@ class Measured(msgspec.Struct, kw_only=True):
     `churned` messages were stored, `collected_at` how many when each of them was seen, and `collecting_s` the fixed
     work beside that. `memory` is by the server's name, a number of chunks each. `reference_s` is the CPU time of the
     fixed work in the mean of each load, `series_s` what it was each time in one server, which did it every
-    `series_every_s` (s). `stolen_share` is for which share of the time the host of the machine ran others (0 where
-    nobody could tell).
+    `series_every_s` (s), and `commits_s` how long the same commit took on the disk each time. `stolen_share` is for
+    which share of the time the host of the machine ran others (0 where nobody could tell).
     """
 
     rounds: list[dict[str, Seen]] = []
@@ -114,5 +114,6 @@ class Measured(msgspec.Struct, kw_only=True):
     reference_s: list[float] = []
     series_s: list[float] = []
     series_every_s: float = 0.0
+    commits_s: list[float] = []
     stolen_share: float = 0.0
     pinned: bool = True

@@ -18,7 +18,7 @@ from chatsim.runner.calibrate import calibration
 from chatsim.scenario.costs import WORDS, read_costs
 from chatsim.store.calibration import write
 
-TINY = Effort(rounds=2, load_s=0.01, warm_ops=2, idle=20, chunks=2, churn=2_000)
+TINY = Effort(rounds=2, load_s=0.01, warm_ops=2, idle=20, chunks=2, churn=2_000, commits=3)
 
 
 @pytest.fixture(scope="module")
