@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import inf
-from statistics import fmean
 from typing import Any, Final
 
 import numpy as np
@@ -53,8 +52,7 @@ def makeup(load: Load, seen: Seen, idle_wakes: float = 0.0, cold_after_s: float 
     """
     made = _made(load, seen, idle_wakes)
     if made is not None and cold_after_s > 0.0:
-        sleeps = _sleeps(load, seen, made.get("wake", 0.0))
-        made["cold"] = sum(wakes * cold(slept, cold_after_s) for wakes, slept in sleeps)
+        made["cold"] = made.get("wake", 0.0) * float(cold(slept_s(seen), cold_after_s))
     return made
 
 
@@ -63,22 +61,14 @@ def cold(slept: Any, cold_after_s: float) -> Any:
     return -np.expm1(-np.asarray(slept) / cold_after_s)
 
 
-def _sleeps(load: Load, seen: Seen, wakes: float) -> list[tuple[float, float]]:
-    """How many wake-ups of an operation come after how long a sleep (s)."""
-    if not (load.server == "durable" and seen.answered_s):
-        return [(wakes, slept_s(seen))]
-    # It sleeps for as long as the log takes, and then until the next message.
-    commit_s = fmean(seen.answered_s)
-    return [(1.0, commit_s), (wakes - 1.0, max(0.0, seen.wall_s / seen.ops - commit_s))]
-
-
 def _made(load: Load, seen: Seen, idle_wakes: float) -> dict[str, float] | None:
-    if load.say == "nothing" or (load.server == "durable" and load.frames > 1):
+    # Commits of messages that come one by one are the log's, which is looked at by itself.
+    if load.say == "nothing" or (load.server == "durable" and load.say == "said"):
         return None
     made: dict[str, float] = {}
     if load.say in ("refused", "let in"):
         return _door(load)
-    woken = _woken(load, seen, idle_wakes)
+    woken = max(0.0, seen.wakes - idle_wakes * seen.wall_s) / seen.ops
     if load.say == "pings":
         # The pong's wake-up is part of the ping: the simulation has none for it.
         return {"ping": 1, "wake": max(0.0, woken - 1)}
@@ -93,9 +83,9 @@ def _made(load: Load, seen: Seen, idle_wakes: float) -> dict[str, float] | None:
         return made
     made[_FRAMES[load.say]] = load.frames
     if load.say in ("told", "talked"):
-        made["owed"] = load.listeners
+        made["owed"] = load.listeners * load.frames
     if load.say == "talked":
-        made |= {"frame_ack": seen.frames / seen.ops - 1, "settled": load.listeners}
+        made |= {"frame_ack": seen.frames / seen.ops - load.frames, "settled": load.listeners * load.frames}
     if load.say == "acked":
         made["settled"] = load.frames * load.settles
     flushes, writes = _written(load, seen)
@@ -110,28 +100,21 @@ def _made(load: Load, seen: Seen, idle_wakes: float) -> dict[str, float] | None:
     return made
 
 
-def _woken(load: Load, seen: Seen, idle_wakes: float) -> float:
-    """How often an operation wakes the loop."""
-    if load.server == "durable" and load.say == "said":
-        # By the message, and by the log when it has it. Where it waits for the log's thread to let go of the
-        # interpreter, that is no sleep; nor does a silent server wake as often where it is woken anyway.
-        return 2.0
-    return max(0.0, seen.wakes - idle_wakes * seen.wall_s) / seen.ops
-
-
 def _written(load: Load, seen: Seen) -> tuple[float, float]:
     """How many turns with something to say to many an operation has, and how many writes."""
     answers = seen.heard / seen.ops
-    told = 1.0 + load.listeners if load.say in ("told", "talked") else 0.0
-    flushes = 1.0 if told and load.listeners > 1 else 0.0
+    told = (1.0 + load.listeners) * load.frames if load.say in ("told", "talked") else 0.0
+    # Of several that come at once the first wakes the loop, and has a turn of its own.
+    flushes = min(load.frames, 2.0) if told and load.listeners > 1 else 0.0
     if load.say not in ("acked", "talked"):
         return flushes, answers
     notices = max(0.0, answers - told)
-    # So many notices are written at once, and all that are above in one write when they have waited.
+    # So many notices are written at once, and all that are above in one turn when they have waited: to each who spoke.
     waits = max(1.0, seen.wall_s / LINGER_S) / seen.ops
     at_once = min(notices, EAGER_MAX * waits)
     late = waits if notices > at_once else 0.0
-    return flushes + late, answers - notices + at_once + late
+    speak = load.frames if load.say == "talked" else 1
+    return flushes + late, answers - notices + at_once + late * speak
 
 
 def _door(load: Load) -> dict[str, float]:

@@ -25,6 +25,10 @@ BAND: Final = (0.8, 1.25)
 SMALL_S: Final = 0.0002
 """Latencies that differ by less are as good as equal, whatever their ratio."""
 
+SHARP: Final = log(BAND[1]) / 2
+"""Half an interval (of logarithms) that is wider than this tells little: in a quarter of the band or more nothing could
+be shown. So it is with half an interval of `SMALL_S`, where that is what counts."""
+
 ALPHA: Final = 0.05
 """Of each of the two tests: both hold where the interval of 1 - 2 * ALPHA lies inside the band."""
 
@@ -53,8 +57,9 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
     """One number of a pair: live over simulated with the interval of 90 %, and the verdict. `live` and `simulated` are
-    means over the runs (s, or shares), `noise` is how far apart two live runs were, as a ratio of 1 and more, and
-    `inside` says of each live run whether it lay in the simulation's prediction interval."""
+    means over the runs (s, or shares), `noise` is how far apart two live runs were, as a ratio of 1 and more, `inside`
+    says of each live run whether it lay in the simulation's prediction interval, and `sharp` whether the interval is
+    narrow enough to tell, wherever it lies."""
 
     metric: str
     live: float
@@ -65,6 +70,7 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     equivalent: bool
     noise: float
     inside: tuple[bool, ...] = ()
+    sharp: bool = True
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +87,12 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     def equivalent(self) -> bool:
         """Whether every number was shown to be as good as equal."""
         return bool(self.tests) and all(test.equivalent for test in self.tests)
+
+    @property
+    def sharp(self) -> bool:
+        """Whether every interval is narrow enough to tell. It is no matter what it tells: who plays on until all are
+        sharp has not looked at the verdict (Chow and Robbins, 1965: intervals of a fixed width)."""
+        return all(test.sharp for test in self.tests)
 
     @property
     def equal(self) -> set[str]:
@@ -154,6 +166,7 @@ def latency(
         equivalent=bool(near or small),
         noise=_noise(whole),
         inside=_inside(whole, other),
+        sharp=bool(half <= SHARP or gap_half_s <= SMALL_S / 2),
     )
 
 
@@ -170,6 +183,7 @@ def _utilisation(live: Sequence[Sight], simulated: Sequence[Sight], replications
         equivalent=log(BAND[0]) <= mean - half and mean + half <= log(BAND[1]),
         noise=_noise(real),
         inside=_inside(real, [one.utilisation for one in replications]),
+        sharp=half <= SHARP,
     )
 
 

@@ -114,16 +114,18 @@ NEVER: Final[FloatArray] = np.empty((0, 2))
 
 
 class Effort(NamedTuple):
-    """How many live runs of a pair are judged, how often it is played more in simulation, how many times as many live
-    runs there may be where the machine was too busy for some, and how many simulations are played at a time."""
+    """How many live runs of a pair are judged, at least, and at `most` where the intervals of fewer are too wide to
+    tell; how often it is played more in simulation, how many times as many live runs there may be where the machine was
+    too busy for some, and how many simulations are played at a time."""
 
     live: int
     replications: int
     attempts: int
     jobs: int = 2
+    most: int = 0
 
 
-FULL: Final = Effort(live=6, replications=4, attempts=2)
+FULL: Final = Effort(live=6, replications=4, attempts=2, most=12)
 QUICK: Final = Effort(live=2, replications=3, attempts=2)
 
 
@@ -362,13 +364,23 @@ class Validator:
     def pair(self, scenario: Scenario) -> Pair:
         """Play one pair, and judge it."""
         told = self.loaded(scenario, self.speed)
-        with tempfile.TemporaryDirectory(prefix="chatsim-validate-") as name:
-            try:
-                live, why = self.live(told, Path(name), self.effort.live)
-            except BrokenPromiseError as problem:
-                return Pair(name=scenario.name, judged=None, why=f"{problem}", broken=True)
-        if not live:
-            return Pair(name=scenario.name, judged=None, why=why)
+        live: list[Lived] = []
+        while True:
+            with tempfile.TemporaryDirectory(prefix="chatsim-validate-") as name:
+                try:
+                    more, why = self.live(told, Path(name), self.effort.live)
+                except BrokenPromiseError as problem:
+                    return Pair(name=scenario.name, judged=None, why=f"{problem}", broken=True)
+            live += more
+            if not live:
+                return Pair(name=scenario.name, judged=None, why=why)
+            last = not more or len(live) >= self.effort.most
+            # Whether there is to be more of it depends on how wide the intervals are, and not on where they lie.
+            if (found := self._compared(told, live, scenario.seed, last=last)) is not None:
+                return found
+
+    def _compared(self, told: Scenario, live: Sequence[Lived], seed: int, *, last: bool) -> Pair | None:
+        """What the simulation makes of these live runs; None where they are too few to tell, and not the `last`."""
         sides = [lived.sight for lived in live]
         pace = self.pace(live)
         calibration = self.wavers(pace)
@@ -376,8 +388,10 @@ class Validator:
         commits = [each_s for lived in live for each_s in lived.commits_s]
         same = [imitation(told, lived, pace.hold_s if pace else 0.0)._replace(commits_s=commits) for lived in live]
         simulated = self._all(calibration, same)
+        if not (last or judged(told.name, load_of(told), sides, simulated).sharp):
+            return None
         speed = fmean(lived.speed for lived in live)
-        seeds = [scenario.seed + 1000 + number for number in range(self.effort.replications)]
+        seeds = [seed + 1000 + number for number in range(self.effort.replications)]
         # Other messages are as late as those of a live run that were meant for about the same moments.
         luck = zip(seeds, cycle(live), strict=False)
         others = self._all(
@@ -390,9 +404,9 @@ class Validator:
         counts = differences(sides, simulated)
         for lived in live:
             counts |= lived.counts or {}
-        found = judged(scenario.name, load_of(scenario), sides, simulated, others, counts)
+        found = judged(told.name, load_of(told), sides, simulated, others, counts)
         return Pair(
-            name=scenario.name,
+            name=told.name,
             judged=found,
             replayed=all(lived.counts is not None for lived in live),
             live=sides,
@@ -637,11 +651,12 @@ def validate(
             "their fixed work; each simulation was played at the speed of its live run."
         )
         most = max(share for pair in found for share in pair.left_out)
+        on = f" ({effort.most} where the intervals of fewer are too wide to tell)" if effort.most > effort.live else ""
         notes.append(
             f"Of the live runs up to {most:.0%} of the time is left out, on both sides, since the host of the machine "
             "ran other guests then, or what had piled up was worked off: the calmest "
-            f"{effort.live} runs of a pair count, of as many as it took until so many had {LEFT_OUT_MAX:.0%} at most, "
-            f"and of {effort.live * effort.attempts} in the worst case."
+            f"{effort.live} runs of a pair count{on}, of as many as it took until so many had {LEFT_OUT_MAX:.0%} at "
+            f"most, and of {effort.attempts} times as many in the worst case."
         )
     unplayed = [pair.name for pair in found if not pair.replayed]
     if unplayed:

@@ -52,23 +52,38 @@ OPS, WALL_S = 200, 0.2
 
 def ops_of(load: Load) -> int:
     """How many operations there are of a load: of those that take milliseconds as many as the time has room for."""
-    return OPS // 10 if load.say == "talked" and load.listeners > 10 else OPS
+    if load.say != "talked" or load.listeners <= 10:
+        return OPS
+    return OPS // 5 if load.settles > 1 else OPS // 10
+
+
+def acks_of(load: Load) -> float:
+    """How many acks follow from an operation by themselves, in the mean."""
+    return load.listeners * load.frames / load.settles if load.say == "talked" else 0.0
+
+
+def heard_of(load: Load) -> float:
+    """How many frames come back for an operation."""
+    return (1 + load.listeners) * load.frames + acks_of(load) if load.say == "talked" else load.heard
 
 
 def notices_written(load: Load, wall_s: float) -> float:
-    """How many writes the notices of an operation take: of those in 50 ms so many at once, and the others together."""
-    windows, notices = wall_s / 0.05, load.listeners if load.say == "talked" else load.lines
+    """How many writes the notices of an operation take: of those in 50 ms so many at once, and the others together, to
+    each who spoke."""
+    windows, talks = wall_s / 0.05, load.say == "talked"
+    notices, speak = (acks_of(load), load.frames) if talks else (load.lines, 1)
     ops = ops_of(load)
-    return notices if notices * ops <= 32 * windows else 33 * windows / ops
+    return notices if notices * ops <= 32 * windows else (32 + speak) * windows / ops
 
 
 def told_s(load: Load, costs: dict[str, float], wall_s: float) -> float:
     """What the loop spends on telling of one operation of a load that lasts so long: what is for one alone is written
     at once."""
-    frames = load.heard if load.say in ("acked", "told", "talked") else load.lines
-    flushes, writes = 1.0 if load.say in ("told", "talked") and load.listeners > 1 else 0.0, float(frames)
+    frames = heard_of(load) if load.say in ("acked", "told", "talked") else load.lines
+    several = load.say in ("told", "talked") and load.listeners > 1
+    flushes, writes = min(load.frames, 2.0) if several else 0.0, float(frames)
     if load.say in ("acked", "talked"):
-        notices = load.listeners if load.say == "talked" else frames
+        notices = acks_of(load) if load.say == "talked" else frames
         written = notices_written(load, wall_s)
         flushes += (wall_s / 0.05) / ops_of(load) if written < notices else 0.0
         writes += written - notices
@@ -77,14 +92,16 @@ def told_s(load: Load, costs: dict[str, float], wall_s: float) -> float:
 
 def talk_s(load: Load, costs: dict[str, float], wall_s: float) -> float:
     """What the loop spends on a message to some, who may ack it at once."""
-    acks = costs["frame_ack"] + costs["settled"] if load.say == "talked" else 0.0
+    acks = acks_of(load) * costs["frame_ack"]
     told = told_s(load, costs, wall_s)
     if load.server == "durable":
         told += costs["commit_heard"]
     if load.server == "tls":
-        writes = load.heard - (load.listeners - notices_written(load, wall_s))
+        writes = heard_of(load) - (acks_of(load) - notices_written(load, wall_s))
         told += (1 + load.listeners) * costs["tls_frame"] + writes * costs["tls_write"]
-    return costs["frame"] + costs["append"] + load.listeners * (costs["owed"] + acks) + told
+    settled = costs["settled"] if load.say == "talked" else 0.0
+    said = costs["frame"] + costs["append"] + load.listeners * (costs["owed"] + settled)
+    return load.frames * said + acks + told
 
 
 def op_s(load: Load, costs: dict[str, float], wall_s: float = WALL_S) -> float:
@@ -166,8 +183,8 @@ def seen(
     log_s = ops * (COMMIT_CPU_S + costs["commit_record"] * load.frames) if load.server == "durable" else 0.0
     return Seen(
         ops=ops,
-        frames=(load.frames + (load.listeners if load.say == "talked" else 0)) * ops,
-        heard=load.heard * ops,
+        frames=round((load.frames + acks_of(load)) * ops),
+        heard=round(heard_of(load) * ops),
         wall_s=wall_s,
         cpu_s=loop_s + log_s,
         loop_s=loop_s,

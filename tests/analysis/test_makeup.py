@@ -18,9 +18,9 @@ def seen(ops: int = 10, heard: int = 10, wakes: int = 10, wall_s: float = 1.0, f
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_every_load_is_made_of_costs_that_there_are(name: str) -> None:
-    made = makeup(BY_NAME[name], seen())
+    made = makeup(BY_NAME[name], seen(frames=10 * max(1, BY_NAME[name].frames)))
     if made is None:
-        assert name == "silence" or name.removeprefix("kept ").isdecimal()
+        assert name == "silence" or name.startswith("kept")
         return
     assert set(made) <= {*WORDS, *FINER, *OF_COMMITS, *ASIDE, "verify_es256"}
     assert all(times >= 0 for times in made.values())
@@ -36,20 +36,11 @@ def test_a_wake_up_is_as_cold_as_the_loop_has_slept_long() -> None:
     assert "cold" not in (makeup(BY_NAME["typing"], seen()) or {})
 
 
-def test_a_loop_sleeps_while_a_message_is_committed_and_then_until_the_next() -> None:
-    shown = msgspec.structs.replace(seen(ops=10, wakes=20), answered_s=(0.02, 0.04))
-    made = makeup(BY_NAME["kept"], shown, cold_after_s=0.1)
+def test_a_commit_that_comes_alone_is_no_sum_and_one_in_talk_is() -> None:
+    assert makeup(BY_NAME["kept"], seen(ops=10, wakes=20)) is None
+    made = makeup(BY_NAME["talked 8 durable"], seen(frames=80, heard=160))
     assert made is not None
-    assert made["wake"] == 2
-    assert made["cold"] == pytest.approx((1 - exp(-0.3)) + (1 - exp(-0.7)))
-
-
-def test_a_log_of_its_own_thread_wakes_the_loop_once_more_and_no_oftener() -> None:
-    """What else its thread did not run for was no sleep."""
-    made = makeup(BY_NAME["kept"], seen(ops=10, wakes=35))
-    assert made == {
-        "wake": 2, "frame": 1, "append": 1, "commit_heard": 1, "flush": 0, "write": 1, "recipient": 1,
-    }  # fmt: skip
+    assert (made["commit_heard"], made["wake"]) == (1, 1)
 
 
 def test_one_who_speaks_alone_is_told_at_once() -> None:

@@ -513,3 +513,21 @@ def test_only_a_log_that_lasts_has_its_disk_looked_at(small: Scenario, tmp_path:
     assert min(kept.commits_s) > 0
     [unknown], _ = Validator(made(), EFFORT, play_live=Wire()).live(told.with_({"log": {"store": "sqlite"}}), tmp_path)
     assert unknown.commits_s == []
+
+
+class Unsteady(Wire):
+    """Every other run of it costs three times as much."""
+
+    def __call__(self, scenario: Scenario, out: Path) -> RunResult:
+        self.factor = 1.0 + 2.0 * (self.played % 2)
+        return super().__call__(scenario, out)
+
+
+@pytest.mark.parametrize(("wire", "played"), [(Wire(), 2), (Unsteady(), 6)])
+def test_what_two_runs_cannot_tell_is_played_on(wire: Wire, played: int, small: Scenario) -> None:
+    """Until the intervals are narrow, or there are as many as are wanted: whatever it is that they tell."""
+    told = small.with_({"duration": "3s"})
+    pair = Validator(made(), EFFORT._replace(most=6), play_live=wire).pair(told)
+    assert (wire.played, len(pair.live), len(pair.simulated), len(pair.speeds)) == (played,) * 4
+    assert pair.judged is not None
+    assert pair.judged.sharp == (played == 2)

@@ -359,9 +359,10 @@ class Crowd:
         if load.say == "talked":
             for name, _, peers in halls:
                 for peer in peers:
-                    peer.acks = name
-        turns = [halls[op % len(halls)] for op in range(ops)]
-        return [[(speaker, self._message(name))] for name, speaker, _ in turns]
+                    peer.acks, peer.settles = name, load.settles
+        rooms = load.frames
+        turns = [[halls[(op * rooms + room) % len(halls)] for room in range(rooms)] for op in range(ops)]
+        return [[(speaker, self._message(name)) for name, speaker, _ in turn] for turn in turns]
 
     def _halls(self, title: str, listeners: int) -> list[tuple[bytes, Line, list[Line]]]:
         """A session's name, who speaks in it and so many who listen, as often as the `SPREAD` allows; what an earlier

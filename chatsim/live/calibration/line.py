@@ -96,15 +96,16 @@ def knock(address: Address, token: str) -> tuple[socket.socket, bytes]:
 class Line:
     """An open connection that has its `welcome`; `seq` is that of the last message that it was told.
 
-    Where `acks` names a session, what is read is acked at once up to `seq`, and `acked` counts these acks. `away` is
-    the presence that was said last.
+    Where `acks` names a session, what is read is acked up to `seq` as soon as that is `settles` messages, and `acked`
+    counts these acks. `away` is the presence that was said last.
     """
 
-    __slots__ = ("_rest", "_socket", "acked", "acks", "away", "pinged", "seq")
+    __slots__ = ("_rest", "_settled", "_socket", "acked", "acks", "away", "pinged", "seq", "settles")
 
     def __init__(self, address: Address, token: str) -> None:
         """Open it. Raises HarnessError where the server does not let it in."""
-        self.pinged = self.seq = self.acked = 0
+        self.pinged = self.seq = self.acked = self._settled = 0
+        self.settles = 1
         self.acks = b""
         self.away = False
         self._socket, came = knock(address, token)
@@ -168,7 +169,6 @@ class Line:
 
     def _count(self, data: bytes) -> int:
         heard = at = 0
-        fresh = False
         for first, start, end in whole_frames(data):
             at = end
             if first == _PING:
@@ -181,10 +181,10 @@ class Line:
                 if data.startswith(_MESSAGE, start):
                     told = data[start:end]
                     self.seq = int(told[told.index(_SEQ) + len(_SEQ) :].partition(b",")[0])
-                    fresh = True
         self._rest = data[at:]
-        if fresh and self.acks:
+        if self.acks and self.seq >= self._settled + self.settles:
             self.send(ack(self.acks, self.seq))
+            self._settled = self.seq
             self.acked += 1
         return heard
 

@@ -39,9 +39,18 @@ MANY_SESSIONS, MANY_LISTENERS = 8, 16
 TOLD: Final = (4, 16, 64)
 """Listeners of a message, who are to ack it."""
 
-TALKED: Final = (1, 8)
-"""Listeners of a message who ack it as soon as they have it: all that chat is made of, in one. Where there are many,
-each acks what several have said, and what that costs is to be predicted."""
+TALKED: Final = (1, 8, 250)
+"""Listeners of a message who ack it as soon as they have it: all that chat is made of, in one; in a large room each of
+them is a connection that the server has not had in its caches for long."""
+
+ROOMS: Final = {1: 15, 8: 6}
+"""In so many rooms somebody speaks at once, by how many listen in each: a server that many use is kept warm by the one
+for the other, and there chat costs less than where it comes message by message."""
+
+CHAT: Final = (1, 4, 19)
+"""Listeners of each message of a chat that goes on, as most of what a server does is."""
+
+CHAT_SETTLES: Final = 8
 
 SETTLED: Final = 16
 """Messages that one ack settles."""
@@ -115,18 +124,21 @@ def _told(listeners: int) -> Load:
     )
 
 
-def _talked(listeners: int, server: Server = "plain") -> Load:
+def _talked(listeners: int, server: Server = "plain", rooms: int = 1) -> Load:
     """Messages to so many, each of whom acks at once, as people's clients do, and the notices of that to their author:
-    at least everything but the notices, several of which may be told in one frame."""
+    at least everything but the notices, several of which may be told in one frame. In several `rooms` at once nobody
+    waits for what comes of it."""
     return Load(
-        name=f"talked {listeners} {server}",
+        name=f"talked {listeners} {server}{' clump' if rooms > 1 else ''}",
         server=server,
         say="talked",
+        frames=rooms,
+        lines=rooms,
         listeners=listeners,
-        heard=1 + 2 * listeners,
-        heard_least=1.0 + listeners,
-        gap_s=0.0002 * (1 + listeners),
-        ops_max=120,
+        heard=(1 + 2 * listeners) * rooms,
+        heard_least=(1.0 + listeners) * rooms,
+        gap_s=min(0.006, 0.0002 * (1 + listeners) * (rooms / 4 if rooms > 1 else 1)),
+        ops_max=max(12, 120 // rooms) if listeners < SPREAD else 12,
     )
 
 
@@ -139,6 +151,18 @@ def _presence(server: Server, listeners: int, sessions: int = 1) -> Load:
         listeners=listeners,
         sessions=sessions,
         heard=listeners * sessions,
+    )
+
+
+def _chat(listeners: int, server: Server = "plain") -> Load:
+    """Talk as it goes on and on: nobody waits for an answer, and whoever listens acks a few messages at a time."""
+    gap_s = 0.0001 + 0.000012 * listeners
+    return msgspec.structs.replace(
+        _talked(listeners, server),
+        name=f"chat {listeners} {server}",
+        settles=CHAT_SETTLES,
+        gap_s=gap_s,
+        ops_max=1500,
     )
 
 
@@ -186,14 +210,18 @@ LOADS: Final = (
     ),
     *(_told(listeners) for listeners in TOLD),
     *(_talked(listeners) for listeners in TALKED),
+    *(_talked(listeners, rooms=rooms) for listeners, rooms in ROOMS.items()),
+    *(_chat(listeners) for listeners in CHAT),
     *(_presence("plain", listeners) for listeners in LISTENERS),
     _presence("plain", 0, MANY_SESSIONS),
     _presence("plain", MANY_LISTENERS, MANY_SESSIONS),
     _presence("tls", 0),
     _presence("tls", MANY_LISTENERS),
-    _talked(TALKED[-1], "tls"),
+    _talked(8, "tls"),
     *(Load(name=name, server="durable", say="said", heard=1, gap_s=gap_s, timed=True) for name, gap_s in KEPT.items()),
-    _talked(TALKED[-1], "durable"),
+    # What the loop hears of commits shows where people talk: alone each of its two wake-ups is colder than the other.
+    _talked(8, "durable"),
+    _chat(4, "durable"),
     *(
         Load(name=f"kept {frames}", server="durable", say="said", frames=frames, heard=frames, gap_s=0.015, timed=True)
         for frames in BURSTS

@@ -70,7 +70,7 @@ class Effort(NamedTuple):
     commits: int
 
 
-FULL: Final = Effort(rounds=50, load_s=0.05, warm_ops=20, idle=200, chunks=5, churn=40_000, commits=30)
+FULL: Final = Effort(rounds=44, load_s=0.05, warm_ops=20, idle=200, chunks=5, churn=40_000, commits=30)
 QUICK: Final = Effort(rounds=5, load_s=0.03, warm_ops=6, idle=25, chunks=4, churn=10_000, commits=30)
 
 CHURN_STEP: Final = 200

@@ -117,6 +117,6 @@ def points(found: Line2D) -> tuple[list[float], list[float]]:
 
 
 @lru_cache(maxsize=4)
-def played(name: str) -> Run:
-    """A shipped scenario as it was simulated, once for all who draw it."""
-    return simulate(load(name))
+def played(name: str, **words: Any) -> Run:
+    """A shipped scenario as it was simulated, with other words perhaps, once for all who draw it."""
+    return simulate(load(name).with_(words))

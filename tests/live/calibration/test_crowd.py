@@ -34,7 +34,9 @@ def test_each_load_is_what_it_says_twice(plain: Crowd, load: Load) -> None:
             continue
         assert seen.ops == OPS
         acks = seen.frames - load.frames * OPS
-        assert OPS * load.listeners * 0.5 <= acks <= OPS * load.listeners if load.say == "talked" else acks == 0
+        most = OPS * load.frames * load.listeners / load.settles if load.say == "talked" else 0
+        assert acks <= most
+        assert load.settles > 1 or acks >= most / 2
         assert (load.heard_least or load.heard) * OPS <= seen.heard <= load.heard * OPS
         assert len(seen.each_s) == OPS
         assert sum(seen.each_s) == pytest.approx(seen.cpu_s, abs=0.005)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from chatsim.errors import HarnessError
-from chatsim.live.calibration.line import Address, Line, frame, request, whole_frames
+from chatsim.live.calibration.line import Address, Line, ack, frame, request, whole_frames
 from chatsim.live.framing import PING_FRAME, close_frame, short_text, text_frame
 
 WELCOME = text_frame(b'{"type":"status","status":"welcome"}')
@@ -132,3 +132,15 @@ def test_a_refusal_and_an_end_instead_of_an_answer() -> None:
     with pytest.raises(HarnessError, match="ended a handshake"):
         Line(server.address, "")
     server.close()
+
+
+@pytest.mark.parametrize(("settles", "acked"), [(1, [1, 2, 3, 4, 5]), (2, [2, 4]), (8, [])])
+def test_one_who_listens_acks_as_many_messages_at_a_time_as_she_is_told(settles: int, acked: list[int]) -> None:
+    with opened() as (line, peer):
+        line.acks, line.settles = b"s", settles
+        for seq in range(1, 6):
+            peer.sendall(MESSAGE.replace(b'"seq":7', b'"seq":%d' % seq))
+            assert heard(line, 1) == 1
+        assert line.acked == len(acked)
+        said = b"".join(ack(b"s", seq) for seq in acked)
+        assert (peer.recv(len(said)) if said else b"") == said
