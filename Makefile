@@ -11,7 +11,7 @@ INSTALLED := .venv/.installed
 # made out of one another.
 HOT := $(filter-out %/__init__.py %/config.py %/counters.py %/dedupe.py %/effects.py %/facts.py %/frames.py %/kept_log.py %/memory_log.py %/snapshot.py %/tokens.py,$(wildcard chatsim/core/*.py)) \
 	$(addprefix chatsim/,people/memory.py people/people.py network/link.py) \
-	$(addprefix chatsim/sim/,company.py crowd.py engine.py event_loop.py node.py pipe.py turn.py)
+	$(addprefix chatsim/sim/,alarm.py company.py crowd.py engine.py event_loop.py node.py pipe.py turn.py)
 COMPILED := build/compiled
 
 run: $(INSTALLED)
