@@ -62,7 +62,7 @@ def cold(slept: Any, cold_after_s: float) -> Any:
 
 
 def _made(load: Load, seen: Seen, idle_wakes: float) -> dict[str, float] | None:
-    # Commits of messages that come one by one are the log's, which is looked at by itself.
+    # What is said alone to a log that lasts shows its commits, which are looked at by themselves.
     if load.say == "nothing" or (load.server == "durable" and load.say == "said"):
         return None
     made: dict[str, float] = {}

@@ -26,8 +26,8 @@ SMALL_S: Final = 0.0002
 """Latencies that differ by less are as good as equal, whatever their ratio."""
 
 SHARP: Final = log(BAND[1]) / 2
-"""Half an interval (of logarithms) that is wider than this tells little: in a quarter of the band or more nothing could
-be shown. So it is with half an interval of `SMALL_S`, where that is what counts."""
+"""Half an interval (of logarithms) that is wider than this tells little: in half of the band or more nothing could be
+shown. So it is with half of `SMALL_S`, where that is what counts."""
 
 ALPHA: Final = 0.05
 """Of each of the two tests: both hold where the interval of 1 - 2 * ALPHA lies inside the band."""

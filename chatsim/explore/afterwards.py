@@ -55,6 +55,7 @@ def drawn_apart(lots: Lots, made: Words, duration_s: int) -> None:
     _post_to_the_gone(lots, made, duration_s)
     _warn_anew(lots, made)
     _tell_commits_apart(lots, made)
+    _ring_in_steps(lots, made)
 
 
 def draw_cost(lots: Lots) -> Words:
@@ -90,14 +91,19 @@ def _tell_costs_apart(lots: Lots, made: Words) -> None:
 
 
 def _tell_commits_apart(lots: Lots, made: Words) -> None:
-    """What the loop hears of commits costs something, they take longer after a rest, and timers ring in steps, where
-    costs are told."""
+    """What the loop hears of commits costs something, and they take longer after a rest, where costs are told."""
     costs = made.get("costs")
     if isinstance(costs, dict) and lots.chance(0.4):
         costs["commit_heard"] = draw_cost(lots)
         costs |= {"commit": draw_cost(lots)} | costs | {"commit_cold": draw_cost(lots)}
         costs["commit_cold_after"] = lots.duration(0.001, 1)
         costs["commit_busy"] = lots.number(0, 1)
+
+
+def _ring_in_steps(lots: Lots, made: Words) -> None:
+    """The loop's clock counts in steps, where costs are told."""
+    costs = made.get("costs")
+    if isinstance(costs, dict) and lots.chance(0.4):
         costs["timer_step"] = lots.duration(0.0001, 0.02)
 
 

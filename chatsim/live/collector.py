@@ -10,6 +10,8 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from chatsim.live.pauses import NEVER
+
 YOUNG = 700
 """So many objects more than before, and the young ones are looked at: some 0.2 ms, after a few hundred messages. It is
 Python's own threshold.
@@ -18,11 +20,9 @@ Every message kept for replay is some tracked objects that live for minutes. Pyt
 again and again, for a seventh of a busy server's time; and to wait for 50,000 of them stops everybody for 10 ms."""
 
 WHOLE = 1_000_000
-"""So many objects more, and at least a quarter more than there were, before everything is looked at, which takes some
-0.2 s for each million. A quarter is Python's own measure: the work stays in proportion to what is made."""
-
-NEVER = 2**31 - 1
-"""Largest threshold that the collector takes."""
+"""So many objects more, and at least a quarter more than there were, before everything is looked at, which takes 0.3 to
+0.5 s for each million; a connection is some forty. A quarter is Python's own measure: the work stays in proportion to
+what is made."""
 
 
 class Collector:

@@ -397,8 +397,8 @@ class Validator:
         others = self._all(
             calibration,
             (
-                Imitation(told, speed, one.late, chores=_glancing(one), seed=seed, commits_s=commits)
-                for seed, one in luck
+                Imitation(told, speed, one.late, chores=_glancing(one), seed=other, commits_s=commits)
+                for other, one in luck
             ),
         )
         counts = differences(sides, simulated)

@@ -134,7 +134,7 @@ def test_a_line_is_what_a_sorted_list_would_be(acts: list[str], chance: Random) 
     """Whatever is done while it is sifted: the same in the same order, but for what means nothing."""
     lost: set[int] = set()
     line: Line[int] = Line(5.0, lambda number: number not in lost)
-    # More than are ever looked through, so that most of what is done comes in the middle of it.
+    # So many that the line is looked through, a few at a time: most of what is done comes in the middle of that.
     model = [(float(number), number) for number in range(3 * SIFTED_MIN)]
     for since, number in model:
         line.add(since, number)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from chatsim.live import collector
 from chatsim.live.collector import YOUNG, Collector, spared_collector
+from chatsim.live.pauses import NEVER
 
 
 class Loop:
@@ -76,7 +76,7 @@ def test_young_cycles_are_gone_at_once_and_old_ones_with_a_whole_look(loop: Loop
     before = gc.get_threshold()
     gc.collect()
     gc.callbacks.append(look.heard)
-    gc.set_threshold(YOUNG, collector.NEVER, collector.NEVER)
+    gc.set_threshold(YOUNG, NEVER, NEVER)
     try:
         Ring()
         kept = lasting(2 * YOUNG)

@@ -470,6 +470,18 @@ def test_what_is_due_is_done_before_what_arrives_at_the_same_moment() -> None:
     assert [door for now, door in world.doors if now == due_at] == ["wake", "receive", "appended"]
 
 
+@pytest.mark.parametrize(("costs", "wakes"), [({}, [31.01, 31.1]), ({"timer_step": 0.25}, [31.25])])
+def test_what_is_due_within_a_step_of_the_clock_is_done_together(costs: dict[str, Any], wakes: list[float]) -> None:
+    world = World(**costs)
+    for moment, id_ in ((1.01, "x"), (1.1, "y")):
+        world.say(moment, 0, id_)
+    world.engine.run(32.0)
+    rung = [now for now, door in world.doors if door == "wake" and now > 30.5]
+    assert rung == pytest.approx(wakes)
+    again = [now for now, _ in world.got(Message, since=30.5)]
+    assert again == pytest.approx(sorted(2 * (wakes * 2)[:2]))
+
+
 def test_typing_that_stopped_too_soon_is_told_when_its_time_comes(tmp_path: Path) -> None:
     # Found by exploring (typing-stopped-early.yaml): an input without effects did not wake the handler for what it had
     # put on its line.

@@ -17,7 +17,7 @@ import msgspec
 from chatsim.core.tokens import issue
 from chatsim.errors import HarnessError
 from chatsim.live.calibration.line import Address, Line, ack, frame, knock
-from chatsim.live.calibration.loads import CHURN, CHURN_LISTENERS, MANY_SESSIONS, PING_INTERVAL_S, PINGED, SPREAD, Load
+from chatsim.live.calibration.loads import MANY_SESSIONS, PING_INTERVAL_S, PINGED, SPREAD, Load
 from chatsim.live.calibration.meters import Meter
 from chatsim.live.calibration.seen import Grown, Seen
 from chatsim.live.pauses import no_collections
@@ -293,7 +293,7 @@ class Crowd:
         if say == "said":
             count = load.frames
             return [
-                [(line, b"".join(self._message(session) for _ in range(count)))]
+                [(line, b"".join(self.message(session) for _ in range(count)))]
                 for line, session in (turns[op % SPREAD] for op in range(ops))
             ]
         said = [(line, frame(self._words(say, session))) for line, session in turns]
@@ -320,7 +320,8 @@ class Crowd:
             line.send(words)
         self._hear(len(said))
 
-    def _message(self, session: bytes) -> bytes:
+    def message(self, session: bytes) -> bytes:
+        """A frame with a message to this session that nobody has said yet."""
         self._numbered += 1
         return frame(_SAY % (b"m%d" % self._numbered, session, WORDS))
 
@@ -328,7 +329,7 @@ class Crowd:
         """Many who say something at once, each in a session of her own."""
         lines = self._alone("clump", load.lines)
         if load.say == "said":
-            return [[(line, self._message(session)) for line, session in lines] for _ in range(ops)]
+            return [[(line, self.message(session)) for line, session in lines] for _ in range(ops)]
         burst = [(line, frame(self._words(load.say, session))) for line, session in lines]
         if load.say == "again":
             self._first(burst)
@@ -343,7 +344,7 @@ class Crowd:
             owed = each * settles
             for at in range(0, owed, UNACKED_MAX):
                 count = min(UNACKED_MAX, owed - at)
-                speaker.send(b"".join(self._message(name) for _ in range(count)))
+                speaker.send(b"".join(self.message(name) for _ in range(count)))
                 self._hear(count * (1 + load.lines))
         made = []
         for op in range(ops):
@@ -362,7 +363,7 @@ class Crowd:
                     peer.acks, peer.settles = name, load.settles
         rooms = load.frames
         turns = [[halls[(op * rooms + room) % len(halls)] for room in range(rooms)] for op in range(ops)]
-        return [[(speaker, self._message(name)) for name, speaker, _ in turn] for turn in turns]
+        return [[(speaker, self.message(name)) for name, speaker, _ in turn] for turn in turns]
 
     def _halls(self, title: str, listeners: int) -> list[tuple[bytes, Line, list[Line]]]:
         """A session's name, who speaks in it and so many who listen, as often as the `SPREAD` allows; what an earlier
@@ -445,33 +446,6 @@ class Crowd:
         pinged = sum(line.pinged for line in lines) - before
         self.leave(users)
         return msgspec.structs.replace(seen, ops=pinged)
-
-    def churn(self, count: int) -> int:
-        """Have so many messages stored, in small sessions by turns, and acked by those who hear them; returns how many
-        were."""
-        sessions = [f"churn{number}" for number in range(CHURN)]
-        rooms = [
-            [self.line(f"peer {place} of {session}", session) for place in range(1 + CHURN_LISTENERS)]
-            for session in sessions
-        ]
-        for session, peers in zip(sessions, rooms, strict=True):
-            for peer in peers:
-                peer.acks = session.encode()
-        self.settle()
-        done = 0
-        told = [max(peer.seq for peer in peers) for peers in rooms]
-        while done < count:
-            # Everybody speaks by turns, and the next one hears of it as late as anybody.
-            turn = done // CHURN % (1 + CHURN_LISTENERS)
-            for session, peers in zip(sessions, rooms, strict=True):
-                peers[turn].send(self._message(session.encode()))
-            done += CHURN
-            told = [seq + 1 for seq in told]
-            until = time.perf_counter() + ANSWER_S_MAX
-            while any(peers[turn - 1].seq < seq for peers, seq in zip(rooms, told, strict=True)):
-                if not self.read(0.01) and time.perf_counter() > until:
-                    raise HarnessError(f"Of {done} messages not all came: calibrate again, on a quieter machine.")
-        return done
 
 
 def knocks(loads: Sequence[Load], number: int) -> list[int]:

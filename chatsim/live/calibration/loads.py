@@ -39,9 +39,11 @@ MANY_SESSIONS, MANY_LISTENERS = 8, 16
 TOLD: Final = (4, 16, 64)
 """Listeners of a message, who are to ack it."""
 
-TALKED: Final = (1, 8, 250)
-"""Listeners of a message who ack it as soon as they have it: all that chat is made of, in one; in a large room each of
-them is a connection that the server has not had in its caches for long."""
+TALKED: Final = (1, 8)
+"""Listeners of a message who ack it as soon as they have it: all that chat is made of, in one."""
+
+HALL: Final = 250
+"""So many listen in a large room: each is a connection that the server has not had in its caches for long."""
 
 ROOMS: Final = {1: 15, 8: 6}
 """In so many rooms somebody speaks at once, by how many listen in each: a server that many use is kept warm by the one
@@ -51,6 +53,7 @@ CHAT: Final = (1, 4, 19)
 """Listeners of each message of a chat that goes on, as most of what a server does is."""
 
 CHAT_SETTLES: Final = 8
+"""Messages that one ack settles in such a chat."""
 
 SETTLED: Final = 16
 """Messages that one ack settles."""
@@ -73,9 +76,6 @@ BURSTS: Final = (8, 32, 128)
 
 PINGED = 100
 PING_INTERVAL_S = 0.25
-
-CHURN, CHURN_LISTENERS = 20, 4
-"""Sessions among which the messages that keep the cycle collector busy are spread, and who hears of them there."""
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +124,7 @@ def _told(listeners: int) -> Load:
     )
 
 
-def _talked(listeners: int, server: Server = "plain", rooms: int = 1) -> Load:
+def _talked(listeners: int, server: Server = "plain", *, rooms: int = 1, gap_s: float = 0.0) -> Load:
     """Messages to so many, each of whom acks at once, as people's clients do, and the notices of that to their author:
     at least everything but the notices, several of which may be told in one frame. In several `rooms` at once nobody
     waits for what comes of it."""
@@ -137,8 +137,8 @@ def _talked(listeners: int, server: Server = "plain", rooms: int = 1) -> Load:
         listeners=listeners,
         heard=(1 + 2 * listeners) * rooms,
         heard_least=(1.0 + listeners) * rooms,
-        gap_s=min(0.006, 0.0002 * (1 + listeners) * (rooms / 4 if rooms > 1 else 1)),
-        ops_max=max(12, 120 // rooms) if listeners < SPREAD else 12,
+        gap_s=gap_s or 0.0002 * (1 + listeners),
+        ops_max=max(12, 120 // rooms),
     )
 
 
@@ -154,14 +154,12 @@ def _presence(server: Server, listeners: int, sessions: int = 1) -> Load:
     )
 
 
-def _chat(listeners: int, server: Server = "plain") -> Load:
+def _chat(listeners: int) -> Load:
     """Talk as it goes on and on: nobody waits for an answer, and whoever listens acks a few messages at a time."""
-    gap_s = 0.0001 + 0.000012 * listeners
     return msgspec.structs.replace(
-        _talked(listeners, server),
-        name=f"chat {listeners} {server}",
+        _talked(listeners, gap_s=0.0001 + 0.000012 * listeners),
+        name=f"chat {listeners} plain",
         settles=CHAT_SETTLES,
-        gap_s=gap_s,
         ops_max=1500,
     )
 
@@ -210,7 +208,8 @@ LOADS: Final = (
     ),
     *(_told(listeners) for listeners in TOLD),
     *(_talked(listeners) for listeners in TALKED),
-    *(_talked(listeners, rooms=rooms) for listeners, rooms in ROOMS.items()),
+    msgspec.structs.replace(_talked(HALL, gap_s=0.006), ops_max=12),
+    *(_talked(listeners, rooms=rooms, gap_s=0.00005 * (1 + listeners) * rooms) for listeners, rooms in ROOMS.items()),
     *(_chat(listeners) for listeners in CHAT),
     *(_presence("plain", listeners) for listeners in LISTENERS),
     _presence("plain", 0, MANY_SESSIONS),
@@ -219,9 +218,9 @@ LOADS: Final = (
     _presence("tls", MANY_LISTENERS),
     _talked(8, "tls"),
     *(Load(name=name, server="durable", say="said", heard=1, gap_s=gap_s, timed=True) for name, gap_s in KEPT.items()),
-    # What the loop hears of commits shows where people talk: alone each of its two wake-ups is colder than the other.
+    # Slow enough that each message has a commit of its own. What the loop hears of one shows here: of a message that is
+    # said alone both wake-ups are cold, and each as cold as it likes.
     _talked(8, "durable"),
-    _chat(4, "durable"),
     *(
         Load(name=f"kept {frames}", server="durable", say="said", frames=frames, heard=frames, gap_s=0.015, timed=True)
         for frames in BURSTS

@@ -28,6 +28,7 @@ import numpy as np
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from chatsim.live.calibration.churn import churn
 from chatsim.live.calibration.crowd import OPS_MIN, Crowd
 from chatsim.live.calibration.disk import commits_s
 from chatsim.live.calibration.line import Address
@@ -136,7 +137,7 @@ def measure(effort: Effort, data: Path, *, journal: bool, progress: Progress | N
             # From its first message on: a collector counts what is made, and looks at more every few times.
             before, since = len(read_collections(home.collections)), len(home.glances("collecting"))
             while found.churned < effort.churn:
-                found.churned += crowd.churn(CHURN_STEP)
+                found.churned += churn(crowd, CHURN_STEP)
                 found.collections = read_collections(home.collections)[before:]
                 found.collected_at += [found.churned] * (len(found.collections) - len(found.collected_at))
             found.collecting_s = fmean(one.took_s for one in home.glances("collecting")[since:])
