@@ -104,7 +104,7 @@ def _ring_in_steps(lots: Lots, made: Words) -> None:
     """The loop's clock counts in steps, where costs are told."""
     costs = made.get("costs")
     if isinstance(costs, dict) and lots.chance(0.4):
-        costs["timer_step"] = lots.duration(0.0001, 0.02)
+        costs["timer_step"] = lots.duration(0.001, 0.02, round_=0.0)
 
 
 def _replay_moments(lots: Lots, groups: list[Words]) -> None:

@@ -107,7 +107,10 @@ class _World:
         self.tally = Tally()
         header = Header(config=scenario.handler, epoch=EPOCH, seed=scenario.seed, snapshot=snapshot)
         self.journal = JournalWriter(journal, header)
-        self.watch = Watch(scenario.handler, EPOCH, snapshot, handler=lambda: self.node.handler)
+        # A clock that counts in steps is late for a ping by one of them, and for its missing pong by another.
+        step_s = 0.0 if scenario.costs.timer_step is None else scenario.costs.timer_step.mean
+        self._slack_s = slack_s = SLACK_S + 2 * step_s
+        self.watch = Watch(scenario.handler, EPOCH, snapshot, slack_s=slack_s, handler=lambda: self.node.handler)
         observers: tuple[Observer, ...] = (self.tally, self.journal, self.watch, *more)
         costs = scenario.costs.over_tls() if scenario.tls else scenario.costs
         durable = scenario.log.store == "sqlite"
@@ -122,7 +125,7 @@ class _World:
         self.crowd = (BusyCrowd if late.busy else Crowd)(engine, self.node, self._links, knocks, named=named)
         if isinstance(self.crowd, BusyCrowd):
             self.crowd.reads_s, self.crowd.frames_s, self.crowd.writes_s = late.reads_s, late.frames_s, late.writes_s
-        self.devices = DeviceRules(self.watch.findings, slack_s=SLACK_S, scale=scenario.played_scale)
+        self.devices = DeviceRules(self.watch.findings, slack_s=slack_s, scale=scenario.played_scale)
         self.crowd.people.watch = self.devices
         self.script = Script(scenario, self.plan, streams, self.crowd.people, engine, late)
         self.faults = Faults(engine, self.node, self.crowd, self.plan.victims, scenario.duration_s)
@@ -211,7 +214,7 @@ class _World:
         lag_s = self.node.loop.lag_s(now)
         self.lags.append(lag_s)
         # Who waits for the loop is served no sooner than that, and no rule promises otherwise.
-        self.watch.slack_s = max(self.watch.slack_s, SLACK_S + lag_s)
+        self.watch.slack_s = max(self.watch.slack_s, self._slack_s + lag_s)
         if self.node.limits:
             for pipe in self.node.pipes.values():
                 if pipe.limited:

@@ -102,6 +102,17 @@ def test_the_logs_latency_delays_the_ack() -> None:
     assert worst(record, "loop_lag") == 0.0, "the log answers later, and the loop is free meanwhile"
 
 
+def test_a_clock_of_coarse_steps_finds_the_silent_so_much_later() -> None:
+    # Found by exploring (seed 1635): pinged at 13 s and given up at 15 s, for a silence of 5.9 s and a second.
+    handler = {"ping_interval": "4.4s", "pong_timeout": "1.5s"}
+    group = {"users": 1, "session_size": 1, "messages": {"arrivals": "poisson", "rate": "1/h"}, "network": {}}
+    cut = {"at": "9s", "do": "partition", "for": "6s"}
+    costs = FREE | {"timer_step": "1s"}
+    played = simulate(scenario(cut, group=group, handler=handler, costs=costs, duration="20s", seed=1))
+    assert played.record.outages
+    assert not played.violations
+
+
 def test_utilisation_is_the_share_of_time_that_the_loop_is_busy() -> None:
     group = {"users": 1, "session_size": 1, "network": {}, "messages": {"arrivals": "periodic", "rate": "30/min"}}
     record = play(group=group, costs=FREE | {"append": "500ms"}, duration="2min")
