@@ -7,11 +7,25 @@ exceptions of this family.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 
 class ChatsimError(Exception):
-    """Base of every error that chatsim raises for a person to read."""
+    """Base of every error that chatsim raises for a person to read. It comes as it is out of another process."""
 
     exit_code = 4
+
+    def __reduce__(self) -> tuple[Callable[..., ChatsimError], tuple[Any, ...]]:
+        # What an exception is made of by default is its text, which is not what most of these are made from.
+        return _as_it_was, (type(self), self.args, vars(self))
+
+
+def _as_it_was(cls: type[ChatsimError], args: tuple[Any, ...], attributes: dict[str, Any]) -> ChatsimError:
+    """An error that was raised elsewhere."""
+    error = cls.__new__(cls, *args)
+    vars(error).update(attributes)
+    return error
 
 
 class UsageError(ChatsimError):

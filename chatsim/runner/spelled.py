@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -30,6 +31,13 @@ def times(words: Any, factor: float) -> Any:
     return [times(value, factor) for value in words] if isinstance(words, list) else words
 
 
+def _us(words: str) -> float:
+    """How long that is (us)."""
+    match = _TIMED.fullmatch(words)
+    assert match is not None
+    return float(match[1])
+
+
 def on_disk(costs: Mapping[str, Any], were_s: Sequence[float], are_s: Sequence[float]) -> dict[str, Any]:
     """What of the costs is otherwise on a disk whose commits take `are_s` and not `were_s`, as when the costs were
     measured: nothing, where one of the two is not known.
@@ -44,16 +52,13 @@ def on_disk(costs: Mapping[str, Any], were_s: Sequence[float], are_s: Sequence[f
     moved: dict[str, Any] = {}
     told = costs["commit"].get("mixture") if isinstance(costs["commit"], Mapping) else None
     if told is not None and len(told) == len(LEVELS) - 1:
+        edges = [*(one["uniform"]["low"] for one in told), told[-1]["uniform"]["high"]]
+        moved_to = [times(edge, factor) for edge, factor in zip(edges, slower, strict=True)]
+        # Where a tail has gone, what it was moved to may lie below what is not of it.
+        ends = pairwise(accumulate(moved_to, lambda before, edge: max(before, edge, key=_us)))
         moved["commit"] = {
             "mixture": [
-                one
-                | {
-                    "uniform": {
-                        "low": times(one["uniform"]["low"], slower[place]),
-                        "high": times(one["uniform"]["high"], slower[place + 1]),
-                    }
-                }
-                for place, one in enumerate(told)
+                one | {"uniform": {"low": low, "high": high}} for one, (low, high) in zip(told, ends, strict=True)
             ]
         }
     else:

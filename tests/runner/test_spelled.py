@@ -65,6 +65,20 @@ def test_a_tail_comes_by_itself() -> None:
     assert float(moved["commit_cold"].removesuffix("us")) == pytest.approx(100, rel=0.06)
 
 
+def test_a_tail_that_has_gone_leaves_the_stretches_in_order() -> None:
+    """Of the slowest fiftieth there is nothing: what was of it is no shorter than what lies below it."""
+    edges = [100.0 + 100 * level if level < 0.98 else 5000.0 * level for level in LEVELS]
+    weights = [round(high - low, 6) for low, high in pairwise(LEVELS)]
+    told = [
+        {"weight": weight, "uniform": {"low": f"{low:g}us", "high": f"{high:g}us"}}
+        for weight, (low, high) in zip(weights, pairwise(edges), strict=True)
+    ]
+    were_s = [1.0 if place < 985 else 50.0 for place in range(1000)]
+    moved = on_disk({"commit": {"mixture": told}}, were_s, [1.0] * 1000)
+    assert [one["uniform"]["high"] for one in moved["commit"]["mixture"][-5:]] == ["4900us"] * 5
+    assert quantiles(read_costs(moved).commit)[1] == pytest.approx(150e-6, rel=0.01)
+
+
 def test_another_shape_is_moved_as_a_whole() -> None:
     costs = {"commit": {"lognormal": {"mean": "300us", "cv": 0.5}}}
     moved = on_disk(costs, WERE_S, [2 * each for each in WERE_S])
