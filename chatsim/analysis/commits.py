@@ -76,7 +76,7 @@ def _waited(loads: Loads, name: str, rests_s: FloatArray, best: Mapping[str, flo
     waited: FloatArray = loads.answered(name) - loads.answered("said")
     waited = waited - best.get("commit_heard", 0.0) - best.get("wake", 0.0)
     if cold_after_s:
-        slept = np.array([slept_s(seen["said"]) for seen in loads.rounds])
+        slept = np.array([slept_s(seen["said"], loads.idle_wakes) for seen in loads.rounds])
         times = (loads.answered(name), rests_s)
         colder = sum(cold(one, cold_after_s) for one in times) - cold(slept, cold_after_s)
         waited = waited - best.get("cold", 0.0) * colder

@@ -239,11 +239,14 @@ class _Explained:
         kinds = loads.kinds
         at = [[one[kind[one]] for kind in kinds] for one in draws]
         names = [name for name in BY_NAME if any(loads.parts(name))]
+        twins = _twins(names)
         seen = np.array([loads.ops(name) for name in names])
-        drawn = np.array([[middle(seen[:, kind], axis=1) for kind in one] for one in at]).reshape(len(draws), -1)
+        drawn = np.array([[middle(seen[:, kind], axis=1) for kind in one] for one in at])
         first = [next(filter(None, loads.parts(name))) for name in names]
         spent = np.array([[part.get(word, 0.0) for word in known] for part in first]) @ np.array([*known.values()])
-        drawn -= np.tile(spent.T, len(kinds))
+        drawn -= spent.T[:, np.newaxis, :]
+        whole = drawn[0].ravel()
+        drawn = _apart(drawn, twins).reshape(len(draws), -1)
         best = drawn[0]
         off = np.hypot(np.nanstd(drawn[1:], axis=0), MODEL_ERROR * np.abs(best))
         weight = 1.0 / np.maximum(off, 1e-12)
@@ -251,18 +254,41 @@ class _Explained:
         def design(cold_after_s: float) -> FloatArray:
             words = [*unknowns, "cold"] if cold_after_s else unknowns
             amounts = [loads.amounts(name, words, cold_after_s) for name in names]
-            return np.array([[middle(each[kind]) for each in amounts] for kind in kinds]).reshape(best.size, -1)
+            made = np.array([[middle(each[kind]) for each in amounts] for kind in kinds])
+            return made.swapaxes(1, 2)
+
+        def rows(made: FloatArray) -> FloatArray:
+            return made.swapaxes(1, 2).reshape(best.size, -1)
 
         tells = "wake" in unknowns and loads.sleeps_differ(names)
         tried = {after: design(after) for after in (COLD_AFTER_S if tells else (0.0,))}
-        self.cold_after_s = min(tried, key=lambda after: nnls(tried[after] * weight[:, np.newaxis], best * weight)[1])
-        made = tried[self.cold_after_s]
+        apart = {after: rows(_apart(made, twins)) for after, made in tried.items()}
+        self.cold_after_s = min(apart, key=lambda after: nnls(apart[after] * weight[:, np.newaxis], best * weight)[1])
+        made = apart[self.cold_after_s]
         words = [*unknowns, "cold"][: made.shape[1]]
         told = [place for place in range(len(words)) if made[:, place].any()]
         matrix = made[:, told] * weight[:, np.newaxis]
         found = np.array([nnls(matrix, np.where(np.isnan(one), best, one) * weight)[0] for one in drawn])
         self.costs = {words[place]: found[:, n] for n, place in enumerate(told) if words[place] not in ASIDE}
-        self.unexplained = float(np.sqrt(np.mean((1.0 - made[:, told] @ found[0] / best) ** 2)))
+        explained = rows(tried[self.cold_after_s])[:, told] @ found[0]
+        self.unexplained = float(np.sqrt(np.mean((1.0 - explained / whole) ** 2)))
+
+
+def _twins(names: Sequence[str]) -> list[tuple[int, int]]:
+    """The places of the loads that another server than the plain one has, and of the same load there."""
+    pairs = [(name, name.removesuffix(BY_NAME[name].server) + "plain") for name in names]
+    return [(names.index(name), names.index(twin)) for name, twin in pairs if twin != name and twin in names]
+
+
+def _apart(values: FloatArray, twins: Sequence[tuple[int, int]]) -> FloatArray:
+    """What these loads, along the last axis, have more than their twins, and the others as they are.
+
+    What TLS or a log adds is little beside the load that shows it, and as much as that is off.
+    """
+    apart = values.copy()
+    for place, twin in twins:
+        apart[..., place] -= values[..., twin]
+    return apart
 
 
 def _tokens(loads: Loads, draws: Sequence[npt.NDArray[np.int64]]) -> dict[str, FloatArray]:

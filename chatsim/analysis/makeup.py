@@ -38,9 +38,17 @@ _FRAMES: Final = {
 }
 
 
-def slept_s(seen: Seen) -> float:
-    """For how long the loop slept before it was woken, in the mean (s); inf where it was not."""
-    return max(0.0, seen.wall_s - seen.loop_s) / seen.wakes if seen.wakes else inf
+def slept_s(seen: Seen, idle_wakes: float = 0.0) -> float:
+    """For how long the loop slept before it was woken while operations came, in the mean (s); inf where it was not.
+
+    A server from which nothing more is wanted is woken as a silent one is, and has hardly anything to do.
+    """
+    wakes = seen.wakes - idle_wakes * (seen.wall_s - _paced_s(seen))
+    return max(0.0, _paced_s(seen) - seen.loop_s) / wakes if wakes > 0 else inf
+
+
+def _paced_s(seen: Seen) -> float:
+    return seen.paced_s or seen.wall_s
 
 
 def makeup(load: Load, seen: Seen, idle_wakes: float = 0.0, cold_after_s: float = 0.0) -> dict[str, float] | None:
@@ -52,7 +60,7 @@ def makeup(load: Load, seen: Seen, idle_wakes: float = 0.0, cold_after_s: float 
     """
     made = _made(load, seen, idle_wakes)
     if made is not None and cold_after_s > 0.0:
-        made["cold"] = made.get("wake", 0.0) * float(cold(slept_s(seen), cold_after_s))
+        made["cold"] = made.get("wake", 0.0) * float(cold(slept_s(seen, idle_wakes), cold_after_s))
     return made
 
 
@@ -110,7 +118,7 @@ def _written(load: Load, seen: Seen) -> tuple[float, float]:
         return flushes, answers
     notices = max(0.0, answers - told)
     # So many notices are written at once, and all that are above in one turn when they have waited: to each who spoke.
-    waits = max(1.0, seen.wall_s / LINGER_S) / seen.ops
+    waits = max(1.0, _paced_s(seen) / LINGER_S) / seen.ops
     at_once = min(notices, EAGER_MAX * waits)
     late = waits if notices > at_once else 0.0
     speak = load.frames if load.say == "talked" else 1

@@ -70,7 +70,7 @@ class Loads:
 
     def sleeps_differ(self, names: Sequence[str]) -> bool:
         """Whether some loads let the loop sleep so much longer than others that cold tells."""
-        slept = [slept_s(seen[name]) for name in names for seen in self.rounds]
+        slept = [slept_s(seen[name], self.idle_wakes) for name in names for seen in self.rounds]
         short, long = np.percentile([each_s for each_s in slept if each_s < inf] or [0.0], [10, 90])
         return bool(long > SLEEPS_APART_MIN * short)
 

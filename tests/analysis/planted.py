@@ -98,7 +98,7 @@ def talk_s(load: Load, costs: dict[str, float], wall_s: float) -> float:
         told += costs["commit_heard"]
     if load.server == "tls":
         writes = heard_of(load) - (acks_of(load) - notices_written(load, wall_s))
-        told += (1 + load.listeners) * costs["tls_frame"] + writes * costs["tls_write"]
+        told += (load.frames + acks_of(load)) * costs["tls_frame"] + writes * costs["tls_write"]
     settled = costs["settled"] if load.say == "talked" else 0.0
     said = costs["frame"] + costs["append"] + load.listeners * (costs["owed"] + settled)
     return load.frames * said + acks + told

@@ -114,6 +114,21 @@ def changed(load: str, **changes: float) -> Measured:
     return made
 
 
+def test_what_a_log_and_tls_add_is_told_beside_the_same_load_without_them() -> None:
+    """What the sums miss of a load they miss on every server: the plain loads have it, and no finer cost."""
+    made = measured(rounds=3, cv=0.0)
+    for name in ("chat slow plain", "chat slow durable", "chat 4 plain", "chat 4 tls"):
+        for seen in made.rounds:
+            more_s = 30e-6 * seen[name].ops
+            seen[name] = msgspec.structs.replace(
+                seen[name], loop_s=seen[name].loop_s + more_s, cpu_s=seen[name].cpu_s + more_s
+            )
+    found = costing(made)
+    assert found.unexplained > 0.01
+    for name in ("commit_heard", "tls_frame", "tls_write"):
+        assert found.costs[name].value == pytest.approx(COSTS_S[name], abs=0.5e-6), name
+
+
 def test_a_crowd_that_never_let_the_server_sleep_cannot_tell_wake_ups() -> None:
     found = costing(changed("typing", wakes=10))
     assert found.costs["wake"].value == 0.0

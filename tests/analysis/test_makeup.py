@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from math import exp
+from math import exp, inf
 
 import msgspec
 import pytest
 
-from chatsim.analysis.makeup import ASIDE, BY_NAME, makeup
+from chatsim.analysis.makeup import ASIDE, BY_NAME, makeup, slept_s
 from chatsim.live.calibration.seen import Seen
 from chatsim.scenario.costs import FINER, OF_COMMITS, WORDS
 
@@ -36,9 +36,19 @@ def test_a_wake_up_is_as_cold_as_the_loop_has_slept_long() -> None:
     assert "cold" not in (makeup(BY_NAME["typing"], seen()) or {})
 
 
+def test_while_the_last_answers_are_waited_for_a_loop_sleeps_and_is_no_colder_for_it() -> None:
+    # Ten operations in 1 s that wake it once each, and 2 s more in which it wakes up as a silent one does.
+    rested = msgspec.structs.replace(seen(ops=10, wakes=10 + 60, wall_s=3.0), paced_s=1.0)
+    assert slept_s(rested, 30.0) == pytest.approx(0.09)
+    made = makeup(BY_NAME["typing"], rested, idle_wakes=20.0, cold_after_s=0.1)
+    assert made is not None
+    assert made["cold"] == pytest.approx(made["wake"] * (1 - exp(-0.9 / 30 / 0.1)))
+    assert slept_s(seen(wakes=0)) == inf
+
+
 def test_a_commit_that_comes_alone_is_no_sum_and_one_in_talk_is() -> None:
     assert makeup(BY_NAME["kept"], seen(ops=10, wakes=20)) is None
-    made = makeup(BY_NAME["talked 8 durable"], seen(frames=80, heard=160))
+    made = makeup(BY_NAME["chat slow durable"], seen(frames=20, heard=65))
     assert made is not None
     assert (made["commit_heard"], made["wake"]) == (1, 1)
 
@@ -95,9 +105,9 @@ def test_a_message_that_is_acked_at_once_is_all_that_chat_is_made_of() -> None:
         "wake": 1, "frame": 1, "append": 1, "owed": 8, "frame_ack": 7, "settled": 8, "flush": 1, "write": 16,
         "recipient": 16,
     }  # fmt: skip
-    over_tls = makeup(BY_NAME["talked 8 tls"], seen(frames=80, heard=160))
+    over_tls = makeup(BY_NAME["chat 4 tls"], seen(frames=15, heard=55))
     assert over_tls is not None
-    assert (over_tls["tls_frame"], over_tls["tls_write"]) == (8, 16)
+    assert (over_tls["tls_frame"], over_tls["tls_write"]) == (1.5, 5.5)
     many = msgspec.structs.replace(BY_NAME["talked 8 plain"], listeners=120, heard=241, heard_least=121.0)
     made = makeup(many, seen(frames=10 * 121, heard=10 * 241))
     assert made is not None

@@ -24,7 +24,7 @@ def made(seen: Measured) -> Calibration:
 
 
 def test_a_scenario_reads_every_planted_cost_from_the_file(tmp_path: Path) -> None:
-    write(tmp_path / "calibration.json", made(measured(cv=0.3)))
+    write(tmp_path / "calibration.json", made(measured(rounds=12, cv=0.3)))
     costs = read_costs("calibration.json", tmp_path)
     assert costs.cold is None, "every load has the server sleep as long as any other"
     # What a message costs the loop is the same whichever log there is.
@@ -33,7 +33,7 @@ def test_a_scenario_reads_every_planted_cost_from_the_file(tmp_path: Path) -> No
         found = getattr(costs, word)
         assert (found is None) == (word in untold), word
         if word not in (*untold, "collect"):
-            # A third of spread over 200 operations and 6 rounds: within a tenth of what is planted, or of a frame.
+            # A third of spread over 200 operations and 12 rounds: within a tenth of what is planted, or of a frame.
             assert found.mean == pytest.approx(COSTS_S[word], rel=0.1, abs=3e-6), word
 
 

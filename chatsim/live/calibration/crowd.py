@@ -57,6 +57,10 @@ Burst = list[tuple[Line, bytes]]
 """What one operation sends, by connection."""
 
 
+class DisturbedError(HarnessError):
+    """What came back is not what the load promises: something of another load came late."""
+
+
 class Crowd:
     """All connections to one server. Leave it by `close`."""
 
@@ -161,7 +165,7 @@ class Crowd:
     def play(self, load: Load, ops: int, gap_s: float) -> Seen:
         """So many operations of the load, so far apart (s), once the server is at rest.
 
-        Raises HarnessError where what must come back does not.
+        Raises HarnessError where what must come back does not, a DisturbedError where it may when it is played again.
         """
         with no_collections():
             if load.say == "nothing":
@@ -173,12 +177,7 @@ class Crowd:
                 return self._pings(ops * gap_s)
             bursts = self._bursts(load, ops)
             self.settle()
-            seen = self._paced(load, bursts, gap_s)
-            if load.say == "presence":
-                # What there was no time for has not been said.
-                for [(line, _)] in bursts[seen.ops :]:
-                    line.away = not line.away
-            return seen
+            return self._paced(load, bursts, gap_s)
 
     def _watched(self, ops: int, frames: int, act: Callable[[], int]) -> Seen:
         """The meters before and after something that returns how much was heard."""
@@ -258,8 +257,12 @@ class Crowd:
         seen = self._watched(0, 0, act)
         ops = len(each) - 1
         expected = want * ops
+        if load.say == "presence":
+            # What there was no time for has not been said.
+            for [(line, _)] in bursts[ops:]:
+                line.away = not line.away
         if not (load.heard_least * ops or expected) <= seen.heard <= expected:
-            raise HarnessError(
+            raise DisturbedError(
                 f"Of the load {load.name!r} {seen.heard} frames came back, and {expected} should: "
                 "calibrate again, on a quieter machine."
             )
@@ -267,6 +270,7 @@ class Crowd:
             seen,
             ops=ops,
             frames=load.frames * ops + self._acked() - acked,
+            paced_s=at[-2] - at[0] + gap_s,
             spans=tuple(pairwise(at)),
             each_s=_between(each),
             answered_s=tuple(answered),

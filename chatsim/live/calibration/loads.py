@@ -74,6 +74,9 @@ CLUMP = 32
 BURSTS: Final = (8, 32, 128)
 """Messages in one read, which the log that lasts commits together."""
 
+LOGS: Final[tuple[Server, ...]] = ("plain", "durable")
+"""The servers of either log."""
+
 PINGED = 100
 PING_INTERVAL_S = 0.25
 
@@ -154,14 +157,19 @@ def _presence(server: Server, listeners: int, sessions: int = 1) -> Load:
     )
 
 
-def _chat(listeners: int) -> Load:
+def _chat(listeners: int, server: Server = "plain") -> Load:
     """Talk as it goes on and on: nobody waits for an answer, and whoever listens acks a few messages at a time."""
     return msgspec.structs.replace(
-        _talked(listeners, gap_s=0.0001 + 0.000012 * listeners),
-        name=f"chat {listeners} plain",
+        _talked(listeners, server, gap_s=0.0001 + 0.000012 * listeners),
+        name=f"chat {listeners} {server}",
         settles=CHAT_SETTLES,
         ops_max=1500,
     )
+
+
+def _slow_chat(server: Server) -> Load:
+    """The same, so slow that each message has a commit of its own where the log lasts."""
+    return msgspec.structs.replace(_chat(4, server), name=f"chat slow {server}", gap_s=0.001)
 
 
 _ANSWERED: Final[tuple[Say, ...]] = ("heartbeat", "again", "said")
@@ -216,11 +224,11 @@ LOADS: Final = (
     _presence("plain", MANY_LISTENERS, MANY_SESSIONS),
     _presence("tls", 0),
     _presence("tls", MANY_LISTENERS),
-    _talked(8, "tls"),
+    _chat(4, "tls"),
     *(Load(name=name, server="durable", say="said", heard=1, gap_s=gap_s, timed=True) for name, gap_s in KEPT.items()),
-    # Slow enough that each message has a commit of its own. What the loop hears of one shows here: of a message that is
-    # said alone both wake-ups are cold, and each as cold as it likes.
-    _talked(8, "durable"),
+    # What the loop hears of a commit shows in chat that has one to a message, beside the same chat in memory: of a
+    # message that is said alone both wake-ups are cold, and each as cold as it likes.
+    *(_slow_chat(server) for server in LOGS),
     *(
         Load(name=f"kept {frames}", server="durable", say="said", frames=frames, heard=frames, gap_s=0.015, timed=True)
         for frames in BURSTS

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from chatsim.live.calibration.churn import churn
-from chatsim.live.calibration.crowd import OPS_MIN, Crowd
+from chatsim.live.calibration.crowd import OPS_MIN, Crowd, DisturbedError
 from chatsim.live.calibration.disk import commits_s
 from chatsim.live.calibration.line import Address
 from chatsim.live.calibration.loads import BY_NAME, CONFIGS, DOORS, LOADS, Load, Server
@@ -76,6 +76,9 @@ QUICK: Final = Effort(rounds=5, load_s=0.03, warm_ops=6, idle=25, chunks=4, chur
 
 CHURN_STEP: Final = 200
 """After so many messages it is looked whether the collector has run."""
+
+PLAYS_MAX: Final = 3
+"""How often a load is played until it is undisturbed."""
 
 ORDER_SEED: Final = 5
 """Of the lots by which a round's order is drawn."""
@@ -190,13 +193,21 @@ def orders(count: int, rounds: int) -> Iterator[list[int]]:
 def _warm(crowd: Crowd, loads: tuple[Load, ...], ops: int) -> _Pace:
     """Play the loads a little and slowly, twice: who takes part comes, caches fill; the second says what it costs."""
     gap_s = max(loads[0].gap_s, 0.002)
-    _play(crowd, loads, ops, gap_s)
-    seen = _play(crowd, loads, ops, gap_s)
+    play(crowd, loads, ops, gap_s)
+    seen = play(crowd, loads, ops, gap_s)
     done = sum(one.ops for one in seen)
     return _Pace(loads, sum(one.cpu_s for one in seen) / done if done else 0.0)
 
 
-def _play(crowd: Crowd, loads: tuple[Load, ...], ops: int, gap_s: float) -> list[Seen]:
+def play(crowd: Crowd, loads: tuple[Load, ...], ops: int, gap_s: float) -> list[Seen]:
+    """The loads, once more where they were disturbed: a machine that stops for a moment is no reason to begin again."""
+    for _ in range(PLAYS_MAX - 1):
+        with contextlib.suppress(DisturbedError):
+            return _played(crowd, loads, ops, gap_s)
+    return _played(crowd, loads, ops, gap_s)
+
+
+def _played(crowd: Crowd, loads: tuple[Load, ...], ops: int, gap_s: float) -> list[Seen]:
     return crowd.doors(loads, ops, gap_s) if len(loads) > 1 else [crowd.play(loads[0], ops, gap_s)]
 
 
@@ -205,7 +216,7 @@ def _round(crowds: dict[Server, Crowd], paces: Sequence[_Pace], level: float, lo
     seen: dict[str, Seen] = {}
     for pace in paces:
         ops, gap_s = pace.at(level, load_s)
-        shown = _play(crowds[pace.load.server], pace.loads, ops, gap_s)
+        shown = play(crowds[pace.load.server], pace.loads, ops, gap_s)
         for load, one in zip(pace.loads, shown, strict=True):
             seen[load.name] = msgspec.structs.replace(one, level=level)
     return seen

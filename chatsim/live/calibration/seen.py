@@ -25,7 +25,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
     `ops` operations of the crowd (each a burst of frames, or a handshake) with `frames` frames in all, the acks of what
     was heard included; `heard` frames came back. `cpu_s` is the server's CPU time, `loop_s` that of its event loop's
-    thread, `wakes` how often that thread was woken from its sleep, `crowd_s` the crowd's own CPU time, `late_s` by how
+    thread, `wakes` how often that thread was woken from its sleep, `paced_s` for how long of `wall_s` operations came,
+    before the last answers were waited for (0: all the time), `crowd_s` the crowd's own CPU time, `late_s` by how
     much the crowd was late for an operation in the mean. `spans` are from when to when each operation was looked at (s,
     of CLOCK_MONOTONIC), `each_s` the server's CPU time in each, shape (ops,), and `answered_s` after how many seconds
     each had its last answer, where that is looked at, and `alone_s` those of them that waited for no answer to another.
@@ -40,6 +41,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     cpu_s: float
     loop_s: float
     wakes: int
+    paced_s: float = 0.0
     crowd_s: float = 0.0
     late_s: float = 0.0
     reference_s: float = 0.0

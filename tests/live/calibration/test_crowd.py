@@ -9,7 +9,7 @@ import pytest
 
 from chatsim.errors import HarnessError
 from chatsim.live.calibration import crowd as crowd_module
-from chatsim.live.calibration.crowd import OPS_MIN, Crowd
+from chatsim.live.calibration.crowd import OPS_MIN, Crowd, DisturbedError
 from chatsim.live.calibration.loads import BY_NAME, LOADS, Load
 from chatsim.live.calibration.measure import Home
 
@@ -47,7 +47,7 @@ def test_each_load_is_what_it_says_twice(plain: Crowd, load: Load) -> None:
 def test_a_load_that_does_not_bring_what_it_promises(plain: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crowd_module, "ANSWER_S_MAX", 0.2)
     promising = msgspec.structs.replace(BY_NAME["heartbeat"], heard=2)
-    with pytest.raises(HarnessError, match=f"{OPS} frames came back, and {2 * OPS} should"):
+    with pytest.raises(DisturbedError, match=f"{OPS} frames came back, and {2 * OPS} should"):
         plain.play(promising, OPS, 0.001)
 
 

@@ -10,10 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from chatsim.live.calibration.crowd import knocks
-from chatsim.live.calibration.loads import BY_NAME, LOADS
-from chatsim.live.calibration.measure import FULL, QUICK, Effort, measure, orders, together
-from chatsim.live.calibration.seen import Measured
+from chatsim.live.calibration.crowd import Crowd, DisturbedError, knocks
+from chatsim.live.calibration.loads import BY_NAME, LOADS, Load
+from chatsim.live.calibration.measure import (
+    FULL,
+    PLAYS_MAX,
+    QUICK,
+    Effort,
+    measure,
+    orders,
+    play,
+    together,
+)
+from chatsim.live.calibration.seen import Measured, Seen
 from chatsim.runner.calibrate import calibration
 from chatsim.scenario.costs import WORDS, read_costs
 from chatsim.store.calibration import write
@@ -85,3 +94,24 @@ def test_each_order_is_followed_by_itself_backwards() -> None:
     assert all(sorted(order) == list(range(12)) for order in found)
     assert [order[::-1] for order in found[::2]] == found[1::2]
     assert len({tuple(order) for order in found}) == 6
+
+
+class Disturbed(Crowd):
+    """A crowd whose first so many plays are in somebody's way."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+
+    def play(self, load: Load, ops: int, gap_s: float) -> Seen:
+        self.left -= 1
+        if self.left >= 0:
+            raise DisturbedError("8 frames too many")
+        return Seen(ops=ops, frames=ops, heard=ops, wall_s=1.0, cpu_s=0.1, loop_s=0.1, wakes=ops)
+
+
+def test_a_load_that_was_disturbed_is_played_again_and_not_for_ever() -> None:
+    # Found on a machine that stopped for a moment, five minutes after the calibration had begun.
+    loads = (BY_NAME["told 64"],)
+    assert [one.ops for one in play(Disturbed(PLAYS_MAX - 1), loads, 7, 0.01)] == [7]
+    with pytest.raises(DisturbedError, match="8 frames"):
+        play(Disturbed(PLAYS_MAX), loads, 7, 0.01)
