@@ -146,7 +146,7 @@ class Block:
             for _ in range(ROUNDS):
                 self.ready_all = ready_at
                 within = np.flatnonzero(ready_at < self.until)
-                self.line = within[np.argsort(ready_at[within])]
+                self.line = within[np.argsort(ready_at[within], kind="stable")]
                 self.ready = ready_at[self.line]
                 # At the speed of the machine when it is ready: what waits long enough to see another is late anyway.
                 self.pace = node.prices.pace.at(self.ready)

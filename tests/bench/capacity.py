@@ -32,7 +32,7 @@ STEP: Final = 1.15
 
 
 def shape() -> Scenario:
-    """Small talk in threes, four times a second each, with a log that lasts: no calibration plays anything like it."""
+    """Small talk in threes, eight times a second each, with a log that lasts: no calibration plays anything like it."""
     return Scenario.of(
         {
             "name": "threes",
@@ -40,14 +40,14 @@ def shape() -> Scenario:
             "warmup": "7s",
             "costs": os.environ.get("CHATSIM_BENCH_COSTS", "default"),
             "log": {"store": "sqlite"},
-            "handler": {"rate_limit": "600/min", "frame_limit": "6000/min"},
+            "handler": {"rate_limit": "1200/min", "frame_limit": "12000/min"},
             "groups": [
                 {
                     "name": "people",
                     "users": 300,
                     "session_size": 3,
                     "arrive_over": "5s",
-                    "messages": {"arrivals": "profile", "profile": [["0s", 0], ["6s", "4/s"]]},
+                    "messages": {"arrivals": "profile", "profile": [["0s", 0], ["6s", "8/s"]]},
                     "network": {"latency": {"lognormal": {"median": "10ms", "p99": "25ms"}}},
                 }
             ],

@@ -6,7 +6,7 @@ import pytest
 
 from chatsim.explore.draw import UNDRAWN, draw, words
 from chatsim.explore.faults import FAULTS_UNTIL
-from chatsim.scenario.costs import COMMIT_BUSY, FINER, OF_COMMITS, PACE, SPANS, WORDS, Costs
+from chatsim.scenario.costs import COMMIT_BUSY, FINER, OF_COMMITS, PACE, SPANS, WORDS, default
 from chatsim.scenario.model import Scenario
 from tests.explore.drawn import drawn, same, values
 
@@ -37,4 +37,4 @@ def test_every_cost_varies() -> None:
         word for word in (*WORDS, *FINER, *OF_COMMITS, *PACE, *SPANS, COMMIT_BUSY) if values(costs, word) < 3
     } == set()
     assert any(made.is_free for made in costs)
-    assert any(made == Costs() for made in costs)
+    assert any(made == default() for made in costs)

@@ -25,12 +25,20 @@ from chatsim.scenario.costs import (
 from chatsim.scenario.distributions import Constant, Exponential, Lognormal
 from chatsim.scenario.faults import FaultsError, dotted
 from chatsim.scenario.model import Scenario
+from chatsim.store.calibration import read
 
 
-def test_the_shipped_numbers() -> None:
+def test_what_is_shipped_was_measured() -> None:
+    """The costs of whoever says nothing are those of the published calibration, on which the published reports rest."""
+    assert SHIPPED.read_bytes() == (Path(__file__).parents[2] / "results" / "calibration.json").read_bytes()
+    document = read(SHIPPED)
+    assert not document.quick
+    assert document.journal
     made = read_costs("default")
-    assert [getattr(made, word).mean for word in WORDS] == [20e-6, 60e-6, 1e-3, 1e-6, 10e-6, 5e-6, 8e-6]
     assert not made.is_free
+    # Orders of magnitude of CPython 3.11: another machine is a few times faster or slower, and not a hundred times.
+    for word, usual_s in zip(WORDS, [20e-6, 60e-6, 1e-3, 1e-6, 10e-6, 5e-6, 8e-6], strict=True):
+        assert usual_s / 30 < getattr(made, word).mean < usual_s * 30
 
 
 def test_the_default_is_a_file_that_is_shipped() -> None:

@@ -93,7 +93,7 @@ ASSUMED: Final = {
         "Network latency is drawn for each frame and direction, and each connection keeps its order; loss is delay, as "
         "TCP makes it, and bytes vanish only when a peer does.",
         "The node is one event loop that does one thing at a time; each piece of work takes what `costs:` says. The "
-        "defaults were measured with CPython 3.11 on one machine: calibrate yours before trusting a latency near a limit.",
+        "defaults were measured with CPython 3.11 on one machine: calibrate before trusting a latency near a limit.",
     ),
     "virtual": (
         "The server and its clients are the asyncio code that serves, on a clock that skips what nobody waits for.",

@@ -257,10 +257,7 @@ class Crowd:
         seen = self._watched(0, 0, act)
         ops = len(each) - 1
         expected = want * ops
-        if load.say == "presence":
-            # What there was no time for has not been said.
-            for [(line, _)] in bursts[ops:]:
-                line.away = not line.away
+        self._unsay(load, bursts[ops:])
         if not (load.heard_least * ops or expected) <= seen.heard <= expected:
             raise DisturbedError(
                 f"Of the load {load.name!r} {seen.heard} frames came back, and {expected} should: "
@@ -277,6 +274,13 @@ class Crowd:
             alone_s=tuple(compress(answered, alone)),
             late_s=sum(late) / len(late),
         )
+
+    @staticmethod
+    def _unsay(load: Load, bursts: list[Burst]) -> None:
+        """What there was no time for has not been said."""
+        if load.say == "presence":
+            for [(line, _)] in bursts:
+                line.away = not line.away
 
     def _acked(self) -> int:
         """How many acks have been sent as soon as something was heard."""
