@@ -51,10 +51,10 @@ OPS, WALL_S = 200, 0.2
 
 
 def ops_of(load: Load) -> int:
-    """How many operations there are of a load: of those that take milliseconds as many as the time has room for."""
-    if load.say != "talked" or load.listeners <= 10:
-        return OPS
-    return OPS // 5 if load.settles > 1 else OPS // 10
+    """How many operations there are of a load: of those that take milliseconds as many as the time has room for, and of
+    those that are acked together so many that no ack is still to come."""
+    room = OPS if load.say != "talked" or load.listeners <= 10 else OPS // 4 if load.settles > 1 else OPS // 10
+    return room - room % load.settles
 
 
 def acks_of(load: Load) -> float:

@@ -71,6 +71,18 @@ def test_the_real_server_listens_over_tls_and_ends_with_0(tmp_path: Path) -> Non
     assert read_header(journal).config == config.scaled(0.5)
 
 
+def test_a_server_that_is_paused_is_not_run_meanwhile(tmp_path: Path) -> None:
+    with Node(HandlerConfig(), secret=SECRET, log=tmp_path / "server.log") as node:
+        with node.paused():
+            stopped = os.waitid(os.P_PID, node.pid, os.WSTOPPED)
+            assert stopped is not None
+            assert stopped.si_status == signal.SIGSTOP
+        continued = os.waitid(os.P_PID, node.pid, os.WCONTINUED)
+        assert continued is not None
+        assert continued.si_status == signal.SIGCONT
+        assert node.stop() == 0
+
+
 STARTER = """
 import sys, time
 from pathlib import Path

@@ -52,8 +52,8 @@ for the other, and there chat costs less than where it comes message by message.
 CHAT: Final = (1, 4, 19)
 """Listeners of each message of a chat that goes on, as most of what a server does is."""
 
-CHAT_SETTLES: Final = 8
-"""Messages that one ack settles in such a chat."""
+CHAT_SETTLES: Final = 16
+"""Messages that one ack settles in such a chat: where there is talk, people ack many at a time."""
 
 SETTLED: Final = 16
 """Messages that one ack settles."""

@@ -31,6 +31,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from chatsim.live.calibration.churn import churn
 from chatsim.live.calibration.crowd import OPS_MIN, Crowd, DisturbedError
 from chatsim.live.calibration.disk import commits_s
+from chatsim.live.calibration.filler import never_idle
 from chatsim.live.calibration.line import Address
 from chatsim.live.calibration.loads import BY_NAME, CONFIGS, DOORS, LOADS, Load, Server
 from chatsim.live.calibration.meters import Meter
@@ -45,9 +46,8 @@ from chatsim.live.tls import Files, client_context, self_signed
 from chatsim.verdict.stalls import Stalls
 
 LEVELS: Final = (0.3, 0.7)
-"""How busy the loads would keep the server, by turns, if each operation took as long as one alone does: less than that,
-since at a load like this it sleeps shorter. Seen are a fifth and a third in the mean; what it can do at more is to be
-predicted, and not calibrated on."""
+"""How busy the loads would keep the server, by turns, if none had to be slower for another reason. Seen are a fifth and
+a third in the mean; what it can do at more is to be predicted, and not calibrated on."""
 
 REMEMBERED: Final[tuple[Server, ...]] = ("plain", "tls")
 """Servers whose memory by connection is looked at."""
@@ -74,6 +74,12 @@ class Effort(NamedTuple):
 FULL: Final = Effort(rounds=44, load_s=0.05, warm_ops=20, idle=200, chunks=5, churn=40_000, commits=30)
 QUICK: Final = Effort(rounds=5, load_s=0.03, warm_ops=6, idle=25, chunks=4, churn=10_000, commits=30)
 
+WITNESS: Final[Server] = "plain"
+"""The server whose speed tells how the machine's wavers: it is looked at all along."""
+
+WARM_GAP_S: Final = 0.002
+"""How far apart the first operations of a load are, of which nobody knows yet what they cost (s)."""
+
 CHURN_STEP: Final = 200
 """After so many messages it is looked whether the collector has run."""
 
@@ -87,7 +93,7 @@ Progress = Callable[[float], None]
 """Told the share that is done, from 0 to 1."""
 
 
-class _Pace(NamedTuple):
+class Paced(NamedTuple):
     """What an operation of these loads, which are played by turns, costs the server, as far as is known (s)."""
 
     loads: tuple[Load, ...]
@@ -125,16 +131,17 @@ def measure(effort: Effort, data: Path, *, journal: bool, progress: Progress | N
         crowds: dict[Server, Crowd] = {server: stack.enter_context(home.crowd(server)) for server in kinds}
         # They keep a core from falling asleep for long, and keep watch over live runs too.
         stack.enter_context(sentinels(pair or (), home.folder))
+        stack.enter_context(never_idle(crowd_core))
         stack.enter_context(held_to(crowd_core))
         for server in REMEMBERED:
             found.memory[server] = crowds[server].grown(idle, effort.chunks)
         began_at = time.monotonic()
-        paces = [_warm(crowds[loads[0].server], loads, effort.warm_ops) for loads in together(LOADS)]
+        paces = [paced(crowds[loads[0].server], loads, effort.warm_ops) for loads in together(LOADS)]
         for number, order in enumerate(orders(len(paces), effort.rounds)):
             level = LEVELS[number // 2 % len(LEVELS)]
             with held_to(server_core):
                 found.commits_s += commits_s(data, effort.commits)
-            found.rounds.append(_round(crowds, [paces[place] for place in order], level, effort.load_s))
+            found.rounds.append(_round(home, crowds, [paces[place] for place in order], level, effort.load_s))
             told((number + 1) / (effort.rounds + 1))
         with home.crowd("collecting") as crowd:
             # From its first message on: a collector counts what is made, and looks at more every few times.
@@ -151,8 +158,8 @@ def measure(effort: Effort, data: Path, *, journal: bool, progress: Progress | N
     ]
     found.reference_s = [seen.reference_s for one in found.rounds for seen in one.values()]
     found.stolen_share = taken.total_s / lasted_s
-    found.series_s = [one.took_s for one in glances["plain"]]
-    found.series_every_s = (glances["plain"][-1].at - glances["plain"][0].at) / max(1, len(glances["plain"]) - 1)
+    found.series_s = [one.took_s for one in glances[WITNESS]]
+    found.series_every_s = (glances[WITNESS][-1].at - glances[WITNESS][0].at) / max(1, len(glances[WITNESS]) - 1)
     told(1.0)
     return found
 
@@ -190,13 +197,16 @@ def orders(count: int, rounds: int) -> Iterator[list[int]]:
         yield order
 
 
-def _warm(crowd: Crowd, loads: tuple[Load, ...], ops: int) -> _Pace:
-    """Play the loads a little and slowly, twice: who takes part comes, caches fill; the second says what it costs."""
-    gap_s = max(loads[0].gap_s, 0.002)
-    play(crowd, loads, ops, gap_s)
-    seen = play(crowd, loads, ops, gap_s)
+def paced(crowd: Crowd, loads: tuple[Load, ...], ops: int) -> Paced:
+    """Play the loads a little and slowly, and then as fast as they will be: who takes part comes, caches fill, and the
+    second says what it costs, which is less where one operation follows another soon."""
+    slow = Paced(loads, _cost_s(play(crowd, loads, ops, max(loads[0].gap_s, WARM_GAP_S))))
+    return Paced(loads, _cost_s(play(crowd, loads, ops, slow.at(LEVELS[-1], 0.0)[1])))
+
+
+def _cost_s(seen: Sequence[Seen]) -> float:
     done = sum(one.ops for one in seen)
-    return _Pace(loads, sum(one.cpu_s for one in seen) / done if done else 0.0)
+    return sum(one.cpu_s for one in seen) / done if done else 0.0
 
 
 def play(crowd: Crowd, loads: tuple[Load, ...], ops: int, gap_s: float) -> list[Seen]:
@@ -211,12 +221,15 @@ def _played(crowd: Crowd, loads: tuple[Load, ...], ops: int, gap_s: float) -> li
     return crowd.doors(loads, ops, gap_s) if len(loads) > 1 else [crowd.play(loads[0], ops, gap_s)]
 
 
-def _round(crowds: dict[Server, Crowd], paces: Sequence[_Pace], level: float, load_s: float) -> dict[str, Seen]:
+def _round(
+    home: Home, crowds: dict[Server, Crowd], paces: Sequence[Paced], level: float, load_s: float
+) -> dict[str, Seen]:
     """Every load once."""
     seen: dict[str, Seen] = {}
     for pace in paces:
         ops, gap_s = pace.at(level, load_s)
-        shown = play(crowds[pace.load.server], pace.loads, ops, gap_s)
+        with home.alone(pace.load.server):
+            shown = play(crowds[pace.load.server], pace.loads, ops, gap_s)
         for load, one in zip(pace.loads, shown, strict=True):
             seen[load.name] = msgspec.structs.replace(one, level=level)
     return seen
@@ -231,10 +244,20 @@ class Home:
         self.core = core
         self.journal = journal
         self.collections = folder / "collections"
+        self._nodes: dict[Server, Node] = {}
 
     def glances(self, server: Server) -> list[Glance]:
         """How fast a server was, each time that it has looked."""
         return read_notes(self.folder / f"{server}.speed", Glance, "speed")
+
+    @contextlib.contextmanager
+    def alone(self, server: Server) -> Iterator[None]:
+        """No other server disturbs this one's caches meanwhile, but for the one whose speed is looked at all along."""
+        with contextlib.ExitStack() as stack:
+            for kind, node in self._nodes.items():
+                if kind not in (server, WITNESS):
+                    stack.enter_context(node.paused())
+            yield
 
     @contextlib.contextmanager
     def crowd(self, server: Server) -> Iterator[Crowd]:
@@ -251,7 +274,9 @@ class Home:
             address = Address(url.hostname, url.port, None if files is None else client_context(files.cert))
             crowd = Crowd(address, Meter(node.pid), key, algorithm)
             stack.callback(crowd.close)
+            self._nodes[server] = node
             yield crowd
+            del self._nodes[server]
             node.check()
             # It has nothing to keep, and to be asked to go would take it seconds.
             node.kill()

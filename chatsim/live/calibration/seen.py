@@ -15,9 +15,10 @@ import msgspec
 from chatsim.errors import HarnessError
 from chatsim.live.speed import Glance
 
-AROUND_S: Final = 0.2
-"""A load may last for 50 ms, in which there are five glances, and these are off by an eighth each; a speed is held for
-some tenths of a second. So those of this time before and after count too (s)."""
+AROUND_S: Final = 0.03
+"""So much time before and after a load counts too (s): it may last for 50 ms, in which there are five glances, and
+these are off by an eighth each. Not more: a core is slow for tenths of a second, and a load that falls into a slow
+moment would seem to be slower than the work beside it by more than it is."""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):

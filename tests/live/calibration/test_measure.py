@@ -5,6 +5,7 @@ How long anything takes is not looked at: only that ten times the work costs mor
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +17,13 @@ from chatsim.live.calibration.measure import (
     FULL,
     PLAYS_MAX,
     QUICK,
+    WARM_GAP_S,
+    WITNESS,
     Effort,
+    Home,
     measure,
     orders,
+    paced,
     play,
     together,
 )
@@ -94,6 +99,37 @@ def test_each_order_is_followed_by_itself_backwards() -> None:
     assert all(sorted(order) == list(range(12)) for order in found)
     assert [order[::-1] for order in found[::2]] == found[1::2]
     assert len({tuple(order) for order in found}) == 6
+
+
+def test_a_server_that_is_measured_is_alone_with_the_one_that_is_looked_at_all_along(tmp_path: Path) -> None:
+    home = Home(tmp_path, None, journal=False)
+    with home.crowd(WITNESS), home.crowd("pinging") as measured, home.crowd("es256") as other:
+        with home.alone("pinging"):
+            # Only a child that has stopped is waited for: which one says who it was.
+            stopped = os.waitid(os.P_ALL, 0, os.WSTOPPED)
+            assert stopped is not None
+            assert os.waitid(os.P_ALL, 0, os.WSTOPPED | os.WNOHANG) is None, "no other one was stopped"
+            assert measured.doors((BY_NAME["door missing es256"],), 1, 0.001)[0].ops == 1
+        other.settle()
+        assert other.doors((BY_NAME["door missing es256"],), 1, 0.001)[0].ops == 1
+
+
+def test_a_load_is_as_fast_as_it_is_when_it_is_fast() -> None:
+    """What an operation costs by itself is more than what it costs among others: the server would be kept less busy."""
+
+    class Slept(Crowd):
+        def __init__(self) -> None:
+            self.gaps: list[float] = []
+
+        def play(self, load: Load, ops: int, gap_s: float) -> Seen:
+            self.gaps.append(gap_s)
+            spent_s = 0.00014 if gap_s > 0.001 else 0.00007
+            return Seen(ops=ops, frames=ops, heard=ops, wall_s=1.0, cpu_s=ops * spent_s, loop_s=0.0, wakes=ops)
+
+    crowd = Slept()
+    pace = paced(crowd, (BY_NAME["said"],), 10)
+    assert crowd.gaps == [WARM_GAP_S, pytest.approx(0.0002)]
+    assert pace.at(0.1, 0.05)[1] == pytest.approx(0.0007)
 
 
 class Disturbed(Crowd):

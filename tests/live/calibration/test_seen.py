@@ -30,7 +30,7 @@ def load(*spans: tuple[float, float]) -> Seen:
 
 
 def test_the_speed_of_a_load_is_that_of_the_glances_around_its_time() -> None:
-    glances = [Glance(1.0, 9.0), Glance(1.9, 3.0), Glance(2.5, 1.0), Glance(3.5, 2.0), Glance(4.5, 9.0)]
+    glances = [Glance(1.9, 9.0), Glance(1.98, 3.0), Glance(2.5, 1.0), Glance(4.02, 2.0), Glance(4.1, 9.0)]
     found = load((2.0, 3.0), (3.0, 4.0)).beside(glances)
     assert found.reference_s == 2.0
     assert found.halves_s == (2.5, 1.0), "every second one, and the others"
