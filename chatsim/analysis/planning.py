@@ -165,9 +165,8 @@ def not_played(reckoned: Storm, why: str) -> Storm:
 
 
 def handshake_s(costs: Costs, *, tls: bool) -> float:
-    """The event loop's time for one connection until it is in its room: token, TLS, the rest, welcome and join (s)."""
-    if tls:
-        costs = costs.over_tls()
+    """The event loop's time for one connection until it is in its room: token, TLS, the rest, welcome and join (s);
+    `costs` are what a scenario's node has `spent`."""
     spent = [costs.verify, costs.handshake, costs.frame_status or costs.frame, costs.tls_handshake if tls else None]
     answered = 2 * (costs.recipient.mean + costs.write.mean)
     return answered + sum(cost.mean for cost in spent if cost is not None)

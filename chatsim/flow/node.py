@@ -100,7 +100,7 @@ class Node:
             for name in ("dial", "open", "welcome", "join", "joined", "say", "ack", "message", "receipt")
         }
         self.varying = not self.ways["message"].constant
-        self.prices = Prices(scenario.costs.over_tls() if scenario.tls else scenario.costs, streams)
+        self.prices = Prices(scenario.spent, streams)
         users, sessions = load.connect_at.size, load.size.size
         self.joined_at = np.full(users, np.inf)
         self.open_at = np.full(users, np.inf)

@@ -258,14 +258,14 @@ class _Work:
     def plan(self, users: int, headroom: float, low: int, price_h: float | None) -> planning.Plan:
         """The fleet for so many users, of nodes that carry `low` each."""
         scenario, load, node = self.scenario, self.loads[low], self.node
-        spent_s = planning.handshake_s(scenario.costs, tls=scenario.tls)
+        spent_s = planning.handshake_s(scenario.spent, tls=scenario.tls)
         back = planning.at_once(load, node.devices, spent_s, scenario.handler)
         return planning.plan(users, headroom, load, node, price_h, back=back)
 
     def storm(self, plan: planning.Plan) -> planning.Storm:
         """Everybody on a node of the plan loses the connection at once: reckoned, and played."""
         scenario = sized(self.scenario, plan.users_a_node)
-        spent_s = planning.handshake_s(scenario.costs, tls=scenario.tls)
+        spent_s = planning.handshake_s(scenario.spent, tls=scenario.tls)
         at_s = scenario.warmup_s
         reckoned = planning.storm(plan.users_a_node, self.node.devices, plan.busy, spent_s, scenario.handler)
         events = [{"at": f"{at_s}s", "do": "drop", "group": group.name, "share": "100%"} for group in scenario.groups]

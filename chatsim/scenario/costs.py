@@ -8,7 +8,7 @@ spent is the simulation's affair.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from math import fsum
 from pathlib import Path
@@ -29,6 +29,7 @@ BY_TYPE: Final = ("frame_ack", "frame_typing", "frame_presence", "frame_heartbea
 
 FINER: Final = (
     *BY_TYPE,
+    "verify_es256",
     "handshake",
     "wake",
     "cold",
@@ -122,15 +123,16 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
 
     The seven of every node: `frame` parse and handle one inbound frame, `verify` one token, `tls_handshake`,
     `recipient` owe one frame to one recipient, `write` one flush of one connection in one turn, `append` one message,
-    `ping` a ping and its pong. The others, None where they are not told apart: frames by type; `handshake` everything
-    of one beside token and TLS, the connection's end included; `wake` when the loop was asleep and is woken, and so
-    much of `cold` more as 1 - exp(-slept / `cold_after`), since caches grow cold; `flush` once in each turn that says
-    something to many, which then writes all it has to say at its end; `owed` more for each recipient of a message, and
-    `settled` when she has acked it; `collect` the cycle collector, by its pauses or drawn for each stored message;
-    `append_durable` instead of `append`, `commit` and `commit_record` (a commit's time, and more of it for each record
-    in it, both of the log's own thread), so much of `commit_cold` more as 1 - exp(-rested / `commit_cold_after`), and
-    `commit_heard` once for each commit that the loop hears of, where `log.store` is sqlite; `tls_frame` and `tls_write`
-    more for a frame and for a flush over TLS.
+    `ping` a ping and its pong. The others, None where they are not told apart: frames by type; `verify_es256` one token
+    instead of `verify`, where the handler pins ES256 and not HS256; `handshake` everything of one beside token and TLS,
+    the connection's end included; `wake` when the loop was asleep and is woken, and so much of `cold` more as
+    1 - exp(-slept / `cold_after`), since caches grow cold; `flush` once in each turn that says something to many,
+    which then writes all it has to say at its end; `owed` more for each recipient of a message, and `settled` when she
+    has acked it; `collect` the cycle collector, by its pauses or drawn for each stored message; `append_durable`
+    instead of `append`, `commit` and `commit_record` (a commit's time, and more of it for each record in it, both of
+    the log's own thread), so much of `commit_cold` more as 1 - exp(-rested / `commit_cold_after`), and `commit_heard`
+    once for each commit that the loop hears of, where `log.store` is sqlite; `tls_frame` and `tls_write` more for a
+    frame and for a flush over TLS.
 
     `commit_busy` is a share (a number): for so much of `commit` and `commit_cold`, and for all of `commit_record`, the
     log's thread needs the core that the loop runs on, which it gets when the loop sleeps, and keeps until it waits for
@@ -155,6 +157,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     frame_presence: Distribution | None = None
     frame_heartbeat: Distribution | None = None
     frame_status: Distribution | None = None
+    verify_es256: Distribution | None = None
     handshake: Distribution | None = None
     wake: Distribution | None = None
     cold: Distribution | None = None
@@ -181,6 +184,12 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
         """Whether no work costs anything."""
         nothing = Constant(value=0.0)
         return all(getattr(self, word) in (nothing, None) for word in (*WORDS, *FINER, *OF_COMMITS))
+
+    def verifying(self, algorithms: Collection[str]) -> Costs:
+        """The costs of a node that pins these algorithms: people sign with HS256 wherever they may."""
+        if self.verify_es256 is None or "ES256" not in algorithms or "HS256" in algorithms:
+            return self
+        return msgspec.structs.replace(self, verify=self.verify_es256)
 
     def over_tls(self) -> Costs:
         """The costs of a node all of whose connections use TLS: frames and flushes take so much longer, in the mean."""

@@ -348,6 +348,12 @@ class Scenario(Words):
         return target
 
     @property
+    def spent(self) -> Costs:
+        """What its node spends on each kind of work: tokens of the algorithm that the handler pins, over TLS if so."""
+        costs = self.costs.verifying(self.handler.algorithms)
+        return costs.over_tls() if self.tls else costs
+
+    @property
     def time_scale(self) -> float:
         """The time scale that `live:` asks for (1 before `with_live_overrides`); `scaled` applies it."""
         return self._time_scale

@@ -112,10 +112,9 @@ class _World:
         self._slack_s = slack_s = SLACK_S + 2 * step_s
         self.watch = Watch(scenario.handler, EPOCH, snapshot, slack_s=slack_s, handler=lambda: self.node.handler)
         observers: tuple[Observer, ...] = (self.tally, self.journal, self.watch, *more)
-        costs = scenario.costs.over_tls() if scenario.tls else scenario.costs
         durable = scenario.log.store == "sqlite"
         self.node = Node(
-            engine, handler, streams, costs, scenario.log.latency, observers, log, durable=durable, loop=loop
+            engine, handler, streams, scenario.spent, scenario.log.latency, observers, log, durable=durable, loop=loop
         )
         self.node.on_begin = lambda snapshot: self.tally.begin(snapshot, self.node.handler.ledger.pairs())
         self.node.on_knock = self.watch.knocks

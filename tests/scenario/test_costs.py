@@ -76,6 +76,19 @@ def test_what_costs_nothing_is_free_however_finely_it_is_told() -> None:
     assert read_costs({**dict.fromkeys((*WORDS, *FINER, *OF_COMMITS), 0), **afters}).is_free
 
 
+@pytest.mark.parametrize(
+    ("algorithms", "verify_us"),
+    [(("HS256",), 50), (("ES256",), 140), (("RS256", "ES256"), 140), (("HS256", "HS512"), 50), (("EdDSA",), 50)],
+)
+def test_a_token_of_es256_takes_its_own_time_where_the_handler_pins_it(
+    algorithms: tuple[str, ...], verify_us: int
+) -> None:
+    costs = read_costs({"verify": "50us", "verify_es256": "140us"})
+    assert costs.verifying(algorithms).verify.mean == pytest.approx(verify_us * 1e-6)
+    untold = read_costs({"verify": "50us"})
+    assert untold.verifying(algorithms) == untold
+
+
 def test_over_tls_frames_and_writes_take_longer_in_the_mean() -> None:
     told = {
         "frame": "3us",

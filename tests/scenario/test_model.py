@@ -209,6 +209,14 @@ def test_wrong_items_do_not_make_their_list_empty() -> None:
     assert set(faults(mapping(groups=[{"name": "a"}], expect=["p"]))) == {"groups[0].users", "expect[0]"}
 
 
+def test_a_node_spends_what_its_tokens_and_tls_take() -> None:
+    costs = {"verify": "50us", "verify_es256": "140us", "frame": "9us", "tls_frame": "4us"}
+    plain = m.Scenario.of(mapping(costs=costs))
+    assert plain.spent == plain.costs
+    public = m.Scenario.of(mapping(costs=costs, tls=True, handler={"algorithms": ["ES256"]}))
+    assert (public.spent.verify.mean, public.spent.frame.mean) == pytest.approx((140e-6, 13e-6))
+
+
 def test_overrides_make_the_scenario_of_the_wall_clock() -> None:
     words = mapping(
         warmup="10s",

@@ -114,6 +114,13 @@ def test_a_clock_of_coarse_steps_finds_the_silent_so_much_later() -> None:
     assert not played.violations
 
 
+def test_a_node_that_pins_es256_spends_what_its_tokens_take() -> None:
+    costs = FREE | {"verify_es256": "300ms"}
+    assert play(costs=costs).utilisation == [0.0]
+    record = play(costs=costs, handler={"algorithms": ["ES256"]})
+    assert record.utilisation == pytest.approx([4 * 0.3 / 120.0])
+
+
 def test_utilisation_is_the_share_of_time_that_the_loop_is_busy() -> None:
     group = {"users": 1, "session_size": 1, "network": {}, "messages": {"arrivals": "periodic", "rate": "30/min"}}
     record = play(group=group, costs=FREE | {"append": "500ms"}, duration="2min")
